@@ -1,0 +1,261 @@
+//! `agreement`: propose, show, sign, end, list.
+
+use clap::Subcommand;
+use havenlink_proto::admin::v1::agreement_service_client::AgreementServiceClient;
+use havenlink_proto::admin::v1::{
+    AgreementState, EndAgreementRequest, HeldAgreement, ListAgreementsRequest, PartyLeft, ProposeAgreementRequest,
+    ShowAgreementRequest, SignAgreementRequest,
+};
+use havenlink_proto::record::v1::{
+    Agreement, AgreementEndReason, AlertKind, DisclosureLevel, Grant, Purpose, RecordKind, ServiceKind, Tlp,
+};
+
+use super::agreement_terms::Terms;
+use super::{Limit, OPERATE, WATCH, pages, read_file, status};
+use crate::coded::{Code, Coded, name};
+use crate::confirm;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, Format, Grid, View, clean};
+use crate::session::{Session, call};
+use crate::value::{from_json, to_json};
+use crate::when;
+
+/// What to do with agreements.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Proposes one, signed by this authority; it is in force once all parties signed
+    Propose(Box<Terms>),
+    /// One agreement: who shares what with whom, and what is new in it
+    Show {
+        /// Its id, or the beginning of it
+        agreement: String,
+    },
+    /// Signs a proposal that was received
+    Sign { agreement: String },
+    /// Leaves an agreement: nothing is sent or taken under it from this moment
+    End {
+        agreement: String,
+        #[arg(long)]
+        reason: Code<AgreementEndReason>,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Agreements of this node
+    List {
+        #[command(flatten)]
+        limit: Limit,
+    },
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Propose(terms) => propose(session, &terms).await,
+        Verb::Show { agreement } => {
+            let held = find(session, &agreement).await?;
+            let request = ShowAgreementRequest { agreement_id: held.agreement_id };
+            let answer = call!(session, WATCH, AgreementServiceClient, show_agreement, request)?;
+            let held = answer.agreement.unwrap_or_default();
+            session.show(&view(&held))?;
+            if held.state == AgreementState::Proposed as i32 {
+                session.next(&[format!("havenctl agreement sign {}", id::short(&held.agreement_id))]);
+            }
+            Ok(())
+        }
+        Verb::Sign { agreement } => {
+            let held = find(session, &agreement).await?;
+            let request =
+                SignAgreementRequest { request_id: session.request_id(), agreement_id: held.agreement_id.clone() };
+            let answer = call!(session, OPERATE, AgreementServiceClient, sign_agreement, request)?;
+            let state = name::<AgreementState>(answer.state);
+            let text = format!("signed {}: {state}\n", id::short(&held.agreement_id));
+            session.show(&View::text(to_json(&answer), text, vec![("state", Cell::text(&state))]))?;
+            session.next(&[format!("havenctl agreement show {}", id::short(&held.agreement_id))]);
+            Ok(())
+        }
+        Verb::End { agreement, reason, yes } => end(session, &agreement, reason.number, yes).await,
+        Verb::List { limit } => list(session, limit.limit).await,
+    }
+}
+
+async fn fetch(session: &Session, limit: usize) -> Result<havenlink_proto::admin::v1::ListAgreementsResponse, Failure> {
+    let request = ListAgreementsRequest::default();
+    pages!(session, WATCH, AgreementServiceClient, list_agreements, request, agreements, limit)
+}
+
+async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> {
+    // A whole id needs no list.
+    if let Some(whole) = id::parse(typed).filter(|bytes| bytes.len() == 32) {
+        return Ok(HeldAgreement { agreement_id: whole.into(), ..Default::default() });
+    }
+    let held = fetch(session, 0).await?.agreements;
+    let ids = held.iter().map(|a| (&a.agreement_id[..], a.clone()));
+    id::resolve(typed, ids, "agreement", "havenctl agreement list")
+}
+
+async fn propose(session: &Session, terms: &Terms) -> Result<(), Failure> {
+    let agreement = match &terms.file {
+        Some(file) => from_json::<Agreement>(&read_file(file)?)?,
+        None => {
+            let own = status::fetch(session).await?.authority;
+            terms.agreement(&own, when::now_ms())?
+        }
+    };
+    for grant in &agreement.grants {
+        session.say(&sentence(grant));
+    }
+    let request = ProposeAgreementRequest { request_id: session.request_id(), agreement: Some(agreement) };
+    let answer = call!(session, OPERATE, AgreementServiceClient, propose_agreement, request)?;
+    let (short, whole) = (id::short(&answer.agreement_id), id::show(&answer.agreement_id));
+    session.show(&View::text(
+        to_json(&answer),
+        format!("proposed and signed here: {whole}\n"),
+        vec![("agreement_id", Cell::text(&whole))],
+    ))?;
+    session
+        .next(&[format!("there: havenctl agreement sign {short}"), format!("here: havenctl agreement show {short}")]);
+    Ok(())
+}
+
+async fn end(session: &Session, typed: &str, reason: i32, yes: bool) -> Result<(), Failure> {
+    let held = find(session, typed).await?;
+    let short = id::short(&held.agreement_id);
+    let consequences = [
+        "from this moment nothing is sent or taken under it here; the notice travels to the other parties",
+        "what they hold already they keep as long as agreed, unless a withdrawal says ERASE",
+        "it cannot be taken back; a new agreement can be proposed",
+    ];
+    confirm::severe(session, &format!("end agreement {short}"), &consequences, &short, yes)?;
+    let request = EndAgreementRequest { request_id: session.request_id(), agreement_id: held.agreement_id, reason };
+    let answer = call!(session, OPERATE, AgreementServiceClient, end_agreement, request)?;
+    let text = format!("ended at {}\n", when::show(answer.ended_ms));
+    session.show(&View::text(to_json(&answer), text, vec![("ended", Cell::time(answer.ended_ms))]))
+}
+
+async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
+    let answer = fetch(session, limit).await?;
+    let mut grid = Grid::new(&["agreement", "state", "parties", "signed_by", "until", "left"]);
+    for held in &answer.agreements {
+        let agreement = held.agreement.clone().unwrap_or_default();
+        let until = agreement.grants.iter().map(|g| g.valid_until_ms).max().unwrap_or_default();
+        grid.push([
+            Cell::both(id::short(&held.agreement_id), id::show(&held.agreement_id)),
+            Cell::text(name::<AgreementState>(held.state)),
+            Cell::list(agreement.parties.iter().map(|p| p.authority.clone())),
+            Cell::list(held.signed_by.iter()),
+            Cell::time(until),
+            Cell::list(held.left.iter().map(left)),
+        ]);
+    }
+    if grid.is_empty() {
+        session.say("there are no agreements");
+    }
+    session.show(&View::list(to_json(&answer), &["agreements"], grid))?;
+    let open = answer.agreements.iter().find(|a| a.state == AgreementState::Proposed as i32);
+    session.next(
+        &open
+            .map(|a| format!("havenctl agreement show {}", id::short(&a.agreement_id)))
+            .into_iter()
+            .collect::<Vec<_>>(),
+    );
+    Ok(())
+}
+
+fn view(held: &HeldAgreement) -> View {
+    let agreement = held.agreement.clone().unwrap_or_default();
+    let missing = agreement.parties.iter().map(|p| &p.authority).filter(|p| !held.signed_by.contains(p));
+    let reason = |end: &PartyLeft| format!("{}, {}", left(end), name::<AgreementEndReason>(end.reason));
+    let ended = if held.ended_by.is_empty() { Cell::text("") } else { Cell::time(held.ended_ms) };
+    let pairs = vec![
+        ("agreement", Cell::text(id::show(&held.agreement_id))),
+        ("state", Cell::text(name::<AgreementState>(held.state))),
+        ("parties", Cell::list(agreement.parties.iter().map(|p| p.authority.clone()))),
+        ("signed by", Cell::list(held.signed_by.iter())),
+        ("not yet", Cell::list(missing.cloned())),
+        ("left", Cell::list(held.left.iter().map(reason))),
+        ("ended", ended),
+        ("created", Cell::time(agreement.created_ms)),
+        ("review by", Cell::time(agreement.review_by_ms)),
+    ];
+    let mut text = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
+    for (number, grant) in agreement.grants.iter().enumerate() {
+        text.push_str(&format!("grant {number}: {}\n", sentence(grant)));
+    }
+    if !held.in_words.is_empty() {
+        text.push_str("new in it:\n");
+        text.extend(held.in_words.iter().map(|line| format!("  {}\n", clean(line))));
+    }
+    View::text(to_json(held), text, pairs)
+}
+
+/// Who left, and when.
+fn left(end: &PartyLeft) -> String {
+    format!("{} at {}", end.authority, when::show(end.at_ms))
+}
+
+/// A grant in one plain sentence.
+fn sentence(grant: &Grant) -> String {
+    let what: Vec<String> = grant
+        .record_kinds
+        .iter()
+        .map(|kind| match RecordKind::try_from(*kind) {
+            Ok(RecordKind::Alert) => format!("alerts ({})", some::<AlertKind>(&grant.alert_kinds)),
+            Ok(RecordKind::OfferView) => format!(
+                "offers ({}) as {}",
+                some::<ServiceKind>(&grant.service_kinds),
+                name::<DisclosureLevel>(grant.disclosure_level).to_lowercase()
+            ),
+            Ok(RecordKind::Practice) => "practices".to_owned(),
+            _ => name::<RecordKind>(*kind).to_lowercase(),
+        })
+        .collect();
+    let purposes: Vec<String> =
+        grant.purposes.iter().map(|p| name::<Purpose>(*p).to_lowercase().replace('_', " ")).collect();
+    format!(
+        "{} → {}: {}, for {}, up to TLP:{}, kept {}, until {}",
+        clean(&grant.from),
+        clean(&grant.to),
+        what.join(" and "),
+        purposes.join(" and "),
+        name::<Tlp>(grant.highest_tlp),
+        when::span(grant.retention_ms),
+        when::show(grant.valid_until_ms)
+    )
+}
+
+/// `all`, or the names.
+fn some<E: Coded>(numbers: &[i32]) -> String {
+    let all = E::descriptor().values().filter(|v| v.number() != 0).count();
+    if numbers.len() == all {
+        "all".into()
+    } else {
+        numbers.iter().map(|n| name::<E>(*n)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_one_plain_sentence() {
+        let grant = Grant {
+            from: "fr-strasbourg".into(),
+            to: "de-kehl".into(),
+            record_kinds: vec![RecordKind::OfferView.into()],
+            service_kinds: vec![ServiceKind::LongTermRefuge.into()],
+            purposes: vec![Purpose::Assistance.into(), Purpose::Protection.into()],
+            highest_tlp: Tlp::Amber.into(),
+            disclosure_level: DisclosureLevel::Band.into(),
+            retention_ms: 86_400_000,
+            valid_until_ms: 1_830_297_599_999,
+            ..Default::default()
+        };
+        assert_eq!(
+            sentence(&grant),
+            "fr-strasbourg → de-kehl: offers (LONG_TERM_REFUGE) as band, for assistance and protection, up to TLP:AMBER, \
+             kept 24 h, until 2027-12-31 23:59Z"
+        );
+    }
+}

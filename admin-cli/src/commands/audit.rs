@@ -1,0 +1,119 @@
+//! `audit`: the ledger of this node.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use havenlink_proto::admin::v1::audit_service_client::AuditServiceClient;
+use havenlink_proto::admin::v1::{ListLeavesRequest, ListLeavesResponse, VerifyAuditRequest, VerifyAuditResponse};
+use havenlink_proto::record::v1::{ActorRole, AuditAct, Purpose, RecordKind};
+
+use super::AUDIT;
+use crate::coded;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, Grid, View};
+use crate::session::{Session, call};
+use crate::value::to_json;
+use crate::when;
+
+/// Verifying reads all of it.
+const WHOLE_LOG: Duration = Duration::from_secs(300);
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The last entries
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u32,
+    },
+    /// Recomputes the whole tree and compares it with its root and checkpoints
+    Verify,
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Tail { lines } => tail(session, lines).await,
+        Verb::Verify => {
+            let patient = session.patient(WHOLE_LOG);
+            let answer = call!(patient, AUDIT, AuditServiceClient, verify_audit, VerifyAuditRequest {})?;
+            let pairs = vec![
+                ("consistent", Cell::text(answer.consistent.to_string())),
+                ("size", Cell::number(answer.size)),
+                ("root", Cell::text(id::show(&answer.root))),
+            ];
+            session.show(&View::text(to_json(&answer), verdict(&answer), pairs))?;
+            if answer.consistent {
+                return Ok(());
+            }
+            Err(Failure::new(
+                "AUDIT_DAMAGED",
+                1,
+                format!(
+                    "the audit log does not fit its root; the first entry that does not fit is {}",
+                    answer.first_bad_index
+                ),
+                "somebody or something changed it",
+                "keep the files as they are and call the data-protection officer",
+            ))
+        }
+    }
+}
+
+async fn tail(session: &Session, lines: u32) -> Result<(), Failure> {
+    let mut whole = ListLeavesResponse::default();
+    let mut from = -i64::from(lines.max(1));
+    while whole.leaves.len() < lines as usize {
+        let left = i32::try_from(lines as usize - whole.leaves.len()).unwrap_or(i32::MAX).min(200);
+        let request = ListLeavesRequest { from, page_size: left };
+        let answer = call!(session, AUDIT, AuditServiceClient, list_leaves, request)?;
+        whole.size = answer.size;
+        let Some(last) = answer.leaves.last() else { break };
+        from = i64::try_from(last.index + 1).unwrap_or(i64::MAX);
+        whole.leaves.extend(answer.leaves);
+    }
+    let mut grid =
+        Grid::new(&["index", "time", "act", "actor", "counterparty", "kind", "purpose", "reason", "agreement"]);
+    for leaf in &whole.leaves {
+        grid.push([
+            Cell::number(leaf.index),
+            Cell::time(leaf.time_ms),
+            Cell::text(coded::name::<AuditAct>(leaf.act)),
+            Cell::text(coded::name::<ActorRole>(leaf.actor_role)),
+            Cell::text(&leaf.counterparty),
+            Cell::text(coded::name::<RecordKind>(leaf.record_kind)),
+            Cell::text(coded::name::<Purpose>(leaf.purpose)),
+            Cell::text(&leaf.reason),
+            Cell::both(id::short(&leaf.agreement_id), id::show(&leaf.agreement_id)),
+        ]);
+    }
+    session.show(&View::list(to_json(&whole), &["leaves"], grid))
+}
+
+/// Says what was proved, and no more.
+fn verdict(answer: &VerifyAuditResponse) -> String {
+    if !answer.consistent {
+        return String::new();
+    }
+    let cosigned = match answer.last_cosigned_ms {
+        0 => "never cosigned: a rollback to an old checkpoint would not be seen".to_owned(),
+        at => format!("last cosigned at {}", when::show(at)),
+    };
+    format!("consistent with itself: {} entries, root {}\n{cosigned}\n", answer.size, id::show(&answer.root))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_promises_no_more_than_was_proved() {
+        let answer = VerifyAuditResponse { consistent: true, size: 3, root: vec![1; 2].into(), ..Default::default() };
+        assert_eq!(
+            verdict(&answer),
+            "consistent with itself: 3 entries, root 0101\nnever cosigned: a rollback to an old checkpoint would not be seen\n"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! `node`: this node's certificate, keys and entry.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
+use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
+use havenlink_proto::admin::v1::{RenewCertificateRequest, RotateKeyRequest, ShowMemberRequest, UpdateEntryRequest};
+use havenlink_proto::directory::v1::AuthorityEntry;
+
+use super::{ANYONE, OPERATE, decision, read_file, status};
+use crate::confirm;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, View};
+use crate::session::{Session, call};
+use crate::value::{from_json, to_json};
+use crate::when;
+
+/// What to do with the node.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// A new certificate, published before it is used; no exchange is dropped
+    Renew,
+    /// A new authority key, signed by the old one
+    RotateKey {
+        /// The old key fell into wrong hands: nothing signed with it verifies any more
+        #[arg(long)]
+        compromised: bool,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Changes this authority's own entry: endpoints, networks; or everything, by a file
+    Update {
+        /// host:port under which partners reach this node; replaces all
+        #[arg(long, value_name = "HOST:PORT")]
+        endpoint: Vec<String>,
+        /// Named network that this authority belongs to; replaces all
+        #[arg(long)]
+        network: Vec<String>,
+        /// The whole entry as JSON or TOML; havenctl member show OWN-ID -o json shows the present one
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "network"])]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let request_id = session.request_id();
+    match verb {
+        Verb::Renew => {
+            let request = RenewCertificateRequest { request_id };
+            let answer = call!(session, OPERATE, NodeServiceClient, renew_certificate, request)?;
+            session.show(&View::text(
+                to_json(&answer),
+                format!(
+                    "renewed: pin {}, good until {}\n",
+                    id::show(&answer.spki_sha256),
+                    when::show(answer.not_after_ms)
+                ),
+                vec![
+                    ("spki_sha256", Cell::text(id::show(&answer.spki_sha256))),
+                    ("not_after", Cell::time(answer.not_after_ms)),
+                ],
+            ))
+        }
+        Verb::RotateKey { compromised, yes } => {
+            if compromised {
+                let consequences = [
+                    "nothing signed with the old key verifies any more, here or at any partner",
+                    "what is queued is signed again",
+                ];
+                let own = status::fetch(session).await?.authority;
+                confirm::severe(session, "withdraw the old authority key", &consequences, &own, yes)?;
+            }
+            let request = RotateKeyRequest { request_id, compromised };
+            decision::show(
+                session,
+                "new authority key",
+                call!(session, OPERATE, MemberServiceClient, rotate_key, request)?.decision,
+            )
+        }
+        Verb::Update { endpoint, network, file } => {
+            let entry = match file {
+                Some(file) => from_json::<AuthorityEntry>(&read_file(&file)?)?,
+                None => changed(session, endpoint, network).await?,
+            };
+            let request = UpdateEntryRequest { request_id, entry: Some(entry) };
+            decision::show(
+                session,
+                "own entry",
+                call!(session, OPERATE, MemberServiceClient, update_entry, request)?.decision,
+            )
+        }
+    }
+}
+
+async fn changed(session: &Session, endpoints: Vec<String>, networks: Vec<String>) -> Result<AuthorityEntry, Failure> {
+    if endpoints.is_empty() && networks.is_empty() {
+        return Err(Failure::usage("nothing to change was given", "havenctl node update --help"));
+    }
+    let authority = status::fetch(session).await?.authority;
+    let shown = call!(session, ANYONE, MemberServiceClient, show_member, ShowMemberRequest { authority })?;
+    let mut entry = shown
+        .member
+        .and_then(|m| m.entry)
+        .ok_or_else(|| Failure::not_found("this node has no entry in the register yet", "havenctl status"))?;
+    if !endpoints.is_empty() {
+        entry.endpoints = endpoints;
+    }
+    if !networks.is_empty() {
+        entry.networks = networks;
+    }
+    Ok(entry)
+}

@@ -1,0 +1,70 @@
+//! `policy`: what a majority of stewards may change for all.
+
+use clap::{Args, Subcommand};
+use havenlink_proto::admin::v1::ProposePolicyRequest;
+use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
+use havenlink_proto::directory::v1::Policy;
+
+use super::{OPERATE, decision, plan};
+use crate::confirm;
+use crate::failure::Failure;
+use crate::session::{Session, call};
+use crate::when;
+
+/// What to do with the policy.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Proposes a change; what is not given stays as it is
+    Propose {
+        #[command(flatten)]
+        change: Change,
+        /// Does not ask; only other rules are asked about
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What is to change.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Change {
+    /// Stewards that must approve an admission
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    admission_approvals: Option<u32>,
+    /// Length of an emergency suspension
+    #[arg(long, value_parser = when::parse_span, value_name = "SPAN")]
+    emergency: Option<i64>,
+    /// Age of the stewards' signs of life beyond which content about a person stops
+    #[arg(long, value_parser = when::parse_span, value_name = "SPAN")]
+    freshness_limit: Option<i64>,
+    /// Between two signs of life
+    #[arg(long, value_parser = when::parse_span, value_name = "SPAN")]
+    beat_interval: Option<i64>,
+    /// Changes between two snapshots
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_interval: Option<u64>,
+    /// How long a proposal and its approvals are good
+    #[arg(long, value_parser = when::parse_span, value_name = "SPAN")]
+    proposal_life: Option<i64>,
+    /// Rules that apply from then on; nodes that do not know them stop following
+    #[arg(long, value_name = "N")]
+    rules_version: Option<u32>,
+}
+
+/// Does it.
+pub async fn run(session: &Session, Verb::Propose { change, yes }: Verb) -> Result<(), Failure> {
+    if let Some(rules) = change.rules_version {
+        confirm::severe(session, &format!("rules of version {rules}"), &[plan::RULES], "policy", yes)?;
+    }
+    let policy = Policy {
+        rules_version: change.rules_version.unwrap_or_default(),
+        admission_approvals: change.admission_approvals.unwrap_or_default(),
+        emergency_ms: change.emergency.unwrap_or_default(),
+        freshness_limit_ms: change.freshness_limit.unwrap_or_default(),
+        beat_interval_ms: change.beat_interval.unwrap_or_default(),
+        snapshot_interval: change.snapshot_interval.unwrap_or_default(),
+        proposal_life_ms: change.proposal_life.unwrap_or_default(),
+    };
+    let request = ProposePolicyRequest { request_id: session.request_id(), policy: Some(policy) };
+    decision::show(session, "policy", call!(session, OPERATE, MemberServiceClient, propose_policy, request)?.decision)
+}

@@ -1,0 +1,217 @@
+//! `status`: one look at node, partners, register, and who waits for whom.
+
+use std::collections::BTreeMap;
+
+use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
+use havenlink_proto::admin::v1::{Fork, ForkSide, GetStatusRequest, GetStatusResponse, NodeState, PendingDecision};
+
+use super::ANYONE;
+use crate::coded;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, View, clean};
+use crate::session::{Session, call};
+use crate::value::to_json;
+use crate::when;
+
+/// Shows it.
+pub async fn run(session: &Session) -> Result<(), Failure> {
+    let status = fetch(session).await?;
+    let pairs = vec![
+        ("authority", Cell::text(&status.authority)),
+        ("state", Cell::text(coded::name::<NodeState>(status.state))),
+        ("register_number", Cell::number(status.register_number)),
+        ("fresh", Cell::text(status.fresh.to_string())),
+        ("forks", Cell::number(status.forks.len())),
+        ("pending", Cell::number(status.pending.len())),
+    ];
+    session.show(&View::text(to_json(&status), text(&status, when::now_ms()), pairs))?;
+    session.next(&status.next);
+    Ok(())
+}
+
+/// Asks the node.
+pub async fn fetch(session: &Session) -> Result<GetStatusResponse, Failure> {
+    call!(session, ANYONE, NodeServiceClient, get_status, GetStatusRequest {})
+}
+
+/// The text for people.
+fn text(status: &GetStatusResponse, now: i64) -> String {
+    let mut lines = vec![head(status, now)];
+    if !status.reason.is_empty() && status.reason != "self" {
+        lines.push(format!("reason      {}   havenctl explain {0}", clean(&status.reason)));
+    }
+    lines.extend(partners(status, now));
+    lines.push(directory(status));
+    lines.extend(status.forks.iter().map(|f| fork(f, &status.authority)));
+    lines.extend(waiting(&status.pending, now));
+    if status.last_backup_ms > 0 {
+        lines.push(format!("backup      {} ago", when::span(now - status.last_backup_ms)));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn head(status: &GetStatusResponse, now: i64) -> String {
+    let role = match (status.steward, status.leader, status.votes) {
+        (true, true, _) => "steward, leader",
+        (true, false, true) => "steward",
+        (true, false, false) => "steward without a vote",
+        (false, ..) => "member",
+    };
+    let authority = if status.authority.is_empty() { "(no authority yet)" } else { &status.authority };
+    let state = coded::name::<NodeState>(status.state);
+    let mut line = format!("{}  {state}   {role}   v{}", clean(authority), clean(&status.version));
+    if status.certificate_expires_ms > 0 {
+        let left = status.certificate_expires_ms - now;
+        line.push_str(&match left {
+            ..=0 => "   certificate EXPIRED: havenctl node renew".to_owned(),
+            _ => format!("   certificate good for {} (renews by itself)", when::span(left)),
+        });
+    }
+    line
+}
+
+fn partners(status: &GetStatusResponse, now: i64) -> Option<String> {
+    let mut by_link: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let (mut queued, mut held) = (0, 0);
+    for partner in &status.partners {
+        queued += partner.queued;
+        held += partner.held;
+        let since = if partner.link == "unreachable" && partner.since_ms > 0 {
+            format!(" for {}", when::span(now - partner.since_ms))
+        } else {
+            String::new()
+        };
+        by_link.entry(&partner.link).or_default().push(format!("{}{since}", clean(&partner.authority)));
+    }
+    if by_link.is_empty() {
+        return None;
+    }
+    let known = ["connected", "idle", "suspended", "unreachable"];
+    let others = by_link.keys().copied().filter(|link| !known.contains(link));
+    let mut parts: Vec<String> = known
+        .into_iter()
+        .chain(others)
+        .filter_map(|link| {
+            let names = by_link.get(link)?;
+            let named = !matches!(link, "connected" | "idle");
+            let list = if named { format!(" ({})", names.join(", ")) } else { String::new() };
+            Some(format!("{} {link}{list}", names.len()))
+        })
+        .collect();
+    if queued > 0 {
+        parts.push(format!("{queued} queued"));
+    }
+    if held > 0 {
+        parts.push(format!("{held} held"));
+    }
+    Some(format!("partners    {}", parts.join(" · ")))
+}
+
+/// The line on the register.
+pub fn directory(status: &GetStatusResponse) -> String {
+    let all = status.stewards.len();
+    let heard = status.stewards.iter().filter(|s| s.age_ms >= 0 && s.age_ms < 600_000).count();
+    let youngest = status.stewards.iter().map(|s| s.age_ms).filter(|a| *a >= 0).min();
+    let verified = youngest.map(|age| format!(", verified {} ago", when::span(age))).unwrap_or_default();
+    let fresh = if status.fresh { "" } else { ", NOT FRESH: content about a person stops" };
+    format!(
+        "directory   {} authorities, change {}, {heard} of {all} stewards{verified}{fresh}",
+        status.authorities, status.register_number
+    )
+}
+
+/// The line on a fork: each head, whether it is the one that this node holds, and whose signature stands under it.
+pub fn fork(fork: &Fork, own: &str) -> String {
+    let side = |side: &ForkSide| {
+        let here = if side.stewards.iter().any(|s| s == own) { " (held here)" } else { "" };
+        let signed = clean(&side.stewards.join(", "));
+        format!("head {}{here} signed by {signed}", id::short(&side.head))
+    };
+    let sides: Vec<String> = fork.sides.iter().map(side).collect();
+    format!("FORK        at change {}: {}; tell the other stewards, by phone", fork.number, sides.join(" / "))
+}
+
+/// One line for each decision that waits.
+pub fn waiting(pending: &[PendingDecision], now: i64) -> Vec<String> {
+    let line = |(i, p): (usize, &PendingDecision)| {
+        let label = if i == 0 { "waiting" } else { "" };
+        let us = if p.waits_for_us { ", waits for us" } else { "" };
+        if p.needed == 0 {
+            return format!("{label:<10}  {} {}: wants the six words{us}", clean(&p.act), clean(&p.subject));
+        }
+        let until = if p.expires_ms > 0 { format!(", {} left", when::span(p.expires_ms - now)) } else { String::new() };
+        format!(
+            "{label:<10}  {} {}: {} of {} approved{us}{until}",
+            clean(&p.act),
+            clean(&p.subject),
+            p.approved_by.len(),
+            p.needed
+        )
+    };
+    pending.iter().enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use havenlink_proto::admin::v1::{PartnerStatus, StewardBeat};
+
+    fn partner(authority: &str, link: &str, since_ms: i64) -> PartnerStatus {
+        PartnerStatus { authority: authority.into(), link: link.into(), since_ms, ..Default::default() }
+    }
+
+    #[test]
+    fn a_status_worth_reading() {
+        let now = 1_700_000_000_000;
+        let status = GetStatusResponse {
+            authority: "fr-strasbourg".into(),
+            state: NodeState::Ready.into(),
+            version: "0.1.0".into(),
+            steward: true,
+            leader: true,
+            register_number: 1_204,
+            authorities: 34,
+            fresh: true,
+            certificate_expires_ms: now + 19 * 86_400_000,
+            partners: vec![
+                partner("de-kehl", "connected", 0),
+                partner("be-liege", "suspended", 0),
+                partner("de-goerlitz", "unreachable", now - 720_000),
+            ],
+            stewards: vec![
+                StewardBeat { age_ms: 2_000, ..Default::default() },
+                StewardBeat { age_ms: -1, ..Default::default() },
+            ],
+            forks: vec![Fork {
+                number: 418,
+                sides: vec![
+                    ForkSide {
+                        head: vec![0xab; 32].into(),
+                        stewards: vec!["fr-strasbourg".into(), "lu-esch-sur-alzette".into()],
+                    },
+                    ForkSide { head: vec![0xcd; 32].into(), stewards: vec!["de-kehl".into()] },
+                ],
+            }],
+            pending: vec![PendingDecision {
+                act: "ADMIT".into(),
+                subject: "pl-zgorzelec".into(),
+                approved_by: vec!["de-kehl".into()],
+                needed: 2,
+                waits_for_us: true,
+                expires_ms: now + 6 * 86_400_000,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        assert_eq!(
+            text(&status, now),
+            "fr-strasbourg  READY   steward, leader   v0.1.0   certificate good for 19 d (renews by itself)\n\
+             partners    1 connected · 1 suspended (be-liege) · 1 unreachable (de-goerlitz for 12 min)\n\
+             directory   34 authorities, change 1204, 1 of 2 stewards, verified 2 s ago\n\
+             FORK        at change 418: head abababababab (held here) signed by fr-strasbourg, lu-esch-sur-alzette / \
+             head cdcdcdcdcdcd signed by de-kehl; tell the other stewards, by phone\n\
+             waiting     ADMIT pl-zgorzelec: 1 of 2 approved, waits for us, 6 d left\n"
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! `steward`: who keeps the register together, one change at a time.
+
+use clap::Subcommand;
+use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
+use havenlink_proto::admin::v1::{DemoteStewardRequest, PromoteStewardRequest, ReplaceStewardRequest};
+use serde_json::json;
+
+use super::{OPERATE, decision, status};
+use crate::confirm;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, Grid, View};
+use crate::session::{Session, call};
+use crate::value::to_json;
+use crate::when;
+
+/// What to do with stewards.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Each steward's last sign of life
+    List,
+    /// Makes a member a steward, once a majority agrees
+    Promote { authority: String },
+    /// Makes a steward a member, once a majority of the others agrees
+    Demote {
+        authority: String,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Takes a steward's new node in place of its lost one
+    Replace {
+        authority: String,
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Does it.
+pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let request_id = session.request_id();
+    match verb {
+        Verb::List => list(session).await,
+        Verb::Promote { authority } => {
+            let act = format!("promote {authority}");
+            let request = PromoteStewardRequest { request_id, authority };
+            decision::show(
+                session,
+                &act,
+                call!(session, OPERATE, MemberServiceClient, promote_steward, request)?.decision,
+            )
+        }
+        Verb::Demote { authority, yes } => {
+            let act = format!("demote {authority}");
+            let consequences = [
+                "it votes no more; it stays a member",
+                "fewer stewards means fewer may fail: 3 bear one failure, 5 two",
+            ];
+            confirm::severe(session, &act, &consequences, &authority, yes)?;
+            let request = DemoteStewardRequest { request_id, authority };
+            decision::show(
+                session,
+                &act,
+                call!(session, OPERATE, MemberServiceClient, demote_steward, request)?.decision,
+            )
+        }
+        Verb::Replace { authority, yes } => {
+            let act = format!("replace the node of {authority}");
+            let consequences =
+                ["its lost node can never vote again", "its new node votes under a new number, once a majority agrees"];
+            confirm::severe(session, &act, &consequences, &authority, yes)?;
+            let request = ReplaceStewardRequest { request_id, authority };
+            decision::show(
+                session,
+                &act,
+                call!(session, OPERATE, MemberServiceClient, replace_steward, request)?.decision,
+            )
+        }
+    }
+}
+
+async fn list(session: &Session) -> Result<(), Failure> {
+    let status = status::fetch(session).await?;
+    let mut grid = Grid::new(&["steward", "leader", "change", "head", "heard"]);
+    for beat in &status.stewards {
+        let heard = if beat.age_ms < 0 { "never".to_owned() } else { format!("{} ago", when::span(beat.age_ms)) };
+        grid.push([
+            Cell::text(&beat.authority),
+            Cell::flag(beat.leader, "leader"),
+            Cell::number(beat.number),
+            Cell::both(id::short(&beat.head), id::show(&beat.head)),
+            Cell::both(heard, beat.age_ms.to_string()),
+        ]);
+    }
+    let whole = to_json(&status);
+    session.show(&View::list(json!({ "stewards": whole["stewards"] }), &["stewards"], grid))?;
+    for fork in &status.forks {
+        session.say(&status::fork(fork, &status.authority));
+    }
+    Ok(())
+}

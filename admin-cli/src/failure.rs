@@ -1,0 +1,197 @@
+//! Errors as people read them: code, what happened, facts, why, and the command that fixes it. Status → exit code.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::output::clean;
+
+/// What went wrong, ready to print.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// Code of the catalogue, e.g. `AGREEMENT_NOT_IN_FORCE`.
+    pub code: String,
+    pub what: String,
+    /// Named facts: the field, the peer, the limit.
+    pub facts: Vec<(String, String)>,
+    pub why: Box<str>,
+    pub fix: Box<str>,
+    pub exit: u8,
+}
+
+/// Keys of `ErrorInfo.metadata` that have a place of their own.
+const PLACED: [&str; 5] = ["what", "why", "remedy", "fix", "exit_code"];
+
+impl Failure {
+    /// A failure with everything that a person needs.
+    pub fn new(code: &str, exit: u8, what: impl Into<String>, why: &str, fix: impl Into<Box<str>>) -> Self {
+        Self { code: code.into(), what: what.into(), facts: Vec::new(), why: why.into(), fix: fix.into(), exit }
+    }
+
+    /// Wrong arguments: nothing was sent.
+    pub fn usage(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
+        Self::new("USAGE", 2, what, "", fix)
+    }
+
+    /// Nothing of that name is there.
+    pub fn not_found(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
+        Self::new("NOT_FOUND", 4, what, "", fix)
+    }
+
+    /// This tool, or what it reads and writes, failed.
+    pub fn fault(what: &str) -> Self {
+        Self::new("FAULT", 1, what, "", "try again; if it stays, journalctl -u havenlink")
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn with(mut self, name: &str, fact: impl Into<String>) -> Self {
+        self.facts.push((name.into(), fact.into()));
+        self
+    }
+
+    /// Prints to stderr and gives the exit code.
+    pub fn print(&self) -> ExitCode {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        // Nothing is lost when stderr is closed but the text; the exit code still tells.
+        let _ = std::io::stderr().write_all(self.text(colour).as_bytes());
+        ExitCode::from(self.exit)
+    }
+
+    /// The text. The word `error` stands there with or without colour.
+    pub fn text(&self, colour: bool) -> String {
+        let label = if colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        let mut text = format!("{label}[{}]: {}\n", clean(&self.code), clean(&self.what));
+        let facts = self.facts.iter().map(|(name, fact)| (name.as_str(), fact.as_str()));
+        for (name, fact) in facts.chain([("why", &*self.why), ("fix", &*self.fix)]).filter(|(_, fact)| !fact.is_empty())
+        {
+            text.push_str(&format!("  {:<10} {}\n", clean(name), clean(fact)));
+        }
+        text
+    }
+}
+
+/// Exit code of a gRPC status.
+pub fn exit_of(code: Code) -> u8 {
+    match code {
+        Code::Ok => 0,
+        Code::InvalidArgument | Code::OutOfRange => 2,
+        Code::PermissionDenied | Code::Unauthenticated => 3,
+        Code::NotFound => 4,
+        Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => 5,
+        Code::ResourceExhausted | Code::Unavailable => 6,
+        Code::DeadlineExceeded => 8,
+        _ => 1,
+    }
+}
+
+/// `InvalidArgument` → `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for (i, c) in format!("{code:?}").chars().enumerate() {
+        if c.is_ascii_uppercase() && i > 0 {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let mut failure = Self {
+            code: code_name(status.code()),
+            what: status.message().to_owned(),
+            exit: exit_of(status.code()),
+            ..Self::default()
+        };
+        if let Some(info) = details.error_info() {
+            let told = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
+            failure.code.clone_from(&info.reason);
+            failure.why = told("why").into();
+            failure.fix = if told("remedy").is_empty() { told("fix") } else { told("remedy") }.into();
+            failure.exit = told("exit_code").parse().unwrap_or(failure.exit);
+            if failure.what.is_empty() {
+                failure.what = told("what");
+            }
+            let mut facts: Vec<_> = info.metadata.iter().filter(|(key, _)| !PLACED.contains(&key.as_str())).collect();
+            facts.sort();
+            failure.facts.extend(facts.into_iter().map(|(key, fact)| (key.clone(), fact.clone())));
+        }
+        for violation in details.bad_request().map_or(&[][..], |b| &b.field_violations) {
+            failure.facts.push(("field".into(), join(&violation.field, &violation.description)));
+        }
+        for violation in details.precondition_failure().map_or(&[][..], |p| &p.violations) {
+            // The node repeats the reason's own "why" here.
+            if violation.r#type == failure.code && failure.why.is_empty() {
+                failure.why = violation.description.as_str().into();
+            } else {
+                failure.facts.push(("condition".into(), join(&violation.subject, &violation.description)));
+            }
+        }
+        if let Some(delay) = details.retry_info().and_then(|r| r.retry_delay) {
+            failure.facts.push(("retry".into(), format!("in {} s", delay.as_secs().max(1))));
+        }
+        if let Some(link) = details.help().and_then(|h| h.links.first())
+            && failure.fix.is_empty()
+        {
+            failure.fix = link.description.as_str().into();
+        }
+        if failure.what.is_empty() {
+            failure.what = "the node gave no message".into();
+        }
+        failure
+    }
+}
+
+fn join(name: &str, text: &str) -> String {
+    if text.is_empty() { name.to_owned() } else { format!("{name}: {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::ErrorDetails;
+
+    #[test]
+    fn a_refusal_is_printed_with_its_facts_and_its_fix() {
+        let mut details = ErrorDetails::new();
+        let metadata =
+            [("remedy", "havenctl agreement list"), ("why", "there is none"), ("exit_code", "5"), ("peer", "de-kehl")];
+        details.set_error_info(
+            "AGREEMENT_NOT_IN_FORCE",
+            "havenlink",
+            metadata.map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        details.add_bad_request_violation("sharing.recipients[0]", "de-kehl");
+        let status = Status::with_error_details(Code::FailedPrecondition, "no agreement in force covers this", details);
+        let failure = Failure::from(status);
+        assert_eq!(failure.exit, 5);
+        assert_eq!(
+            failure.text(false),
+            "error[AGREEMENT_NOT_IN_FORCE]: no agreement in force covers this\n\
+             \x20 peer       de-kehl\n\
+             \x20 field      sharing.recipients[0]: de-kehl\n\
+             \x20 why        there is none\n\
+             \x20 fix        havenctl agreement list\n"
+        );
+    }
+
+    #[test]
+    fn a_bare_status_still_has_a_code_and_an_exit_code() {
+        let failure = Failure::from(Status::deadline_exceeded("too late"));
+        assert_eq!((failure.code.as_str(), failure.exit), ("DEADLINE_EXCEEDED", 8));
+        assert_eq!(exit_of(Code::NotFound), 4);
+        assert_eq!(exit_of(Code::Unavailable), 6);
+        assert_eq!(exit_of(Code::PermissionDenied), 3);
+    }
+
+    #[test]
+    fn what_a_peer_wrote_cannot_move_the_cursor() {
+        let failure = Failure::new("X", 1, "a\u{1b}[2Jb\u{202e}c", "", "");
+        assert!(!failure.text(false).contains('\u{1b}') && !failure.text(false).contains('\u{202e}'));
+    }
+}

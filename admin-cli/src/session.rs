@@ -1,0 +1,202 @@
+//! One run of the tool: which socket, how long, which form of output; and every call, with its time limit.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Request, Response, Status};
+
+use crate::cli::{Global, Role};
+use crate::failure::Failure;
+use crate::output::{Format, View};
+
+/// Quiet for this long, then it says what it waits for.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Time limit of a call, unless another one is given.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What all commands share.
+#[derive(Clone)]
+pub struct Session {
+    sockets: PathBuf,
+    role: Option<Role>,
+    pub format: Format,
+    timeout: Duration,
+    timeout_given: bool,
+    request_id: Option<String>,
+}
+
+/// Calls a method of a generated client over the socket of the first role that has one.
+macro_rules! call {
+    ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr) => {{
+        let channel = $session.channel($roles).await?;
+        let request = $session.request($request);
+        $session.answer($client::new(channel).$method(request)).await
+    }};
+}
+pub(crate) use call;
+
+impl Session {
+    /// From the global arguments.
+    pub fn new(global: &Global) -> Self {
+        Self {
+            sockets: global.sockets.clone(),
+            role: global.role,
+            format: global.output,
+            timeout: global.timeout.unwrap_or(LIMIT),
+            timeout_given: global.timeout.is_some(),
+            request_id: global.request_id.clone(),
+        }
+    }
+
+    /// The same, for a call that looks at everything: a longer time limit, unless one was given.
+    #[must_use]
+    pub fn patient(&self, limit: Duration) -> Self {
+        let timeout = if self.timeout_given { self.timeout } else { limit };
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The id that makes a write idempotent: the one given, or a new one.
+    pub fn request_id(&self) -> String {
+        self.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+    }
+
+    /// Shows an answer on stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn show(&self, view: &View) -> Result<(), Failure> {
+        let text = view.render(self.format);
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // The reader has seen enough.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err(Failure::fault(&format!("stdout: {e}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Says something to the person, not to the program.
+    pub fn say(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{}", crate::output::clean_lines(text));
+    }
+
+    /// At most two next steps, for people only.
+    pub fn next(&self, commands: &[String]) {
+        if self.format == Format::Table && !commands.is_empty() {
+            let shown: Vec<_> = commands.iter().take(2).map(|c| crate::output::clean(c)).collect();
+            self.say(&format!("next: {}", shown.join("    ")));
+        }
+    }
+
+    /// A channel over the socket of the role asked for, or of the first of these roles that has one.
+    ///
+    /// # Errors
+    /// `NODE_NOT_REACHABLE`, or `SOCKET_DENIED` when the file does not let us in.
+    pub async fn channel(&self, roles: &[Role]) -> Result<Channel, Failure> {
+        let wanted = self.role.map_or_else(|| roles.to_vec(), |role| vec![role]);
+        let mut failed = None;
+        for role in &wanted {
+            let path = self.sockets.join(role.socket());
+            match UnixStream::connect(&path).await {
+                Ok(stream) => return connect(stream).await,
+                Err(error) => {
+                    let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+                    // A file that is there and closed to us says more than one that is not there.
+                    if failed.is_none() || denied {
+                        failed = Some(unreachable(&path, *role, &error));
+                    }
+                }
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::usage("no role can make this call", "havenctl --help")))
+    }
+
+    /// A request with a deadline.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    /// Waits for the answer, no longer than the time limit, and says so when it takes a while.
+    ///
+    /// # Errors
+    /// What the node answered; `TIMED_OUT`.
+    pub async fn answer<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
+        let patience = tokio::time::sleep(PATIENCE);
+        let limit = tokio::time::sleep(self.timeout + PATIENCE);
+        tokio::pin!(call, patience, limit);
+        let mut told = false;
+        let answer = loop {
+            tokio::select! {
+                answer = &mut call => break answer,
+                () = &mut limit => return Err(timed_out(self.timeout)),
+                () = &mut patience, if !told => {
+                    told = true;
+                    if std::io::stderr().is_terminal() {
+                        self.say(&format!("waiting for the node, at most {} s …", self.timeout.as_secs()));
+                    }
+                }
+            }
+        };
+        match answer {
+            Ok(response) => Ok(response.into_inner()),
+            // Nothing here cancels a call but the deadline.
+            Err(status) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) => {
+                Err(timed_out(self.timeout))
+            }
+            Err(status) => Err(status.into()),
+        }
+    }
+}
+
+async fn connect(stream: UnixStream) -> Result<Channel, Failure> {
+    // The name is a formality: the socket decides who answers.
+    let endpoint = Endpoint::from_static("http://localhost");
+    let stream = Mutex::new(Some(stream));
+    let connector = tower::service_fn(move |_: Uri| {
+        let stream = stream.lock().ok().and_then(|mut s| s.take());
+        std::future::ready(stream.map(TokioIo::new).ok_or_else(|| std::io::Error::other("the connection was lost")))
+    });
+    endpoint
+        .connect_with_connector(connector)
+        .await
+        .map_err(|e| Failure::fault(&format!("the node does not speak gRPC on its socket: {e}")))
+}
+
+fn unreachable(path: &std::path::Path, role: Role, error: &std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Failure::new(
+            "SOCKET_DENIED",
+            3,
+            format!("the socket of the role {role} is closed to this user"),
+            "each role's socket belongs to its own group",
+            format!("sudo usermod -aG havenlink-{role} $USER, then log in again; or use another --role"),
+        )
+        .with("socket", path.display().to_string());
+    }
+    Failure::new(
+        "NODE_NOT_REACHABLE",
+        6,
+        "the node does not answer on its socket",
+        "it is not running, or the socket directory is another one",
+        "systemctl status havenlink, or havenctl --sockets DIR",
+    )
+    .with("socket", format!("{} ({error})", path.display()))
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    Failure::new(
+        "TIMED_OUT",
+        8,
+        format!("no answer within {} s", limit.as_secs()),
+        "the node is busy, or waits for others",
+        "havenctl status, then again with --timeout 30s and the same --request-id",
+    )
+}

@@ -1,0 +1,156 @@
+//! Times as people type and read them: UTC, to the minute; spans such as `48h` or `90d`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// Now, Unix ms.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `90s`, `30m`, `48h`, `7d`, `2w` as milliseconds.
+///
+/// # Errors
+/// What the form is.
+pub fn parse_span(text: &str) -> Result<i64, String> {
+    let form = || format!("{text:?} is not a span: a number and one of ms, s, m, h, d, w, e.g. 48h");
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(form)?;
+    let number: i64 = text[..split].parse().map_err(|_| form())?;
+    let unit: i64 = match &text[split..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        _ => return Err(form()),
+    };
+    number.checked_mul(unit).ok_or_else(form)
+}
+
+/// As `parse_span`, for timers.
+///
+/// # Errors
+/// What the form is.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    Ok(Duration::from_millis(parse_span(text)?.unsigned_abs()))
+}
+
+/// An end: `2027-12-31` (to the end of that day, UTC), `2027-12-31T18:00:00Z`, or a span from now. Unix ms.
+///
+/// # Errors
+/// What the form is.
+pub fn parse_end(text: &str) -> Result<i64, String> {
+    if let Ok(date) = text.parse::<Date>() {
+        let next = date.tomorrow().map_err(|e| e.to_string())?;
+        return Ok(midnight(next)? - 1);
+    }
+    parse_instant(text)
+}
+
+/// A beginning: a date (its first instant, UTC), an instant, or a span from now. Unix ms.
+///
+/// # Errors
+/// What the form is.
+pub fn parse_start(text: &str) -> Result<i64, String> {
+    match text.parse::<Date>() {
+        Ok(date) => midnight(date),
+        Err(_) => parse_instant(text),
+    }
+}
+
+/// A moment gone by: a date (its first instant, UTC), an instant, or a span before now. Unix ms.
+///
+/// # Errors
+/// What the form is.
+pub fn parse_past(text: &str) -> Result<i64, String> {
+    match text.parse::<Date>() {
+        Ok(date) => midnight(date),
+        Err(_) => match text.parse::<Timestamp>() {
+            Ok(instant) => Ok(instant.as_millisecond()),
+            Err(_) => parse_span(text).map(|span| now_ms().saturating_sub(span)).map_err(|_| {
+                format!("{text:?} is not a time: 2026-12-31, 2026-12-31T18:00:00Z, or a span before now such as 90d")
+            }),
+        },
+    }
+}
+
+fn parse_instant(text: &str) -> Result<i64, String> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    parse_span(text).map(|span| now_ms().saturating_add(span)).map_err(|_| {
+        format!("{text:?} is not a time: 2027-12-31, 2027-12-31T18:00:00Z, or a span from now such as 90d")
+    })
+}
+
+fn midnight(date: Date) -> Result<i64, String> {
+    Ok(date.to_zoned(TimeZone::UTC).map_err(|e| e.to_string())?.timestamp().as_millisecond())
+}
+
+/// `2026-11-21 14:05Z`; empty for 0, `–` for "no end".
+pub fn show(ms: i64) -> String {
+    match ms {
+        0 => String::new(),
+        i64::MAX => "no end".into(),
+        _ => match Timestamp::from_millisecond(ms) {
+            Ok(t) => t.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%MZ").to_string(),
+            Err(_) => format!("{ms} ms"),
+        },
+    }
+}
+
+/// RFC 3339 for programs; empty for 0.
+pub fn exact(ms: i64) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(t) if ms != 0 && ms != i64::MAX => t.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The largest fitting unit: `45 s`, `12 min`, `19 h`, `23 d`.
+pub fn span(ms: i64) -> String {
+    let ms = ms.max(0);
+    match ms {
+        0..60_000 => format!("{} s", ms / 1_000),
+        60_000..7_200_000 => format!("{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} d", ms / 86_400_000),
+    }
+}
+
+/// As it would be typed, nothing rounded away: `12h`, `90s`, `1500ms`.
+pub fn typed_span(ms: i64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let fits = units.into_iter().find(|(unit, _)| ms != 0 && ms % unit == 0);
+    fits.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_dates_have_one_form() {
+        assert_eq!(parse_span("48h"), Ok(172_800_000));
+        assert_eq!(parse_span("2w"), Ok(1_209_600_000));
+        for typed in ["12h", "7d", "90s", "1500ms", "0ms"] {
+            assert_eq!(typed_span(parse_span(typed).unwrap()), typed);
+        }
+        assert!(parse_span("48").is_err() && parse_span("h").is_err() && parse_span("4 h").is_err());
+        assert_eq!(parse_start("2027-12-31"), Ok(1_830_211_200_000));
+        assert_eq!(parse_end("2027-12-31").map(show).unwrap(), "2027-12-31 23:59Z".to_owned());
+        assert_eq!(parse_end("2027-12-31T18:00:00Z").map(exact).unwrap(), "2027-12-31T18:00:00Z");
+        assert!(parse_end("31.12.2027").unwrap_err().contains("2027-12-31"));
+    }
+
+    #[test]
+    fn spans_are_read_at_a_glance() {
+        assert_eq!((span(59_999), span(720_000), span(0)), ("59 s".into(), "12 min".into(), "0 s".into()));
+        assert_eq!((span(19 * 3_600_000), span(19 * 86_400_000)), ("19 h".into(), "19 d".into()));
+    }
+}

@@ -1,0 +1,38 @@
+//! Builds every part in order and owns the end of each.
+//!
+//! What lives here: the commands of the binary, the running node (`member`) and the waiting one (`applicant`), and what
+//! joins rooms that do not know each other: the register with joining and governing, pins with TLS, wake-ups with loops.
+//! What does not: decisions. Invariant: what is started last ends first, and nothing outlives the store and the register.
+
+mod applicant;
+mod backups;
+mod commands;
+mod contacts;
+mod data_dir;
+mod doctor;
+mod doors;
+mod entry;
+mod failure;
+mod following;
+mod identity_copy;
+mod member;
+mod recovery;
+mod renewal;
+mod rotation;
+mod runtimes;
+mod serve;
+mod signals;
+#[cfg(test)]
+mod tests;
+mod token;
+#[cfg(test)]
+mod years;
+
+pub use applicant::withdraw;
+pub use backups::{backup, restore};
+pub use commands::{GenesisPolicy, check, demo, init, join, run};
+pub use data_dir::DataDir;
+pub use failure::Failure;
+pub use member::Member;
+pub use recovery::recover;
+pub use token::Token;

@@ -1,0 +1,195 @@
+//! A node that has applied and waits: its status answers, its application goes on, and nothing else is there yet.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use havenlink_proto::admin::v1 as admin;
+use tonic_health::server::HealthReporter;
+
+use super::data_dir::DataDir;
+use super::doors;
+use super::failure::Failure;
+use super::serve::Serving;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::domain::audit::Actor;
+use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::join::applicant::{Applying, Next};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::exchange::join::Applicant;
+use crate::exchange::peer_client::join::JoinClient;
+use crate::services::actor::Codes;
+use crate::services::admin::node::{Node, StatusSource, Upkeep};
+use crate::services::layers::Runtimes;
+use crate::services::routes;
+use crate::transport::{self, Connections, NodeIdentity, Pool};
+use crate::wire::fields;
+
+/// The inviter's door for this applicant.
+///
+/// # Errors
+/// When the node's certificate does not load, or the invitation names no endpoint.
+pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<JoinClient, Failure> {
+    let identity = NodeIdentity::load(data.path())?;
+    let limits = transport::Limits::default();
+    let view = doors::empty_view();
+    let connections = Connections::new(view.clone(), clock.clone(), &limits);
+    let pool = Pool::new(identity, view, clock.clone(), connections, limits);
+    let invitation = &applicant.token().invitation;
+    let dial = |endpoint: &String| pool.join_channel(endpoint, invitation.inviter_pins.clone());
+    let channels: Result<Vec<_>, _> = invitation.inviter_endpoints.iter().map(dial).collect();
+    let channels: Vec<_> = channels?.into_iter().map(|opened| opened.channel).collect();
+    if channels.is_empty() {
+        return Err(Failure::new(Reason::InvitationInvalid));
+    }
+    Ok(JoinClient::new(channels, transport::classify))
+}
+
+/// What a waiting node last heard.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Option<Last>>>);
+
+/// Where the application stands, and why the last try failed, if it did.
+type Last = (Applying, Option<Reason>);
+
+impl Heard {
+    fn set(&self, applying: &Applying, failed: Option<Reason>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((applying.clone(), failed));
+    }
+
+    fn get(&self) -> Option<Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct Waiting {
+    authority: AuthorityId,
+    identity: NodeIdentity,
+    heard: Heard,
+}
+
+#[tonic::async_trait]
+impl StatusSource for Waiting {
+    async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
+        let mut status = admin::GetStatusResponse {
+            authority: self.authority.to_string(),
+            state: admin::NodeState::NeedsApproval.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            certificate_expires_ms: self.identity.certificate().not_after.0,
+            reason: Reason::JoinPending.code().to_owned(),
+            ..Default::default()
+        };
+        if let Some((applying, failed)) = self.heard.get() {
+            let over = match applying.next() {
+                Next::Stop(reason) => Some(reason),
+                _ => failed,
+            };
+            if let Some(reason) = over {
+                status.reason = reason.code().to_owned();
+            }
+            let progress = applying.progress();
+            status.pending.push(admin::PendingDecision {
+                proposal_id: progress
+                    .and_then(|p| p.proposal)
+                    .map(|p| fields::bytes_of(p.as_bytes()))
+                    .unwrap_or_default(),
+                act: "ADMIT".to_owned(),
+                subject: self.authority.to_string(),
+                needed: progress.map_or(0, |p| p.needed),
+                ..Default::default()
+            });
+            if let Some(words) = applying.words() {
+                status.next.push(format!("read to the inviter by phone: {words}"));
+            }
+        }
+        Ok(status)
+    }
+}
+
+#[tonic::async_trait]
+impl Upkeep for Waiting {
+    async fn renew(&self, _actor: Actor) -> Result<(Pin, UnixMs), Reason> {
+        Err(Reason::JoinPending)
+    }
+
+    async fn doctor(&self) -> Vec<admin::Check> {
+        let row = Reason::JoinPending.row();
+        vec![admin::Check {
+            name: "membership".to_owned(),
+            result: admin::CheckResult::Warning.into(),
+            finding: row.what.to_owned(),
+            remedy: row.remedy.to_owned(),
+        }]
+    }
+}
+
+/// Waits for the decision with the local doors open. Ends with the approved application, or with why it is over.
+///
+/// # Errors
+/// `APPLICATION_REJECTED` and the like; the first part that cannot start.
+pub async fn wait(
+    config: &Config,
+    data: &DataDir,
+    clock: &SharedClock,
+    on: &Runtimes,
+    mut applicant: Applicant,
+) -> Result<Applicant, Failure> {
+    let heard = Heard::default();
+    let identity = NodeIdentity::load(data.path())?;
+    let waiting = Arc::new(Waiting { authority: config.authority.clone(), identity, heard: heard.clone() });
+    let node = Node { status: waiting.clone(), upkeep: waiting, codes: Codes::new([0; 32]) };
+    let mut serving = Serving::new();
+    let guard = doors::guard(doors::empty_view(), clock, doors::no_budget(), on, serving.stopping());
+    doors::local(config, &mut serving, &guard, &routes::waiting(node, HealthReporter::new()), on)?;
+    super::signals::ready("waits for approval");
+    let door = door(data, &applicant, clock)?;
+    let decided = applicant.run(&door, |applying, failed| {
+        if let Some(reason) = failed {
+            tracing::info!(reason = reason.code(), "the application waits");
+        }
+        heard.set(applying, failed);
+    });
+    let decided = decided.await.map_err(|e| Failure::new(e.reason()).cause(&e));
+    let decided = decided.map_err(|failure| told_why(failure, &applicant));
+    serving.stop(std::time::Duration::from_secs(1)).await;
+    decided.map(|_| applicant)
+}
+
+/// The stewards' reason for a rejection, beside the failure that it is.
+pub fn told_why(failure: Failure, applicant: &Applicant) -> Failure {
+    match applicant.applying().progress().and_then(|progress| progress.rejection) {
+        Some(rejection) => failure.fact("because", rejection.name()),
+        None => failure,
+    }
+}
+
+/// Takes an application back: the inviter's node hears it, and the register too if stewards decide already.
+///
+/// # Errors
+/// `APPLICATION_UNKNOWN` when none is under way here; `DATA_DIR_IN_USE` while the node runs and waits; what the inviter
+/// answers.
+pub fn withdraw(config: &Config) -> Result<(), Failure> {
+    transport::install_provider();
+    let data = DataDir::take(&config.data_dir)?;
+    let mut applicant = Applicant::resume(data.path())?.ok_or_else(|| Failure::new(Reason::ApplicationUnknown))?;
+    let (clock, key) = (crate::clock::SystemClock::shared(), data.authority_key()?);
+    let runtimes = super::runtimes::Runtimes::start(1)?;
+    let withdrawn: Result<(), Failure> = runtimes.block_on(async {
+        let inviter = door(&data, &applicant, &clock)?;
+        let proposal = applicant.proposal(&inviter).await?;
+        let signed = match proposal {
+            Some(proposal) => {
+                let invitation = &applicant.token().invitation;
+                let nonce = super::commands::nonce()?;
+                Some(crate::wire::invitation::sign_withdrawal(invitation, &proposal, &key, nonce, clock.now()))
+            }
+            None => None,
+        };
+        Ok(applicant.withdraw(&inviter, signed).await?)
+    });
+    runtimes.shutdown();
+    withdrawn?;
+    println!("{} has taken its application back", config.authority);
+    println!("next: havenlink join TOKEN, with a new invitation");
+    Ok(())
+}

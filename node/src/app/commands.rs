@@ -1,0 +1,385 @@
+//! The commands of the binary.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::data_dir::DataDir;
+use super::failure::Failure;
+use super::member::Member;
+use super::renewal::LIFE;
+use super::runtimes::Runtimes;
+use super::token::Token;
+use super::{applicant, entry, signals};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::directory::statements::Author;
+use crate::directory::{self, Directory, Opening};
+use crate::domain::directory::Policy;
+use crate::domain::join::applicant::Next;
+use crate::domain::reason::Reason;
+use crate::domain::time::Millis;
+use crate::exchange::join::Applicant;
+use crate::services::layers;
+use crate::telemetry::{self, Export, Form, Settings, metrics};
+use crate::transport::{self, NodeIdentity};
+use crate::wire;
+use crate::wire::keys::SigningKey;
+
+/// What a federation may set at its beginning.
+#[derive(Clone, Debug, Default)]
+pub struct GenesisPolicy {
+    pub freshness_limit: Option<Millis>,
+    pub beat_interval: Option<Millis>,
+    pub snapshot_interval: Option<u64>,
+    pub admission_approvals: Option<u32>,
+}
+
+impl From<directory::Error> for Failure {
+    fn from(error: directory::Error) -> Self {
+        Self::new(error.reason()).cause(&error)
+    }
+}
+
+impl From<crate::exchange::join::Error> for Failure {
+    fn from(error: crate::exchange::join::Error) -> Self {
+        Self::new(error.reason()).cause(&error)
+    }
+}
+
+/// Starts a federation.
+///
+/// # Errors
+/// `ALREADY_JOINED`, and whatever stands in the way of files and keys.
+pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), Failure> {
+    let data = fresh(config)?;
+    let founded = found(config, &data, &wished);
+    if founded.is_err() {
+        data.forget_keys();
+    }
+    let directory = founded?;
+    let view = directory.view();
+    println!("{} founded federation {}", config.authority, view.federation);
+    println!("  data       {}", config.data_dir.display());
+    println!(
+        "  reached at {}",
+        view.members.values().flat_map(|m| m.entry.endpoints.clone()).collect::<Vec<_>>().join(", ")
+    );
+    println!("next: havenlink run        (or systemctl start havenlink)");
+    println!("next: havenctl invite create --for AUTHORITY");
+    Ok(())
+}
+
+/// A data directory without keys and without a register. What is left of an application that is over goes: with a new
+/// invitation it begins anew, under new keys.
+fn fresh(config: &Config) -> Result<DataDir, Failure> {
+    transport::install_provider();
+    let data = DataDir::take(&config.data_dir)?;
+    let under_way = match Applicant::resume(data.path())? {
+        Some(over) if matches!(over.applying().next(), Next::Stop(_)) => over.finish().map(|()| false)?,
+        found => found.is_some(),
+    };
+    if under_way || has_register(config, &data) {
+        return Err(Failure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string()));
+    }
+    // Keys without a register are left from a run that did not come to its end; nobody knows them.
+    data.forget_keys();
+    Ok(data)
+}
+
+fn has_register(config: &Config, data: &DataDir) -> bool {
+    let Ok(key) = data.authority_key() else { return false };
+    let opened = Directory::open(Opening {
+        data_dir: data.path().to_owned(),
+        authority: config.authority.clone(),
+        key: Arc::new(key),
+        clock: SystemClock::shared(),
+        genesis: None,
+    });
+    !matches!(opened, Err(error) if error.reason() == Reason::NotJoined)
+}
+
+/// Keys, certificate and entry of a node that is being made.
+fn own_entry(
+    config: &Config,
+    data: &DataDir,
+    clock: &SharedClock,
+) -> Result<(SigningKey, crate::domain::authority::AuthorityEntry), Failure> {
+    let key = data.make_authority_key()?;
+    let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
+    NodeIdentity::store(data.path(), &generated)?;
+    let raft_id = directory::raft_id(data.path())?;
+    let entry = entry::entry(config, key.public(), generated.certificate.pin, raft_id)?;
+    // What the register would refuse is told before anything is signed.
+    wire::entry::from_proto(wire::entry::to_proto(&entry))
+        .map_err(|e| Failure::new(e.reason).about(format!("{} {}", e.field, e.detail)))?;
+    Ok((key, entry))
+}
+
+pub(super) fn nonce() -> Result<[u8; 16], Failure> {
+    let mut nonce = [0; 16];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Failure::new(Reason::Internal).about("no randomness"))?;
+    Ok(nonce)
+}
+
+/// The genesis statement as a file of its own: what a backup needs to follow the register again.
+pub(super) const GENESIS: &str = "genesis";
+
+pub(super) fn keep_genesis(dir: &Path, genesis: &[u8]) -> Result<(), Failure> {
+    let path = dir.join(GENESIS);
+    std::fs::write(&path, genesis).map_err(|e| Failure::file(&path, &e))
+}
+
+pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> Result<Directory, Failure> {
+    let clock = SystemClock::shared();
+    let (key, entry) = own_entry(config, data, &clock)?;
+    let usual = Policy::default();
+    let policy = Policy {
+        freshness_limit: wished.freshness_limit.unwrap_or(usual.freshness_limit),
+        beat_interval: wished.beat_interval.unwrap_or(usual.beat_interval),
+        snapshot_interval: wished.snapshot_interval.unwrap_or(usual.snapshot_interval),
+        admission_approvals: wished.admission_approvals.unwrap_or(usual.admission_approvals),
+        ..usual
+    };
+    let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: nonce()? };
+    let genesis = author.genesis(&entry, &policy);
+    keep_genesis(data.path(), &genesis)?;
+    let opening = Opening {
+        data_dir: data.path().to_owned(),
+        authority: config.authority.clone(),
+        key: Arc::new(key),
+        clock,
+        genesis: Some(genesis),
+    };
+    Ok(Directory::open(opening)?)
+}
+
+/// Applies with a token, prints the six words, and unless told otherwise leaves the waiting to `run`. `keep` writes the
+/// configuration once the application is on disk.
+///
+/// # Errors
+/// What is wrong with the token or the invitation; whatever stands in the way of files and keys.
+pub fn join(
+    config: &Config,
+    token: &Token,
+    wait: bool,
+    keep: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    transport::install_provider();
+    let Token { text: token, parsed } = token;
+    let clock = SystemClock::shared();
+    let name = |failure: Failure| failure.fact("for", parsed.invitation.intended_for.to_string());
+    Applicant::check(parsed, Some(&config.authority), clock.now()).map_err(|e| name(e.into()))?;
+    let runtimes = Runtimes::start(1)?;
+    let data = DataDir::take(&config.data_dir)?;
+    let applicant = match Applicant::resume(data.path())? {
+        // The same token again goes on where it stopped.
+        Some(applicant)
+            if applicant.applying().token == *token && !matches!(applicant.applying().next(), Next::Stop(_)) =>
+        {
+            applicant
+        }
+        _ => {
+            drop(data);
+            let data = fresh(config)?;
+            let begun = apply(config, &data, token, parsed, &clock);
+            if begun.is_err() {
+                data.forget_keys();
+            }
+            drop(data);
+            begun?
+        }
+    };
+    keep()?;
+    let data = DataDir::take(&config.data_dir)?;
+    let joined = runtimes.block_on(introduce(config, &data, &clock, applicant, wait));
+    runtimes.shutdown();
+    joined
+}
+
+fn apply(
+    config: &Config,
+    data: &DataDir,
+    token: &str,
+    parsed: &wire::invitation::Token,
+    clock: &SharedClock,
+) -> Result<Applicant, Failure> {
+    let (key, entry) = own_entry(config, data, clock)?;
+    let pin = entry.pins[0].pin;
+    let entry = wire::entry::to_proto(&entry);
+    keep_genesis(data.path(), &parsed.invitation.genesis)?;
+    let application = wire::invitation::sign_application(&parsed.invitation, entry, &key, nonce()?, clock.now());
+    Ok(Applicant::begin(data.path(), token, application, pin)?)
+}
+
+async fn introduce(
+    config: &Config,
+    data: &DataDir,
+    clock: &SharedClock,
+    mut applicant: Applicant,
+    wait: bool,
+) -> Result<(), Failure> {
+    let door = applicant::door(data, &applicant, clock)?;
+    let mut tries = 0;
+    while applicant.applying().words().is_none() {
+        match applicant.step(&door).await {
+            Ok(Next::Stop(reason)) => return Err(Failure::new(reason)),
+            Ok(_) => {}
+            Err(error) if error.retryable() && tries < 5 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let inviter = applicant.token().invitation.inviter.clone();
+    if let Some(words) = applicant.applying().words() {
+        println!("{} has applied to {inviter}. Read these six words to them by phone:", config.authority);
+        println!();
+        println!("  {words}");
+        println!();
+    }
+    if !wait {
+        println!("next: havenlink run        (or systemctl start havenlink): it waits for the approval");
+        return Ok(());
+    }
+    let mut approvals = None;
+    let decided = applicant.run(&door, |applying, failed| {
+        if let Some(reason) = failed.filter(|r| r.retryable()) {
+            eprintln!("waiting: {}", reason.row().what);
+        }
+        let now = applying.progress().map(|p| (p.approvals, p.needed));
+        if now != approvals
+            && let Some((given, needed)) = now.filter(|n| n.1 > 0)
+        {
+            eprintln!("waiting: {given} of {needed} stewards approved");
+        }
+        approvals = now;
+    });
+    decided.await.map_err(|e| applicant::told_why(e.into(), &applicant))?;
+    println!("{} is approved.", config.authority);
+    println!("next: havenlink run        (or systemctl start havenlink)");
+    Ok(())
+}
+
+/// Runs the node until it is asked to end.
+///
+/// # Errors
+/// The first part that cannot start, or why an application is over.
+pub fn run(config: Config) -> Result<(), Failure> {
+    transport::install_provider();
+    let runtimes = Runtimes::start(config.worker_threads.0)?;
+    let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
+    let on = runtimes.handles();
+    let ran = runtimes.block_on(run_until_asked(config, &on));
+    if let Err(failure) = &ran {
+        tracing::error!(reason = failure.reason().code(), "the node ends");
+    }
+    telemetry.shutdown();
+    runtimes.shutdown();
+    ran
+}
+
+async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), Failure> {
+    let clock = SystemClock::shared();
+    metrics::START_SECONDS.set([], clock.now().0 / 1_000);
+    let watchdog = tokio::spawn(signals::watchdog());
+    let asked = signals::asked_to_end();
+    tokio::pin!(asked);
+    let data = DataDir::take(&config.data_dir)?;
+    let mut joined = None;
+    if let Some(applicant) = Applicant::resume(data.path())? {
+        tokio::select! {
+            ended = &mut asked => return ended,
+            decided = applicant::wait(&config, &data, &clock, on, applicant) => joined = Some(decided?),
+        }
+    }
+    let authority = config.authority.clone();
+    let member = Member::start(config, data, clock, on, joined).await?;
+    tracing::info!(authority = %authority, address = %member.address(), version = env!("CARGO_PKG_VERSION"), "the node runs");
+    signals::ready("runs");
+    let ended = asked.await;
+    signals::stopping();
+    tracing::info!("the node stops");
+    member.stop().await;
+    watchdog.abort();
+    ended
+}
+
+fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, Failure> {
+    use tracing::level_filters::LevelFilter;
+    let level = match config.log_level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let form = match config.log_format {
+        LogFormat::Text => Form::Text,
+        LogFormat::Json => Form::Json,
+    };
+    let endpoint = config.otlp_endpoint.as_option().cloned();
+    let asked = endpoint.is_some() || Export::asked_by_environment();
+    let interval = Duration::from_secs(15);
+    let export = asked.then_some(Export { endpoint, sample: config.otlp_sample.0, interval });
+    let settings = Settings { level, form, export, instance: config.authority.to_string() };
+    telemetry::start(settings)
+        .map_err(|e| Failure::new(Reason::ConfigInvalid).about("otlp.endpoint").fact("cause", e.to_string()))
+}
+
+/// Checks configuration, keys, certificate and register, and changes nothing.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    transport::install_provider();
+    println!("configuration  fine: {} on {}", config.authority, config.listen);
+    if !config.data_dir.join("authority.key").exists() {
+        return Err(Failure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
+    }
+    let data = DataDir::take(&config.data_dir)?;
+    let key = data.authority_key()?;
+    println!("authority key  fine: {}", key.public().id());
+    let identity = NodeIdentity::load(data.path())?;
+    println!("certificate    fine: valid until {}", identity.certificate().not_after);
+    if let Some(applicant) = Applicant::resume(data.path())? {
+        println!("register       none yet: an application to {} waits", applicant.token().invitation.inviter);
+        return Ok(());
+    }
+    let directory = Directory::open(Opening {
+        data_dir: data.path().to_owned(),
+        authority: config.authority.clone(),
+        key: Arc::new(key),
+        clock: SystemClock::shared(),
+        genesis: None,
+    })?;
+    let view = directory.view();
+    println!(
+        "register       fine: {} authorities at change {}, federation {}",
+        view.members.len(),
+        view.number,
+        view.federation
+    );
+    if view.authority_of_pin(&identity.pin(), SystemClock::shared().now()) != Some(&config.authority) && view.number > 0
+    {
+        return Err(Failure::new(Reason::CertificateInvalid).about("its pin does not stand in this authority's entry"));
+    }
+    Ok(())
+}
+
+/// Plays the demo.
+///
+/// # Errors
+/// When a step was not as it should be.
+pub fn demo(dir: Option<PathBuf>, exit: bool) -> Result<(), Failure> {
+    let runtimes = Runtimes::start(2)?;
+    let options = crate::demo::Options { exit, dir, alerts: 1_000 };
+    let played = runtimes.block_on(crate::demo::run(options));
+    runtimes.shutdown();
+    match played {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(Reason::Internal).about("a step of the demo was not as it should be")),
+        Err(error) => Err(Failure::new(Reason::Internal).about("the demo").fact("cause", format!("{error:#}"))),
+    }
+}

@@ -1,0 +1,153 @@
+//! Where others were reached last: how a node finds the register when its own is gone, or not there yet.
+//!
+//! A new member knows its inviter, a restored one what stood beside its backup; the genesis statement alone names only
+//! the founder, as it was on the first day. Nothing here is trusted: what is followed proves itself from the genesis
+//! statement on.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::following::MOMENT;
+use crate::directory::Directory;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Pin};
+use crate::exchange::join::Joined;
+use crate::transport::Pool;
+
+/// The file in the data directory, and beside a backup.
+pub const FILE: &str = "contacts";
+/// Members that are kept: stewards first.
+const MOST: usize = 16;
+/// Between two rounds while nobody answers.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One member's node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    pub authority: AuthorityId,
+    pub endpoints: Vec<String>,
+    pub pins: Vec<Pin>,
+}
+
+impl From<Joined> for Contact {
+    fn from(joined: Joined) -> Self {
+        Self { authority: joined.inviter, endpoints: joined.inviter_endpoints, pins: joined.inviter_pins }
+    }
+}
+
+/// The other members of a view that can be dialled.
+pub fn of(view: &DirectoryView, own: &AuthorityId) -> Vec<Contact> {
+    let mut members: Vec<_> = view
+        .members
+        .values()
+        .filter(|m| m.entry.authority != *own && m.removed_at.is_none() && !m.entry.endpoints.is_empty())
+        .collect();
+    members.sort_by_key(|m| !view.is_steward(&m.entry.authority));
+    let contact = |m: &&std::sync::Arc<crate::domain::directory::Member>| Contact {
+        authority: m.entry.authority.clone(),
+        endpoints: m.entry.endpoints.clone(),
+        pins: m.entry.pins.iter().map(|p| p.pin).collect(),
+    };
+    members.iter().take(MOST).map(contact).collect()
+}
+
+fn text(contacts: &[Contact]) -> String {
+    let mut text = String::new();
+    for Contact { authority, endpoints, pins } in contacts {
+        let pins: Vec<String> = pins.iter().map(|pin| pin.to_hex()).collect();
+        let _ = writeln!(text, "{authority} {} {}", endpoints.join(","), pins.join(","));
+    }
+    text
+}
+
+fn parse(line: &str) -> Option<Contact> {
+    let mut parts = line.split_whitespace();
+    let authority = AuthorityId::parse(parts.next()?)?;
+    let endpoints = parts.next()?.split(',').map(str::to_owned).collect();
+    let pins = parts.next()?.split(',').filter_map(|hex| {
+        data_encoding::HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| Pin::from_slice(&bytes))
+    });
+    Some(Contact { authority, endpoints, pins: pins.collect() })
+}
+
+/// What was kept; nothing if there is no file.
+pub fn read(dir: &Path) -> Vec<Contact> {
+    let text = std::fs::read_to_string(dir.join(FILE)).unwrap_or_default();
+    text.lines().filter_map(parse).collect()
+}
+
+/// Keeps these.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(dir: &Path, contacts: &[Contact]) -> Result<(), Failure> {
+    let (path, part) = (dir.join(FILE), dir.join("contacts.part"));
+    let written = std::fs::write(&part, text(contacts)).and_then(|()| std::fs::rename(&part, &path));
+    written.map_err(|e| Failure::file(&path, &e))
+}
+
+/// Keeps the file like the register, for as long as the node runs.
+pub async fn keep(directory: Directory, dir: std::path::PathBuf) {
+    let mut changes = directory.changes();
+    let mut kept = read(&dir);
+    loop {
+        changes.mark_unchanged();
+        let now = of(&directory.view(), directory.authority());
+        if now != kept && !now.is_empty() && directory.view().number > 0 {
+            match write(&dir, &now) {
+                Ok(()) => kept = now,
+                Err(failure) => tracing::warn!(reason = failure.reason().code(), "the contacts were not kept"),
+            }
+        }
+        // A backup takes what stands there.
+        tokio::time::sleep(MOMENT).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Follows from the first contact that answers, for a node that has nothing but the genesis statement.
+pub async fn find(directory: Directory, pool: Pool, contacts: Vec<Contact>) {
+    while directory.view().number == 0 && !contacts.is_empty() {
+        for Contact { authority, endpoints, pins } in &contacts {
+            for endpoint in endpoints {
+                let Ok(channel) = pool.dial_pinned(endpoint, pins.clone()) else { continue };
+                if let Err(error) = directory.catch_up(channel).await {
+                    tracing::info!(source = %authority, reason = error.reason().code(), "the register was not found there");
+                }
+                if directory.view().number > 0 {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contacts_come_back_as_they_were_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path()), []);
+        let contacts = [
+            Contact {
+                authority: AuthorityId::parse("de-kehl").unwrap(),
+                endpoints: vec!["kehl.example:7443".into(), "[2001:db8::1]:7443".into()],
+                pins: vec![Pin([1; 32]), Pin([2; 32])],
+            },
+            Contact {
+                authority: AuthorityId::parse("be-liege").unwrap(),
+                endpoints: vec!["liege.example:7443".into()],
+                pins: vec![Pin([3; 32])],
+            },
+        ];
+        write(dir.path(), &contacts).unwrap();
+        assert_eq!(read(dir.path()), contacts);
+    }
+}

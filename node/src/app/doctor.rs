@@ -1,0 +1,223 @@
+//! The doctor: looks at what may be wrong, says what that means, and names the command that helps.
+//!
+//! Whoever reads it runs a municipal network, not this program: a finding says what was seen and what it costs, a remedy
+//! is a command or a call. What concerns the register and those who keep it stands in `register`.
+
+mod register;
+
+use std::time::Duration;
+
+use havenlink_proto::admin::v1::{Check, CheckResult};
+
+use super::renewal::Renewal;
+use crate::directory::Directory;
+use crate::domain::audit::Actor;
+use crate::domain::ids::Pin;
+use crate::domain::reason::Reason;
+use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::Exchange;
+use crate::exchange::join::Inviter;
+use crate::services::admin::node::Upkeep;
+
+/// Looks after one node.
+pub struct Care {
+    pub renewal: Renewal,
+    pub directory: Directory,
+    pub exchange: Exchange,
+    pub inviter: Inviter,
+}
+
+/// An operator does not wait a minute; partners that are a little late try again by themselves.
+const SPREAD: Duration = Duration::from_secs(2);
+/// A certificate that ends sooner should have been renewed by itself long ago.
+const ENDING: Millis = Millis::days(14);
+/// Free space below which new records are refused soon, and below which somebody should look, in MiB.
+const DISK_FULL: u64 = 256;
+const DISK_LOW: u64 = 2_048;
+/// Hours after which a backup is old.
+const BACKUP_OLD: i64 = 48;
+/// Records that wait before it is worth a look.
+const WAITING: u64 = 1_000;
+/// Leaves of the ledger up to which the doctor recomputes it; beyond, `audit verify` has the time.
+const LEDGER: u64 = 200_000;
+
+#[tonic::async_trait]
+impl Upkeep for Care {
+    async fn renew(&self, actor: Actor) -> Result<(Pin, UnixMs), Reason> {
+        self.renewal.renew(actor, SPREAD).await
+    }
+
+    async fn doctor(&self) -> Vec<Check> {
+        let reached = self.reach_stewards();
+        let (reached, partners, ledger) = tokio::join!(reached, self.partners(), self.ledger());
+        vec![
+            self.membership(),
+            self.certificate(),
+            self.pin(),
+            self.freshness(),
+            self.forks(),
+            self.consensus(&reached),
+            self.stewards(&reached),
+            self.rules(),
+            self.clock(&reached),
+            self.disk(),
+            self.decisions().await,
+            self.backup(),
+            self.files(),
+            self.queue().await,
+            ledger,
+            partners,
+        ]
+    }
+}
+
+fn check(name: &str, result: CheckResult, finding: impl Into<String>, remedy: impl Into<String>) -> Check {
+    Check { name: name.to_owned(), result: result.into(), finding: finding.into(), remedy: remedy.into() }
+}
+
+fn ok(name: &str, finding: impl Into<String>) -> Check {
+    check(name, CheckResult::Ok, finding, "")
+}
+
+fn warning(name: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Check {
+    check(name, CheckResult::Warning, finding, remedy)
+}
+
+fn critical(name: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Check {
+    check(name, CheckResult::Critical, finding, remedy)
+}
+
+fn by(name: &str, reason: Reason, result: CheckResult) -> Check {
+    check(name, result, reason.row().what, reason.row().remedy)
+}
+
+impl Care {
+    fn now(&self) -> UnixMs {
+        self.renewal.clock.now()
+    }
+
+    fn certificate(&self) -> Check {
+        let ends = self.renewal.identity.certificate().not_after;
+        match ends.since(self.now()) {
+            left if left <= Millis(0) => critical(
+                "certificate",
+                format!("this node's certificate ended on {ends}: partners refuse it"),
+                "havenctl node renew",
+            ),
+            left if left < ENDING => warning(
+                "certificate",
+                format!("this node's certificate ends on {ends}, and was not renewed by itself"),
+                "havenctl node renew",
+            ),
+            _ => ok("certificate", format!("valid until {ends}, renewed by itself")),
+        }
+    }
+
+    fn pin(&self) -> Check {
+        let pin = self.renewal.identity.pin();
+        let view = self.directory.view();
+        if view.authority_of_pin(&pin, self.now()) == Some(self.directory.authority()) {
+            return ok("pin", "the register lists this node's certificate");
+        }
+        critical("pin", "the register does not list this node's certificate: partners refuse it", "havenctl node renew")
+    }
+
+    fn disk(&self) -> Check {
+        let place = self.renewal.data_dir.display();
+        let Ok(space) = rustix::fs::statvfs(&self.renewal.data_dir) else {
+            return check(
+                "disk",
+                CheckResult::Unknown,
+                format!("{place} cannot be looked at: was its disk taken away?"),
+                format!("ls -ld {place}; mount it again, then systemctl restart havenlink"),
+            );
+        };
+        let free = space.f_bavail.saturating_mul(space.f_frsize) >> 20;
+        let remedy = || format!("df -h {place} shows the disk: make room on it, or make it larger");
+        match free {
+            0..DISK_FULL => critical(
+                "disk",
+                format!("{free} MiB free: new records are refused soon; withdrawals and suspensions still work"),
+                remedy(),
+            ),
+            DISK_FULL..DISK_LOW => warning("disk", format!("{free} MiB free"), remedy()),
+            _ => ok("disk", format!("{free} MiB free")),
+        }
+    }
+
+    fn backup(&self) -> Check {
+        let remedy = "havenlink backup DIRECTORY, better daily; DIRECTORY on another machine's disk";
+        let at = crate::storage::backup::last_backup(&self.renewal.data_dir);
+        match at.map(|at| self.now().since(at).0.max(0) / 3_600_000) {
+            Some(hours) if hours < BACKUP_OLD => ok("backup", format!("{hours} h ago")),
+            Some(hours) => warning("backup", format!("the last one is {hours} h old"), remedy),
+            None => warning("backup", "no backup was ever made: a lost disk is lost data", remedy),
+        }
+    }
+
+    fn files(&self) -> Check {
+        use std::os::unix::fs::PermissionsExt;
+        let open = ["authority.key", "tls.key", "node.key"].into_iter().find(|name| {
+            let mode = std::fs::metadata(self.renewal.data_dir.join(name)).map(|m| m.permissions().mode());
+            mode.is_ok_and(|mode| mode & 0o077 != 0)
+        });
+        match open {
+            None => ok("key files", "only the node's user can read them"),
+            Some(name) => critical(
+                "key files",
+                format!("other users of this machine can read {name}: who has it can act as this authority"),
+                format!("chmod 600 {}", self.renewal.data_dir.join(name).display()),
+            ),
+        }
+    }
+
+    async fn queue(&self) -> Check {
+        let counts = match self.exchange.queue_counts().await {
+            Ok(counts) => counts,
+            Err(error) => return by("outbox", error.reason(), CheckResult::Critical),
+        };
+        let waiting: u64 = counts.iter().map(|(_, c)| c.queued).sum();
+        let held: u64 = counts.iter().map(|(_, c)| c.held).sum();
+        let most = counts.iter().max_by_key(|(_, c)| c.queued);
+        match most {
+            Some((partner, count)) if waiting >= WAITING => warning(
+                "outbox",
+                format!("{waiting} records wait to be sent, {} of them for {partner}", count.queued),
+                format!("havenctl delivery list --to {partner} tells why; nothing is lost until a record expires"),
+            ),
+            _ => ok("outbox", format!("{waiting} wait, {held} held")),
+        }
+    }
+
+    async fn ledger(&self) -> Check {
+        let failed = |reason| by("ledger", reason, CheckResult::Critical);
+        let size = match self.exchange.audit_leaves(0, 0).await {
+            Ok((_, head)) => head.size,
+            Err(error) => return failed(error.reason()),
+        };
+        if size > LEDGER {
+            return ok("ledger", format!("{size} leaves; havenctl audit verify recomputes them"));
+        }
+        match self.exchange.verify_audit().await {
+            Ok(finding) if finding.consistent => ok("ledger", format!("{size} leaves, consistent with each other")),
+            Ok(_) => failed(Reason::AuditDamaged),
+            Err(error) => failed(error.reason()),
+        }
+    }
+
+    async fn partners(&self) -> Check {
+        match self.exchange.greet_pass().await {
+            Err(error) => by("partners", error.reason(), CheckResult::Unknown),
+            Ok(silent) if silent.is_empty() => ok("partners", "every partner answers"),
+            Ok(silent) => {
+                let names: Vec<&str> = silent.iter().map(|id| id.as_str()).collect();
+                let first = names.first().copied().unwrap_or("AUTHORITY");
+                warning(
+                    "partners",
+                    format!("no answer from {}; what is for them waits", names.join(", ")),
+                    format!("havenctl member show {first} names its desk: call it, its node may be down"),
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The doors of a node: who is at each, and the sockets of the local roles.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use imbl::{HashMap, OrdMap};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::failure::Failure;
+use super::serve::Serving;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::domain::audit::ActorRole;
+use crate::domain::authority::{AuthorityEntry, PinnedKey, PublicKey};
+use crate::domain::directory::{DirectoryView, Member, Policy};
+use crate::domain::ids::{AuthorityId, Digest, FederationId, Hasher};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::services::access::Work;
+use crate::services::actor::Codes;
+use crate::services::layers::{Actor, Budget, Connection, Guard, Place, Places, Runtimes, Spent};
+use crate::services::peer::Rows;
+use crate::transport::budget::Allowance;
+use crate::transport::{
+    Alpn, Budgets, Connections, Cost, Door, JoinGate, Limits, Listener, LocalInfo, NodeIdentity, PeerInfo, ViewSource,
+    unix,
+};
+
+/// Reads who is at the other end from what the listeners put into every request.
+fn identify(extensions: &http::Extensions) -> Option<Connection> {
+    if let Some(local) = extensions.get::<LocalInfo>() {
+        return Some(Connection::Local { role: local.role, actor: Actor::Uid(local.uid) });
+    }
+    let peer = extensions.get::<Arc<PeerInfo>>()?;
+    Some(match peer.alpn {
+        Alpn::Peer => Connection::Peer { pin: peer.pin },
+        Alpn::Join => Connection::Applicant { pin: peer.pin },
+    })
+}
+
+/// A successful call keeps an applicant's connection open.
+fn succeeded(extensions: &http::Extensions) {
+    if let Some(peer) = extensions.get::<Arc<PeerInfo>>() {
+        peer.progress.note();
+    }
+}
+
+/// A guard over this view.
+pub fn guard(
+    view: ViewSource,
+    clock: &SharedClock,
+    (budget, places): (Budget, Places),
+    on: &Runtimes,
+    stopping: CancellationToken,
+) -> Guard {
+    let clock = clock.clone();
+    Guard {
+        identify: Arc::new(identify),
+        succeeded: Arc::new(succeeded),
+        view,
+        now: Arc::new(move || clock.now()),
+        budget,
+        places,
+        runtimes: on.clone(),
+        stopping,
+    }
+}
+
+/// How many times as much a steward may propose: it passes on what others ask of it while its own Raft lags.
+const STEWARDS: u32 = 10;
+
+/// What each partner may take: of the exchange, and of the register's log. Statements are counted before they are looked
+/// at, since one that is refused is numbered, stored and replicated all the same.
+pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budget, Places, Rows) {
+    let exchange = Allowance {
+        calls: config.budget_calls.0,
+        bytes: config.budget_bytes.0,
+        rows: config.budget_rows.0,
+        ..Allowance::default()
+    };
+    let statements = |times: u32| Allowance {
+        calls: config.budget_statements.0.saturating_mul(times),
+        rows: config.budget_statements_day.0.saturating_mul(times),
+        ..Allowance::default()
+    };
+    let budgets = Budgets::new(exchange, clock.clone());
+    let members = Budgets::new(statements(1), clock.clone());
+    let stewards = Budgets::new(statements(STEWARDS), clock.clone());
+    let (rows, streams) = (budgets.clone(), budgets.clone());
+    let place = move |peer: &AuthorityId| -> Result<Place, _> {
+        streams.stream(peer).map(|place| Box::new(place) as Place).map_err(|wait| wait.0)
+    };
+    let spend = move |peer: &AuthorityId, spent| match spent {
+        Spent::Call => budgets.check(peer, Cost::call(0)).map_err(|wait| wait.0),
+        Spent::Bytes(bytes) => budgets.check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0),
+        Spent::Statement => {
+            let steward = view.load().is_steward(peer);
+            let log = if steward { &stewards } else { &members };
+            log.check(peer, Cost { calls: 1, rows: 1, bytes: 0 }).map_err(|wait| wait.0)
+        }
+    };
+    (
+        Arc::new(spend),
+        Arc::new(place),
+        Arc::new(move |peer, items| rows.check(peer, Cost::rows(items)).map_err(|wait| wait.0)),
+    )
+}
+
+/// No budget: for local doors, and before there are members.
+pub fn no_budget() -> (Budget, Places) {
+    (Arc::new(|_, _| Ok(())), Arc::new(|_| Ok(Box::new(()))))
+}
+
+/// A view of no register: before a node has joined.
+pub fn empty_view() -> ViewSource {
+    Arc::new(ArcSwap::from_pointee(DirectoryView {
+        federation: FederationId([0; 32]),
+        number: 0,
+        head: Digest([0; 32]),
+        policy: Policy::default(),
+        stewards: Arc::default(),
+        members: OrdMap::new(),
+        pins: HashMap::new(),
+        overlay: OrdMap::new(),
+        majority_beat: None,
+    }))
+}
+
+/// The name of a role's socket.
+fn socket_name(role: ActorRole) -> String {
+    format!("{}.sock", role.name().to_ascii_lowercase().replace('_', "-"))
+}
+
+/// Serves one socket per role of the configuration. The operator's calls run beside the register, all others with the
+/// exchange.
+///
+/// # Errors
+/// `ADDRESS_IN_USE` when another node has a socket, `SOCKET_GROUP_REFUSED` when a role's group cannot be set on it.
+pub fn local(
+    config: &Config,
+    serving: &mut Serving,
+    guard: &Guard,
+    routes: &Routes,
+    on: &Runtimes,
+) -> Result<(), Failure> {
+    make_run_dir(&config.run_dir)?;
+    for role in &config.roles {
+        let handle = if *role == ActorRole::Operator { on.of(Work::Register) } else { on.of(Work::Exchange) };
+        let _entered = handle.enter();
+        let listener = unix::bind(&config.run_dir.join(socket_name(*role)), *role, group_of(*role))?;
+        serving.grpc(handle, listener.serve(), guard.clone(), routes.clone());
+    }
+    Ok(())
+}
+
+/// The local services over mutual TLS: a client's key decides its role, as the configuration says.
+///
+/// # Errors
+/// `ADDRESS_IN_USE`, and when the TLS configuration cannot be built.
+pub async fn remote(
+    config: &Config,
+    serving: &mut Serving,
+    guard: &Guard,
+    routes: &Routes,
+    identity: NodeIdentity,
+    clock: &SharedClock,
+    on: &Runtimes,
+) -> Result<(), Failure> {
+    let Some(address) = config.local_listen.as_option() else { return Ok(()) };
+    if config.local_clients.is_empty() {
+        return Err(Failure::new(Reason::ConfigInvalid).about("local.listen needs local.clients"));
+    }
+    let view = view_of_clients(config);
+    let limits = Limits { connections_per_peer: REMOTE_CONNECTIONS, join_connections: 0, ..Limits::default() };
+    let connections = Connections::new(view.clone(), clock.clone(), &limits);
+    let listener = Listener::bind(*address).await?;
+    let handle = on.of(Work::Exchange);
+    let _entered = handle.enter();
+    let door = Door { identity, view, clock: clock.clone(), connections, gate: JoinGate::closed(), limits };
+    let served = listener.serve(door)?;
+    let roles = config.local_clients.clone();
+    let by_key = move |extensions: &http::Extensions| {
+        let pin = extensions.get::<Arc<PeerInfo>>()?.pin;
+        roles.get(&pin).map(|role| Connection::Local { role: *role, actor: Actor::Key(pin) })
+    };
+    let guard = Guard { identify: Arc::new(by_key), ..guard.clone() };
+    serving.grpc(handle, served.peers, guard, routes.clone());
+    Ok(())
+}
+
+/// Connections of all remote clients together.
+const REMOTE_CONNECTIONS: usize = 64;
+
+/// The configured clients as the pins of one entry: the listener's exact-pin verifier then admits them and nobody else.
+fn view_of_clients(config: &Config) -> ViewSource {
+    let view = DirectoryView::clone(&empty_view().load());
+    let pins = config.local_clients.keys();
+    let entry = AuthorityEntry {
+        authority: config.authority.clone(),
+        kind: config.kind,
+        names: Vec::new(),
+        identifiers: Vec::new(),
+        authority_key: PublicKey([0; 44]),
+        endpoints: Vec::new(),
+        pins: pins.clone().map(|pin| PinnedKey { pin: *pin, valid_until: UnixMs::NEVER }).collect(),
+        contacts: Vec::new(),
+        hosted_by: None,
+        networks: Vec::new(),
+        services: Vec::new(),
+        raft_id: 0,
+    };
+    let member =
+        Member { entry, version: 1, standing_version: 1, keys: Vec::new(), suspended_until: None, removed_at: None };
+    Arc::new(ArcSwap::from_pointee(DirectoryView {
+        members: OrdMap::unit(config.authority.clone(), Arc::new(member)),
+        pins: pins.map(|pin| (*pin, config.authority.clone())).collect(),
+        ..view
+    }))
+}
+
+fn make_run_dir(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|e| Failure::file(path, &e))
+}
+
+/// The group that may open a role's socket: `havenlink-<role>`, if the system has it and we may give it.
+fn group_of(role: ActorRole) -> Option<u32> {
+    let name = format!("havenlink-{}", role.name().to_ascii_lowercase().replace('_', "-"));
+    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    let line = groups.lines().find(|line| line.split(':').next() == Some(name.as_str()))?;
+    let gid: u32 = line.split(':').nth(2)?.parse().ok()?;
+    let ours = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ours = ours.lines().find_map(|l| l.strip_prefix("Groups:")).unwrap_or_default();
+    let member = ours.split_whitespace().any(|g| g.parse() == Ok(gid)) || rustix::process::geteuid().is_root();
+    member.then_some(gid)
+}
+
+/// Codes of local actors under a salt that follows from the authority's key and tells nothing of it.
+///
+/// # Errors
+/// When the key cannot be read.
+pub fn codes(dir: &Path) -> Result<Codes, Failure> {
+    let path = dir.join("authority.key");
+    let key = zeroize::Zeroizing::new(std::fs::read(&path).map_err(|e| Failure::file(&path, &e))?);
+    let mut hash = Hasher::new();
+    hash.update(b"havenlink/actor-salt/v1\0");
+    hash.update(&key);
+    Ok(Codes::new(hash.finish().0))
+}

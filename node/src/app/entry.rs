@@ -1,0 +1,93 @@
+//! From the configuration to what the authority says about itself in the register.
+
+use super::failure::Failure;
+use crate::config::Config;
+use crate::domain::authority::{AuthorityEntry, ContactPoint, Identifier, Name, PinnedKey, PublicKey};
+use crate::domain::ids::Pin;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+/// The entry of a node that is being made.
+///
+/// # Errors
+/// `ENTRY_INVALID` when no address can be named under which partners reach it.
+pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<AuthorityEntry, Failure> {
+    let languages: Vec<String> = config.names.keys().cloned().collect();
+    let names = match config.names.is_empty() {
+        true => vec![Name { language: "und".into(), name: config.authority.to_string() }],
+        false => config.names.iter().map(|(l, n)| Name { language: l.clone(), name: n.clone() }).collect(),
+    };
+    let has_contact = !(config.contact_email.is_empty() && config.contact_phone.is_empty());
+    let contact = ContactPoint {
+        role: "desk".into(),
+        languages,
+        email: config.contact_email.clone(),
+        phone: config.contact_phone.clone(),
+    };
+    let identifiers = config.identifiers.iter().map(|(s, v)| Identifier { scheme: *s, value: v.clone() });
+    Ok(AuthorityEntry {
+        authority: config.authority.clone(),
+        kind: config.kind,
+        names,
+        identifiers: identifiers.collect(),
+        authority_key: key,
+        endpoints: endpoints(config)?,
+        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+        contacts: if has_contact { vec![contact] } else { Vec::new() },
+        hosted_by: None,
+        networks: Vec::new(),
+        services: Vec::new(),
+        raft_id,
+    })
+}
+
+/// Addresses under which partners reach this node.
+///
+/// # Errors
+/// `ENTRY_INVALID` when none can be named.
+pub fn endpoints(config: &Config) -> Result<Vec<String>, Failure> {
+    if !config.endpoints.is_empty() {
+        return Ok(config.endpoints.clone());
+    }
+    let port = config.listen.port();
+    if port == 0 {
+        return Err(Failure::new(Reason::EntryInvalid).about("with listen on port 0, endpoints must be given"));
+    }
+    if !config.listen.ip().is_unspecified() {
+        return Ok(vec![config.listen.to_string()]);
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    if host.is_empty() || host == "localhost" {
+        return Err(Failure::new(Reason::EntryInvalid).about("the host has no name, endpoints must be given"));
+    }
+    Ok(vec![format!("{host}:{port}")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn an_entry_says_what_the_configuration_says() {
+        let set = [
+            "authority=fr-strasbourg",
+            "names=fr=Strasbourg",
+            "identifiers=LAU=67482",
+            "listen=127.0.0.1:7443",
+            "contact.email=veille@strasbourg.example",
+        ];
+        let config = load(&Sources { set: set.map(str::to_owned).to_vec(), ..Default::default() }).unwrap();
+        let entry = entry(&config, PublicKey([0; 44]), Pin([1; 32]), 7).unwrap();
+        assert_eq!(entry.endpoints, ["127.0.0.1:7443"]);
+        assert_eq!((entry.names[0].language.as_str(), entry.identifiers[0].value.as_str()), ("fr", "67482"));
+        assert_eq!((entry.contacts.len(), entry.raft_id), (1, 7));
+        let free =
+            load(&Sources { set: vec!["authority=fr-x".into(), "listen=127.0.0.1:0".into()], ..Default::default() });
+        assert_eq!(
+            super::entry(&free.unwrap(), PublicKey([0; 44]), Pin([1; 32]), 7).unwrap_err().reason(),
+            Reason::EntryInvalid
+        );
+    }
+}

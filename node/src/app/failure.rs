@@ -1,0 +1,138 @@
+//! What the binary says when it cannot go on: the reason, the facts, and the command that helps.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::domain::reason::Reason;
+use crate::{config, transport};
+
+/// A failure of a command.
+#[derive(Debug)]
+pub struct Failure {
+    reason: Reason,
+    about: String,
+    facts: Vec<(&'static str, String)>,
+    /// Several faults of one thing, each on a line of its own.
+    lines: Vec<String>,
+}
+
+impl Failure {
+    /// A reason alone.
+    pub fn new(reason: Reason) -> Self {
+        Self { reason, about: String::new(), facts: Vec::new(), lines: Vec::new() }
+    }
+
+    /// What it is about, in a few words.
+    pub fn about(mut self, about: impl Into<String>) -> Self {
+        self.about = about.into();
+        self
+    }
+
+    /// A named fact.
+    pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push((name, value.into()));
+        self
+    }
+
+    /// The whole chain of causes as a fact.
+    pub fn cause(self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            if !chain.ends_with(&more) {
+                chain.push_str(": ");
+                chain.push_str(&more);
+            }
+            source = cause.source();
+        }
+        self.fact("cause", chain)
+    }
+
+    /// The configuration file cannot be read or written.
+    pub fn config_unreadable(path: Option<&Path>, error: &std::io::Error) -> Self {
+        let path = path.unwrap_or(Path::new(config::DEFAULT_PATH));
+        Self::new(Reason::ConfigInvalid).about(path.display().to_string()).cause(error)
+    }
+
+    /// An argument does not have its form.
+    pub fn argument(name: &str, form: &str) -> Self {
+        Self::new(Reason::FieldInvalid).about(format!("{name} must be {form}"))
+    }
+
+    /// A file or directory failed.
+    pub fn file(path: &Path, error: &std::io::Error) -> Self {
+        let full = error.kind() == std::io::ErrorKind::StorageFull;
+        let reason = if full { Reason::StorageFull } else { Reason::StorageFailed };
+        Self::new(reason).fact("file", path.display().to_string()).cause(error)
+    }
+
+    /// The reason of the catalogue.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The exit code of the reason.
+    pub fn exit_code(&self) -> u8 {
+        u8::try_from(self.reason.row().status.exit_code()).unwrap_or(1)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = self.reason.row();
+        let colon = if self.about.is_empty() { "" } else { ": " };
+        writeln!(f, "error[{}]: {}{colon}{}.", row.code, row.what, self.about)?;
+        for line in &self.lines {
+            writeln!(f, "  {line}")?;
+        }
+        for (name, value) in &self.facts {
+            writeln!(f, "  {name:<9}  {value}")?;
+        }
+        writeln!(f, "  fix        {}", row.remedy)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<config::Faults> for Failure {
+    fn from(faults: config::Faults) -> Self {
+        let lines = faults.to_string().lines().map(str::to_owned).collect();
+        Self { lines, ..Self::new(faults.reason()) }
+    }
+}
+
+impl From<transport::Error> for Failure {
+    fn from(error: transport::Error) -> Self {
+        let failure = error.failure();
+        Self { facts: failure.detail, ..Self::new(failure.reason).about(error.to_string()) }
+    }
+}
+
+impl From<crate::storage::Error> for Failure {
+    fn from(error: crate::storage::Error) -> Self {
+        Self::new(error.reason()).cause(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_as_the_handbook_says() {
+        let text = Failure::new(Reason::DataDirInUse).fact("file", "/var/lib/havenlink/lock").to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "error[DATA_DIR_IN_USE]: another process uses this data directory.");
+        assert_eq!(lines[1], "  file       /var/lib/havenlink/lock");
+        assert!(lines[2].starts_with("  fix        systemctl"));
+        assert_eq!(Failure::new(Reason::ConfigInvalid).exit_code(), 2);
+    }
+
+    #[test]
+    fn all_faults_of_a_configuration_are_lines() {
+        let sources = config::Sources { set: vec!["listn=x".into(), "http=y".into()], ..Default::default() };
+        let text = Failure::from(config::load(&sources).unwrap_err()).to_string();
+        assert_eq!(text.lines().filter(|l| l.starts_with("  ") && !l.contains("fix ")).count(), 3, "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What a node is, beside the backup of what it holds: keys, certificate, genesis, where others were reached. Never the key of `keys.db` (9.9).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Each file, and whether there can be none without it. The authority's key last: where it is, the others are.
+const FILES: &[(&str, bool)] = &[
+    ("tls.key", true),
+    ("tls.crt", true),
+    ("genesis", false),
+    (super::contacts::FILE, false),
+    ("authority.key", true),
+];
+
+const ENDING: &str = "identity";
+
+/// The folder beside a backup; of a folder of backups the newest one.
+pub fn beside(backup: &Path) -> PathBuf {
+    if !backup.is_dir() {
+        return backup.with_extension(ENDING);
+    }
+    let all = fs::read_dir(backup).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = all.filter(|path| path.extension().is_some_and(|e| e == ENDING)).max();
+    newest.unwrap_or_else(|| backup.join(ENDING))
+}
+
+/// Copies from a data directory, durably.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn write(data_dir: &Path, to: &Path) -> io::Result<()> {
+    copy(data_dir, to)
+}
+
+/// Copies into a data directory that has lost them, durably. Nothing there is overwritten; what an earlier call copied is
+/// taken as it is, so that a call which was cut off can be made again.
+///
+/// # Errors
+/// When a file cannot be read or written, or another one stands in its place.
+pub fn read(from: &Path, data_dir: &Path) -> io::Result<()> {
+    copy(from, data_dir)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(to)?;
+    for (name, needed) in FILES {
+        let bytes = match fs::read(from.join(name)) {
+            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !needed => continue,
+            Err(e) => return Err(e),
+        };
+        place(&to.join(name), &bytes)?;
+    }
+    File::open(to)?.sync_all()
+}
+
+/// Under its name a file is whole: a copy that was cut off has another one.
+fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::read(path).map(zeroize::Zeroizing::new) {
+        Ok(there) if there.as_slice() == bytes => return Ok(()),
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    let part = path.with_added_extension("part");
+    match fs::remove_file(&part) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_comes_back_and_overwrites_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let (data, other) = (root.path().join("data"), root.path().join("other"));
+        fs::create_dir(&data).unwrap();
+        for name in ["authority.key", "tls.key", "tls.crt", "node.key"] {
+            fs::write(data.join(name), name).unwrap();
+        }
+        let backup = root.path().join("havenlink-7.backup");
+        write(&data, &beside(&backup)).unwrap();
+        assert!(!beside(&backup).join("node.key").exists());
+        read(&beside(&backup), &other).unwrap();
+        assert_eq!(fs::read(other.join("tls.key")).unwrap(), b"tls.key");
+        fs::write(other.join("tls.key"), "of somebody else").unwrap();
+        assert!(read(&beside(&backup), &other).is_err());
+        assert_eq!(fs::read(other.join("tls.key")).unwrap(), b"of somebody else");
+    }
+
+    #[test]
+    fn a_copy_that_was_cut_off_anywhere_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let from = root.path().join("havenlink-7.identity");
+        fs::create_dir(&from).unwrap();
+        for (name, _) in FILES {
+            fs::write(from.join(name), name).unwrap();
+        }
+        for done in 0..=FILES.len() {
+            let to = root.path().join(done.to_string());
+            fs::create_dir(&to).unwrap();
+            for (name, _) in &FILES[..done] {
+                fs::write(to.join(name), name).unwrap();
+            }
+            if let Some((half, _)) = FILES.get(done) {
+                fs::write(to.join(half).with_added_extension("part"), "ha").unwrap();
+                assert!(!to.join("authority.key").exists(), "it tells that the others are there");
+            }
+            read(&from, &to).unwrap();
+            for (name, _) in FILES {
+                assert_eq!(fs::read(to.join(name)).unwrap(), name.as_bytes(), "{name} after {done}");
+            }
+            assert_eq!(fs::read_dir(&to).unwrap().count(), FILES.len(), "nothing else is left");
+        }
+    }
+}

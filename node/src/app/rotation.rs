@@ -1,0 +1,128 @@
+//! The authority's own key, replaced: stored first, accepted by the register, then in use.
+//!
+//! That it is accepted shows in the register's view and nowhere else: an order whose answer was lost may still be
+//! carried out, before this process ends or after.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tonic::Status;
+
+use crate::directory::Directory;
+use crate::domain::audit::Actor;
+use crate::domain::authority::PublicKey;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
+use crate::exchange::Keys;
+use crate::exchange::governance::{Governance, Governed};
+use crate::services::admin::member::KeyRotation;
+use crate::services::errors;
+use crate::wire::keys::SigningKey;
+
+const CURRENT: &str = "authority.key";
+const NEXT: &str = "authority.next.key";
+
+/// Rotates the key of the node's own authority. Clones share it.
+#[derive(Clone)]
+pub struct Rotation {
+    pub authority: AuthorityId,
+    pub data_dir: PathBuf,
+    pub keys: Keys,
+    pub directory: Directory,
+    pub governance: Governance,
+    /// One at a time moves the key's file.
+    pub moving: Arc<Mutex<()>>,
+}
+
+#[tonic::async_trait]
+impl KeyRotation for Rotation {
+    async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Governed, Status> {
+        let failed = |_: std::io::Error| errors::refuse(Reason::StorageFailed);
+        let next = Arc::new(make(&self.data_dir).map_err(failed)?);
+        let rotated = self.governance.rotate_key(&next, compromised, actor).await;
+        let rotated = rotated.map_err(|e| errors::governing(&e))?;
+        self.take_into_use(next).map_err(failed)?;
+        Ok(rotated)
+    }
+}
+
+impl Rotation {
+    /// Takes a key into use as soon as the view lists it, however the order for it was answered. Runs as long as the node.
+    pub async fn follow(self) {
+        let mut changes = self.directory.changes();
+        loop {
+            if let Err(error) = self.settle() {
+                tracing::error!(cause = %error, "the new authority key could not be taken into use");
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn settle(&self) -> std::io::Result<()> {
+        let listed = current(&self.directory.view(), &self.authority);
+        if listed.is_none() || listed == self.keys.of(&self.authority).map(|key| key.public()) {
+            return Ok(());
+        }
+        let Some(next) = read(&self.data_dir).filter(|key| Some(key.public()) == listed) else { return Ok(()) };
+        self.take_into_use(Arc::new(next))
+    }
+
+    /// The file first: what signs is what a restart finds.
+    fn take_into_use(&self, next: Arc<SigningKey>) -> std::io::Result<()> {
+        let _alone = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.keys.of(&self.authority).is_some_and(|key| key.public() == next.public()) {
+            return Ok(());
+        }
+        promote(&self.data_dir)?;
+        self.keys.set(&self.authority, &next);
+        self.directory.set_key(next);
+        Ok(())
+    }
+}
+
+pub(super) fn make(dir: &Path) -> std::io::Result<SigningKey> {
+    let path = dir.join(NEXT);
+    // A key of an attempt that failed is taken again: the register may know it already.
+    if let Some(key) = read(dir) {
+        return Ok(key);
+    }
+    let pkcs8 = SigningKey::generate().map_err(std::io::Error::other)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    file.write_all(&pkcs8)?;
+    file.sync_all()?;
+    File::open(dir)?.sync_all()?;
+    SigningKey::from_pkcs8(&pkcs8).ok_or_else(|| std::io::Error::other("a fresh key does not load"))
+}
+
+fn read(dir: &Path) -> Option<SigningKey> {
+    let bytes = zeroize::Zeroizing::new(std::fs::read(dir.join(NEXT)).ok()?);
+    SigningKey::from_pkcs8(&bytes)
+}
+
+/// The authority's key as the register lists it.
+fn current(view: &DirectoryView, authority: &AuthorityId) -> Option<PublicKey> {
+    view.member(authority).and_then(|m| m.keys.last()).map(|k| k.key)
+}
+
+fn promote(dir: &Path) -> std::io::Result<()> {
+    std::fs::rename(dir.join(NEXT), dir.join(CURRENT))?;
+    File::open(dir)?.sync_all()
+}
+
+/// Finishes a rotation that the register accepted and a crash cut short. Tells whether there was one.
+///
+/// # Errors
+/// When the file cannot be renamed.
+pub fn finish(dir: &Path, authority: &AuthorityId, view: &DirectoryView) -> std::io::Result<bool> {
+    let accepted = read(dir).is_some_and(|key| Some(key.public()) == current(view, authority));
+    if accepted {
+        promote(dir)?;
+    }
+    Ok(accepted)
+}

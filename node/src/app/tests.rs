@@ -1,0 +1,170 @@
+//! A whole node in one process: founded, started, asked over its sockets and over mutual TLS, governed, stopped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
+use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
+use havenlink_proto::admin::v1::{self as admin, NodeState};
+use havenlink_proto::directory::v1::Outcome;
+use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+use havenlink_proto::local::v1::{ConsumeRequest, ListAlertsRequest, inbox_service_client::InboxServiceClient};
+use hyper_util::rt::TokioIo;
+use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt;
+
+use super::commands::{GenesisPolicy, found};
+use super::doors::empty_view;
+use super::{DataDir, Member};
+use crate::clock::SystemClock;
+use crate::config::{Config, Sources, load};
+use crate::domain::ids::Pin;
+use crate::domain::time::Millis;
+use crate::services::layers::Runtimes;
+use crate::transport::{self, Connections, Limits, NodeIdentity, Pool};
+
+mod budgets;
+mod endpoints;
+mod register_acts;
+
+pub(super) fn free_port() -> u16 {
+    crate::demo::ports::free().unwrap()
+}
+
+pub(super) fn config(root: &Path, more: &[String]) -> Config {
+    let port = free_port();
+    let mut set = vec![
+        "authority=fr-strasbourg".to_owned(),
+        "names=fr=Strasbourg".to_owned(),
+        format!("listen=127.0.0.1:{port}"),
+        format!("endpoints=127.0.0.1:{port}"),
+        format!("data_dir={}", root.join("data").display()),
+        format!("run_dir={}", root.join("run").display()),
+        "http=off".to_owned(),
+        "shutdown.drain=5s".to_owned(),
+    ];
+    set.extend_from_slice(more);
+    load(&Sources { set, ..Sources::default() }).unwrap()
+}
+
+pub(super) async fn started(config: &Config) -> Member {
+    transport::install_provider();
+    let data = DataDir::take(&config.data_dir).unwrap();
+    if !data.has_keys() {
+        found(config, &data, &GenesisPolicy::default()).unwrap();
+    }
+    let member = Member::start(config.clone(), data, SystemClock::shared(), &Runtimes::current(), None).await.unwrap();
+    let mut readiness = member.readiness();
+    let ready = readiness.wait_for(Option::is_none);
+    tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready in time").unwrap();
+    member
+}
+
+pub(super) async fn door(config: &Config, role: &str) -> Channel {
+    let path = config.run_dir.join(format!("{role}.sock"));
+    let connect = tower::service_fn(move |_| {
+        let path = path.clone();
+        async move { tokio::net::UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    Endpoint::from_static("http://localhost").connect_with_connector(connect).await.unwrap()
+}
+
+pub(super) fn reason(status: &tonic::Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let member = started(&config).await;
+    let operator = door(&config, "operator").await;
+    // Its doors are open before its first beat; it is fresh with that.
+    let mut node = NodeServiceClient::new(operator.clone());
+    let ready = async {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            look.tick().await;
+            let status = node.get_status(admin::GetStatusRequest {}).await.unwrap().into_inner();
+            if status.state() == NodeState::Ready {
+                return status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready in time");
+    assert!(status.steward, "{status:?}");
+
+    let mut members = MemberServiceClient::new(operator.clone());
+    let policy = admin::ProposePolicyRequest {
+        request_id: "p1".into(),
+        policy: Some(havenlink_proto::directory::v1::Policy {
+            rules_version: 1,
+            admission_approvals: 1,
+            emergency_ms: 3_600_000,
+            freshness_limit_ms: 600_000,
+            beat_interval_ms: 15_000,
+            snapshot_interval: 4_096,
+            proposal_life_ms: 86_400_000,
+        }),
+    };
+    let decided = members.propose_policy(policy).await.unwrap().into_inner().decision.unwrap();
+    assert_eq!((decided.outcome(), decided.number), (Outcome::Accepted, 1));
+    assert_eq!(member.directory().view().policy.emergency, Millis::hours(1));
+    let unknown = admin::SuspendMemberRequest {
+        request_id: "s1".into(),
+        authority: "de-kehl".into(),
+        reason: havenlink_proto::directory::v1::SuspendReason::OwnRequest.into(),
+        lasting: false,
+    };
+    assert_eq!(reason(&members.suspend_member(unknown).await.unwrap_err()), "MEMBER_UNKNOWN");
+
+    let refused = AlertServiceClient::new(operator).list_alerts(ListAlertsRequest::default()).await.unwrap_err();
+    assert_eq!(reason(&refused), "METHOD_NOT_OPEN");
+    let mut reader = InboxServiceClient::new(door(&config, "consumer").await);
+    let consume = ConsumeRequest { consumer: "case-system".into(), ..Default::default() };
+    let mut stream = reader.consume(consume).await.unwrap().into_inner();
+
+    let stopping = tokio::time::timeout(Duration::from_secs(4), member.stop());
+    let (stopped, ended) = tokio::join!(stopping, stream.message());
+    stopped.expect("an open stream does not hold the node");
+    assert_eq!(reason(&ended.unwrap_err()), "NODE_STOPPING");
+    assert!(!config.run_dir.join("operator.sock").exists());
+
+    let again = started(&config).await;
+    assert_eq!(again.directory().view().number, 1);
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_remote_client_has_the_role_of_its_key_and_strangers_have_none() {
+    transport::install_provider();
+    let root = tempfile::tempdir().unwrap();
+    let clock = SystemClock::shared();
+    let client = |name: &str| {
+        let id = crate::domain::ids::AuthorityId::parse(name).unwrap();
+        NodeIdentity::generate(&id, clock.now(), Millis::days(1)).unwrap()
+    };
+    let (known, stranger) = (client("fr-client"), client("fr-stranger"));
+    let address: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    let clients = format!("local.clients={}=operator", known.certificate.pin.to_hex());
+    let config = config(root.path(), &[format!("local.listen={address}"), clients]);
+    let member = started(&config).await;
+    let server_pin: Pin = NodeIdentity::load(&config.data_dir).unwrap().pin();
+
+    let dial = |generated: &transport::certificate::Generated| {
+        let identity = NodeIdentity::from_der(&generated.key, &generated.certificate.der).unwrap();
+        let (view, limits) = (empty_view(), Limits::default());
+        let connections = Connections::new(view.clone(), SystemClock::shared(), &limits);
+        let pool = Pool::new(identity, view, SystemClock::shared(), connections, limits);
+        pool.dial_pinned(&address.to_string(), vec![server_pin]).unwrap()
+    };
+    let ours = dial(&known);
+    let status = NodeServiceClient::new(ours.clone()).get_status(admin::GetStatusRequest {}).await.unwrap();
+    assert_eq!(status.into_inner().authority, config.authority.as_str());
+    let content = AlertServiceClient::new(ours).list_alerts(ListAlertsRequest::default()).await.unwrap_err();
+    assert_eq!(reason(&content), "METHOD_NOT_OPEN");
+    let refused = NodeServiceClient::new(dial(&stranger)).get_status(admin::GetStatusRequest {}).await;
+    assert!(refused.is_err());
+    member.stop().await;
+}

@@ -1,0 +1,51 @@
+//! What one partner may propose to the register.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::app::doors::budgets;
+use crate::clock::MovedClock;
+use crate::domain::directory::{DirectoryView, Steward};
+use crate::domain::ids::AuthorityId;
+use crate::services::layers::Spent;
+
+#[test]
+fn statements_are_counted_per_authority_each_second_and_in_a_day_and_stewards_have_ten_times_as_many() {
+    let root = tempfile::tempdir().unwrap();
+    let set = ["budget.statements_per_second=2".to_owned(), "budget.statements_per_day=6".to_owned()];
+    let config = config(root.path(), &set);
+    let [kehl, gent, graz] = ["de-kehl", "be-gent", "at-graz"].map(|id| AuthorityId::parse(id).unwrap());
+    let view = empty_view();
+    let stewards = Arc::new(vec![Steward { authority: graz.clone(), raft_id: 1 }]);
+    view.store(Arc::new(DirectoryView { stewards, ..DirectoryView::clone(&view.load()) }));
+    let clock = MovedClock::new();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (budget, places, _) = budgets(&config, view, &shared);
+    let take = |who: &AuthorityId| (0..100).take_while(|_| budget(who, Spent::Statement).is_ok()).count();
+    assert_eq!(take(&kehl), 4, "twice as many at once");
+    let wait = budget(&kehl, Spent::Statement).unwrap_err();
+    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500), "{wait:?}");
+    assert_eq!((take(&gent), take(&graz)), (4, 40), "each has its own");
+    budget(&kehl, Spent::Call).unwrap();
+    clock.advance(Millis::seconds(10));
+    assert_eq!(take(&kehl), 2, "the day's are used up");
+    assert!(budget(&kehl, Spent::Statement).unwrap_err() > Duration::from_secs(3_600));
+    let all: Vec<_> = (0..100).map_while(|_| places(&kehl).ok()).collect();
+    assert_eq!(all.len(), 32, "open streams");
+    drop(all);
+    assert!(places(&kehl).is_ok(), "a stream that ended gives its place back");
+}
+
+#[test]
+fn bytes_are_counted_as_they_come() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &["budget.bytes_per_second=1000".to_owned()]);
+    let kehl = AuthorityId::parse("de-kehl").unwrap();
+    let shared: crate::clock::SharedClock = MovedClock::new();
+    let (budget, _, _) = budgets(&config, empty_view(), &shared);
+    for _ in 0..4 {
+        budget(&kehl, Spent::Bytes(1_000)).unwrap();
+    }
+    assert!(budget(&kehl, Spent::Bytes(1_000)).is_err(), "four times as many at once");
+    budget(&kehl, Spent::Call).unwrap();
+}

@@ -1,0 +1,179 @@
+//! Acts whose order went wrong on the way: the node finishes by itself what the register took, or has yet to take.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use prost::Message;
+use tokio::sync::watch;
+
+use super::*;
+use crate::app::rotation;
+use crate::clock::SharedClock;
+use crate::directory::half_signed::HalfSigned;
+use crate::directory::state::RegisterState;
+use crate::directory::statements::Author;
+use crate::directory::{self, Directory, Proposed};
+use crate::domain::audit::Actor;
+use crate::domain::authority::{Name, PinnedKey};
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId, StatementId};
+use crate::domain::reason::Reason;
+use crate::domain::register::SuspendReason;
+use crate::domain::time::UnixMs;
+use crate::exchange::governance::{Council, Governance, Wish};
+use crate::exchange::join::{self, Admissions};
+use crate::storage::Store;
+use crate::storage::memory::MemoryStore;
+use crate::wire::keys::SigningKey;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn key_of(config: &Config) -> Arc<SigningKey> {
+    Arc::new(SigningKey::from_pkcs8(&std::fs::read(config.data_dir.join("authority.key")).unwrap()).unwrap())
+}
+
+fn governance(member: &Member) -> Governance {
+    member.renewal().governance.clone()
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Kehl becomes a member: nobody has to run its node.
+async fn admitted(member: &Member) -> AuthorityId {
+    let directory = member.directory();
+    let (state, kehl) = (directory.state(), AuthorityId::parse("de-kehl").unwrap());
+    let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    let mut entry = state.member(directory.authority()).unwrap().entry.clone();
+    entry.authority = kehl.clone();
+    entry.names = vec![Name { language: "de".into(), name: "Kehl".into() }];
+    entry.authority_key = key.public();
+    entry.endpoints = vec!["kehl.example:7443".into()];
+    entry.pins = vec![PinnedKey { pin: Pin([7; 32]), valid_until: UnixMs::NEVER }];
+    entry.raft_id = 77;
+    let author = Author { authority: &kehl, key: &key, now: SystemClock::shared().now(), nonce: [3; 16] };
+    let application = author.application(&state.federation(), state.policy().rules_version, 0, &entry);
+    let admit = join::Act::Admit {
+        authority: kehl.clone(),
+        application: application.encode_to_vec().into(),
+        invited_by: directory.authority().clone(),
+        invitation: InvitationId([1; 32]),
+        words_digest: Digest([1; 32]),
+    };
+    Admissions::decide(&governance(member), admit).await.unwrap();
+    until("Kehl is a member", || directory.view().member(&kehl).is_some()).await;
+    kehl
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_rotation_lost_its_answer_is_in_use_as_soon_as_the_register_lists_it() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let member = started(&config).await;
+    let next = rotation::make(&config.data_dir).unwrap();
+    // Ordered and accepted; nobody hears the answer.
+    governance(&member).rotate_key(&next, false, Actor::NODE).await.unwrap();
+    until("the file is in place", || key_of(&config).public() == next.public()).await;
+    let policy = member.directory().view().policy.clone();
+    let wish = Wish::Policy(crate::domain::directory::Policy { emergency: Millis::hours(2), ..policy });
+    let decided = governance(&member).decide(wish, Actor::NODE).await.unwrap();
+    assert!(decided.number > 1, "what it signs now is signed with the new key: {decided:?}");
+    member.stop().await;
+    let again = started(&config).await;
+    assert_eq!(again.directory().view().policy.emergency, Millis::hours(2));
+    again.stop().await;
+}
+
+async fn suspensions(config: &Config) -> usize {
+    use admin::audit_service_client::AuditServiceClient;
+    let mut audit = AuditServiceClient::new(door(config, "operator").await);
+    let request = admin::ListLeavesRequest { from: 0, page_size: 500 };
+    let leaves = audit.list_leaves(request).await.unwrap().into_inner().leaves;
+    leaves.iter().filter(|leaf| leaf.act() == havenlink_proto::record::v1::AuditAct::MemberSuspended).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_one_line_in_the_ledger() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let member = started(&config).await;
+    let kehl = admitted(&member).await;
+    let (directory, key) = (member.directory(), key_of(&config));
+    let author =
+        Author { authority: directory.authority(), key: &key, now: SystemClock::shared().now(), nonce: [4; 16] };
+    let signed = author.suspend(&directory.state(), &kehl, SuspendReason::KeyCompromised);
+    let (_, opened) = crate::wire::statement::open(signed.clone()).unwrap();
+    let id = crate::wire::statement::id(&opened.payload_digest());
+    // It acts, and the process ends before anything else is done about it.
+    assert!(directory.overlay_add(signed).await.unwrap());
+    member.stop().await;
+
+    let member = started(&config).await;
+    until("the register has it", || member.directory().state().accepted(&id).is_some()).await;
+    assert_eq!(suspensions(&config).await, 1);
+    governance(&member).order_emergencies().await;
+    assert_eq!(suspensions(&config).await, 1, "one statement, one line");
+    member.stop().await;
+}
+
+/// A register that orders nothing.
+struct Refusing(Directory);
+
+impl Council for Refusing {
+    fn state(&self) -> RegisterState {
+        self.0.state()
+    }
+    fn view(&self) -> Arc<DirectoryView> {
+        self.0.view()
+    }
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes()
+    }
+    fn propose(&self, _signed: Bytes) -> BoxFuture<'_, Result<Proposed, directory::Error>> {
+        async { Err(Reason::SignatureInvalid.into()) }.boxed()
+    }
+    fn suspend_now(&self, signed: Bytes) -> BoxFuture<'_, Result<bool, directory::Error>> {
+        self.0.overlay_add(signed).boxed()
+    }
+    fn ask_second(&self, signed: &Bytes) -> Result<bool, directory::Error> {
+        self.0.ask_second(signed)
+    }
+    fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
+        self.0.half_signed()
+    }
+    fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
+        self.0.emergencies(of)
+    }
+    fn overlay(&self) -> Vec<(StatementId, Bytes)> {
+        self.0.overlay()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_that_the_register_refuses_acts_and_has_its_line_in_the_ledger() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let member = started(&config).await;
+    let kehl = admitted(&member).await;
+    let (clock, key): (SharedClock, _) = (SystemClock::shared(), key_of(&config));
+    let now = clock.clone();
+    let store = Arc::new(MemoryStore::new(Incarnation(1), Arc::new(move || now.now())));
+    let council = Arc::new(Refusing(member.directory().clone()));
+    let own = member.directory().authority().clone();
+    let refused = Governance::new(own, move || key.clone(), council, store.clone(), clock);
+    let error = refused.suspend(&kehl, SuspendReason::KeyCompromised, Actor::NODE).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::SignatureInvalid);
+    assert!(member.directory().view().overlay.contains_key(&kehl), "it acts");
+    assert_eq!(store.audit_head().await.unwrap().size, 1);
+    refused.order_emergencies().await;
+    assert_eq!(store.audit_head().await.unwrap().size, 1, "one statement, one line");
+    member.stop().await;
+}

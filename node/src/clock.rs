@@ -1,0 +1,70 @@
+//! The one source of time. Decisions get an instant as an argument; only the edges ask a clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::domain::time::{Millis, UnixMs};
+
+/// Wall clock and monotonic clock of a node.
+pub trait Clock: Send + Sync + 'static {
+    /// Wall clock.
+    fn now(&self) -> UnixMs;
+    /// Time since some fixed instant of this process; never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A shared clock.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clocks.
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A shared system clock.
+    pub fn shared() -> SharedClock {
+        Arc::new(Self { started: Instant::now() })
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixMs {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// The system clock moved by an offset that a test may change: one clock for wall and monotonic time.
+pub struct MovedClock {
+    base: SystemClock,
+    offset_ms: AtomicI64,
+}
+
+impl MovedClock {
+    /// A clock that starts with no offset.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { base: SystemClock { started: Instant::now() }, offset_ms: AtomicI64::new(0) })
+    }
+
+    /// Moves the clock; monotonic time follows forward moves only.
+    pub fn advance(&self, span: Millis) {
+        self.offset_ms.fetch_add(span.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> UnixMs {
+        self.base.now() + Millis(self.offset_ms.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        let forward = u64::try_from(self.offset_ms.load(Ordering::SeqCst)).unwrap_or(0);
+        self.base.monotonic() + Duration::from_millis(forward)
+    }
+}

@@ -1,0 +1,277 @@
+//! The stewards' signs of life: freshness, forks, the majority's term, the majority's signature of a snapshot (9.4).
+//!
+//! Pure: bytes come in with the state and the time. Each steward's newest beat counts; older ones are kept for a while
+//! only to compare heads: two heads at one number show that somebody was told another order, and who signed it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use havenlink_proto::directory::v1 as proto;
+
+use super::state::RegisterState;
+use crate::domain::authority::PublicKey;
+use crate::domain::directory::Member;
+use crate::domain::ids::{AuthorityId, Digest, KeyId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::wire::beat::{self, Beat, SnapshotMark};
+use crate::wire::keys::Verify;
+use crate::wire::signed;
+
+/// Who stands behind a head.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Witness {
+    /// This node's own register.
+    Own,
+    /// A steward's signed beat.
+    Steward(AuthorityId),
+}
+
+/// Two heads at one change number: somebody was told another order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    pub number: u64,
+    /// Each head with who stands behind it; at least two.
+    pub heads: Vec<(Digest, Vec<Witness>)>,
+    /// The beats that prove it: encoded `Signed`.
+    pub proof: Vec<Bytes>,
+}
+
+/// A head that a steward signed, with the beat.
+type Said = (Digest, Bytes);
+
+/// What the stewards said lately.
+#[derive(Clone, Debug, Default)]
+pub struct Beats {
+    newest: BTreeMap<AuthorityId, (Beat, Bytes)>,
+    /// Number -> steward -> heads that it signed there; two heads of one steward are a fork too.
+    said: BTreeMap<u64, BTreeMap<AuthorityId, Vec<Said>>>,
+    /// Steward -> numbers in `said`, oldest first.
+    remembered: BTreeMap<AuthorityId, VecDeque<u64>>,
+    own: BTreeMap<u64, Digest>,
+    /// Steward -> the snapshots that it named last. Each has its own list: one that names many pushes out only its own.
+    marks: BTreeMap<AuthorityId, VecDeque<(SnapshotMark, Bytes)>>,
+    forks: Vec<Fork>,
+}
+
+/// Numbers remembered of each steward.
+const NUMBERS: usize = 256;
+/// Numbers remembered of this node's own register.
+const OWN_NUMBERS: usize = 8_192;
+/// Forks kept; the first ones tell the story.
+const FORKS: usize = 16;
+/// Snapshots remembered of each steward.
+const SNAPSHOTS: usize = 8;
+
+impl Beats {
+    /// Takes in a beat; whether it said something new, so that it is passed on.
+    ///
+    /// # Errors
+    /// `BEAT_INVALID`: not signed by a steward's key, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    pub fn accept(
+        &mut self,
+        signed: &Bytes,
+        state: &RegisterState,
+        now: UnixMs,
+        verify: &dyn Verify,
+    ) -> Result<bool, Reason> {
+        let opened = open(signed)?;
+        let beat = &opened.beat;
+        if beat.federation != state.federation() {
+            return Err(Reason::WrongFederation);
+        }
+        let newer = self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time);
+        let heads = self.said.get(&beat.number).and_then(|by| by.get(&beat.steward));
+        let new_head = heads.is_none_or(|heads| heads.iter().all(|(head, _)| *head != beat.head));
+        if !newer && !new_head {
+            return Ok(false);
+        }
+        let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
+        if ahead || !state.is_steward(&beat.steward) || !opened.verify(state, verify) {
+            return Err(Reason::BeatInvalid);
+        }
+        let bytes = Bytes::copy_from_slice(signed);
+        let beat = opened.beat;
+        if new_head {
+            self.remember(&beat, &bytes);
+        }
+        if let Some(mark) = beat.snapshot {
+            let marks = self.marks.entry(beat.steward.clone()).or_default();
+            if marks.iter().all(|(said, _)| *said != mark) {
+                marks.push_back((mark, bytes.clone()));
+            }
+            if marks.len() > SNAPSHOTS {
+                marks.pop_front();
+            }
+        }
+        if newer {
+            self.newest.insert(beat.steward.clone(), (beat, bytes));
+        }
+        Ok(true)
+    }
+
+    fn remember(&mut self, beat: &Beat, bytes: &Bytes) {
+        let heads = self.said.entry(beat.number).or_default().entry(beat.steward.clone()).or_default();
+        // Two are proof enough against one steward.
+        if heads.len() < 2 {
+            heads.push((beat.head, bytes.clone()));
+        }
+        let numbers = self.remembered.entry(beat.steward.clone()).or_default();
+        if !numbers.contains(&beat.number) {
+            numbers.push_back(beat.number);
+        }
+        if numbers.len() > NUMBERS
+            && let Some(oldest) = numbers.pop_front()
+            && let Some(by) = self.said.get_mut(&oldest)
+        {
+            by.remove(&beat.steward);
+            if by.is_empty() {
+                self.said.remove(&oldest);
+            }
+        }
+        self.compare(beat.number, self.own(beat.number));
+    }
+
+    /// This node's own register reached the number with the head: compared with what stewards said.
+    pub fn note_own(&mut self, number: u64, head: Digest) {
+        self.own.insert(number, head);
+        while self.own.len() > OWN_NUMBERS {
+            self.own.pop_first();
+        }
+        if self.said.contains_key(&number) {
+            self.compare(number, Some(head));
+        }
+    }
+
+    /// This node's own head at a number, while it is remembered.
+    pub fn own(&self, number: u64) -> Option<Digest> {
+        self.own.get(&number).copied()
+    }
+
+    /// What this node's register was told to be above a number is not its own any more.
+    pub fn forget_own_above(&mut self, number: u64) {
+        self.own.split_off(&number.saturating_add(1));
+    }
+
+    /// Whether a majority of stewards has signed one and the same other head than this node's own at a number: then the
+    /// own one is wrong. Whoever signed two heads counts for neither.
+    pub fn outvotes(&mut self, number: u64, own: Digest, state: &RegisterState) -> bool {
+        self.compare(number, Some(own));
+        let mut votes: BTreeMap<Digest, usize> = BTreeMap::new();
+        for (steward, said) in self.said.get(&number).into_iter().flatten() {
+            if let [(head, _)] = &said[..]
+                && state.is_steward(steward)
+            {
+                *votes.entry(*head).or_default() += 1;
+            }
+        }
+        votes.iter().any(|(head, count)| *head != own && *count >= state.majority())
+    }
+
+    fn compare(&mut self, number: u64, own: Option<Digest>) {
+        let mut heads: BTreeMap<Digest, Vec<Witness>> = BTreeMap::new();
+        if let Some(head) = own {
+            heads.entry(head).or_default().push(Witness::Own);
+        }
+        let mut proof = Vec::new();
+        for (steward, said) in self.said.get(&number).into_iter().flatten() {
+            for (head, bytes) in said {
+                heads.entry(*head).or_default().push(Witness::Steward(steward.clone()));
+                proof.push(bytes.clone());
+            }
+        }
+        if heads.len() < 2 {
+            return;
+        }
+        let fork = Fork { number, heads: heads.into_iter().collect(), proof };
+        if let Some(held) = self.forks.iter_mut().find(|held| held.number == number) {
+            *held = fork;
+        } else if self.forks.len() < FORKS {
+            self.forks.push(fork);
+        }
+    }
+
+    /// Beats of those who are stewards now.
+    fn counted<'a>(&'a self, state: &'a RegisterState) -> impl Iterator<Item = &'a Beat> {
+        self.newest.values().map(|(beat, _)| beat).filter(|beat| state.is_steward(&beat.steward))
+    }
+
+    /// Time of the oldest beat of the newest majority: what the view's freshness is judged by.
+    pub fn majority_beat(&self, state: &RegisterState) -> Option<UnixMs> {
+        let mut times: Vec<UnixMs> = self.counted(state).map(|beat| beat.time).collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        times.get(state.majority() - 1).copied()
+    }
+
+    /// The highest term that a majority of stewards has reached; 0 while fewer have said any.
+    pub fn majority_term(&self, state: &RegisterState) -> u64 {
+        let mut terms: Vec<u64> = self.counted(state).map(|beat| beat.term).collect();
+        terms.sort_unstable_by(|a, b| b.cmp(a));
+        terms.get(state.majority() - 1).copied().unwrap_or(0)
+    }
+
+    /// The highest change number that a majority of stewards has reached; 0 while fewer have said any.
+    pub fn majority_number(&self, state: &RegisterState) -> u64 {
+        let mut numbers: Vec<u64> = self.counted(state).map(|beat| beat.number).collect();
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        numbers.get(state.majority() - 1).copied().unwrap_or(0)
+    }
+
+    /// The newest beat of each steward, with its encoded `Signed`: what is stored and gossiped.
+    pub fn newest(&self) -> impl Iterator<Item = (&Beat, &Bytes)> {
+        self.newest.values().map(|(beat, bytes)| (beat, bytes))
+    }
+
+    /// Forks found, oldest first.
+    pub fn forks(&self) -> &[Fork] {
+        &self.forks
+    }
+
+    /// Beats of a majority that name this snapshot: its signature; `None` while there are too few.
+    pub fn proof(&self, mark: &SnapshotMark, state: &RegisterState) -> Option<Vec<Bytes>> {
+        let stewards = self.marks.iter().filter(|(steward, _)| state.is_steward(steward));
+        let beats: Vec<Bytes> = stewards
+            .filter_map(|(_, marks)| marks.iter().find(|(said, _)| said == mark))
+            .map(|(_, bytes)| bytes.clone())
+            .collect();
+        (beats.len() >= state.majority()).then_some(beats)
+    }
+
+    /// The newest snapshot that a majority has signed: the log may be purged below it.
+    pub fn proven(&self, state: &RegisterState) -> Option<SnapshotMark> {
+        let marks = self.marks.values().flatten().map(|(mark, _)| *mark);
+        marks.filter(|mark| self.proof(mark, state).is_some()).max_by_key(|mark| mark.number)
+    }
+}
+
+/// A beat whose signature has not been looked at.
+pub(super) struct Opened {
+    pub beat: Beat,
+    unverified: signed::Unverified<proto::Beat>,
+}
+
+pub(super) fn open(signed: &Bytes) -> Result<Opened, Reason> {
+    if signed.len() > limits::CONTROL_BYTES {
+        return Err(Reason::BeatInvalid);
+    }
+    let unverified = signed::open::<proto::Beat>(signed.clone()).map_err(|_| Reason::BeatInvalid)?;
+    let beat = beat::from_proto(&unverified.claims).map_err(|_| Reason::BeatInvalid)?;
+    Ok(Opened { beat, unverified })
+}
+
+impl Opened {
+    /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.
+    pub fn verify(&self, state: &RegisterState, verify: &dyn Verify) -> bool {
+        let Some(member) = state.member(&self.beat.steward) else {
+            return false;
+        };
+        let key_of = |id: &KeyId| key_at(member, id, self.beat.time);
+        self.unverified.check(&state.federation(), key_of, verify).is_ok()
+    }
+}
+
+fn key_at(member: &Member, id: &KeyId, at: UnixMs) -> Option<PublicKey> {
+    let held = member.keys.iter().find(|key| key.key.id() == *id && !key.compromised)?;
+    held.replaced_at.is_none_or(|replaced| at.since(replaced) < limits::REPLACED_KEY).then_some(held.key)
+}

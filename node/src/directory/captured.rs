@@ -1,0 +1,79 @@
+//! A snapshot as it stands in memory: the state, and what a beat says of it. Its items are encoded when they are needed.
+
+use bytes::Bytes;
+use havenlink_proto::directory::v1::{SnapshotChunk, SnapshotHeader, snapshot_chunk};
+use havenlink_proto::record::v1::Signed;
+use prost::Message;
+
+use super::error::Error;
+use super::snapshot::{self, Encoded};
+use super::state::RegisterState;
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::wire::beat::SnapshotMark;
+
+/// A snapshot. Shares its members with the living state.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    pub state: RegisterState,
+    pub mark: SnapshotMark,
+}
+
+impl Captured {
+    /// Encodes the state. Takes long for a large register: never under a lock, never on a thread that others wait for.
+    pub fn encode(&self) -> Encoded {
+        snapshot::encode(&self.state)
+    }
+
+    /// The messages in which it is sent, with the beats that prove it.
+    pub fn messages(&self, proof: Vec<Bytes>) -> Vec<SnapshotChunk> {
+        let encoded = self.encode();
+        let beats = proof.into_iter().filter_map(|beat| Signed::decode(beat).ok()).collect();
+        let header = SnapshotHeader { beats, ..encoded.header };
+        let header = SnapshotChunk { part: Some(snapshot_chunk::Part::Header(header)) };
+        let items = snapshot::chunks(&encoded.items);
+        std::iter::once(header)
+            .chain(items.map(|piece| SnapshotChunk { part: Some(snapshot_chunk::Part::Items(piece)) }))
+            .collect()
+    }
+}
+
+/// Puts a snapshot together again as its messages come in.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    header: Option<SnapshotHeader>,
+    items: Vec<u8>,
+}
+
+/// Bytes of a snapshot that is taken in at most: 130,000 members of 4 KiB.
+const MOST: usize = 512 << 20;
+
+impl Assembly {
+    /// Takes the next message.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_INVALID` when it does not come first with one header, then with pieces of the agreed size.
+    pub fn add(&mut self, chunk: SnapshotChunk) -> Result<(), Error> {
+        let invalid = |why| Error::new(Reason::SnapshotInvalid, why);
+        match (chunk.part, &self.header) {
+            (Some(snapshot_chunk::Part::Header(header)), None) => self.header = Some(header),
+            (Some(snapshot_chunk::Part::Items(piece)), Some(_)) => {
+                if piece.len() > limits::CHUNK_BYTES || self.items.len() + piece.len() > MOST {
+                    return Err(invalid("too large"));
+                }
+                self.items.extend_from_slice(&piece);
+            }
+            _ => return Err(invalid("a header, then items")),
+        }
+        Ok(())
+    }
+
+    /// Header and items.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_INVALID` when nothing came.
+    pub fn finish(self) -> Result<(SnapshotHeader, Bytes), Error> {
+        let header = self.header.ok_or_else(|| Error::new(Reason::SnapshotInvalid, "no header"))?;
+        Ok((header, self.items.into()))
+    }
+}

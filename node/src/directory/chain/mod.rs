@@ -1,0 +1,375 @@
+//! The verified register of this node, in memory and on disk, however its changes come in: by Raft or by following.
+//!
+//! What lives here: the newest verified state and the one that Raft has applied, the overlay, the beats, the newest
+//! changes for those who follow us, and the view that everyone reads, swapped once per batch. What does not: consensus
+//! (`raft`), calls to others (`mirror`, `gossip`).
+//! Invariants: nothing enters a state but through `RegisterState::apply`; rows of changes are written in order, in the
+//! same commit as the Raft position that they belong to; a view is published only after the rows it shows are queued.
+
+mod applied;
+mod load;
+mod mirrored;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use havenlink_proto::directory::v1 as proto;
+use havenlink_proto::store::v1::StoredChange;
+use prost::Message;
+use tokio::sync::watch;
+
+use super::beats::{Beats, Fork};
+use super::captured::Captured;
+use super::disk::{Disk, Slot, Write};
+use super::error::Error;
+use super::half_signed::{HalfSigned, HalfSignedSet};
+use super::memo::Memo;
+use super::overlay::Overlay;
+use super::state::{Applied, RegisterState};
+use crate::clock::SharedClock;
+use crate::domain::directory::{DirectoryView, Steward};
+use crate::domain::ids::{AuthorityId, Digest, StatementId};
+use crate::domain::time::UnixMs;
+use crate::transport::ViewSource;
+use crate::wire::beat::{Beat, SnapshotMark};
+
+/// Changes kept in memory for followers; older ones are read from disk.
+const RECENT: usize = 2_048;
+/// After a change of stewards the outgoing ones are still heard for this long, so that they can hand over in order.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// A change and the head that it led to.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub change: proto::Change,
+    pub head: Digest,
+}
+
+impl Link {
+    fn new(entry_time: UnixMs, signed: &Bytes, number: u64, applied: &Applied) -> Self {
+        let outcome = applied.outcome.code();
+        let change = proto::Change { number, entry_time_ms: entry_time.0, signed: signed.clone(), outcome };
+        Self { change, head: applied.head }
+    }
+
+    fn row(&self) -> Write {
+        let head = Bytes::copy_from_slice(self.head.as_bytes());
+        let row = StoredChange { change: Some(self.change.clone()), head };
+        Write::Change(self.change.number, row.encode_to_vec())
+    }
+}
+
+/// Who is heard on Raft's doors, and up to which term: reads take no lock.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    stewards: Arc<Vec<Steward>>,
+    /// Those that a decision has sent out, with the instant from which on they are not heard any more.
+    outgoing: Option<(Duration, Arc<Vec<Steward>>)>,
+    /// The highest term that a majority of stewards has reached by their beats.
+    pub majority_term: u64,
+}
+
+impl Gate {
+    /// Raft ids under which an authority is heard: its own by the newest verified state, and for a short while one that
+    /// a decision has just sent out, so that a leader can hand over.
+    pub fn ids<'a>(&'a self, authority: &'a AuthorityId, now: Duration) -> impl Iterator<Item = u64> + 'a {
+        let outgoing = self.outgoing.iter().filter(move |(until, _)| now < *until).flat_map(|(_, gone)| gone.iter());
+        self.stewards.iter().chain(outgoing).filter(move |s| s.authority == *authority).map(|s| s.raft_id)
+    }
+}
+
+struct Core {
+    /// The newest verified state.
+    best: RegisterState,
+    /// What Raft has applied, on a node that runs it; never ahead of `best`.
+    raft: Option<RegisterState>,
+    overlay: Overlay,
+    half_signed: HalfSignedSet,
+    beats: Beats,
+    recent: VecDeque<Link>,
+    snapshot: Option<Arc<Captured>>,
+    /// Raft's own snapshot: changes after it are needed to start again.
+    raft_snapshot: Option<Arc<Captured>>,
+    /// Changes below this number were dropped since the start.
+    dropped: u64,
+    /// How often what was followed had to go.
+    misled: u64,
+}
+
+/// The verified register.
+pub struct Chain {
+    core: Mutex<Core>,
+    view: ViewSource,
+    gate: ArcSwap<Gate>,
+    changes: watch::Sender<u64>,
+    /// Rises with every new beat or overlay statement.
+    heard: watch::Sender<u64>,
+    /// The newest snapshot's number.
+    snapshots: watch::Sender<u64>,
+    disk: Disk,
+    clock: SharedClock,
+    memo: Memo,
+}
+
+impl Chain {
+    /// The view, for those who read it on every call.
+    pub fn source(&self) -> ViewSource {
+        Arc::clone(&self.view)
+    }
+
+    /// The view now.
+    pub fn view(&self) -> Arc<DirectoryView> {
+        self.view.load_full()
+    }
+
+    /// Tells of every new view; the value is its number.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Tells of new beats and overlay statements.
+    pub fn heard(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
+    }
+
+    /// Tells of new snapshots.
+    pub fn snapshots(&self) -> watch::Receiver<u64> {
+        self.snapshots.subscribe()
+    }
+
+    /// The register's file.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The memory of verified signatures.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    /// The newest verified state. Cheap: states share what they have in common.
+    pub fn state(&self) -> RegisterState {
+        self.lock().best.clone()
+    }
+
+    /// How often, since the start, what was followed had to go because a majority of stewards had signed another order.
+    pub fn misled(&self) -> u64 {
+        self.lock().misled
+    }
+
+    /// Its change number.
+    pub fn number(&self) -> u64 {
+        self.lock().best.number()
+    }
+
+    /// What Raft has applied here, if this node runs it.
+    pub fn raft_state(&self) -> Option<RegisterState> {
+        self.lock().raft.clone()
+    }
+
+    /// Whether following has brought this node further than its own Raft.
+    pub fn raft_lags(&self) -> bool {
+        let core = self.lock();
+        core.raft.as_ref().is_some_and(|raft| raft.number() < core.best.number())
+    }
+
+    /// Whether a majority of stewards has said that there are changes which are not here yet.
+    pub fn is_behind(&self) -> bool {
+        let core = self.lock();
+        core.beats.majority_number(&core.best) > core.best.number()
+    }
+
+    /// What is checked of every Raft message; swapped with the view.
+    pub fn gate(&self) -> Arc<Gate> {
+        self.gate.load_full()
+    }
+
+    /// Time since some fixed instant of this process.
+    pub fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Forks found so far.
+    pub fn forks(&self) -> Vec<Fork> {
+        self.lock().beats.forks().to_vec()
+    }
+
+    /// The newest beat of each steward, encoded.
+    pub fn beats(&self) -> Vec<(Beat, Bytes)> {
+        self.lock().beats.newest().map(|(beat, bytes)| (beat.clone(), bytes.clone())).collect()
+    }
+
+    /// The overlay's statements that others may still take, encoded.
+    pub fn overlay(&self) -> Vec<(StatementId, Bytes)> {
+        let now = self.clock.now();
+        self.lock().overlay.to_gossip(now).map(|entry| (entry.id, entry.signed.clone())).collect()
+    }
+
+    /// Emergency suspensions of an authority: what a restore lifts. Those that the overlay holds, and those that still
+    /// wait for a second signature: nobody is to complete one after the restore.
+    pub fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
+        let (core, now) = (self.lock(), self.clock.now());
+        let acting = core.overlay.entries().filter(|entry| entry.subject == *of).map(|entry| entry.id);
+        let waiting = core.half_signed.waiting(&core.best, now).filter(|order| order.subject == *of).map(|o| o.id);
+        acting.chain(waiting).collect()
+    }
+
+    /// Suspensions of stewards that wait for a second signature.
+    pub fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
+        let (core, now) = (self.lock(), self.clock.now());
+        core.half_signed.waiting(&core.best, now).cloned().collect()
+    }
+
+    /// Digest of the overlay: equal sets, equal digests.
+    pub fn overlay_digest(&self) -> Digest {
+        self.lock().overlay.digest(self.clock.now())
+    }
+
+    /// The newest snapshot with the beats of a majority that prove it, if there are enough.
+    pub fn snapshot(&self) -> Option<(Arc<Captured>, Option<Vec<Bytes>>)> {
+        let core = self.lock();
+        let captured = core.snapshot.clone()?;
+        let proof = core.beats.proof(&captured.mark, &core.best);
+        Some((captured, proof))
+    }
+
+    /// Raft's own snapshot.
+    pub fn raft_snapshot(&self) -> Option<Arc<Captured>> {
+        self.lock().raft_snapshot.clone()
+    }
+
+    /// Number and head of what Raft has applied here, and its newest snapshot: what a steward's beat may vouch for. What it
+    /// merely followed it did not decide.
+    pub fn agreed_mark(&self) -> Option<(u64, Digest, Option<SnapshotMark>)> {
+        let core = self.lock();
+        let raft = core.raft.as_ref()?;
+        Some((raft.number(), raft.head(), core.raft_snapshot.as_ref().map(|captured| captured.mark)))
+    }
+
+    /// Beats of a majority of stewards that sign this snapshot; `None` while there are too few.
+    pub fn proof(&self, mark: &SnapshotMark) -> Option<Vec<Bytes>> {
+        let core = self.lock();
+        core.beats.proof(mark, &core.best)
+    }
+
+    /// Changes after a number, up to so many bytes; `None`: they are not kept any more.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn after(&self, number: u64, bytes: usize) -> Result<Option<Vec<Link>>, Error> {
+        {
+            let core = self.lock();
+            if number >= core.best.number() {
+                return Ok(Some(Vec::new()));
+            }
+            let first = core.recent.front().map_or(u64::MAX, |link| link.change.number);
+            if let Some(skip) = number.checked_add(1).and_then(|next| next.checked_sub(first)) {
+                let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(core.recent.len());
+                return Ok(Some(fitting(core.recent.range(skip..).cloned(), bytes)));
+            }
+        }
+        // Rows from before a snapshot may stand in front of a gap.
+        let mut links = load::links(&self.disk, number + 1, bytes)?;
+        let gapless = (number + 1..).zip(&links).take_while(|(next, link)| link.change.number == *next).count();
+        links.truncate(gapless);
+        Ok((gapless > 0).then_some(links))
+    }
+
+    /// The head at a number, if it is still known.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head_at(&self, number: u64) -> Result<Option<Digest>, Error> {
+        {
+            let core = self.lock();
+            if number == core.best.number() {
+                return Ok(Some(core.best.head()));
+            }
+            if let Some(link) = core.recent.iter().find(|link| link.change.number == number) {
+                return Ok(Some(link.head));
+            }
+        }
+        if number == 0 {
+            return Ok(Some(Digest(self.view.load().federation.0)));
+        }
+        let links = load::links(&self.disk, number, 1)?;
+        Ok(links.first().filter(|link| link.change.number == number).map(|link| link.head))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Swaps the view and tells everyone.
+    fn publish(&self, core: &mut Core) {
+        let view = core.best.view(&core.overlay, core.beats.majority_beat(&core.best));
+        let mut gate = Gate::clone(&self.gate.load());
+        if gate.stewards != view.stewards {
+            gate.outgoing = Some((self.clock.monotonic() + HANDOVER, gate.stewards));
+            gate.stewards = Arc::clone(&view.stewards);
+        }
+        gate.majority_term = core.beats.majority_term(&core.best);
+        self.gate.store(Arc::new(gate));
+        let number = view.number;
+        self.view.store(Arc::new(view));
+        self.changes.send_replace(number);
+    }
+}
+
+fn fitting(links: impl Iterator<Item = Link>, bytes: usize) -> Vec<Link> {
+    let mut size = 0;
+    let mut out = Vec::new();
+    for link in links {
+        size += link.change.signed.len() + 64;
+        if size > bytes && !out.is_empty() {
+            break;
+        }
+        out.push(link);
+    }
+    out
+}
+
+impl Core {
+    /// The head that this node's newest state had at a number, as far as memory goes.
+    fn own_head(&self, number: u64) -> Option<Digest> {
+        if number == self.best.number() { Some(self.best.head()) } else { self.beats.own(number) }
+    }
+
+    /// Lets go of a followed snapshot of a state that turned out to be another one.
+    fn drop_snapshot_above(&mut self, number: u64) -> Option<Write> {
+        self.snapshot.take_if(|captured| captured.mark.number > number)?;
+        self.snapshot.clone_from(&self.raft_snapshot);
+        Some(Write::DropSnapshot(Slot::Mirror))
+    }
+
+    /// What stays when a majority of stewards has signed another order than the one that was followed: what Raft has
+    /// applied here, or the newest snapshot that a majority signed, or the beginning.
+    fn agreed(&self) -> Result<RegisterState, Error> {
+        if let Some(raft) = &self.raft {
+            return Ok(raft.clone());
+        }
+        let proven = self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some());
+        match proven {
+            Some(captured) => Ok(captured.state.clone()),
+            None => load::genesis(self.best.genesis_signed()),
+        }
+    }
+
+    fn keep(&mut self, link: Link) {
+        if self.recent.back().is_some_and(|last| last.change.number + 1 != link.change.number) {
+            self.recent.clear();
+        }
+        self.recent.push_back(link);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+}
+
+/// The first view.
+fn first_view(state: &RegisterState, overlay: &Overlay, beats: &Beats) -> ViewSource {
+    Arc::new(ArcSwap::from_pointee(state.view(overlay, beats.majority_beat(state))))
+}

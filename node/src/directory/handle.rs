@@ -1,0 +1,373 @@
+//! The directory as the rest of the node sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::beats::Fork;
+use super::chain::Chain;
+use super::dial::Dial;
+use super::disk::{Disk, Meta, Write};
+use super::error::Error;
+use super::forward::{self, Passing};
+use super::half_signed::HalfSigned;
+use super::raft::{self, Node};
+use super::state::RegisterState;
+use super::{gossip, membership, mirror, steward};
+use crate::clock::SharedClock;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Digest, StatementId};
+use crate::domain::reason::Reason;
+use crate::domain::register::Outcome;
+use crate::domain::time::UnixMs;
+use crate::transport::ViewSource;
+use crate::wire::beat::Beat;
+use crate::wire::keys::SigningKey;
+
+/// The register's file in the data directory.
+const FILE: &str = "directory.redb";
+/// Statements that may wait to be passed on.
+const PASSING: usize = 1_024;
+
+/// What a directory is opened with.
+pub struct Opening {
+    pub data_dir: PathBuf,
+    /// The node's own authority.
+    pub authority: AuthorityId,
+    pub key: Arc<SigningKey>,
+    pub clock: SharedClock,
+    /// The genesis statement, where nothing is stored yet: made here, or from the invitation.
+    pub genesis: Option<Bytes>,
+}
+
+/// What became of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The change's number; of a repeated statement the one it got the first time.
+    pub number: u64,
+    /// Rejected ones too: `Outcome::reason` tells why.
+    pub outcome: Outcome,
+    /// The head at that number; `None` when the statement was accepted so long ago that it is not kept.
+    pub head: Option<Digest>,
+    pub statement: StatementId,
+}
+
+/// How the register stands at this node.
+#[derive(Clone, Debug)]
+pub struct RegisterStatus {
+    pub number: u64,
+    pub head: Digest,
+    /// Time of the newest change.
+    pub entry_time: UnixMs,
+    /// This enrolment's Raft id.
+    pub raft_id: u64,
+    /// Whether the register names this node as a steward under that id.
+    pub steward: bool,
+    /// `None`: no Raft instance runs here.
+    pub raft: Option<raft::Standing>,
+    /// The steward that leads, as far as this node knows.
+    pub leader: Option<AuthorityId>,
+    /// Whom this node follows as a mirror now.
+    pub follows: Option<AuthorityId>,
+    /// Time of the oldest beat of the newest majority.
+    pub majority_beat: Option<UnixMs>,
+    pub fresh: bool,
+    pub forks: Vec<Fork>,
+    /// The rules version that stopped this node, if one did.
+    pub stopped_by_rules: Option<u32>,
+    /// Why Raft does not run here although it should.
+    pub raft_error: Option<String>,
+}
+
+pub(super) struct Inner {
+    pub authority: AuthorityId,
+    pub key: ArcSwap<SigningKey>,
+    pub clock: SharedClock,
+    pub chain: Arc<Chain>,
+    pub raft_id: u64,
+    pub dial: OnceLock<Arc<dyn Dial>>,
+    pub node: ArcSwapOption<Node>,
+    /// Rises when an instance starts or stops.
+    pub node_changed: watch::Sender<u64>,
+    pub raft_error: Mutex<Option<String>>,
+    pub follows: Mutex<Option<AuthorityId>>,
+    /// Asks the mirror to pull once, even on a steward.
+    pub pull: Notify,
+    /// Statements on their way to the leader.
+    pub passing: mpsc::Sender<Passing>,
+    pub waiting: Mutex<Option<mpsc::Receiver<Passing>>>,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+/// The directory. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Directory(pub(super) Arc<Inner>);
+
+/// The Raft id of the next enrolment from this data directory; made at the first call, and kept.
+///
+/// # Errors
+/// When the register's file cannot be opened or written.
+pub fn raft_id(data_dir: &Path) -> Result<u64, Error> {
+    let disk = Disk::open(&data_dir.join(FILE))?;
+    let id = own_raft_id(&disk);
+    disk.close_blocking()?;
+    id
+}
+
+/// Before a node starts from a backup: forgets its Raft, so that it comes back as a mirror, under a new Raft id (9.10).
+///
+/// # Errors
+/// When the register's file cannot be opened or written.
+pub fn forget_raft(data_dir: &Path) -> Result<(), Error> {
+    let disk = Disk::open(&data_dir.join(FILE))?;
+    let done = written(&disk, raft::forgotten());
+    disk.close_blocking()?;
+    done
+}
+
+fn written(disk: &Disk, writes: Vec<Write>) -> Result<(), Error> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    disk.submit(writes, true, Some(Box::new(move |result| drop(sender.send(result)))))?;
+    receiver.recv().map_err(|_| Error::from(Reason::StorageFailed))??;
+    Ok(())
+}
+
+fn own_raft_id(disk: &Disk) -> Result<u64, Error> {
+    if let Some(row) = disk.meta(Meta::RaftId)? {
+        let bytes = row.try_into().map_err(|_| Error::new(Reason::StorageDamaged, "the Raft id"))?;
+        return Ok(u64::from_be_bytes(bytes));
+    }
+    // 63 bits: the id is never 0, and fits wherever a signed number is kept.
+    let id = random()? >> 1 | 1;
+    written(disk, vec![Write::Set(Meta::RaftId, id.to_be_bytes().to_vec())])?;
+    Ok(id)
+}
+
+/// 64 random bits.
+pub(super) fn random() -> Result<u64, Error> {
+    let mut bytes = [0_u8; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::new(Reason::Internal, "the system gives no randomness"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+impl Directory {
+    /// Opens what is stored, or begins with the genesis statement. Nothing runs yet: the view is there, so that what
+    /// dials and listens can be built from it, and `start` comes after that.
+    ///
+    /// # Errors
+    /// `NOT_JOINED` without anything stored or given, `WRONG_FEDERATION` when another federation is stored,
+    /// `STORAGE_DAMAGED` when rows do not fit together.
+    pub fn open(opening: Opening) -> Result<Self, Error> {
+        let disk = Disk::open(&opening.data_dir.join(FILE))?;
+        if let Some(genesis) = opening.genesis {
+            match disk.meta(Meta::Genesis)? {
+                None => written(&disk, vec![Write::Set(Meta::Genesis, genesis.to_vec())])?,
+                Some(stored) if stored == genesis => {}
+                Some(_) => return Err(Error::new(Reason::WrongFederation, "another federation is stored here")),
+            }
+        }
+        let mut raft_id = own_raft_id(&disk)?;
+        let mut chain = Chain::open(disk.clone(), Arc::clone(&opening.clock))?;
+        if steward::is_spent(&chain.state(), &opening.authority, raft_id) {
+            written(&disk, raft::forgotten())?;
+            raft_id = own_raft_id(&disk)?;
+            chain = Chain::open(disk, Arc::clone(&opening.clock))?;
+        }
+        let (passing, waiting) = mpsc::channel(PASSING);
+        Ok(Self(Arc::new(Inner {
+            authority: opening.authority,
+            key: ArcSwap::new(opening.key),
+            clock: opening.clock,
+            chain: Arc::new(chain),
+            raft_id,
+            dial: OnceLock::new(),
+            node: ArcSwapOption::empty(),
+            node_changed: watch::Sender::new(0),
+            raft_error: Mutex::default(),
+            follows: Mutex::default(),
+            pull: Notify::new(),
+            passing,
+            waiting: Mutex::new(Some(waiting)),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })))
+    }
+
+    /// Starts what runs: Raft when the register names this node, the mirror otherwise, beats, gossip. A second call does
+    /// nothing.
+    pub fn start(&self, dial: Arc<dyn Dial>) {
+        if self.0.dial.set(dial).is_err() {
+            return;
+        }
+        let tasks = &self.0.tasks;
+        if let Some(waiting) = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(forward::run(self.clone(), waiting)));
+        }
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(steward::supervise(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(steward::announce(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(membership::follow_stewards(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(mirror::run(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::beat(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::exchange(self.clone())));
+    }
+
+    /// Stops everything and waits for it.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        if let Some(node) = self.0.node.swap(None) {
+            node.shutdown().await;
+        }
+        if let Err(error) = self.0.chain.disk().close().await {
+            tracing::error!(%error, "the register's file was not closed in order");
+        }
+    }
+
+    /// The authority's key was rotated: what is signed from now on is signed with the new one.
+    pub fn set_key(&self, key: Arc<SigningKey>) {
+        self.0.key.store(key);
+    }
+
+    /// The node's own authority.
+    pub fn authority(&self) -> &AuthorityId {
+        &self.0.authority
+    }
+
+    /// This enrolment's Raft id, for the node's own entry.
+    pub fn raft_id(&self) -> u64 {
+        self.0.raft_id
+    }
+
+    /// The view now. No lock, no copy.
+    pub fn view(&self) -> Arc<DirectoryView> {
+        self.0.chain.view()
+    }
+
+    /// The view for those who read it on every call.
+    pub fn source(&self) -> ViewSource {
+        self.0.chain.source()
+    }
+
+    /// Tells of every new view; the value is its number.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.chain.changes()
+    }
+
+    /// The newest verified state: proposals, votes, versions; what statements are built from.
+    pub fn state(&self) -> RegisterState {
+        self.0.chain.state()
+    }
+
+    /// Waits until the local view has reached a number.
+    ///
+    /// # Errors
+    /// `DEADLINE_EXCEEDED`.
+    pub async fn wait_for(&self, number: u64, limit: Duration) -> Result<Arc<DirectoryView>, Error> {
+        let mut changes = self.changes();
+        let reached = tokio::time::timeout(limit, changes.wait_for(|now| *now >= number)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(self.view()),
+            _ => Err(Error::new(Reason::DeadlineExceeded, format!("the register has not reached {number}"))),
+        }
+    }
+
+    /// A steward's sign of life, from whoever relays it. Whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn accept_beat(&self, signed: &Bytes) -> Result<bool, Error> {
+        self.0.chain.accept_beat(signed)
+    }
+
+    /// An emergency suspension: acts here when this returns, and goes to everyone. Whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count, or that it could not be stored.
+    pub async fn overlay_add(&self, signed: Bytes) -> Result<bool, Error> {
+        let new = self.0.chain.accept_overlay(&signed).await?;
+        if new {
+            gossip::spread(self, &signed);
+        }
+        Ok(new)
+    }
+
+    /// A suspension of a steward that waits for a second signature: kept here, and told to the other stewards. Whether it
+    /// was new.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn ask_second(&self, signed: &Bytes) -> Result<bool, Error> {
+        let new = self.0.chain.accept_half_signed(signed)?;
+        if new {
+            gossip::ask_second(self, signed);
+        }
+        Ok(new)
+    }
+
+    /// Suspensions of stewards that wait for a second signature.
+    pub fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
+        self.0.chain.half_signed()
+    }
+
+    /// Emergency suspensions that the overlay holds and nodes may still take, encoded `Signed`.
+    pub fn overlay(&self) -> Vec<(StatementId, Bytes)> {
+        self.0.chain.overlay()
+    }
+
+    /// Emergency suspensions of an authority that the overlay holds, or that wait for a second signature.
+    pub fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
+        self.0.chain.emergencies(of)
+    }
+
+    /// The newest beat of each steward.
+    pub fn beats(&self) -> Vec<Beat> {
+        self.0.chain.beats().into_iter().map(|(beat, _)| beat).collect()
+    }
+
+    /// How the register stands here.
+    pub fn status(&self) -> RegisterStatus {
+        let (state, view) = (self.state(), self.view());
+        let raft = self.node().map(|node| node.standing().borrow().clone());
+        let leader = raft.as_ref().and_then(|standing| standing.leader);
+        let authority_of = |id| state.stewards().iter().find(|s| s.raft_id == id).map(|s| s.authority.clone());
+        RegisterStatus {
+            number: state.number(),
+            head: state.head(),
+            entry_time: state.entry_time(),
+            raft_id: self.0.raft_id,
+            steward: steward::is_named(&state, &self.0.authority, self.0.raft_id),
+            leader: leader.and_then(authority_of),
+            raft,
+            follows: self.0.follows.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            majority_beat: view.majority_beat,
+            fresh: view.is_fresh(self.0.clock.now()),
+            forks: self.0.chain.forks(),
+            stopped_by_rules: state.stopped(),
+            raft_error: self.0.raft_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Term and index of the last log entry.
+    #[cfg(test)]
+    pub(super) fn last_log_id_for_tests(&self) -> (u64, u64) {
+        self.node().and_then(|node| node.last_log_id()).unwrap_or_default()
+    }
+
+    /// The first index of the log that is not purged.
+    #[cfg(test)]
+    pub(super) fn first_log_index_for_tests(&self) -> u64 {
+        self.node().map_or(0, |node| node.first_log_index())
+    }
+
+    pub(super) fn node(&self) -> Option<Arc<Node>> {
+        self.0.node.load_full()
+    }
+}

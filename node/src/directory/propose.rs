@@ -1,0 +1,344 @@
+//! How a statement gets into the register: to the leader, wherever it is proposed.
+//!
+//! A leader gives it to its own Raft; a steward that does not lead passes it on to the leader, once; every other node
+//! sends it to any steward. Nothing here waits for a timer unless there is no leader. The same bytes may be sent again
+//! after every failure: what was accepted is accepted once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use havenlink_proto::directory::v1 as proto;
+use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::Request;
+
+use super::dial::{PeerChannel, refused};
+use super::error::Error;
+use super::forward::Passing;
+use super::handle::{Directory, Proposed, random};
+use super::raft::{Node, NotDone, Standing};
+use super::state::Applied;
+use crate::domain::authority::PublicKey;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Digest, KeyId, StatementId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::register::Outcome;
+use crate::wire::signed::{self, Unverified};
+
+/// Time for a statement to be applied, elections included.
+const LIMIT: Duration = Duration::from_secs(9);
+/// Time for one call to another steward.
+pub(super) const CALL: Duration = Duration::from_secs(5);
+/// Between attempts while there is no leader.
+const AGAIN: Duration = Duration::from_millis(20);
+
+type Client = DirectoryServiceClient<PeerChannel>;
+
+impl Directory {
+    /// Proposes a signed statement and waits until it is applied at the leader. A rejected one is an answer, not an
+    /// error: see `Proposed::outcome`.
+    ///
+    /// # Errors
+    /// `MESSAGE_TOO_LARGE`, `STATEMENT_MALFORMED`, `WRONG_FEDERATION`, `SIGNATURE_INVALID` before anything is asked;
+    /// `NO_LEADER`, `STEWARDS_UNREACHABLE` when no majority took it within 9 s: the same bytes may be sent again.
+    pub async fn propose(&self, signed: Bytes) -> Result<Proposed, Error> {
+        self.check_intake(&signed)?;
+        let deadline = Instant::now() + LIMIT;
+        by(deadline, self.propose_until(deadline, signed)).await
+    }
+
+    async fn propose_until(&self, deadline: Instant, signed: Bytes) -> Result<Proposed, Error> {
+        let mut pause = AGAIN;
+        loop {
+            match self.attempt(&signed).await {
+                Err(error) if error.retryable() && Instant::now() + pause < deadline => {
+                    tracing::debug!(%error, "the statement is proposed again");
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(AGAIN * 16);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Applied here or refused.
+    pub(super) async fn propose_here(&self, node: &Node, signed: Bytes) -> Result<Proposed, Error> {
+        self.check_intake(&signed)?;
+        let applied = node.submit(signed).await.map_err(|not_done| not_done_here(&not_done))?;
+        Ok(self.proposed(applied))
+    }
+
+    /// The view after everything that was committed when the call came (ReadIndex at the leader).
+    ///
+    /// # Errors
+    /// `NO_LEADER`, `STEWARDS_UNREACHABLE`, `DEADLINE_EXCEEDED`.
+    pub async fn linearizable(&self) -> Result<Arc<DirectoryView>, Error> {
+        let deadline = Instant::now() + LIMIT;
+        by(deadline, self.linearizable_until(deadline)).await
+    }
+
+    async fn linearizable_until(&self, deadline: Instant) -> Result<Arc<DirectoryView>, Error> {
+        let mut pause = AGAIN;
+        loop {
+            match self.read_once().await {
+                Err(error) if error.retryable() && Instant::now() + pause < deadline => {
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(AGAIN * 16);
+                }
+                Ok(number) => return self.wait_for(number, deadline - Instant::now()).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Refuses what cannot become a change before it costs the others anything. Signatures that verify here are
+    /// remembered, and not verified again when the statement is applied on this node.
+    fn check_intake(&self, bytes: &Bytes) -> Result<(), Error> {
+        if bytes.len() > limits::STATEMENT_BYTES {
+            return Err(Error::new(Reason::MessageTooLarge, "statement of more than 16 KiB"));
+        }
+        let unverified = signed::open::<proto::Statement>(bytes.clone())
+            .map_err(|error| Error::new(Reason::StatementMalformed, error.to_string()))?;
+        let view = self.view();
+        if unverified.claims.federation_id != view.federation.as_bytes()[..] {
+            return Err(Reason::WrongFederation.into());
+        }
+        let known = |id: &KeyId| key_of(&view, &unverified, id);
+        match unverified.check(&view.federation, known, self.0.chain.memo()) {
+            Err(error) if error.reason == Reason::SignatureInvalid => Err(error.into()),
+            // A key that this view does not know (yet) is judged where the statement is applied.
+            _ => Ok(()),
+        }
+    }
+
+    async fn attempt(&self, signed: &Bytes) -> Result<Proposed, Error> {
+        let Some(node) = self.node() else { return self.ask_a_steward(signed).await };
+        let (leads, leader) = leader(&node);
+        if leads {
+            match node.submit(signed.clone()).await {
+                Ok(applied) => return Ok(self.proposed(applied)),
+                Err(NotDone::NotLeader(Some(other))) if other != node.id() => {
+                    return self.pass_on(&node, other, signed).await;
+                }
+                Err(not_done) => return Err(not_done_here(&not_done)),
+            }
+        }
+        match leader {
+            Some(leader) => self.pass_on(&node, leader, signed).await,
+            None if self.0.chain.raft_lags() || !self.is_named() => self.ask_a_steward(signed).await,
+            None => Err(Reason::NoLeader.into()),
+        }
+    }
+
+    fn is_named(&self) -> bool {
+        super::steward::is_named(&self.state(), &self.0.authority, self.0.raft_id)
+    }
+
+    async fn ask_a_steward(&self, signed: &Bytes) -> Result<Proposed, Error> {
+        let mut last = Error::from(Reason::LastRegisterUnreachable);
+        for steward in self.other_stewards()? {
+            match self.ask(&steward, signed).await {
+                // One that does not answer says nothing; that none does is what matters.
+                Err(error) if error.reason() == Reason::PeerUnreachable => {}
+                Err(error) if error.retryable() => last = error,
+                result => return result,
+            }
+        }
+        Err(last)
+    }
+
+    async fn pass_on(&self, node: &Node, leader: u64, signed: &Bytes) -> Result<Proposed, Error> {
+        let (answer, answered) = oneshot::channel();
+        let to = self.steward_by_id(node, leader)?;
+        let passing = Passing { leader: to, target: leader, signed: signed.clone(), answer };
+        let gone = |()| Error::from(Reason::NodeStopping);
+        self.0.passing.send(passing).await.map_err(|_| gone(()))?;
+        // Until another one is elected, a follower takes the one that is gone for the leader.
+        match answered.await.map_err(|_| gone(()))? {
+            Err(error) if error.reason() == Reason::PeerUnreachable => {
+                Err(Error::new(Reason::NoLeader, "the last leader does not answer"))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask(&self, to: &AuthorityId, signed: &Bytes) -> Result<Proposed, Error> {
+        let mut request = Request::new(proto::ProposeRequest { signed: signed.clone() });
+        request.set_timeout(LIMIT);
+        from_response(self.client(to)?.propose(request).await.map_err(|status| refused(&status))?.get_ref())
+    }
+
+    async fn read_once(&self) -> Result<u64, Error> {
+        if let Some(node) = self.node() {
+            match leader(&node) {
+                (true, _) => {
+                    node.read_index().await.map_err(|not_done| not_done_here(&not_done))?;
+                    return Ok(self.0.chain.raft_state().map_or(0, |state| state.number()));
+                }
+                (false, Some(leader)) => {
+                    let steward = self.steward_by_id(&node, leader)?;
+                    return while_leading(node.standing(), leader, self.read_at(&steward)).await;
+                }
+                (false, None) => {}
+            }
+        }
+        let mut last = Error::from(Reason::LastRegisterUnreachable);
+        for steward in self.other_stewards()? {
+            match self.read_at(&steward).await {
+                // One that does not answer says nothing; that none does is what matters.
+                Err(error) if error.reason() == Reason::PeerUnreachable => {}
+                Err(error) if error.retryable() => last = error,
+                result => return result,
+            }
+        }
+        Err(last)
+    }
+
+    async fn read_at(&self, steward: &AuthorityId) -> Result<u64, Error> {
+        let consistency = proto::Consistency::Linearizable.into();
+        let mut request = Request::new(proto::GetRequest { authority: steward.to_string(), consistency });
+        request.set_timeout(CALL);
+        let answer = self.client(steward)?.get(request).await.map_err(|status| refused(&status))?;
+        Ok(answer.into_inner().number)
+    }
+
+    pub(super) fn channel(&self, to: &AuthorityId) -> Result<PeerChannel, Error> {
+        self.0.dial.get().ok_or_else(|| Error::from(Reason::NodeStarting))?.channel(to)
+    }
+
+    pub(super) fn client(&self, to: &AuthorityId) -> Result<Client, Error> {
+        Ok(DirectoryServiceClient::new(self.channel(to)?))
+    }
+
+    /// Every other steward, beginning anywhere.
+    pub(super) fn other_stewards(&self) -> Result<Vec<AuthorityId>, Error> {
+        let view = self.view();
+        let mut others: Vec<_> =
+            view.stewards.iter().map(|s| s.authority.clone()).filter(|id| *id != self.0.authority).collect();
+        if !others.is_empty() {
+            let first = random()? % others.len() as u64;
+            others.rotate_left(usize::try_from(first).unwrap_or(0));
+        }
+        Ok(others)
+    }
+
+    fn steward_by_id(&self, node: &Node, raft_id: u64) -> Result<AuthorityId, Error> {
+        let standing = node.standing();
+        let authority = standing.borrow().nodes.get(&raft_id).and_then(|authority| AuthorityId::parse(authority));
+        authority.ok_or_else(|| Reason::NoLeader.into())
+    }
+
+    fn proposed(&self, applied: Applied) -> Proposed {
+        let Applied { number, outcome, head, statement } = applied;
+        if let Some(number) = number {
+            return Proposed { number, outcome, head: Some(head), statement };
+        }
+        let earlier = self.0.chain.state().accepted(&statement).map_or(0, |(number, _)| number);
+        Proposed { number: earlier, outcome, head: self.0.chain.head_at(earlier).ok().flatten(), statement }
+    }
+
+    /// Until the instance's standing changes, or a moment has passed.
+    async fn pause(&self, limit: Duration) {
+        match self.node() {
+            Some(node) => {
+                let mut standing = node.standing();
+                drop(tokio::time::timeout(limit, standing.changed()).await);
+            }
+            None => sleep(limit).await,
+        }
+    }
+}
+
+/// A proposal's answer, for whoever asked.
+pub(super) fn to_response(proposed: &Proposed) -> proto::ProposeResponse {
+    proto::ProposeResponse {
+        number: proposed.number,
+        outcome: proposed.outcome.code(),
+        head: proposed.head.map(|head| Bytes::copy_from_slice(head.as_bytes())).unwrap_or_default(),
+        statement_id: Bytes::copy_from_slice(proposed.statement.as_bytes()),
+    }
+}
+
+/// A proposal's answer, as another steward gave it.
+pub(super) fn from_response(answer: &proto::ProposeResponse) -> Result<Proposed, Error> {
+    let bad = || Error::new(Reason::DecodeFailed, "answer to a proposal");
+    Ok(Proposed {
+        number: answer.number,
+        outcome: Outcome::from_code(answer.outcome).ok_or_else(bad)?,
+        head: match answer.head.is_empty() {
+            true => None,
+            false => Some(Digest::from_slice(&answer.head).ok_or_else(bad)?),
+        },
+        statement: StatementId::from_slice(&answer.statement_id).ok_or_else(bad)?,
+    })
+}
+
+fn leader(node: &Node) -> (bool, Option<u64>) {
+    let standing = node.standing();
+    let now = standing.borrow();
+    (now.leads, now.leader)
+}
+
+/// A call to the leader, given up when this node hears of another one: whoever was stopped or cut off may be silent for
+/// as long as a call may take, and the new one could have answered long before.
+pub(super) async fn while_leading<T>(
+    mut standing: watch::Receiver<Standing>,
+    leader: u64,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let other = standing.wait_for(|now| now.leader.is_some_and(|now| now != leader));
+    tokio::select! {
+        biased;
+        result = call => result,
+        _ = other => Err(Error::new(Reason::NoLeader, "the leader changed; the outcome is not known yet")),
+    }
+}
+
+/// A leader whose followers are gone leads on, and commits nothing: whoever asked is told so before its own patience ends.
+async fn by<T>(deadline: Instant, doing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = || Error::new(Reason::NoLeader, "a majority did not answer in time; the outcome is not known yet");
+    timeout_at(deadline, doing).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn not_done_here(not_done: &NotDone) -> Error {
+    match not_done {
+        NotDone::NotLeader(_) => Reason::NoLeader.into(),
+        NotDone::Unknown => Error::new(Reason::NoLeader, "the leader changed; the outcome is not known yet"),
+        NotDone::Stopped => Reason::NodeStopping.into(),
+    }
+}
+
+/// The key of that id: the author's, or a steward's that signed beside it.
+fn key_of(view: &DirectoryView, unverified: &Unverified<proto::Statement>, id: &KeyId) -> Option<PublicKey> {
+    let author = AuthorityId::parse(&unverified.claims.author);
+    let stewards = view.stewards.iter().map(|steward| &steward.authority);
+    author.iter().chain(stewards).find_map(|authority| {
+        let member = view.member(authority)?;
+        member.keys.iter().map(|record| record.key).find(|key| key.id() == *id)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_leader_is_waited_for_until_there_is_another_one() {
+        let led_by = |leader| Standing { running: true, leader, ..Standing::default() };
+        let (now, standing) = watch::channel(led_by(Some(1)));
+        let answer = while_leading(standing.clone(), 1, async { Ok(7) }).await;
+        assert_eq!(answer.unwrap(), 7);
+        let silent = std::future::pending::<Result<u8, Error>>();
+        let call = tokio::spawn(while_leading(standing, 1, silent));
+        now.send_replace(led_by(None));
+        tokio::task::yield_now().await;
+        assert!(!call.is_finished(), "nobody else could answer");
+        now.send_replace(led_by(Some(2)));
+        let given_up = tokio::time::timeout(Duration::from_secs(5), call).await.unwrap().unwrap();
+        assert_eq!(given_up.unwrap_err().reason(), Reason::NoLeader);
+    }
+}

@@ -1,0 +1,296 @@
+//! What is checked when a Raft message arrives, before openraft sees any of it (9.4).
+//!
+//! Raft trusts whoever may send. Here a sender is believed only as far as signatures reach: it is a steward by the
+//! newest verified register, it speaks for itself, its term is near what a majority has reached, and what it orders can
+//! only be what the register allows at that very place. What passes may still be a lie about order; beats find that out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::entry::RaftEntry;
+use openraft::raft::AppendEntriesRequest;
+
+use super::answers::Terms;
+use super::log_store::LogStore;
+use super::state_machine::StateMachine;
+use super::types::{Entry, LogId, Membership, Payload, SnapshotMeta, TypeConfig, Vote};
+use crate::clock::SharedClock;
+use crate::directory::chain::Chain;
+use crate::directory::error::Error;
+use crate::directory::snapshot;
+use crate::directory::state::{RegisterState, entry_time_fits};
+use crate::domain::directory::Steward;
+use crate::domain::ids::{AuthorityId, FederationId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+/// How long a membership entry waits for the entries before it to be in the log.
+const PREVIOUS: Duration = Duration::from_secs(2);
+
+/// The checks of one node.
+pub struct Doors {
+    federation: FederationId,
+    raft_id: u64,
+    chain: Arc<Chain>,
+    log: LogStore,
+    machine: StateMachine,
+    clock: SharedClock,
+    terms: Terms,
+}
+
+/// What one stream of appends has let through so far: entries that may not be in the log yet.
+#[derive(Debug, Default)]
+pub struct Passed {
+    time: Option<(u64, UnixMs)>,
+}
+
+fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
+    let error = Error::new(reason, detail);
+    tracing::warn!(%error, "a message of another steward's Raft was refused");
+    error
+}
+
+impl Doors {
+    pub fn new(
+        federation: FederationId,
+        raft_id: u64,
+        chain: Arc<Chain>,
+        log: LogStore,
+        machine: StateMachine,
+        clock: SharedClock,
+    ) -> Self {
+        let terms = Terms::new(Arc::clone(&chain), log.vote());
+        Self { federation, raft_id, chain, log, machine, clock, terms }
+    }
+
+    /// The message belongs to this federation, and is meant for this enrolment: an authority that came back under a new
+    /// Raft id does not answer for the old one, whose log it does not have.
+    pub fn meant_for_us(&self, federation: &[u8], target: u64) -> Result<(), Error> {
+        if federation != self.federation.as_bytes() {
+            return Err(refuse(Reason::WrongFederation, "a Raft message of another federation"));
+        }
+        if target != self.raft_id {
+            return Err(refuse(Reason::RaftTargetOther, format!("for Raft id {target}, this is {}", self.raft_id)));
+        }
+        Ok(())
+    }
+
+    /// The sender is a steward.
+    pub fn steward(&self, sender: &AuthorityId) -> Result<(), Error> {
+        let known = self.chain.gate().ids(sender, self.chain.monotonic()).next().is_some();
+        if known { Ok(()) } else { Err(refuse(Reason::NotASteward, sender.as_str())) }
+    }
+
+    /// The sender is a steward, votes under the id that the register gives it, and not in a term far beyond the others'.
+    pub fn sender(&self, sender: &AuthorityId, vote: &Vote) -> Result<(), Error> {
+        let gate = self.chain.gate();
+        let leader = vote.leader_id();
+        let mut ids = gate.ids(sender, self.chain.monotonic()).peekable();
+        if ids.peek().is_none() {
+            return Err(refuse(Reason::NotASteward, sender.as_str()));
+        }
+        if !ids.any(|id| id == leader.voted_for) {
+            return Err(refuse(
+                Reason::RaftSenderMismatch,
+                format!("{sender} speaks for Raft id {}", leader.voted_for),
+            ));
+        }
+        self.terms.check(leader.term).map_err(|reached| {
+            refuse(Reason::RaftTermTooFar, format!("{sender}: term {}, others {reached}", leader.term))
+        })?;
+        Ok(())
+    }
+
+    /// Nothing in an append contradicts what is committed here: a leader has every committed entry, and openraft takes
+    /// that for granted (it believes an entry at a committed index to be the one it has).
+    pub fn place(&self, request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Error> {
+        let Some(committed) = self.log.committed().max(self.machine.applied()) else { return Ok(()) };
+        let named = request.prev_log_id.into_iter().chain(request.entries.iter().map(|entry| entry.log_id));
+        for id in named.take_while(|id| id.index() <= committed.index()) {
+            let fits = self.log.log_id(id.index()).map_or(id <= committed, |own| own == id);
+            if !fits {
+                let detail =
+                    format!("{id} under a vote of term {}, committed {committed}", request.vote.leader_id().term);
+                return Err(refuse(Reason::RaftLogContradicted, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of an append: times run forward and not ahead, memberships are what the register signed at their place.
+    ///
+    /// A membership that comes before the entries that it follows on cannot be judged, so nothing of that request is let
+    /// through: without entries openraft answers that it lacks what came before, and the leader sends it again.
+    pub async fn entries(
+        &self,
+        request: &mut AppendEntriesRequest<TypeConfig>,
+        passed: &mut Passed,
+    ) -> Result<(), Error> {
+        let changes_voters = request.entries.iter().any(|entry| matches!(entry.payload, Payload::Membership(_)));
+        if changes_voters
+            && let Some(previous) = request.prev_log_id
+            && !self.holds(previous).await?
+        {
+            request.entries.clear();
+        }
+        let now = self.clock.now();
+        let previous = request.prev_log_id.as_ref().map(LogId::index);
+        let mut time = match passed.time {
+            Some((index, time)) if previous.is_some_and(|previous| previous >= index) => Some(time),
+            _ => request.prev_log_id.and_then(|previous| self.log.time_at(previous)),
+        };
+        for (place, entry) in request.entries.iter().enumerate() {
+            match &entry.payload {
+                Payload::Blank => {}
+                Payload::Normal(command) => {
+                    let least = time.unwrap_or(UnixMs(i64::MIN));
+                    if !entry_time_fits(least, command.entry_time, now) {
+                        let detail = format!("entry {} at {}", entry.index(), command.entry_time);
+                        return Err(refuse(Reason::EntryTimeInvalid, detail));
+                    }
+                    if command.signed.len() > limits::STATEMENT_BYTES {
+                        return Err(refuse(Reason::MessageTooLarge, format!("entry {}", entry.index())));
+                    }
+                    time = Some(command.entry_time);
+                    passed.time = Some((entry.index(), command.entry_time));
+                }
+                Payload::Membership(membership) => self.membership(request, place, membership)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn membership(
+        &self,
+        request: &AppendEntriesRequest<TypeConfig>,
+        place: usize,
+        membership: &Membership,
+    ) -> Result<(), Error> {
+        let before = &request.entries[..place];
+        let applied = self.machine.applied();
+        if request.entries[place].index() <= applied.as_ref().map_or(0, LogId::index) && applied.is_some() {
+            // Already applied here, and the same one (`place`): openraft skips it.
+            return Ok(());
+        }
+        let unapplied =
+            self.log.unapplied(applied.as_ref().map(LogId::index), request.prev_log_id.as_ref().map(LogId::index));
+        let in_force = self.state_at(unapplied.iter().chain(before))?;
+        let earlier = before.iter().rev().find_map(membership_of);
+        let earlier = earlier.or_else(|| {
+            let upto = request.prev_log_id.as_ref().map(LogId::index);
+            self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership())
+        });
+        let fits = follows(&in_force, earlier.as_ref(), membership);
+        fits.map_err(|why| refuse(Reason::RaftMembershipUnsigned, why))
+    }
+
+    /// Whether the log has this very entry; waits for it while this stream's earlier entries are on their way into it.
+    async fn holds(&self, id: LogId) -> Result<bool, Error> {
+        let mut growth = self.log.growth();
+        let grown = growth.wait_for(|last| *last >= id.index());
+        if tokio::time::timeout(PREVIOUS, grown).await.is_err() && self.log.last().is_none_or(|last| last < id) {
+            return Ok(false);
+        }
+        let purged = self.machine.applied().is_some_and(|applied| id.index() <= applied.index());
+        Ok(self.log.log_id(id.index()).map_or(purged, |own| own == id))
+    }
+
+    /// The register at a place in the log: what is applied, and what stands before it, applied forward.
+    fn state_at<'a>(&self, entries: impl Iterator<Item = &'a Entry>) -> Result<RegisterState, Error> {
+        let mut state = self.chain.raft_state().ok_or_else(|| Error::from(Reason::NotASteward))?;
+        for entry in entries {
+            if let Payload::Normal(command) = &entry.payload {
+                state.apply(command.entry_time, &command.signed, self.chain.memo());
+            }
+        }
+        Ok(state)
+    }
+
+    /// A snapshot's place in the log: openraft panics at one that does not fit.
+    pub fn snapshot(&self, vote: &Vote, meta: &SnapshotMeta, state: &RegisterState) -> Result<(), Error> {
+        let invalid = |why: &str| refuse(Reason::SnapshotInvalid, why);
+        let last = meta.last_log_id.ok_or_else(|| invalid("no last log id"))?;
+        if last.committed_leader_id().term > vote.leader_id().term {
+            return Err(invalid("its last entry lies beyond the leader's term"));
+        }
+        let committed = self.log.committed().max(self.machine.applied());
+        if let Some(applied) = self.chain.raft_state()
+            && Some(last) > committed
+        {
+            // What Raft has applied here is agreed on: a snapshot from before it, true as it may be, would take that back.
+            snapshot::continues(&applied, state).map_err(|error| invalid(&error.to_string()))?;
+        }
+        for committed in [self.log.committed(), self.machine.applied()].into_iter().flatten() {
+            let above = last.index() > committed.index();
+            // At or below what is committed it is not installed; above by term and not by index it would be a panic.
+            if last > committed && !above {
+                return Err(invalid("it contradicts what is committed here"));
+            }
+        }
+        let place = meta.last_membership.log_id().as_ref();
+        if place.is_none_or(|place| *place > last) {
+            return Err(invalid("its membership lies beyond its last entry"));
+        }
+        signed_in_time(state, self.machine.membership().as_ref(), meta.last_membership.membership())
+            .map_err(|why| refuse(Reason::RaftMembershipUnsigned, why))
+    }
+}
+
+fn membership_of(entry: &Entry) -> Option<Membership> {
+    match &entry.payload {
+        Payload::Membership(membership) => Some(membership.clone()),
+        _ => None,
+    }
+}
+
+fn ids(stewards: &[Steward]) -> BTreeSet<u64> {
+    stewards.iter().map(|steward| steward.raft_id).collect()
+}
+
+/// Whether a membership may follow another one while these stewards are in force: the set itself, the joint step to it,
+/// the end of a joint step already begun, or other learners beside the same voters.
+fn follows(in_force: &RegisterState, earlier: Option<&Membership>, membership: &Membership) -> Result<(), String> {
+    let set = ids(in_force.stewards());
+    let configs = membership.get_joint_config();
+    let same_voters = match earlier {
+        None => configs.as_slice() == std::slice::from_ref(&set),
+        Some(earlier) => {
+            let before = earlier.get_joint_config();
+            let last = before.last().cloned().unwrap_or_default();
+            let joint = [last.clone(), set.clone()];
+            *configs == *before
+                || configs.as_slice() == std::slice::from_ref(&last)
+                || (before.len() == 1 && configs.as_slice() == joint.as_slice())
+                || (before.contains(&set) && configs.as_slice() == std::slice::from_ref(&set))
+        }
+    };
+    if !same_voters {
+        return Err(format!("voters {configs:?}, stewards {set:?}"));
+    }
+    let known: BTreeMap<u64, &AuthorityId> =
+        in_force.stewards().iter().map(|steward| (steward.raft_id, &steward.authority)).collect();
+    for (id, peer) in membership.nodes() {
+        let authority = AuthorityId::parse(&peer.authority);
+        let member = authority.as_ref().is_some_and(|authority| in_force.member(authority).is_some());
+        let right = known.get(id).is_none_or(|steward| Some(*steward) == authority.as_ref());
+        if !member || !right {
+            return Err(format!("Raft id {id} is not {peer}'s"));
+        }
+    }
+    Ok(())
+}
+
+/// The membership of a snapshot is the set in force, or, unless Raft has followed the last decision here already, the one
+/// before it or the step between the two. No majority signs it with the snapshot: the sender alone says it.
+fn signed_in_time(state: &RegisterState, here: Option<&Membership>, membership: &Membership) -> Result<(), String> {
+    let (set, before) = (ids(state.stewards()), ids(state.stewards_before()));
+    let configs = membership.get_joint_config();
+    let followed = here.is_some_and(|here| here.get_joint_config().as_slice() == std::slice::from_ref(&set));
+    let decided = |config: &BTreeSet<u64>| *config == set || (!followed && !config.is_empty() && *config == before);
+    if matches!(configs.len(), 1 | 2) && configs.iter().all(decided) {
+        return Ok(());
+    }
+    Err(format!("voters {configs:?}, stewards {set:?}, before {before:?}"))
+}

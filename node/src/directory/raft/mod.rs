@@ -1,0 +1,28 @@
+//! Consensus among stewards: everything that knows openraft.
+//!
+//! What lives here: the types and settings (`types`), the log (`log_store`), the state machine that drives the pure
+//! register (`state_machine`), the calls to other stewards (`network`, `snapshot`, `convert`), the checks before openraft
+//! sees a message (`doors`) or an answer (`answers`), and one running instance with its handlers (`node`, `handlers`). What does not: who may be a
+//! steward and what a statement does (`state`), when to start an instance (`steward`).
+//! Invariant: no openraft name leaves this folder. Raft orders, signatures authorise: nothing that comes in here can
+//! change the register but a statement that `apply` accepts.
+
+mod answers;
+mod convert;
+mod doors;
+#[doc(hidden)]
+pub mod durability;
+mod handlers;
+mod log_store;
+mod network;
+mod node;
+mod snapshot;
+mod state_machine;
+mod tasks;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use node::{Node, NotDone, Standing, Start};
+pub use state_machine::forgotten;

@@ -1,0 +1,140 @@
+//! Serving the register to those who follow: changes, then beats and overlay as they come; or a snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use havenlink_proto::directory::v1 as proto;
+use havenlink_proto::record::v1::Signed;
+use prost::Message;
+use proto::follow_response::Event;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::error::Error;
+use super::handle::Directory;
+use crate::domain::ids::{AuthorityId, Digest, StatementId};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+/// Bytes of changes in one message, below the limit of a call.
+const PIECE: usize = 40 << 10;
+/// Messages that wait for a slow follower.
+const AHEAD: usize = 8;
+
+type Out = mpsc::Sender<Result<proto::FollowResponse, Error>>;
+
+/// The follower is gone, or was told why it goes.
+struct Ended;
+
+impl Directory {
+    /// Changes after a number, then whatever comes. Ends only with an error.
+    ///
+    /// # Errors
+    /// `HEAD_MISMATCH` when the follower's head at that number is another one than ours; `OUT_OF_RANGE` reasons come in
+    /// the stream as `snapshot_first`.
+    pub fn follow(
+        &self,
+        number: u64,
+        head: Digest,
+    ) -> Result<impl Stream<Item = Result<proto::FollowResponse, Error>> + Send + 'static + use<>, Error> {
+        if let Some(own) = self.0.chain.head_at(number)?
+            && own != head
+        {
+            return Err(Error::new(Reason::HeadMismatch, format!("change {number}")));
+        }
+        let (out, events) = mpsc::channel(AHEAD);
+        let follower =
+            Follower { directory: self.clone(), out, number, beats: BTreeMap::new(), overlay: BTreeSet::new() };
+        self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(follower.serve()));
+        Ok(ReceiverStream::new(events))
+    }
+
+    /// The newest snapshot that a majority of stewards has signed, in the messages in which it is sent.
+    ///
+    /// # Errors
+    /// `CHANGES_GONE` when there is none: then all changes are still kept.
+    pub async fn snapshot_messages(&self) -> Result<Vec<proto::SnapshotResponse>, Error> {
+        let none = || Error::new(Reason::ChangesGone, "no snapshot that a majority has signed");
+        let (captured, proof) = self.0.chain.snapshot().ok_or_else(none)?;
+        let proof = proof.ok_or_else(none)?;
+        let encoding = tokio::task::spawn_blocking(move || captured.messages(proof)).await;
+        let chunks = encoding.map_err(|_| Error::from(Reason::Internal))?;
+        Ok(chunks.into_iter().map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) }).collect())
+    }
+}
+
+struct Follower {
+    directory: Directory,
+    out: Out,
+    number: u64,
+    /// Steward -> time of the last beat sent.
+    beats: BTreeMap<AuthorityId, UnixMs>,
+    overlay: BTreeSet<StatementId>,
+}
+
+impl Follower {
+    async fn serve(mut self) {
+        let mut changes = self.directory.changes();
+        let mut heard = self.directory.0.chain.heard();
+        loop {
+            changes.mark_unchanged();
+            heard.mark_unchanged();
+            if self.send_changes().await.is_err() || self.send_heard().await.is_err() {
+                return;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = heard.changed() => {}
+                () = self.out.closed() => return,
+            }
+        }
+    }
+
+    async fn send_changes(&mut self) -> Result<(), Ended> {
+        loop {
+            let links = match self.directory.0.chain.after(self.number, PIECE) {
+                Ok(Some(links)) => links,
+                Ok(None) => {
+                    let first = self.directory.0.chain.snapshot().map_or(0, |(captured, _)| captured.mark.number);
+                    return self.send(Event::SnapshotFirst(first)).await.and(Err(Ended));
+                }
+                Err(error) => {
+                    drop(self.out.send(Err(error)).await);
+                    return Err(Ended);
+                }
+            };
+            let Some(last) = links.last() else { return Ok(()) };
+            self.number = last.change.number;
+            let changes = links.into_iter().map(|link| link.change).collect();
+            self.send(Event::Changes(proto::Changes { changes })).await?;
+        }
+    }
+
+    async fn send_heard(&mut self) -> Result<(), Ended> {
+        for (beat, bytes) in self.directory.0.chain.beats() {
+            if self.beats.get(&beat.steward).is_none_or(|sent| *sent < beat.time) {
+                self.beats.insert(beat.steward, beat.time);
+                self.send_signed(bytes, Event::Beat).await?;
+            }
+        }
+        for (id, bytes) in self.directory.0.chain.overlay() {
+            if self.overlay.insert(id) {
+                self.send_signed(bytes, Event::Overlay).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_signed(&self, bytes: Bytes, event: fn(Signed) -> Event) -> Result<(), Ended> {
+        match Signed::decode(bytes) {
+            Ok(signed) => self.send(event(signed)).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Ended> {
+        let message = proto::FollowResponse { event: Some(event) };
+        self.out.send(Ok(message)).await.map_err(|_| Ended)
+    }
+}

@@ -1,0 +1,8 @@
+//! Federations of whole directories inside one process: real Raft, real files, real gRPC, over pipes that can be cut.
+
+mod cities;
+mod following;
+mod hostile;
+mod pipes;
+mod speed;
+mod stewards;

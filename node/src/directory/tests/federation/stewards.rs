@@ -1,0 +1,182 @@
+//! Stewards among themselves: elect, write, fail over, hand on, restart.
+
+use super::cities::{Federation, LIMIT, quick};
+use crate::directory::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
+use crate::domain::reason::Reason;
+use crate::domain::register::Outcome;
+
+const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
+
+async fn change(federation: &Federation, name: &str, network: &str) -> crate::directory::Proposed {
+    let entry = federation.at(name).view().member(&id(name)).unwrap().entry.clone();
+    let entry = crate::domain::authority::AuthorityEntry { networks: vec![network.to_owned()], ..entry };
+    federation.act(name, |a, s| a.entry(s, &entry)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_stewards_agree_and_everybody_writes() {
+    let federation = Federation::of(THREE, &[GENT], &quick()).await;
+    for round in 0..3 {
+        for name in [STRASBOURG, KEHL, ESCH, GENT] {
+            let proposed = change(&federation, name, &format!("eurocities-{round}")).await;
+            assert_eq!(proposed.outcome, Outcome::Accepted, "{name}");
+        }
+    }
+    federation.together().await;
+    let number = federation.at(ESCH).view().number;
+    let signed = federation.sign(GENT, GENT, |a, s| {
+        let entry = s.member(&id(GENT)).unwrap().entry.clone();
+        a.entry(s, &entry)
+    });
+    let first = federation.at(GENT).propose(signed.clone()).await.unwrap();
+    change(&federation, ESCH, "meanwhile").await;
+    let again = federation.at(KEHL).propose(signed).await.unwrap();
+    assert_eq!(first, again, "with its own number, and the head there");
+    assert!(first.head.is_some());
+    assert_eq!(first.number, number + 1);
+    let read = federation.at(GENT).linearizable().await.unwrap();
+    assert!(read.number >= first.number);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_dies_and_the_others_go_on() {
+    let mut federation = Federation::of(THREE, &[], &quick()).await;
+    let old = federation.leader().await;
+    federation.stop(&old).await;
+    let other = THREE.iter().find(|name| **name != old).unwrap();
+    let proposed = change(&federation, other, "after-the-leader").await;
+    assert_eq!(proposed.outcome, Outcome::Accepted);
+    assert_ne!(federation.leader().await, old);
+    federation.start(&old).await;
+    federation.at(&old).wait_for(proposed.number, LIMIT).await.unwrap();
+    federation.together().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_stop_and_start_again() {
+    let mut federation = Federation::of(THREE, &[GENT], &quick()).await;
+    for round in 0..20 {
+        change(&federation, KEHL, &format!("round-{round}")).await;
+    }
+    let before = federation.at(KEHL).view();
+    for name in [STRASBOURG, KEHL, ESCH, GENT] {
+        federation.stop(name).await;
+    }
+    for name in [STRASBOURG, KEHL, ESCH, GENT] {
+        federation.start(name).await;
+        assert!(federation.at(name).view().number <= before.number);
+    }
+    federation.leader().await;
+    let proposed = change(&federation, GENT, "after-the-night").await;
+    assert_eq!((proposed.number, proposed.outcome), (before.number + 1, Outcome::Accepted));
+    federation.together().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_steward_is_demoted_and_the_rest_decides() {
+    let federation = Federation::of(THREE, &[], &quick()).await;
+    let leader = federation.leader().await;
+    let gone = id(&leader);
+    let outcome = federation
+        .decide(|a, s| {
+            let set: Vec<_> = s.stewards().iter().filter(|steward| steward.authority != gone).cloned().collect();
+            a.steward_set(s, &set)
+        })
+        .await;
+    assert_eq!(outcome, Outcome::Accepted);
+    super::cities::until("the demoted steward's Raft stops", || federation.at(&leader).status().raft.is_none()).await;
+    let proposed = change(&federation, &leader, "as-a-mirror").await;
+    assert_eq!(proposed.outcome, Outcome::Accepted);
+    federation.together().await;
+    let now = federation.leader().await;
+    assert_ne!(now, leader);
+    assert_eq!(federation.at(&now).status().raft.unwrap().voters.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_cut_off_acknowledges_nothing_and_comes_back() {
+    let federation = Federation::of(THREE, &[], &quick()).await;
+    let old = federation.leader().await;
+    let before = federation.at(&old).view();
+    federation.pipes.cut(&id(&old));
+    let lonely = federation.sign(&old, &old, |a, s| {
+        let entry = s.member(&id(&old)).unwrap().entry.clone();
+        let networks = vec!["written-alone".to_owned()];
+        a.entry(s, &crate::domain::authority::AuthorityEntry { networks, ..entry })
+    });
+    let alone = federation.at(&old).clone();
+    let written = tokio::spawn({
+        let lonely = lonely.clone();
+        async move { alone.propose(lonely).await }
+    });
+    let other = THREE.iter().find(|name| **name != old).unwrap();
+    let proposed = change(&federation, other, "without-the-old-leader").await;
+    assert_eq!(proposed.outcome, Outcome::Accepted);
+    assert_eq!(federation.at(&old).view().number, before.number);
+    federation.pipes.mend(&id(&old));
+    federation.at(&old).wait_for(proposed.number, LIMIT).await.unwrap();
+    // The old leader's own write is either refused or goes through once, by the new leader.
+    let written = written.await.unwrap();
+    federation.together().await;
+    let accepted = federation
+        .at(&old)
+        .state()
+        .accepted(&crate::domain::ids::StatementId(crate::wire::statement::open(lonely).unwrap().1.payload_digest().0));
+    assert_eq!(accepted.is_some(), written.is_ok());
+    let term = federation.at(&old).status().raft.unwrap().term;
+    for name in THREE {
+        assert_eq!(federation.at(name).status().raft.unwrap().term, term);
+        assert!(federation.at(name).status().forks.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_a_majority_says_so_in_time() {
+    let mut federation = Federation::of(THREE, &[], &quick()).await;
+    let leader = federation.leader().await;
+    for other in THREE.iter().filter(|name| **name != leader) {
+        federation.stop(other).await;
+    }
+    let signed = federation.sign(&leader, &leader, |a, s| {
+        let entry = s.member(&id(&leader)).unwrap().entry.clone();
+        a.entry(s, &entry)
+    });
+    // Callers wait for 10 s (9.14).
+    let patience = std::time::Duration::from_secs(10);
+    let (written, read) = tokio::join!(
+        tokio::time::timeout(patience, federation.at(&leader).propose(signed)),
+        tokio::time::timeout(patience, federation.at(&leader).linearizable()),
+    );
+    assert_eq!(written.unwrap().unwrap_err().reason(), Reason::NoLeader);
+    assert_eq!(read.unwrap().unwrap_err().reason(), Reason::NoLeader);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_steward_is_a_mirror_until_its_new_id_is_named() {
+    let mut federation = Federation::of(THREE, &[], &quick()).await;
+    let old_id = federation.at(ESCH).raft_id();
+    federation.stop(ESCH).await;
+    crate::directory::forget_raft(federation.city(ESCH).dir.path()).unwrap();
+    let number = change(&federation, KEHL, "meanwhile").await.number;
+    federation.start(ESCH).await;
+    let new_id = federation.at(ESCH).raft_id();
+    assert_ne!(new_id, old_id);
+    federation.at(ESCH).wait_for(number, LIMIT).await.unwrap();
+    let announced = |name: &str| federation.at(name).view().member(&id(ESCH)).unwrap().entry.raft_id == new_id;
+    super::cities::until("the new Raft id is announced", || announced(STRASBOURG) && announced(ESCH)).await;
+    let status = federation.at(ESCH).status();
+    assert!(!status.steward && status.raft.is_none());
+    let outcome = federation
+        .decide(|a, s| {
+            let mut set = s.stewards().to_vec();
+            set.iter_mut().filter(|steward| steward.authority == id(ESCH)).for_each(|steward| steward.raft_id = new_id);
+            a.steward_set(s, &set)
+        })
+        .await;
+    assert_eq!(outcome, Outcome::Accepted);
+    federation.votes(ESCH).await;
+    change(&federation, ESCH, "back-again").await;
+    federation.together().await;
+    let voters = federation.at(ESCH).status().raft.unwrap().voters;
+    assert!(voters.len() == 3 && voters.contains(&new_id) && !voters.contains(&old_id));
+}

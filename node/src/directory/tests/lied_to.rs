@@ -1,0 +1,91 @@
+//! A mirror whose source lies to it: what was followed goes, as soon as a majority of stewards has signed another order.
+
+use super::*;
+use crate::clock::MovedClock;
+use crate::directory::chain::Chain;
+use crate::directory::disk::{Disk, Meta, Write};
+use crate::domain::reason::Reason;
+use havenlink_proto::directory::v1::Change;
+
+/// Longer than what a node remembers of its own heads.
+const LIES: u64 = 10_000;
+
+/// A clock that shows a minute later than the world's.
+fn clock_after(world: &World) -> Arc<MovedClock> {
+    let clock = MovedClock::new();
+    let now = crate::clock::Clock::now(&*clock);
+    clock.advance((world.now + Millis::minutes(1)).since(now));
+    clock
+}
+
+async fn mirror(dir: &tempfile::TempDir, world: &World) -> Chain {
+    let disk = Disk::open(&dir.path().join("directory.redb")).unwrap();
+    disk.write(vec![Write::Set(Meta::Genesis, world.state.genesis_signed().to_vec())]).await.unwrap();
+    Chain::open(disk, clock_after(world)).unwrap()
+}
+
+/// What an honest source sends: all changes in their order, with their outcomes.
+fn changes(world: &World) -> Vec<Change> {
+    let mut state = RegisterState::genesis(world.state.genesis_signed(), &Plain).unwrap();
+    let applied = world.log.iter().filter_map(|(time, signed)| {
+        let applied = state.apply(*time, signed, &Plain);
+        let number = applied.number?;
+        let (entry_time_ms, outcome) = (time.0, applied.outcome.code());
+        Some(Change { number, entry_time_ms, signed: signed.clone(), outcome })
+    });
+    applied.collect()
+}
+
+/// Changes that nobody ordered: malformed statements are numbered too.
+fn lies(from: u64, time: UnixMs) -> Vec<Change> {
+    let outcome = Outcome::Malformed.code();
+    let lie = |number| Change { number, entry_time_ms: time.0, signed: Bytes::new(), outcome };
+    (from + 1..=from + LIES).map(lie).collect()
+}
+
+#[tokio::test]
+async fn a_majority_s_beats_take_back_what_a_source_made_up() {
+    let mut world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = mirror(&dir, &world).await;
+    chain.follow(changes(&world)).unwrap();
+    let agreed = world.state.number();
+    chain.follow(lies(agreed, world.now)).unwrap();
+    assert_eq!(chain.number(), agreed + LIES);
+    // Its rows are on disk: memory does not reach back to where the lies begin.
+    chain.disk().write(Vec::new()).await.unwrap();
+
+    world.change_own(GENT, |entry| entry.networks = vec!["eurocities".to_owned()]);
+    assert!(chain.accept_beat(&world.signed_beat(&world.beat_of(KEHL))).unwrap());
+    assert_eq!(chain.number(), agreed + LIES, "one steward may be the liar");
+    assert!(chain.accept_beat(&world.signed_beat(&world.beat_of(ESCH))).unwrap());
+    assert!(chain.number() < world.state.number(), "what a majority contradicts is gone");
+    assert_eq!(chain.forks().len(), 1, "and stays on record");
+    assert_eq!(chain.misled(), 1, "so that the node looks for another source");
+
+    let honest = changes(&world);
+    let missing = honest.into_iter().skip(usize::try_from(chain.number()).unwrap());
+    chain.follow(missing.collect()).unwrap();
+    assert_eq!((chain.number(), chain.state().head()), (world.state.number(), world.state.head()));
+    chain.disk().close().await.unwrap();
+    drop(chain);
+    let again = mirror(&dir, &world).await;
+    assert_eq!(
+        (again.number(), again.state().head()),
+        (world.state.number(), world.state.head()),
+        "also after a start"
+    );
+}
+
+#[tokio::test]
+async fn an_order_from_the_future_is_not_followed() {
+    let world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = mirror(&dir, &world).await;
+    chain.follow(changes(&world)).unwrap();
+    let number = world.state.number();
+    for time in [UnixMs(i64::MAX), world.now + Millis::days(365), world.now - Millis(1)] {
+        let refused = chain.follow(lies(number, time)).unwrap_err();
+        assert_eq!((refused.reason(), chain.number()), (Reason::EntryTimeInvalid, number));
+    }
+}

@@ -1,0 +1,122 @@
+//! The ledger's vocabulary: which acts are written down, by whom (9.12). The tree itself is storage's.
+
+use super::closed::closed_enum;
+use super::handling::Purpose;
+use super::ids::{AgreementId, AuthorityId, Digest, FederationId, RecordId};
+use super::reason::Reason;
+use super::record::RecordKind;
+use super::time::UnixMs;
+
+closed_enum! {
+    /// An act that is written down.
+    pub enum AuditAct {
+        Disclosed = 1 => "DISCLOSED", Received = 2 => "RECEIVED", Refused = 3 => "REFUSED", Erased = 4 => "ERASED",
+        AgreementProposed = 5 => "AGREEMENT_PROPOSED", AgreementSigned = 6 => "AGREEMENT_SIGNED", AgreementEnded = 7 => "AGREEMENT_ENDED",
+        MemberInvited = 8 => "MEMBER_INVITED", MemberApproved = 9 => "MEMBER_APPROVED", MemberRejected = 10 => "MEMBER_REJECTED",
+        MemberSuspended = 11 => "MEMBER_SUSPENDED", MemberRestored = 12 => "MEMBER_RESTORED", MemberRemoved = 13 => "MEMBER_REMOVED",
+        PolicyChanged = 14 => "POLICY_CHANGED", KeyChanged = 15 => "KEY_CHANGED", ReadForPerson = 16 => "READ_FOR_PERSON",
+        Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
+        AgreementInForce = 20 => "AGREEMENT_IN_FORCE",
+    }
+}
+
+closed_enum! {
+    /// Who acted.
+    pub enum ActorRole {
+        Node = 1 => "NODE", Peer = 2 => "PEER", Operator = 3 => "OPERATOR", Coordinator = 4 => "COORDINATOR", Publisher = 5 => "PUBLISHER",
+        Consumer = 6 => "CONSUMER", DataProtection = 7 => "DATA_PROTECTION", Inspection = 8 => "INSPECTION", Liaison = 9 => "LIAISON",
+    }
+}
+
+/// The actor as the ledger knows it: a role and a salted code, never a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub role: ActorRole,
+    /// Salted code of the local uid or client key; `None` for the node itself.
+    pub code: Option<[u8; 16]>,
+}
+
+impl Actor {
+    /// The node acting by itself.
+    pub const NODE: Self = Self { role: ActorRole::Node, code: None };
+}
+
+/// One act, before it gets its index, time and commitment in the commit that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditDraft {
+    pub act: AuditAct,
+    pub actor: Actor,
+    pub counterparty: Option<AuthorityId>,
+    /// Becomes a salted commitment; the id itself is not written.
+    pub record: Option<(RecordKind, RecordId)>,
+    pub agreement: Option<AgreementId>,
+    pub purpose: Option<Purpose>,
+    pub reason: Option<Reason>,
+    /// Sizes before and after a restore.
+    pub sizes: Option<(u64, u64)>,
+}
+
+impl AuditDraft {
+    /// An act of the node about nothing in particular; fill in the rest with struct update syntax.
+    pub const fn by_node(act: AuditAct) -> Self {
+        Self {
+            act,
+            actor: Actor::NODE,
+            counterparty: None,
+            record: None,
+            agreement: None,
+            purpose: None,
+            reason: None,
+            sizes: None,
+        }
+    }
+}
+
+/// One act as it stands in the log (9.12). No personal data in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLeaf {
+    /// Position in the log, from 0.
+    pub index: u64,
+    pub time: UnixMs,
+    pub act: AuditAct,
+    pub actor: Actor,
+    pub counterparty: Option<AuthorityId>,
+    /// HMAC-SHA-256(salt, record id); the salt dies with the record.
+    pub commitment: Option<Digest>,
+    pub record_kind: Option<RecordKind>,
+    pub agreement: Option<AgreementId>,
+    pub purpose: Option<Purpose>,
+    pub reason: Option<Reason>,
+    /// Sizes before and after a restore.
+    pub sizes: Option<(u64, u64)>,
+}
+
+impl AuditLeaf {
+    /// The leaf of a draft at its place in the log; `commitment` is that of the draft's record, if it has one.
+    pub fn of(draft: AuditDraft, index: u64, time: UnixMs, commitment: Option<Digest>) -> Self {
+        Self {
+            index,
+            time,
+            act: draft.act,
+            actor: draft.actor,
+            counterparty: draft.counterparty,
+            commitment,
+            record_kind: draft.record.map(|(kind, _)| kind),
+            agreement: draft.agreement,
+            purpose: draft.purpose,
+            reason: draft.reason,
+            sizes: draft.sizes,
+        }
+    }
+}
+
+/// What an authority signs about its log, once a minute if it has grown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditCheckpoint {
+    pub federation: FederationId,
+    pub authority: AuthorityId,
+    pub size: u64,
+    /// RFC 6962 root hash.
+    pub root: Digest,
+    pub time: UnixMs,
+}

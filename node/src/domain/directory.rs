@@ -1,0 +1,144 @@
+//! The directory view: the register as this node has verified it, with the suspension overlay on top.
+//!
+//! One immutable value, swapped per applied batch; reads take no lock and never leave the process. Maps are persistent
+//! (structure is shared between versions), so a swap costs what changed. What merely lapses (a suspension, a pin) is
+//! judged here by the clock of the caller; what the register decided stands in `Member`.
+
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
+
+use super::authority::{AuthorityEntry, KeyRecord, PublicKey, Standing};
+use super::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
+use super::limits;
+use super::time::{Millis, UnixMs};
+
+/// A member as the register holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub entry: AuthorityEntry,
+    /// Rises with every accepted change of the entry.
+    pub version: u64,
+    /// Rises with every accepted change of the standing: nobody escapes a suspension by changing its own entry.
+    pub standing_version: u64,
+    /// Newest last; the last one is current.
+    pub keys: Vec<KeyRecord>,
+    /// Absolute; `NEVER`: until restored.
+    pub suspended_until: Option<UnixMs>,
+    pub removed_at: Option<UnixMs>,
+}
+
+/// A steward and the Raft id it votes under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steward {
+    pub authority: AuthorityId,
+    pub raft_id: u64,
+}
+
+/// What a majority of stewards may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub rules_version: u32,
+    pub admission_approvals: u32,
+    pub emergency: Millis,
+    pub freshness_limit: Millis,
+    pub beat_interval: Millis,
+    pub snapshot_interval: u64,
+    pub proposal_life: Millis,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            rules_version: 1,
+            admission_approvals: 2,
+            emergency: Millis::hours(24),
+            freshness_limit: Millis::minutes(10),
+            beat_interval: Millis::seconds(15),
+            snapshot_interval: 4_096,
+            proposal_life: Millis::days(7),
+        }
+    }
+}
+
+/// The register at one change number, plus what the overlay denies and how fresh the beats are.
+#[derive(Clone, Debug)]
+pub struct DirectoryView {
+    pub federation: FederationId,
+    pub number: u64,
+    pub head: Digest,
+    pub policy: Policy,
+    pub stewards: Arc<Vec<Steward>>,
+    pub members: OrdMap<AuthorityId, Arc<Member>>,
+    /// Whose entry lists the pin. A pin stands in one entry only.
+    pub pins: HashMap<Pin, AuthorityId>,
+    /// Denied by the overlay until the instant.
+    pub overlay: OrdMap<AuthorityId, UnixMs>,
+    /// Time of the oldest beat of the newest majority of stewards' beats; `None`: never had a majority.
+    pub majority_beat: Option<UnixMs>,
+}
+
+impl DirectoryView {
+    /// The member, whatever its standing.
+    pub fn member(&self, authority: &AuthorityId) -> Option<&Arc<Member>> {
+        self.members.get(authority)
+    }
+
+    /// Register and overlay together: deny wins, no quorum needed (9.4).
+    pub fn standing(&self, authority: &AuthorityId, now: UnixMs) -> Standing {
+        let Some(member) = self.members.get(authority) else {
+            return Standing::Unknown;
+        };
+        if member.removed_at.is_some() {
+            return Standing::Removed;
+        }
+        let by_register = member.suspended_until.is_some_and(|until| now < until);
+        let by_overlay = self.overlay.get(authority).is_some_and(|until| now < *until);
+        if by_register || by_overlay { Standing::Suspended } else { Standing::Active }
+    }
+
+    /// The authority whose entry lists the pin and in whose entry it is still valid.
+    pub fn authority_of_pin(&self, pin: &Pin, now: UnixMs) -> Option<&AuthorityId> {
+        let authority = self.pins.get(pin)?;
+        let member = self.members.get(authority)?;
+        let listed = member.entry.pins.iter().any(|p| p.pin == *pin && now < p.valid_until);
+        listed.then_some(authority)
+    }
+
+    /// The authority whose node serves this one: itself, or its host (9.6).
+    pub fn host_of<'a>(&'a self, authority: &'a AuthorityId) -> Option<&'a AuthorityId> {
+        let member = self.members.get(authority)?;
+        Some(member.entry.hosted_by.as_ref().unwrap_or(authority))
+    }
+
+    /// A key of the authority that may verify now: current, or replaced less than 24 h ago and not compromised (9.3).
+    pub fn verifying_key(&self, authority: &AuthorityId, key_id: &KeyId, now: UnixMs) -> Option<&PublicKey> {
+        let member = self.members.get(authority)?;
+        member
+            .keys
+            .iter()
+            .find(|k| {
+                k.key.id() == *key_id
+                    && !k.compromised
+                    && k.replaced_at.is_none_or(|at| now.since(at) < limits::REPLACED_KEY)
+            })
+            .map(|k| &k.key)
+    }
+
+    /// Whether the authority votes in the register.
+    pub fn is_steward(&self, authority: &AuthorityId) -> bool {
+        self.stewards.iter().any(|s| s.authority == *authority)
+    }
+
+    /// More than half of the stewards.
+    pub fn majority(&self) -> usize {
+        self.stewards.len() / 2 + 1
+    }
+
+    /// Whether beats of a majority of stewards are recent enough for content about a person, and not from a clock far
+    /// ahead of ours (9.4).
+    pub fn is_fresh(&self, now: UnixMs) -> bool {
+        self.majority_beat
+            .is_some_and(|at| now.since(at) <= self.policy.freshness_limit && at.since(now) <= limits::BEAT_AHEAD)
+    }
+}

@@ -1,0 +1,112 @@
+//! Every limit of the product, in one place (9.14 and 3-domain.md). A test sends each maximum and one more.
+
+use super::time::Millis;
+
+/// Bytes of one `Deliver` call: 1 MiB of envelopes and 64 KiB around them.
+pub const DELIVER_BYTES: usize = (1 << 20) + (64 << 10);
+/// Bytes of envelopes in one batch.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Items of one batch.
+pub const BATCH_ITEMS: usize = 256;
+/// Bytes of one encoded, signed content envelope.
+pub const ENVELOPE_BYTES: usize = 48 << 10;
+/// Bytes of one encoded, signed control envelope.
+pub const CONTROL_BYTES: usize = 8 << 10;
+/// Bytes of one encoded, signed register statement.
+pub const STATEMENT_BYTES: usize = 16 << 10;
+/// Bytes of one Raft append call.
+pub const RAFT_APPEND_BYTES: usize = 1 << 20;
+/// Entries of one Raft append call.
+pub const RAFT_APPEND_ENTRIES: u64 = 48;
+/// Bytes of one snapshot or attachment chunk.
+pub const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of every other call.
+pub const CALL_BYTES: usize = 64 << 10;
+/// Bytes of a call of the Join service.
+pub const JOIN_BYTES: usize = 16 << 10;
+
+/// Signatures on one `Signed`.
+pub const SIGNATURES: usize = 16;
+/// Characters of a summary in one language.
+pub const SUMMARY_CHARS: usize = 500;
+/// Languages of one text field.
+pub const LANGUAGES: usize = 24;
+/// Indicators of one alert.
+pub const INDICATORS: usize = 24;
+/// Characters of a practice's title.
+pub const PRACTICE_TITLE_CHARS: usize = 200;
+/// Characters of each other text of a practice.
+pub const PRACTICE_TEXT_CHARS: usize = 4_000;
+/// Recipients named in one publication.
+pub const RECIPIENTS: usize = 256;
+/// Parties of one agreement.
+pub const PARTIES: usize = 16;
+/// Grants of one agreement.
+pub const GRANTS: usize = 64;
+/// Characters of a request id.
+pub const REQUEST_ID_CHARS: usize = 64;
+/// Rows of one page, at most; the default is a quarter of it.
+pub const PAGE_SIZE: usize = 200;
+
+/// How far an envelope's `created` may lie ahead of the receiver's clock.
+pub const CREATED_AHEAD: Millis = Millis::minutes(5);
+/// A peer's clock off by more than this is warned about.
+pub const CLOCK_WARN: Millis = Millis::minutes(2);
+/// A peer's clock off by more than this stops content about a person.
+pub const CLOCK_STOP: Millis = Millis::minutes(5);
+/// A replaced authority key still verifies for this long.
+pub const REPLACED_KEY: Millis = Millis::hours(24);
+/// A dedup key is kept this long after the record's expiry.
+pub const DEDUP_AFTER_EXPIRY: Millis = Millis::days(30);
+/// A request id is kept this long.
+pub const REQUEST_ID_LIFE: Millis = Millis::hours(24);
+/// RETRY_LATER blocks a stream at most this long before the item is skipped.
+pub const RETRY_LATER: Millis = Millis::minutes(15);
+/// The receiver accepts under an agreement this long after its end date.
+pub const AGREEMENT_GRACE: Millis = Millis::minutes(5);
+/// Longest life of any record; nothing is eternal.
+pub const RECORD_LIFE: Millis = Millis::days(5 * 366);
+/// Nothing reported longer ago may show AVAILABLE.
+pub const LIGHT_FRESH: Millis = Millis::hours(1);
+/// Longer ago is NOT_REPORTED.
+pub const LIGHT_STALE: Millis = Millis::hours(8);
+/// Longest life of a capacity statement.
+pub const CAPACITY_LIFE: Millis = Millis::hours(24);
+/// Default life of an invitation, and the longest.
+pub const INVITATION_LIFE: Millis = Millis::hours(48);
+/// Longest life of an invitation.
+pub const INVITATION_LIFE_MAX: Millis = Millis::days(14);
+/// An application is decided within this span, or it expires; as long as a proposal lives.
+pub const APPLICATION_LIFE: Millis = Millis::days(7);
+/// Characters of a token.
+pub const TOKEN_CHARS: usize = 16 << 10;
+/// Wrong words after which an application is closed.
+pub const WRONG_WORDS: u32 = 3;
+
+/// Register: entry time at most this far ahead of the local clock.
+pub const ENTRY_TIME_AHEAD: Millis = Millis::seconds(60);
+/// An emergency suspension older than this is refused by the overlay.
+pub const OVERLAY_AGE: Millis = Millis::hours(24);
+/// An emergency suspension further ahead than this is refused by the overlay.
+pub const OVERLAY_AHEAD: Millis = Millis::minutes(10);
+/// A beat's time may lie this far ahead of the local clock.
+pub const BEAT_AHEAD: Millis = Millis::minutes(2);
+/// One steward may suspend the same authority once in this span.
+pub const EMERGENCY_AGAIN: Millis = Millis::days(7);
+/// A Raft term may exceed the one that a majority of beats has reached by this much.
+pub const TERM_AHEAD: u64 = 1_000;
+
+/// TLS: time for a handshake.
+pub const HANDSHAKE: Millis = Millis::seconds(5);
+/// TLS: pending handshakes per address.
+pub const PENDING_HANDSHAKES: usize = 32;
+/// TLS: connections per peer.
+pub const CONNECTIONS: usize = 4;
+/// HTTP/2: streams per connection.
+pub const STREAMS: u32 = 64;
+/// HTTP/2: bytes of the header list.
+pub const HEADER_LIST_BYTES: u32 = 8 << 10;
+/// Unary calls: deadline.
+pub const UNARY: Millis = Millis::seconds(10);
+/// A stream without a message for this long ends.
+pub const IDLE_STREAM: Millis = Millis::seconds(60);

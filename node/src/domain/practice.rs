@@ -1,0 +1,141 @@
+//! Best practices: what was tried, what it cost, whether it worked, including what did not.
+
+use super::closed::closed_enum;
+use super::fault::{Fault, check_list};
+use super::limits;
+use super::place::Place;
+use super::text::{Language, check_free_text};
+
+closed_enum! {
+    /// Resolution 196 §10.f: also what did not work.
+    pub enum PracticeOutcome {
+        Effective = 1 => "EFFECTIVE", Mixed = 2 => "MIXED", Ineffective = 3 => "INEFFECTIVE", Harmful = 4 => "HARMFUL",
+        Unknown = 5 => "UNKNOWN",
+    }
+}
+
+closed_enum! {
+    /// Whom the measure addresses.
+    pub enum PracticeAudience {
+        PotentialVictims = 1 => "POTENTIAL_VICTIMS", Professionals = 2 => "PROFESSIONALS", GeneralPublic = 3 => "GENERAL_PUBLIC",
+        Media = 4 => "MEDIA", ServiceUsersDemand = 5 => "SERVICE_USERS_DEMAND",
+    }
+}
+
+closed_enum! {
+    /// What it is about.
+    pub enum PracticeTopic {
+        Awareness = 1 => "AWARENESS", Training = 2 => "TRAINING", Outreach = 3 => "OUTREACH", Accommodation = 4 => "ACCOMMODATION",
+        LanguageAndInterpretation = 5 => "LANGUAGE_AND_INTERPRETATION", LegalAid = 6 => "LEGAL_AID", Health = 7 => "HEALTH",
+        Employment = 8 => "EMPLOYMENT", Children = 9 => "CHILDREN", Licensing = 10 => "LICENSING",
+        Procurement = 11 => "PROCUREMENT", Inspection = 12 => "INSPECTION", Cooperation = 13 => "COOPERATION",
+        DataProtection = 14 => "DATA_PROTECTION",
+    }
+}
+
+closed_enum! {
+    /// Euro, for the whole measure and year.
+    pub enum CostBand {
+        Under1k = 1 => "UNDER_1K", From1kTo10k = 2 => "1K_TO_10K", From10kTo100k = 3 => "10K_TO_100K", Over100k = 4 => "OVER_100K",
+    }
+}
+
+closed_enum! {
+    /// Who made the text in this language.
+    pub enum TranslationProvenance {
+        Original = 1 => "ORIGINAL", Human = 2 => "HUMAN", Machine = 3 => "MACHINE", MachineReviewed = 4 => "MACHINE_REVIEWED",
+    }
+}
+
+/// The text fields in one language. Title and problem and measure are required.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PracticeText {
+    pub language: Language,
+    pub provenance: TranslationProvenance,
+    pub title: String,
+    pub problem: String,
+    pub measure: String,
+    /// May be empty.
+    pub evidence: String,
+}
+
+/// A practice, one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Practice {
+    /// Starts at 1.
+    pub version: u32,
+    pub texts: Vec<PracticeText>,
+    pub outcome: PracticeOutcome,
+    pub cost_band: Option<CostBand>,
+    pub audiences: Vec<PracticeAudience>,
+    pub topics: Vec<PracticeTopic>,
+    /// `196:12.q`, `510:3.e`.
+    pub resolution_paragraphs: Vec<String>,
+    /// ISO 3166-1 codes of the countries whose law it presupposes.
+    pub legal_prerequisites: Vec<String>,
+    pub place: Option<Place>,
+}
+
+/// Paragraphs and countries named in one practice.
+const NAMED: usize = 32;
+
+impl Practice {
+    /// Whether everything in it is within its limits and forms.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.version == 0 {
+            return Err(Fault::invalid("version", "1 or more"));
+        }
+        if self.texts.is_empty() {
+            return Err(Fault::missing("texts"));
+        }
+        if self.texts.len() > limits::LANGUAGES {
+            return Err(Fault::too_long("texts", limits::LANGUAGES, "languages"));
+        }
+        for (i, text) in self.texts.iter().enumerate() {
+            if self.texts[..i].iter().any(|other| other.language == text.language) {
+                return Err(Fault::invalid(format!("texts[{i}].language"), "one text per language"));
+            }
+            text.check().map_err(|f| f.within(&format!("texts[{i}]")))?;
+        }
+        check_list("audiences", &self.audiences, PracticeAudience::ALL.len())?;
+        if self.topics.is_empty() {
+            return Err(Fault::missing("topics"));
+        }
+        check_list("topics", &self.topics, PracticeTopic::ALL.len())?;
+        check_list("resolution_paragraphs", &self.resolution_paragraphs, NAMED)?;
+        if let Some(i) = self.resolution_paragraphs.iter().position(|p| !is_paragraph(p)) {
+            return Err(Fault::invalid(format!("resolution_paragraphs[{i}]"), "196:12.q or 510:3.e"));
+        }
+        check_list("legal_prerequisites", &self.legal_prerequisites, NAMED)?;
+        let country = |c: &String| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase());
+        if let Some(i) = self.legal_prerequisites.iter().position(|c| !country(c)) {
+            return Err(Fault::invalid(format!("legal_prerequisites[{i}]"), "ISO 3166-1 alpha-2"));
+        }
+        Ok(())
+    }
+}
+
+impl PracticeText {
+    fn check(&self) -> Result<(), Fault> {
+        check_free_text("title", &self.title, limits::PRACTICE_TITLE_CHARS)?;
+        check_free_text("problem", &self.problem, limits::PRACTICE_TEXT_CHARS)?;
+        check_free_text("measure", &self.measure, limits::PRACTICE_TEXT_CHARS)?;
+        if self.evidence.is_empty() {
+            return Ok(());
+        }
+        check_free_text("evidence", &self.evidence, limits::PRACTICE_TEXT_CHARS)
+    }
+}
+
+/// Resolution, colon, paragraph and letters: `196:12.q`, `510:3.e`, `196:11.b.iii`.
+pub fn is_paragraph(text: &str) -> bool {
+    let Some((resolution, path)) = text.split_once(':') else { return false };
+    let mut steps = path.split('.');
+    matches!(resolution, "196" | "510")
+        && steps.next().is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+        && steps.clone().count() <= 2
+        && steps.all(|s| (1..=4).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase()))
+}

@@ -1,0 +1,255 @@
+//! The catalogue of reasons: every refusal of the product, with what happened, likely why, and the command that fixes it.
+//!
+//! The same code stands in gRPC `ErrorInfo.reason`, in `havenctl explain`, in metric labels, in the audit log and in
+//! the docs. A reason is added here first; a test fails for one without a remedy, another for one that nothing provokes.
+
+/// gRPC status of a reason, by the numbers of the gRPC specification; the same numbers order nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Status {
+    Cancelled = 1,
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    NotFound = 5,
+    AlreadyExists = 6,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    Aborted = 10,
+    OutOfRange = 11,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+    DataLoss = 15,
+    Unauthenticated = 16,
+}
+
+impl Status {
+    /// Exit code of the tools for this status: 1 fault, 2 invalid, 3 denied, 4 not found, 5 conflict, 6 unavailable, 8 timed out.
+    pub const fn exit_code(self) -> i32 {
+        match self {
+            Self::InvalidArgument | Self::OutOfRange => 2,
+            Self::PermissionDenied | Self::Unauthenticated => 3,
+            Self::NotFound => 4,
+            Self::AlreadyExists | Self::FailedPrecondition | Self::Aborted => 5,
+            Self::ResourceExhausted | Self::Unavailable => 6,
+            Self::DeadlineExceeded => 8,
+            Self::Cancelled | Self::Unimplemented | Self::Internal | Self::DataLoss => 1,
+        }
+    }
+}
+
+/// One row of the catalogue.
+pub struct Row {
+    /// The code, e.g. `AGREEMENT_NOT_IN_FORCE`.
+    pub code: &'static str,
+    /// gRPC status.
+    pub status: Status,
+    /// Whether the same call may succeed later without a change.
+    pub retryable: bool,
+    /// What happened.
+    pub what: &'static str,
+    /// Likely why.
+    pub why: &'static str,
+    /// What to do; names a command wherever one helps.
+    pub remedy: &'static str,
+}
+
+macro_rules! reasons {
+    ($($variant:ident $code:literal $status:ident $retryable:literal { $what:literal, $why:literal, $remedy:literal })+) => {
+        /// Why something was refused or failed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $(#[doc = $what] $variant),+ }
+
+        impl Reason {
+            /// The whole catalogue.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant),+];
+
+            /// The catalogue's row.
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, what: $what, why: $why, remedy: $remedy }),+
+                }
+            }
+
+            /// The reason with this code, exactly.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Reason::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+impl Reason {
+    /// The code.
+    pub const fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// Whether the same call may succeed later without a change.
+    pub const fn retryable(self) -> bool {
+        self.row().retryable
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+reasons! {
+    // Input
+    FieldMissing "FIELD_MISSING" InvalidArgument false { "a required field is missing", "the caller left it out, or was built from an older contract", "fill in the field that the error names; havenctl alert publish --help lists them" }
+    FieldInvalid "FIELD_INVALID" InvalidArgument false { "a field does not have the required form", "a typing error, or a value of another scheme", "correct the field that the error names" }
+    FieldTooLong "FIELD_TOO_LONG" InvalidArgument false { "a field is longer than its limit", "limits keep every node small and every partner safe", "shorten the field that the error names to the limit it names" }
+    ValueUnknown "VALUE_UNKNOWN" InvalidArgument false { "a coded field carries a number or name that this node does not know", "a newer contract, or a typing error; unknown values fail closed", "use one of the values that the error lists, or update this node" }
+    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted false { "a message is larger than its limit", "too many items or too long texts in one call", "split it; the limits stand in the contract beside each call" }
+    PersonalDataInText "PERSONAL_DATA_IN_TEXT" InvalidArgument false { "a free text contains something that can identify a person or place: phone, e-mail, web address or account number", "it was copied from a case file or an advert", "take the named spans out; numbers and addresses are never shared in text" }
+    RequestIdReused "REQUEST_ID_REUSED" InvalidArgument false { "the request id was already used with another body", "a client that does not make a new id for a new request", "use a new request id for a new request" }
+    KindNotSupported "KIND_NOT_SUPPORTED" InvalidArgument false { "this kind of record is not supported by this version", "the kind is defined, and its handling comes with a later version", "update the node, or publish one of the kinds that the error lists" }
+    PersonRecordsClosed "PERSON_RECORDS_CLOSED" FailedPrecondition false { "records that concern a person cannot be shared yet", "the assertion basis says that a person reported it, and records about persons are not open in this version", "publish it as OBSERVED, DOCUMENTED or ASSESSMENT only if that is true; otherwise keep it local" }
+    PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument false { "the page token is not one that this call gave", "it was altered, or belongs to another call", "start again without a page token" }
+    CursorAhead "CURSOR_AHEAD" OutOfRange false { "the cursor lies beyond the newest record", "a cursor of another node, or from before a restore", "read again from the cursor that the node has stored" }
+    EtagMismatch "ETAG_MISMATCH" Aborted false { "the object was changed since it was read", "someone else saved it in between", "read it again, then repeat the change" }
+    DecodeFailed "DECODE_FAILED" InvalidArgument false { "the bytes are not the message they should be", "damage, or a sender built from another contract", "send it again from a client built from the shipped contract" }
+    // Agreements and sharing
+    AgreementNotInForce "AGREEMENT_NOT_IN_FORCE" FailedPrecondition false { "no agreement in force covers this", "there is none with that authority, it has no grant for this kind, purpose or handling, or its dates have passed", "havenctl agreement list, then havenctl agreement propose AUTHORITY" }
+    AgreementUnknown "AGREEMENT_UNKNOWN" FailedPrecondition true { "the recipient does not have the agreement yet", "the signed agreement is still on its way", "wait: the sender sends the agreement and tries again by itself" }
+    AgreementEnded "AGREEMENT_ENDED" FailedPrecondition false { "the agreement has ended", "one of its parties ended it", "havenctl agreement show ID tells who and when; havenctl agreement propose AUTHORITY makes a new one" }
+    AgreementNotFound "AGREEMENT_NOT_FOUND" NotFound false { "there is no agreement with this id here", "a typing error, or the proposal has not arrived yet", "havenctl agreement list" }
+    AgreementNotParty "AGREEMENT_NOT_PARTY" PermissionDenied false { "this authority is not a party of the agreement", "the id belongs to another pair of authorities", "havenctl agreement list shows those of this authority" }
+    AgreementInvalid "AGREEMENT_INVALID" InvalidArgument false { "the agreement's text does not hold together", "a grant names an authority that is not a party, dates do not follow each other, or a list is empty", "correct what the error names, then havenctl agreement propose again" }
+    HandlingTooRestricted "HANDLING_TOO_RESTRICTED" FailedPrecondition false { "the handling is stricter than the agreement allows to send", "the grant's highest TLP is below the record's", "lower the TLP if that is right, or agree on a higher one with havenctl agreement propose" }
+    HandlingUnknown "HANDLING_UNKNOWN" InvalidArgument false { "the handling is missing or unknown", "TLP 2.0 and PAP are required; WHITE and other old names are refused", "use CLEAR, GREEN, AMBER, AMBER_STRICT or RED" }
+    RegisterNotFresh "REGISTER_NOT_FRESH" Unavailable true { "content about a person is stopped: the register has not been confirmed by a majority of stewards lately", "the network to the stewards, or the stewards themselves, are down", "havenctl status; everything that concerns no person goes on" }
+    // Envelopes
+    WrongRecipient "WRONG_RECIPIENT" InvalidArgument false { "the envelope is for another authority", "it was sent to the wrong node, or replayed", "nothing to do here; the sender's operator should look at havenctl delivery list" }
+    WrongOrigin "WRONG_ORIGIN" PermissionDenied false { "the envelope's origin is not the authority that the connection belongs to", "onward sharing is off: nobody delivers for somebody else", "the origin itself has to send it" }
+    WrongFederation "WRONG_FEDERATION" PermissionDenied false { "this belongs to another federation", "a node was moved between federations, or a token of another one was used", "havenctl status shows this node's federation id; compare it with the other side's" }
+    SignatureInvalid "SIGNATURE_INVALID" PermissionDenied false { "the signature does not verify", "the bytes were altered, or signed with a key that the register does not list", "the signer's operator runs havenctl member show OWN-ID and compares the key" }
+    KeyNotCurrent "KEY_NOT_CURRENT" PermissionDenied false { "the signing key is not current in the register", "it was replaced more than 24 hours ago, or withdrawn", "the signer's node signs again with its current key; nothing to do here" }
+    EnvelopeExpired "EXPIRED" FailedPrecondition false { "the record has expired", "it waited too long, or is a replay", "publish it again if it is still true" }
+    EnvelopeFromFuture "CREATED_IN_FUTURE" FailedPrecondition true { "the record's creation time lies more than five minutes ahead", "the sender's clock is wrong", "the sender checks timedatectl" }
+    EnvelopeMalformed "ENVELOPE_MALFORMED" InvalidArgument false { "the envelope does not have the required form", "a sender built from another contract, or damage", "the sender's operator looks at havenctl delivery list" }
+    IncarnationChanged "INCARNATION_CHANGED" FailedPrecondition true { "one side was started anew or restored since the stream began", "a restore from backup, or a new start", "nothing: the sender greets again and repeats what is unexpired" }
+    ControlNotAllowed "CONTROL_NOT_ALLOWED" PermissionDenied false { "this control record may not pass between these two authorities now", "one of them is suspended or removed", "havenctl member show AUTHORITY" }
+    TargetUnknown "TARGET_UNKNOWN" NotFound false { "the record that this one refers to is not here", "it expired, was never delivered, or the id is of another origin", "havenctl alert list" }
+    StreamOutOfOrder "STREAM_OUT_OF_ORDER" FailedPrecondition true { "the batch does not start at the number expected", "an answer was lost on the way", "nothing: the sender continues at the number in the answer" }
+    BatchInFlight "BATCH_IN_FLIGHT" Aborted true { "another batch of the same stream is being stored", "a repeated call overtook the first one", "nothing: the sender waits for the first answer" }
+    SkippedAfterWait "SKIPPED_AFTER_WAIT" FailedPrecondition false { "the partner could not take the record for fifteen minutes and it was skipped", "an agreement that never arrived, or a fault at the partner", "havenctl delivery list --state SKIPPED, then publish it again" }
+    // Register
+    StatementRejected "STATEMENT_REJECTED" FailedPrecondition false { "the register did not accept the change", "a rule of the register forbids it; the error names the outcome", "havenctl explain with the outcome's name" }
+    StaleVersion "STALE_VERSION" Aborted true { "the register entry was changed since this change was made", "another change came first", "read the entry again and repeat the change" }
+    NotASteward "NOT_A_STEWARD" PermissionDenied false { "only a steward may do this", "this authority is a member, but not one of the stewards", "ask a steward: havenctl status names them" }
+    NeedsApproval "NEEDS_APPROVAL" FailedPrecondition false { "the change needs the approval of several stewards", "kind, names and keys of an entry are not changed alone", "havenctl member list --pending shows who still has to approve" }
+    NoLeader "NO_LEADER" Unavailable true { "the stewards have no leader at the moment", "an election is under way, or a majority of stewards is down", "wait a few seconds; havenctl status shows each steward" }
+    StatementMalformed "STATEMENT_MALFORMED" InvalidArgument false { "the bytes are not a register statement of the required form", "damage, or a program built from another contract", "make the change again with havenctl; it builds and signs the statement" }
+    StatementKindUnknown "STATEMENT_KIND_UNKNOWN" InvalidArgument false { "the register does not know this kind of statement", "it was made by a newer version, under rules that are not in force yet", "havenctl status shows the rules in force; use a version that fits them" }
+    RulesVersionOther "RULES_VERSION_OTHER" Aborted true { "the statement was made under other rules than those in force", "the majority raised the rules version in between, or a node is behind", "havenctl status shows the rules in force; repeat the change" }
+    AuthorUnknown "AUTHOR_UNKNOWN" PermissionDenied false { "who signed the statement is no member", "it has not been admitted yet, or the id was mistyped", "havenctl member list" }
+    NotYours "NOT_YOURS" PermissionDenied false { "an authority can change its own entry only", "the statement names another authority's entry", "that authority makes the change itself, or stewards decide on it" }
+    WellKnownKey "WELL_KNOWN_KEY" FailedPrecondition false { "the key is publicly known or weak", "it comes from a specification, a tutorial or a constant seed", "start from an empty data directory: havenlink init makes new keys" }
+    ProposalClosed "PROPOSAL_CLOSED" FailedPrecondition false { "the decision is closed", "it was carried out, rejected or withdrawn", "havenctl member list --pending shows what is open" }
+    ProposalExpired "PROPOSAL_EXPIRED" FailedPrecondition false { "the decision has run out of time", "not enough stewards approved within its life, seven days by default", "propose it again, and tell the other stewards" }
+    StillASteward "STILL_A_STEWARD" FailedPrecondition false { "the authority is still a steward", "a steward is demoted before it is removed", "havenctl steward demote AUTHORITY, then repeat" }
+    ProposalUnknown "PROPOSAL_UNKNOWN" NotFound false { "there is no open decision with this id", "it was decided, rejected, withdrawn, or is older than seven days", "havenctl member list --pending" }
+    AlreadyApproved "ALREADY_APPROVED" AlreadyExists false { "this steward has approved the decision already", "a second click", "nothing; havenctl member list --pending shows who is missing" }
+    EntryInvalid "ENTRY_INVALID" InvalidArgument false { "the register entry does not hold together", "a code, name, address, key or pin does not have the required form", "correct what the error names" }
+    DuplicatePin "DUPLICATE_PIN" FailedPrecondition false { "the node key stands in another authority's entry", "a copied data directory, or a key used twice", "havenctl node renew makes a new one" }
+    DuplicateKey "DUPLICATE_KEY" FailedPrecondition false { "the authority key stands in another entry, or is a well-known test key", "a copied data directory, or a key from a tutorial", "start from an empty data directory: havenlink init makes new keys" }
+    EmergencyUsed "EMERGENCY_USED" FailedPrecondition false { "this steward has suspended that authority within the last seven days already", "one steward alone cannot keep an authority out", "havenctl member suspend AUTHORITY --lasting asks the majority" }
+    NeedsTwoSignatures "NEEDS_TWO_SIGNATURES" FailedPrecondition false { "suspending a steward takes two stewards", "one steward alone cannot stop the federation", "a second steward runs havenctl member suspend AUTHORITY" }
+    EmergencyTimeInvalid "EMERGENCY_TIME_INVALID" FailedPrecondition false { "the emergency suspension is older than 24 hours, or dated more than ten minutes ahead", "a replay, or a wrong clock", "check timedatectl, then havenctl member suspend AUTHORITY again" }
+    OneStewardAtATime "ONE_STEWARD_AT_A_TIME" FailedPrecondition false { "the set of stewards changes by one at a time", "two changes in one decision, or one still under way", "wait until havenctl status shows the last change, then repeat" }
+    RaftIdReused "RAFT_ID_REUSED" FailedPrecondition false { "this steward number was used before", "a restored node came back under its old number", "restart the node: it makes a new number; then havenctl steward promote AUTHORITY, or replace for a lost node" }
+    LastSteward "LAST_STEWARD" FailedPrecondition false { "the last steward cannot go", "a federation without a steward could never decide again", "havenctl steward promote AUTHORITY first" }
+    RaftMembershipUnsigned "RAFT_MEMBERSHIP_UNSIGNED" PermissionDenied false { "a change of voters arrived that no majority of stewards had signed", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
+    RaftTermTooFar "RAFT_TERM_TOO_FAR" PermissionDenied false { "a steward announced a term far beyond the others'", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
+    RaftSenderMismatch "RAFT_SENDER_MISMATCH" PermissionDenied false { "a consensus message does not come from the steward it names", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
+    RaftLogContradicted "RAFT_LOG_CONTRADICTED" PermissionDenied false { "a consensus message contradicts what is committed here", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
+    RaftTargetOther "RAFT_TARGET_OTHER" FailedPrecondition true { "a consensus message was meant for another steward number", "this node came back under a new number, and the other stewards do not know yet", "havenctl steward replace AUTHORITY, if havenctl status still shows the old number" }
+    EntryTimeInvalid "ENTRY_TIME_INVALID" FailedPrecondition true { "a register entry's time runs backwards, or lies more than a minute ahead", "the leader's clock is wrong", "the leader's operator checks timedatectl" }
+    SnapshotInvalid "SNAPSHOT_INVALID" PermissionDenied false { "a snapshot of the register does not verify", "damage, or a faulty or hostile steward", "havenctl status; the node goes on and asks another steward" }
+    HeadMismatch "HEAD_MISMATCH" DataLoss false { "two registers differ at the same change number", "a leader gave two orders to two followers", "havenctl status shows both heads and who signed them; tell the other stewards, by phone" }
+    RulesTooOld "RULES_TOO_OLD" FailedPrecondition false { "the federation has moved, or is asked to move, to rules that this version does not know", "this node was not updated", "update havenlink, then start it again" }
+    BeatInvalid "BEAT_INVALID" PermissionDenied false { "a steward's sign of life does not verify", "a wrong key, or a clock far ahead", "havenctl status" }
+    ChangesGone "CHANGES_GONE" OutOfRange true { "the changes asked for are no longer kept", "the follower was away for long", "nothing: the follower takes a snapshot first" }
+    MemberUnknown "MEMBER_UNKNOWN" NotFound false { "there is no such authority in the register", "a typing error, or it has not been admitted yet", "havenctl member list" }
+    MemberSuspended "MEMBER_SUSPENDED" PermissionDenied false { "the authority is suspended", "stewards suspended it", "havenctl member show AUTHORITY tells until when; a majority restores it with havenctl member restore AUTHORITY" }
+    MemberRemoved "MEMBER_REMOVED" PermissionDenied false { "the authority has been removed from the federation", "a majority of stewards decided so", "havenctl member show AUTHORITY" }
+    NotSuspended "NOT_SUSPENDED" FailedPrecondition false { "the authority is not suspended", "it was restored already, or the suspension lapsed", "havenctl member show AUTHORITY" }
+    AlreadyMember "ALREADY_MEMBER" AlreadyExists false { "the authority is a member already", "a second application", "havenctl member show AUTHORITY" }
+    LastRegisterUnreachable "STEWARDS_UNREACHABLE" Unavailable true { "no steward can be reached", "the network, or all stewards are down", "havenctl doctor" }
+    // Joining
+    InvitationUnknown "INVITATION_UNKNOWN" NotFound false { "the inviter does not know this invitation", "it was revoked, or the token is of another node", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationExpired "INVITATION_EXPIRED" FailedPrecondition false { "the invitation has expired", "it was not used in time", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationUsed "INVITATION_USED" FailedPrecondition false { "the invitation was used already", "a token works once", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationBurnt "INVITATION_BURNT" FailedPrecondition false { "the invitation was burnt by a failed attempt", "what was revealed did not fit what was committed: somebody may have interfered", "ask for a new one by phone: havenctl invite create --for AUTHORITY" }
+    InvitationRevoked "INVITATION_REVOKED" FailedPrecondition false { "the invitation was revoked", "the inviter took it back", "ask the inviter by phone" }
+    InvitationOtherAuthority "INVITATION_OTHER_AUTHORITY" PermissionDenied false { "the invitation is meant for another authority", "the token was passed on, or the id was mistyped", "use the id that the invitation names, or ask for a new one" }
+    InvitationInvalid "INVITATION_INVALID" InvalidArgument false { "the token is not a valid invitation", "it was cut off or altered on the way", "copy the whole token, in one line" }
+    InvitationSwapped "INVITATION_SWAPPED" PermissionDenied false { "the invitation was made by this authority itself", "inviter and invited were exchanged", "use the token on the other side" }
+    WordsDiffer "WORDS_DIFFER" PermissionDenied false { "the six words are not those that the applicant's node shows", "a hearing or typing error, or somebody stands between the two nodes", "ask for the words again by phone; after three failures a new invitation is needed" }
+    WordsFailed "WORDS_FAILED" FailedPrecondition false { "the six words were wrong three times, and the application is closed", "somebody may stand between the two nodes", "ask for a new invitation by phone, and compare the number that is called" }
+    JoinPending "JOIN_PENDING" FailedPrecondition true { "the application waits for approval", "stewards decide on it", "read the six words to the inviter by phone; havenlink run keeps waiting" }
+    ApplicationRejected "APPLICATION_REJECTED" PermissionDenied false { "the stewards rejected the application", "the error names their reason", "speak with the inviter, then join again with a new invitation" }
+    ApplicationExpired "APPLICATION_EXPIRED" FailedPrecondition false { "nobody decided on the application in time", "an application is open for seven days", "speak with the inviter, then join again with a new invitation" }
+    ApplicationWithdrawn "APPLICATION_WITHDRAWN" FailedPrecondition false { "the application was taken back", "the applicant withdrew it", "join again with a new invitation" }
+    ApplicationUnknown "APPLICATION_UNKNOWN" NotFound false { "no application of this authority waits here", "it was decided, or it holds the invitation of another steward", "havenctl member list --pending" }
+    WordsNeeded "WORDS_NEEDED" FailedPrecondition false { "the six words are missing", "the first steward who approves compares them with the applicant by phone", "havenctl member approve AUTHORITY asks for them; call the applicant at a number you know" }
+    TicketInvalid "TICKET_INVALID" InvalidArgument false { "the text is not a recovery ticket of this authority", "it was cut off on the way, or made for another authority", "a steward runs havenctl member recovery-ticket AUTHORITY; copy the whole line" }
+    AlreadyJoined "ALREADY_JOINED" AlreadyExists false { "this data directory belongs to a member already", "init or join was run before", "havenctl status; use another data directory for another authority" }
+    NotJoined "NOT_JOINED" FailedPrecondition false { "this data directory belongs to no federation yet", "neither init nor join was run", "havenlink init for a new federation, havenlink join TOKEN for an existing one" }
+    // Transport
+    PeerUnreachable "PEER_UNREACHABLE" Unavailable true { "the partner's node does not answer", "it is down, or the network between is", "nothing is lost: everything waits; havenctl delivery list shows what" }
+    PeerPinUnknown "PEER_PIN_UNKNOWN" Unauthenticated true { "the partner presented a certificate that its register entry does not list", "it renewed without publishing, or somebody else answers at its address", "the partner runs havenctl node renew; nothing was sent" }
+    PeerRefusedUs "PEER_REFUSED_US" Unauthenticated true { "the partner's node refused this node's certificate", "our pin is not in its view of the register yet, or we are suspended", "havenctl member show OWN-ID, then havenctl node renew" }
+    PeerUnknown "PEER_UNKNOWN" Unauthenticated false { "the caller's certificate belongs to no member", "a stranger, or a certificate that was never published", "join the federation first" }
+    PeerTlsFailed "PEER_TLS_FAILED" Unavailable true { "the TLS handshake failed", "another service answers at that address, or something between the nodes interferes", "havenctl member show AUTHORITY, then check its endpoint from this machine" }
+    TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true { "the peer has too many connections open", "more than four at once", "close the others, or wait" }
+    BudgetExhausted "BUDGET_EXHAUSTED" ResourceExhausted true { "the peer has used up its budget", "too many calls, bytes or rows in a short time", "wait as long as the answer says" }
+    DeadlineExceeded "DEADLINE_EXCEEDED" DeadlineExceeded true { "the call took longer than its limit", "a slow partner or a loaded machine", "repeat it; a request id makes that safe" }
+    CertificateInvalid "CERTIFICATE_INVALID" FailedPrecondition false { "the new certificate was not taken into use", "it does not load, does not fit its key, is not valid now, or its pin is not published", "havenctl node renew" }
+    // Access
+    NotFound "NOT_FOUND" NotFound false { "there is no such thing here, or it is not yours to see", "an id of another authority, or a typing error", "list what there is: havenctl alert list" }
+    MethodNotOpen "METHOD_NOT_OPEN" PermissionDenied false { "this door does not serve that call", "each socket serves one role", "use the socket of the role that may do it; havenctl chooses it by itself" }
+    // The node
+    OutcomeUnknown "OUTCOME_UNKNOWN" Unavailable true { "the node could not tell whether the write was stored", "the disk failed while storing", "repeat the call with the same request id" }
+    StorageFull "STORAGE_FULL" ResourceExhausted true { "the disk is full", "logs, backups or records grew", "make room on the data directory's disk; withdrawals, erasures and suspensions still work" }
+    StorageFailed "STORAGE_FAILED" Internal true { "the store failed", "the disk, or its file system", "journalctl -u havenlink, then havenlink check" }
+    StorageDamaged "STORAGE_DAMAGED" DataLoss false { "a stored file does not verify", "damage on disk, or a file from another node", "havenlink restore with the last backup" }
+    StorageTooOld "STORAGE_TOO_OLD" FailedPrecondition false { "the database library is older than 3.51.3", "an old build", "use the released binary" }
+    StorageNewer "STORAGE_NEWER" FailedPrecondition false { "the data was written by a newer version", "a downgrade", "run the newer havenlink" }
+    DataDirInUse "DATA_DIR_IN_USE" FailedPrecondition true { "another process uses this data directory", "the node is running already", "systemctl status havenlink" }
+    ConfigInvalid "CONFIG_INVALID" InvalidArgument false { "the configuration has faults", "a typing error; all faults are listed with their lines", "correct the lines that are named, then havenlink check" }
+    BackupFailed "BACKUP_FAILED" Internal true { "the backup could not be made or does not verify", "the target's disk, or its permissions", "choose another target directory, then havenlink backup again" }
+    BackupInvalid "BACKUP_INVALID" InvalidArgument false { "the file is not a whole backup of this node", "it was cut off, or belongs to another node", "use another backup" }
+    NodeStarting "NODE_STARTING" Unavailable true { "the node is starting", "it has not caught up with the register yet", "wait a moment; havenctl status" }
+    NodeStopping "NODE_STOPPING" Unavailable true { "the node is stopping", "its operator stopped it", "wait until it is back" }
+    NodeNotReachable "NODE_NOT_REACHABLE" Unavailable true { "the node does not answer on its socket", "it is not running, or the socket directory is another one", "systemctl status havenlink, or havenctl --sockets DIR" }
+    AddressInUse "ADDRESS_IN_USE" FailedPrecondition true { "the address is taken by another process", "another node, or another service on that port", "choose another port in node.toml (listen), then start again" }
+    SocketGroupRefused "SOCKET_GROUP_REFUSED" FailedPrecondition false { "a role's socket cannot be given to the role's group", "a hardened unit or a container that forbids chown, or a file system without groups", "allow it: SystemCallFilter=@chown in the unit, as deploy/systemd/havenlink.service has it; then start again" }
+    AuditDamaged "AUDIT_DAMAGED" DataLoss false { "the audit log does not fit its root", "somebody or something changed it", "keep the files as they are and call the data-protection officer; havenctl audit verify" }
+    ReasonUnknown "REASON_UNKNOWN" NotFound false { "there is no such reason in the catalogue", "a typing error", "havenctl explain --all" }
+    Internal "INTERNAL" Internal true { "something failed that should not", "a fault of this software", "journalctl -u havenlink; please report it with the trace id" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_whole_row_and_its_own_code() {
+        let mut codes = std::collections::BTreeSet::new();
+        for reason in Reason::ALL {
+            let row = reason.row();
+            assert!(codes.insert(row.code), "{} twice", row.code);
+            for text in [row.what, row.why, row.remedy] {
+                assert!(text.len() >= 10 && !text.ends_with('.'), "{}: {text}", row.code);
+            }
+            assert!(row.code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit()));
+            assert_eq!(Reason::from_code(row.code), Some(*reason));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Kinds of record, their class, and the references between records.
+
+use super::closed::closed_enum;
+use super::ids::{AuthorityId, RecordId};
+
+closed_enum! {
+    /// What a record is. Content is 1-31, control 32-63.
+    pub enum RecordKind {
+        Alert = 1 => "ALERT", Practice = 2 => "PRACTICE", OfferView = 3 => "OFFER_VIEW", Placement = 4 => "PLACEMENT",
+        Referral = 5 => "REFERRAL", Inspection = 6 => "INSPECTION", Answer = 7 => "ANSWER", Adoption = 8 => "ADOPTION",
+        Review = 9 => "REVIEW", AgreementProposal = 32 => "AGREEMENT_PROPOSAL", AgreementSignature = 33 => "AGREEMENT_SIGNATURE",
+        AgreementComplete = 34 => "AGREEMENT_COMPLETE", AgreementEnd = 35 => "AGREEMENT_END",
+        WithdrawalNotice = 36 => "WITHDRAWAL_NOTICE", ErasureReceipt = 37 => "ERASURE_RECEIPT", WithdrawalCode = 38 => "WITHDRAWAL_CODE",
+    }
+}
+
+closed_enum! {
+    /// The two streams between two authorities (9.2, 9.3).
+    pub enum StreamClass { Content = 1 => "CONTENT", Control = 2 => "CONTROL" }
+}
+
+closed_enum! {
+    /// How a record refers to another one.
+    pub enum ReferenceKind { Updates = 1 => "UPDATES", Cancels = 2 => "CANCELS", Answers = 3 => "ANSWERS", Replaces = 4 => "REPLACES" }
+}
+
+impl RecordKind {
+    /// Content needs an agreement in force, control does not.
+    pub const fn class(self) -> StreamClass {
+        if (self as i32) < 32 { StreamClass::Content } else { StreamClass::Control }
+    }
+
+    /// Answers need the grant under which their target was sent (9.2).
+    pub const fn is_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::Adoption | Self::Review)
+    }
+}
+
+/// A record is known by its origin and its id: two cities' equal ids never meet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKey {
+    /// The authority that published it.
+    pub origin: AuthorityId,
+    /// Its id there.
+    pub record_id: RecordId,
+}
+
+/// One record's link to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The sort of link.
+    pub kind: ReferenceKind,
+    /// The record it points to.
+    pub target: RecordKey,
+}

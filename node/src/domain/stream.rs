@@ -1,0 +1,73 @@
+//! A stream between two authorities, what one batch of it carries, and what the partner answers (9.3, 9.10).
+
+use bytes::Bytes;
+
+use super::ids::{AuthorityId, FederationId, Incarnation};
+use super::reason::Reason;
+use super::record::StreamClass;
+use super::time::UnixMs;
+
+/// One direction of one class between two authorities, whatever their incarnations.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+}
+
+/// Tells an authority's incarnation; signed by its authority key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    pub federation: FederationId,
+    pub authority: AuthorityId,
+    pub incarnation: Incarnation,
+    pub time: UnixMs,
+}
+
+/// What one number of a stream carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemBody {
+    /// The encoded `Signed` with an envelope in it.
+    Envelope(Bytes),
+    /// The sender gave the item up under this number.
+    Skip(Reason),
+}
+
+/// One number of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchItem {
+    pub body: ItemBody,
+    /// For an offer view: age of the statement at sending, ms; `None`: not reported.
+    pub as_of_age_ms: Option<i64>,
+    /// W3C trace context of the publish; empty when there is none.
+    pub traceparent: String,
+}
+
+/// Items of a stream in order, from number `first` on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub stream: StreamId,
+    pub origin_incarnation: Incarnation,
+    pub recipient_incarnation: Incarnation,
+    pub first: u64,
+    pub sender_time: UnixMs,
+    pub items: Vec<BatchItem>,
+}
+
+/// The answer to `Deliver`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchAnswer {
+    /// Next number expected.
+    pub next: u64,
+    /// Encoded signed receipt: of this batch, or of the last one when `first` < `next`.
+    pub receipt: Option<Bytes>,
+}
+
+/// The answer to `Greet`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GreetAnswer {
+    /// Encoded signed `Hello` of the called authority.
+    pub hello: Bytes,
+    pub next_content: u64,
+    pub next_control: u64,
+}

@@ -1,0 +1,168 @@
+//! What partners' control records change: proposals, signatures, complete agreements, ends.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::domain::agreement::AgreementEnd;
+use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::directory::DirectoryView;
+use crate::domain::envelope::Envelope;
+use crate::domain::ids::{AgreementId, AuthorityId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::storage::rows::AgreementRow;
+use crate::wire::agreed::{self, SignedAgreement};
+use crate::wire::body::{Body, PartySignature};
+
+use super::super::Exchange;
+use super::super::error::Error;
+use super::{party_key, rows};
+
+/// Agreements as a batch leaves them, before it is stored.
+#[derive(Default)]
+pub(in super::super) struct Changes(BTreeMap<AgreementId, AgreementRow>);
+
+impl Changes {
+    /// The rows to store.
+    pub(in super::super) fn into_rows(self) -> impl Iterator<Item = AgreementRow> {
+        self.0.into_values()
+    }
+}
+
+/// What a change is written down as; a refusal is for the sender.
+type Changed = Result<Vec<AuditDraft>, Reason>;
+
+impl Exchange {
+    /// Applies one control record to the batch's changes. `signed`: the record's envelope as it came.
+    pub(in super::super) async fn change(
+        &self,
+        changes: &mut Changes,
+        envelope: &Envelope,
+        body: &Body,
+        signed: &Bytes,
+        view: &DirectoryView,
+    ) -> Result<Changed, Error> {
+        match body {
+            Body::AgreementProposal(bytes) => {
+                let opened = match self.opened_for_us(bytes, envelope, view) {
+                    Ok(opened) if opened.signed_by.contains(&envelope.origin) => opened,
+                    Ok(_) => return Ok(Err(Reason::SignatureInvalid)),
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                if opened.agreement.proposer != envelope.origin {
+                    return Ok(Err(Reason::AgreementInvalid));
+                }
+                self.merge(changes, opened, &envelope.origin, AuditAct::AgreementProposed).await
+            }
+            Body::AgreementComplete(bytes) => match self.opened_for_us(bytes, envelope, view) {
+                Ok(opened) if !opened.complete() => Ok(Err(Reason::AgreementInvalid)),
+                Ok(opened) => self.merge(changes, opened, &envelope.origin, AuditAct::AgreementInForce).await,
+                Err(reason) => Ok(Err(reason)),
+            },
+            Body::AgreementSignature(signature) => self.sign_here(changes, envelope, signature, view).await,
+            Body::AgreementEnd(end) => self.end_here(changes, envelope, end, signed).await,
+            Body::Alert(_) | Body::Practice(_) | Body::OfferView(_) | Body::Answer(_) => {
+                Ok(Err(Reason::EnvelopeMalformed))
+            }
+        }
+    }
+
+    /// An agreement whose signatures verify, and of which both the sender and the recipient are parties.
+    fn opened_for_us(
+        &self,
+        bytes: &Bytes,
+        envelope: &Envelope,
+        view: &DirectoryView,
+    ) -> Result<SignedAgreement, Reason> {
+        let opened = agreed::open(bytes.clone(), &view.federation, &party_key(view)).map_err(|error| error.reason)?;
+        let both = opened.agreement.is_party(&envelope.origin) && opened.agreement.is_party(&envelope.recipient);
+        if !both {
+            return Err(Reason::AgreementNotParty);
+        }
+        if opened.agreement.created > self.now() + limits::CREATED_AHEAD {
+            return Err(Reason::AgreementInvalid);
+        }
+        Ok(opened)
+    }
+
+    /// Takes what is new: a first copy, or one with more signatures.
+    async fn merge(
+        &self,
+        changes: &mut Changes,
+        opened: SignedAgreement,
+        from: &AuthorityId,
+        act: AuditAct,
+    ) -> Result<Changed, Error> {
+        let complete = opened.complete();
+        let row = match self.row_in(changes, &opened.id).await? {
+            Some(row) if row.complete || !complete => return Ok(Ok(Vec::new())),
+            Some(row) => AgreementRow { signed: opened.bytes, complete, ..row },
+            None => AgreementRow { id: opened.id, signed: opened.bytes, complete, ends: Vec::new() },
+        };
+        let audit = vec![written(act, from, &row.id)];
+        changes.0.insert(row.id, row);
+        Ok(Ok(audit))
+    }
+
+    async fn sign_here(
+        &self,
+        changes: &mut Changes,
+        envelope: &Envelope,
+        signature: &PartySignature,
+        view: &DirectoryView,
+    ) -> Result<Changed, Error> {
+        let Some(row) = self.row_in(changes, &signature.agreement).await? else {
+            return Ok(Err(Reason::AgreementNotFound));
+        };
+        let held = rows::held(&row)?;
+        if !held.agreement.is_party(&envelope.origin) {
+            return Ok(Err(Reason::AgreementNotFound));
+        }
+        let key_of = party_key(view);
+        let signed = match agreed::add(&row.signed, &view.federation, &envelope.origin, signature, &key_of) {
+            Ok(signed) => signed,
+            Err(error) => return Ok(Err(error.reason)),
+        };
+        let complete = row.complete || agreed::open(signed.clone(), &view.federation, &key_of)?.complete();
+        let mut audit = vec![written(AuditAct::AgreementSigned, &envelope.origin, &row.id)];
+        if complete && !row.complete {
+            audit.push(written(AuditAct::AgreementInForce, &envelope.origin, &row.id));
+        }
+        changes.0.insert(row.id, AgreementRow { signed, complete, ..row });
+        Ok(Ok(audit))
+    }
+
+    async fn end_here(
+        &self,
+        changes: &mut Changes,
+        envelope: &Envelope,
+        end: &AgreementEnd,
+        notice: &Bytes,
+    ) -> Result<Changed, Error> {
+        let Some(row) = self.row_in(changes, &end.agreement).await? else {
+            return Ok(Err(Reason::AgreementNotFound));
+        };
+        let held = rows::held(&row)?;
+        if !held.agreement.is_party(&envelope.origin) {
+            return Ok(Err(Reason::AgreementNotFound));
+        }
+        if held.left_at(&end.by).is_some() {
+            return Ok(Ok(Vec::new()));
+        }
+        let audit = vec![written(AuditAct::AgreementEnded, &envelope.origin, &row.id)];
+        changes.0.insert(row.id, rows::with_notice(rows::with_end(row, end), &end.by, notice.clone()));
+        Ok(Ok(audit))
+    }
+
+    async fn row_in(&self, changes: &Changes, id: &AgreementId) -> Result<Option<AgreementRow>, Error> {
+        match changes.0.get(id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => Ok(self.store().agreement(*id).await?),
+        }
+    }
+}
+
+fn written(act: AuditAct, by: &AuthorityId, id: &AgreementId) -> AuditDraft {
+    AuditDraft { counterparty: Some(by.clone()), agreement: Some(*id), ..AuditDraft::by_node(act) }
+}

@@ -1,0 +1,272 @@
+//! Agreements (9.7): proposed, signed, in force, ended; all of it travels as control.
+//!
+//! What lives here: the use cases of this side, the set that the one question reads, what tells the others (`announce`,
+//! `farewell`), and (in `incoming`) what partners' control records change. Every change is one transaction with its ledger rows and the control records that tell the
+//! others; the set in memory is rebuilt after the commit. The proposer collects signatures and sends the complete
+//! agreement to all; it is in force for a node once that node stores every party's signature.
+
+mod announce;
+mod farewell;
+mod incoming;
+mod rows;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::agreement::set::AgreementSet;
+use crate::domain::agreement::{Agreement, AgreementEnd, AgreementEndReason, AgreementState, HeldAgreement};
+use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AgreementId, AuthorityId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::storage::ops::{NewDelivery, PutAgreement, WriteOp, Written};
+use crate::storage::rows::AgreementRow;
+use crate::wire::agreed::{self, SignedAgreement};
+use crate::wire::body::Body;
+
+use super::call::Call;
+use super::error::Error;
+use super::{Exchange, dispatch};
+
+pub(super) use incoming::Changes;
+
+/// An agreement as this node holds it, for people.
+#[derive(Clone, Debug)]
+pub struct AgreementSummary {
+    pub held: Arc<HeldAgreement>,
+    pub state: AgreementState,
+    pub signed_by: Vec<AuthorityId>,
+    /// What a proposal would newly allow, or what an agreement allows, in plain sentences.
+    pub in_words: Vec<String>,
+    /// The signed notice of each of `held.ends`: encoded `Signed`; empty where none is kept.
+    pub notices: Vec<Bytes>,
+}
+
+impl Exchange {
+    /// Proposes an agreement to its parties. Federation, proposer, nonce and creation time are filled in here.
+    ///
+    /// # Errors
+    /// `AGREEMENT_INVALID` when it does not hold together; `MESSAGE_TOO_LARGE` when it could not be sent with all
+    /// signatures; `MEMBER_…` about a party that is not a member in good standing.
+    pub async fn propose_agreement(&self, call: &Call, mut agreement: Agreement) -> Result<AgreementId, Error> {
+        let (view, now) = (self.view(), self.now());
+        let proposer = self.own_authority(Some(self.authority().clone()))?;
+        agreement.federation = view.federation;
+        agreement.proposer = proposer.clone();
+        agreement.created = now;
+        agreement.nonce = *uuid::Uuid::new_v4().as_bytes();
+        agreement.check().map_err(|fault| crate::wire::Error::from(fault).within("agreement"))?;
+        let key = self.0.keys.of(&proposer).ok_or(Reason::WrongOrigin)?;
+        let signed = agreed::sign(&agreement, &key);
+        let (id, agreement) = agreed::own(&signed)?;
+        let row = AgreementRow { id, signed: signed.clone(), complete: false, ends: Vec::new() };
+        let others = others(&agreement, &proposer);
+        let deliveries: Vec<_> = others
+            .map(|to| self.control(&view, now, &proposer, to, &id, &Body::AgreementProposal(signed.clone())))
+            .collect::<Result<_, _>>()?;
+        complete_fits(&agreement, &deliveries)?;
+        let put = PutAgreement {
+            request: Some(call.mark("ProposeAgreement", Bytes::copy_from_slice(id.as_bytes()), now)?),
+            agreement: row,
+            deliveries,
+            audit: vec![draft(call, AuditAct::AgreementProposed, &id)],
+        };
+        match self.put_agreement(put).await? {
+            Written::Again(first) => Ok(AgreementId::from_slice(&first).ok_or(Reason::StorageDamaged)?),
+            _ => Ok(id),
+        }
+    }
+
+    /// Signs a proposal that was received.
+    ///
+    /// # Errors
+    /// `AGREEMENT_NOT_FOUND`, `AGREEMENT_NOT_PARTY`, `AGREEMENT_ENDED`.
+    pub async fn sign_agreement(&self, call: &Call, id: AgreementId) -> Result<AgreementState, Error> {
+        let _change = self.0.agreement_changes.lock().await;
+        let (view, now) = (self.view(), self.now());
+        let row = self.agreement_row(&id).await?;
+        let held = rows::held(&row)?;
+        let ours = self.our_parties(&held.agreement)?;
+        let before = self.opened(&row, &view)?;
+        let Some(signer) = ours.into_iter().find(|party| !before.signed_by.contains(party)) else {
+            return Ok(held.state(now));
+        };
+        if held.left_at(&signer).is_some() || held.ended_at().is_some() {
+            return Err(Reason::AgreementEnded.into());
+        }
+        let key = self.0.keys.of(&signer).ok_or(Reason::WrongOrigin)?;
+        let signature = agreed::countersign(&row.signed, &view.federation, &key)?;
+        let key_of = party_key(&view);
+        let signed = agreed::add(&row.signed, &view.federation, &signer, &signature, &key_of)?;
+        let complete = agreed::open(signed.clone(), &view.federation, &key_of)?.complete();
+        let body = Body::AgreementSignature(signature);
+        let proposer = &held.agreement.proposer;
+        let mut audit = vec![draft(call, AuditAct::AgreementSigned, &id)];
+        audit.extend(complete.then(|| draft(call, AuditAct::AgreementInForce, &id)));
+        let put = PutAgreement {
+            request: Some(call.mark("SignAgreement", Bytes::new(), now)?),
+            agreement: AgreementRow { signed, complete, ..row },
+            deliveries: vec![self.control(&view, now, &signer, proposer, &id, &body)?],
+            audit,
+        };
+        self.put_agreement(put).await?;
+        let held = self.0.agreements.load().get(&id).cloned();
+        Ok(held.map_or(AgreementState::Proposed, |held| held.state(now)))
+    }
+
+    /// Leaves an agreement, from this commit on, in both directions; the notice travels to the others.
+    ///
+    /// # Errors
+    /// `AGREEMENT_NOT_FOUND`, `AGREEMENT_NOT_PARTY`.
+    pub async fn end_agreement(
+        &self,
+        call: &Call,
+        id: AgreementId,
+        reason: AgreementEndReason,
+    ) -> Result<UnixMs, Error> {
+        let _change = self.0.agreement_changes.lock().await;
+        let (view, now) = (self.view(), self.now());
+        let row = self.agreement_row(&id).await?;
+        let held = rows::held(&row)?;
+        let ours = self.our_parties(&held.agreement)?;
+        let left = ours.iter().filter_map(|party| held.left_at(party)).max();
+        let Some(by) = ours.into_iter().find(|party| held.left_at(party).is_none()) else {
+            return Ok(left.unwrap_or(now));
+        };
+        let end = AgreementEnd { agreement: id, by: by.clone(), at: now, reason };
+        let row = rows::with_end(row, &end);
+        let (deliveries, notice) = self.farewell(&view, now, &row, &held.agreement, &end).await?;
+        let put = PutAgreement {
+            request: Some(call.mark("EndAgreement", Bytes::copy_from_slice(&now.0.to_be_bytes()), now)?),
+            agreement: rows::with_notice(row, &by, notice),
+            deliveries,
+            audit: vec![draft(call, AuditAct::AgreementEnded, &id)],
+        };
+        match self.put_agreement(put).await? {
+            Written::Again(first) => Ok(first.as_ref().try_into().map_or(now, |ms| UnixMs(i64::from_be_bytes(ms)))),
+            _ => Ok(now),
+        }
+    }
+
+    /// Everything held here, by id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list_agreements(&self) -> Result<Vec<AgreementSummary>, Error> {
+        let rows = self.store().agreements().await?;
+        rows.iter().map(|row| self.summary(row)).collect()
+    }
+
+    /// One agreement.
+    ///
+    /// # Errors
+    /// `AGREEMENT_NOT_FOUND`.
+    pub async fn show_agreement(&self, id: AgreementId) -> Result<AgreementSummary, Error> {
+        self.summary(&self.agreement_row(&id).await?)
+    }
+
+    /// The set that the one question reads.
+    pub fn agreements(&self) -> Arc<AgreementSet> {
+        self.0.agreements.load_full()
+    }
+
+    pub(super) async fn reload_agreements(&self) -> Result<(), Error> {
+        let rows = self.store().agreements().await?;
+        let held = rows.iter().map(rows::held).collect::<Result<Vec<_>, _>>()?;
+        self.0.agreements.store(Arc::new(AgreementSet::new(held)));
+        Ok(())
+    }
+
+    async fn put_agreement(&self, put: PutAgreement) -> Result<Written, Error> {
+        let streams: Vec<_> = put.deliveries.iter().map(dispatch::stream_of).collect();
+        let exchange = self.clone();
+        // A task of its own: a caller that hangs up must not leave the set in memory behind the store.
+        let stored = tokio::spawn(async move {
+            let written = exchange.store().write(WriteOp::PutAgreement(put)).await?;
+            exchange.reload_agreements().await?;
+            exchange.0.wakeups.wake_upkeep();
+            streams.iter().for_each(|stream| exchange.0.wakeups.wake_stream(stream));
+            Ok(written)
+        });
+        stored.await.map_err(|_| Reason::Internal)?
+    }
+
+    async fn agreement_row(&self, id: &AgreementId) -> Result<AgreementRow, Error> {
+        self.store().agreement(*id).await?.ok_or_else(|| Reason::AgreementNotFound.into())
+    }
+
+    /// The authorities of this node that are parties; one at least.
+    fn our_parties(&self, agreement: &Agreement) -> Result<Vec<AuthorityId>, Error> {
+        let mut ours = self.0.keys.authorities();
+        ours.retain(|authority| agreement.is_party(authority));
+        if ours.is_empty() { Err(Reason::AgreementNotParty.into()) } else { Ok(ours) }
+    }
+
+    fn opened(&self, row: &AgreementRow, view: &DirectoryView) -> Result<SignedAgreement, Error> {
+        Ok(agreed::open(row.signed.clone(), &view.federation, &party_key(view))?)
+    }
+
+    fn summary(&self, row: &AgreementRow) -> Result<AgreementSummary, Error> {
+        let (held, view) = (rows::held(row)?, self.view());
+        // A key that was withdrawn since shows nobody's signature any more; the agreement is still listed.
+        let signed_by = self.opened(row, &view).map(|opened| opened.signed_by).unwrap_or_default();
+        Ok(AgreementSummary {
+            state: held.state(self.now()),
+            signed_by,
+            in_words: self.in_words(&held),
+            notices: row.ends.iter().map(|end| end.notice.clone()).collect(),
+            held: Arc::new(held),
+        })
+    }
+}
+
+impl Exchange {
+    fn in_words(&self, held: &HeldAgreement) -> Vec<String> {
+        let now = self.now();
+        if held.state(now) != AgreementState::Proposed {
+            return held.agreement.in_words();
+        }
+        let set = self.0.agreements.load();
+        let in_force: Vec<&Agreement> = set
+            .all()
+            .filter(|other| other.state(now) == AgreementState::InForce)
+            .map(|other| other.agreement.as_ref())
+            .collect();
+        held.agreement.newly_allows(&in_force)
+    }
+}
+
+fn others<'a>(agreement: &'a Agreement, we: &'a AuthorityId) -> impl Iterator<Item = &'a AuthorityId> {
+    agreement.parties.iter().map(|p| &p.authority).filter(move |party| *party != we)
+}
+
+/// Bytes of one more signature on a `Signed`: key id, signature, and what frames them on each level.
+const SIGNATURE_BYTES: usize = 90;
+
+/// Complete, it travels as one control item too (9.7), from any party to any other one: what could be proposed, and never
+/// be sent with all signatures, is refused here.
+fn complete_fits(agreement: &Agreement, proposals: &[NewDelivery]) -> Result<(), Error> {
+    let largest = proposals.iter().map(|item| item.envelope.len()).max().unwrap_or(0);
+    let name = |party: &AuthorityId| party.as_str().len();
+    let longest = agreement.parties.iter().map(|party| name(&party.authority)).max().unwrap_or(0);
+    let longer_sender = longest.saturating_sub(name(&agreement.proposer));
+    let complete = largest + (agreement.parties.len() - 1) * SIGNATURE_BYTES + longer_sender;
+    if complete > limits::CONTROL_BYTES { Err(Reason::MessageTooLarge.into()) } else { Ok(()) }
+}
+
+fn draft(call: &Call, act: AuditAct, id: &AgreementId) -> AuditDraft {
+    AuditDraft { actor: call.actor, agreement: Some(*id), ..AuditDraft::by_node(act) }
+}
+
+/// A party's signature stands for ever, also after its key was rotated; a withdrawn key verifies nothing.
+fn party_key(
+    view: &DirectoryView,
+) -> impl Fn(&AuthorityId, &crate::domain::ids::KeyId) -> Option<crate::domain::authority::PublicKey> + use<'_> {
+    move |authority, id| {
+        let member = view.member(authority)?;
+        member.keys.iter().find(|k| !k.compromised && k.key.id() == *id).map(|k| k.key)
+    }
+}

@@ -1,0 +1,142 @@
+//! Consume: a city's own system reads its inbox from a cursor, in order, and then as records come.
+//!
+//! Each position is given once to a reader that keeps its cursor. Before each record the question is asked again
+//! whether this reader may have it now: its kind, and whether the record is still kept.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use tokio::sync::watch;
+
+use crate::domain::envelope::Envelope;
+use crate::domain::reason::Reason;
+use crate::domain::record::RecordKind;
+use crate::domain::time::UnixMs;
+use crate::storage::ops::WriteOp;
+use crate::storage::rows::InboxRow;
+use crate::wire::{self, sealed};
+
+use super::Exchange;
+use super::error::Error;
+
+/// What a reader asks for.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// 1 to 40 of `[a-z0-9-]`.
+    pub consumer: String,
+    /// 0: after the stored cursor.
+    pub after: u64,
+    /// The kinds that this reader may see, one at least; nothing else is given to it.
+    pub kinds: Vec<RecordKind>,
+    /// End when nothing more is there.
+    pub until_empty: bool,
+}
+
+/// A record as a reader gets it.
+#[derive(Clone, Debug)]
+pub struct Consumed {
+    pub position: u64,
+    pub received: UnixMs,
+    pub envelope: Envelope,
+    /// Encoded `Signed` as it came.
+    pub signed: Bytes,
+    pub traceparent: String,
+}
+
+/// Records fetched at a time.
+const FETCH: usize = 256;
+
+struct Reader {
+    exchange: Exchange,
+    reading: Reading,
+    inbox: watch::Receiver<u64>,
+    fetched: VecDeque<InboxRow>,
+}
+
+impl Exchange {
+    /// The records after the cursor, then as they come; bounded in memory, ends when the store closes.
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` for a consumer's name of another form; `CURSOR_AHEAD` for a position that was never given: a reader
+    /// that waits behind it would miss everything up to there.
+    pub async fn consume(
+        &self,
+        mut reading: Reading,
+    ) -> Result<impl Stream<Item = Result<Consumed, Error>> + Send + use<>, Error> {
+        check_name(&reading.consumer)?;
+        if reading.kinds.is_empty() {
+            return Err(wire::Error::missing("kinds").into());
+        }
+        if reading.after == 0 {
+            reading.after = self.store().cursor(reading.consumer.clone()).await?;
+        } else if reading.after > self.store().inbox_position().await? {
+            return Err(Reason::CursorAhead.into());
+        }
+        let inbox = self.0.wakeups.inbox();
+        let reader = Reader { exchange: self.clone(), reading, inbox, fetched: VecDeque::new() };
+        Ok(stream::unfold(Some(reader), |reader| async move {
+            let mut reader = reader?;
+            match reader.next().await {
+                Ok(Some(record)) => Some((Ok(record), Some(reader))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        }))
+    }
+
+    /// The reader has safely stored everything up to the position. Going back is not possible, and not needed.
+    ///
+    /// # Errors
+    /// `CURSOR_AHEAD` for a position that was never given.
+    pub async fn commit_cursor(&self, consumer: String, position: u64) -> Result<(), Error> {
+        check_name(&consumer)?;
+        self.store().write(WriteOp::CommitCursor { consumer, position }).await?;
+        Ok(())
+    }
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<Option<Consumed>, Error> {
+        loop {
+            while let Some(row) = self.fetched.pop_front() {
+                self.reading.after = row.position;
+                if self.may_read(&row) {
+                    return consumed(row).map(Some);
+                }
+            }
+            // Seen before fetching: what is stored after this line wakes the wait below.
+            self.inbox.borrow_and_update();
+            let (after, kinds) = (self.reading.after, self.reading.kinds.clone());
+            self.fetched = self.exchange.store().inbox_after(after, kinds, FETCH).await?.into();
+            if self.fetched.is_empty() && (self.reading.until_empty || self.inbox.changed().await.is_err()) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn may_read(&self, row: &InboxRow) -> bool {
+        self.reading.kinds.contains(&row.kind)
+            && row.expires > self.exchange.now()
+            && self.exchange.0.keys.serves(&row.recipient)
+    }
+}
+
+fn consumed(row: InboxRow) -> Result<Consumed, Error> {
+    Ok(Consumed {
+        position: row.position,
+        received: row.received,
+        envelope: sealed::own(&row.envelope)?,
+        signed: row.envelope,
+        traceparent: row.traceparent,
+    })
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(wire::Error::missing("consumer").into());
+    }
+    let fits = (1..=40).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits { Ok(()) } else { Err(wire::Error::invalid("consumer", "1 to 40 of [a-z0-9-]").into()) }
+}

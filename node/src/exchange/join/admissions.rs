@@ -1,0 +1,73 @@
+//! What joining needs of the register: the view, and decisions on admissions. The directory is one, a test another.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::Error;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
+use crate::domain::join::Rejection;
+
+/// The register, as the approver and the watching applicant need it.
+pub trait Admissions: Send + Sync + 'static {
+    /// The newest verified view.
+    fn view(&self) -> Arc<DirectoryView>;
+    /// Rises with every change of the register.
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// The genesis statement, encoded `Signed`.
+    fn genesis(&self) -> Bytes;
+    /// The newest proposal to admit this authority.
+    fn admission(&self, authority: &AuthorityId) -> Option<Admission>;
+    /// Signs with this node's authority key and proposes; answers when it is applied here.
+    fn decide(&self, act: Act) -> BoxFuture<'_, Result<Decision, Error>>;
+}
+
+/// A proposal to admit somebody, open or closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    pub proposal: StatementId,
+    /// SHA-256 of the encoded `Signed` application that it carries.
+    pub application: Digest,
+    pub words_digest: Digest,
+    pub approved_by: Vec<AuthorityId>,
+    pub needed: u32,
+    pub open: bool,
+    /// Enough stewards approved it: the view shows the member now, or in a moment.
+    pub carried: bool,
+    /// When it was closed by a rejection.
+    pub rejection: Option<Rejection>,
+}
+
+/// What to sign and propose.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// PROPOSAL{admit}; a steward's own counts as its approval.
+    Admit {
+        authority: AuthorityId,
+        /// The encoded `Signed` application.
+        application: Bytes,
+        invited_by: AuthorityId,
+        invitation: InvitationId,
+        words_digest: Digest,
+    },
+    /// APPROVAL of the proposal with this hash.
+    Approve { authority: AuthorityId, proposal: StatementId },
+    /// REJECTION of it.
+    Reject { authority: AuthorityId, proposal: StatementId, reason: Rejection },
+    /// A statement that somebody else signed: the applicant's withdrawal.
+    Forward(Bytes),
+}
+
+/// What a decision led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub statement: StatementId,
+    pub number: u64,
+    /// Counted, and more approvals are needed.
+    pub pending: bool,
+    pub approved_by: Vec<AuthorityId>,
+    pub needed: u32,
+}

@@ -1,0 +1,188 @@
+//! The approver: compares the typed words with the transcript, then proposes; further stewards sign what it pinned.
+
+use super::Error;
+use super::admissions::{Act, Decision};
+use super::inviter::{Inviter, Step};
+use crate::domain::audit::{Actor, AuditAct, AuditDraft};
+use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
+use crate::domain::join::invitation::{Compared, Received};
+use crate::domain::join::{Application, ApplicationState, Held, Rejection, Words};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+/// An application that waits here for the words. It does not carry them.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub invitation: InvitationId,
+    pub application: Application,
+    pub received: UnixMs,
+    pub failed_words: u32,
+}
+
+impl Inviter {
+    /// Applications that hold an invitation of this node and wait for the words, oldest first. One whose words were
+    /// compared is a proposal of the register, and is listed there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn applications(&self) -> Result<Vec<Waiting>, Error> {
+        let view = self.0.register.view();
+        let mut waiting: Vec<Waiting> = self
+            .all()
+            .await?
+            .into_iter()
+            .filter_map(|held| {
+                let received = held.received()?;
+                let open = received.standing == ApplicationState::NeedsApproval
+                    && received.proposal.is_none()
+                    && !self.lapsed(received)
+                    && view.member(&received.application.authority).is_none_or(|m| m.removed_at.is_some());
+                open.then(|| Waiting {
+                    invitation: held.invitation.id,
+                    application: received.application.clone(),
+                    received: received.received,
+                    failed_words: received.failed_words,
+                })
+            })
+            .collect();
+        waiting.sort_by_key(|w| w.received);
+        Ok(waiting)
+    }
+
+    /// Approves an applicant. The steward whose invitation it holds types the six words, and a proposal that pins the
+    /// transcript is made; every other steward, without words, signs that proposal.
+    ///
+    /// # Errors
+    /// `WORDS_NEEDED`, `WORDS_DIFFER`, `WORDS_FAILED` at the third failure; `FIELD_INVALID` for text that is not six
+    /// words of the list, which does not count as a failure; `APPLICATION_UNKNOWN`; what the register answers.
+    pub async fn approve(&self, authority: &AuthorityId, words: &str, actor: Actor) -> Result<Decision, Error> {
+        let _deciding = self.0.deciding.lock().await;
+        let proposed = self.0.register.admission(authority).filter(|a| a.open);
+        let Some(held) = self.application_of(authority).await? else {
+            let admission = proposed.ok_or(Reason::ApplicationUnknown)?;
+            return self.sign(authority, admission.proposal).await;
+        };
+        let received = held.received().ok_or(Reason::ApplicationUnknown)?.clone();
+        let pinned = proposed.filter(|a| a.words_digest == received.words_digest);
+        if let (Some(admission), true) = (&pinned, words.trim().is_empty()) {
+            return self.sign(authority, admission.proposal).await;
+        }
+        // The applicant was told that it is over, and waits no more.
+        if pinned.is_none() && self.lapsed(&received) {
+            return Err(Reason::ApplicationExpired.into());
+        }
+        if words.trim().is_empty() {
+            return Err(Reason::WordsNeeded.into());
+        }
+        let typed = Words::parse(words).map_err(|not| crate::wire::Error::invalid("words", not.to_string()))?;
+        self.compare(&held.invitation.id, &typed, actor).await?;
+        if let Some(admission) = pinned {
+            return self.sign(authority, admission.proposal).await;
+        }
+        let act = Act::Admit {
+            authority: authority.clone(),
+            application: received.application.signed.clone(),
+            invited_by: self.0.authority.clone(),
+            invitation: held.invitation.id,
+            words_digest: received.words_digest,
+        };
+        let decision = self.0.register.decide(act).await?;
+        self.note(&held.invitation.id, |r| r.proposal = Some(decision.statement), AuditAct::MemberApproved, actor)
+            .await?;
+        Ok(decision)
+    }
+
+    /// Rejects an applicant; the reason reaches it.
+    ///
+    /// # Errors
+    /// `APPLICATION_UNKNOWN` when nothing waits; what the register answers.
+    pub async fn reject(
+        &self,
+        authority: &AuthorityId,
+        reason: Rejection,
+        actor: Actor,
+    ) -> Result<Option<Decision>, Error> {
+        let proposed = self.0.register.admission(authority).filter(|a| a.open);
+        let decision = match &proposed {
+            Some(a) => {
+                let act = Act::Reject { authority: authority.clone(), proposal: a.proposal, reason };
+                Some(self.0.register.decide(act).await?)
+            }
+            None => None,
+        };
+        let Some(held) = self.application_of(authority).await? else {
+            return if decision.is_some() { Ok(decision) } else { Err(Reason::ApplicationUnknown.into()) };
+        };
+        let reject = |r: &mut Received| {
+            r.standing = ApplicationState::Rejected;
+            r.rejection = Some(reason);
+        };
+        self.note(&held.invitation.id, reject, AuditAct::MemberRejected, actor).await?;
+        Ok(decision)
+    }
+
+    /// Nobody compared its words in time.
+    fn lapsed(&self, received: &Received) -> bool {
+        received.received + limits::APPLICATION_LIFE <= self.0.clock.now()
+    }
+
+    async fn sign(&self, authority: &AuthorityId, proposal: StatementId) -> Result<Decision, Error> {
+        self.0.register.decide(Act::Approve { authority: authority.clone(), proposal }).await
+    }
+
+    /// The newest application of this authority that waits here, or was closed by wrong words.
+    async fn application_of(&self, authority: &AuthorityId) -> Result<Option<Held>, Error> {
+        let mut found: Vec<Held> = self
+            .all()
+            .await?
+            .into_iter()
+            .filter(|held| {
+                held.received().is_some_and(|r| {
+                    r.application.authority == *authority
+                        && (r.standing == ApplicationState::NeedsApproval
+                            || r.rejection == Some(Rejection::WordsDiffer))
+                })
+            })
+            .collect();
+        found.sort_by_key(|held| held.received().map(|r| r.received));
+        Ok(found.pop())
+    }
+
+    async fn compare(&self, id: &InvitationId, typed: &Words, actor: Actor) -> Result<(), Error> {
+        self.step(id, |held| match held.compare(typed) {
+            Ok(Compared::Equal) => Step::unchanged(Ok(())),
+            Ok(Compared::Different(after, reason)) => {
+                let audit = AuditDraft {
+                    actor,
+                    counterparty: Some(held.invitation.intended_for.clone()),
+                    reason: Some(reason),
+                    ..AuditDraft::by_node(AuditAct::MemberRejected)
+                };
+                let audit = if reason == Reason::WordsFailed { vec![audit] } else { Vec::new() };
+                Step { store: Some(*after), audit, answer: Err(reason) }
+            }
+            Err(reason) => Step::unchanged(Err(reason)),
+        })
+        .await
+    }
+
+    /// Stores what was decided about an application, with its line in the ledger.
+    async fn note(
+        &self,
+        id: &InvitationId,
+        change: impl Fn(&mut Received),
+        act: AuditAct,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        self.step(id, |held| {
+            let Some(received) = held.received() else { return Step::unchanged(Err(Reason::ApplicationUnknown)) };
+            let mut after = received.clone();
+            change(&mut after);
+            let counterparty = Some(held.invitation.intended_for.clone());
+            let audit = AuditDraft { actor, counterparty, ..AuditDraft::by_node(act) };
+            Step { store: Some(held.with_application(after)), audit: vec![audit], answer: Ok(()) }
+        })
+        .await
+    }
+}

@@ -1,0 +1,223 @@
+//! Who wins when many try, who is refused, who is heard on the phone.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixty_four_at_once_exactly_one_joins() {
+    let city = city(1);
+    let text = invited(&city).await.token;
+    let joins = (0..64_u8).map(|n| {
+        let (inviter, text) = (city.inviter.clone(), text.clone());
+        tokio::spawn(async move {
+            let dir = tempfile::tempdir().unwrap();
+            let mut applicant = applicant(dir.path(), &text, n);
+            let knock = Knock { inviter: &inviter, pin: Pin([n; 32]) };
+            loop {
+                match applicant.step(&knock).await.unwrap() {
+                    Next::Watch => return Ok(()),
+                    Next::Stop(reason) => return Err(reason),
+                    _ => {}
+                }
+            }
+        })
+    });
+    let mut won = 0;
+    for join in joins.collect::<Vec<_>>() {
+        match join.await.unwrap() {
+            Ok(()) => won += 1,
+            Err(reason) => assert_eq!(reason, Reason::InvitationUsed),
+        }
+    }
+    assert_eq!(won, 1);
+    assert_eq!(city.inviter.applications().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sixty_four_hostile_reveals_take_nothing_from_the_one_that_committed() {
+    let city = city(1);
+    let text = invited(&city).await.token;
+    let token = wire::parse_token(&text).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut honest = applicant(dir.path(), &text, 200);
+    honest.step(&door(&city, 200)).await.unwrap();
+    let reveals = (0..64_u8).map(|n| {
+        let statement = application(&token, "de-kehl", &new_key(), Pin([n; 32]));
+        let (inviter, id, secret) = (city.inviter.clone(), token.invitation.id, token.secret);
+        tokio::spawn(async move { inviter.reveal(id, &secret, Nonce([n; 32]), statement, Pin([n; 32])).await })
+    });
+    for reveal in reveals.collect::<Vec<_>>() {
+        assert_eq!(reveal.await.unwrap().unwrap_err().reason(), Reason::InvitationUsed);
+    }
+    assert_eq!(honest.step(&door(&city, 200)).await.unwrap(), Next::Watch);
+}
+
+/// The mailed token was read on the way: it opens the door, and nothing of the one that committed.
+#[tokio::test]
+async fn a_stolen_token_neither_watches_nor_takes_back_what_another_applied_for() {
+    let city = city(2);
+    let dir = tempfile::tempdir().unwrap();
+    let honest = applied(&city, dir.path()).await;
+    let (invitation, secret) = (honest.token().invitation.id, honest.token().secret);
+    let thief = door(&city, 66);
+    let reasons = [
+        thief.watch(invitation, secret, None).await.unwrap_err().reason,
+        thief.withdraw(invitation, secret, None).await.unwrap_err().reason,
+    ];
+    assert_eq!(reasons, [Reason::InvitationUsed; 2]);
+    assert_eq!(city.inviter.applications().await.unwrap().len(), 1);
+    assert_eq!(honest.proposal(&door(&city, 9)).await.unwrap(), None);
+    // Before the reveal as well.
+    let (other, dir) = (self::city(1), tempfile::tempdir().unwrap());
+    let mut honest = applicant(dir.path(), &invited(&other).await.token, 9);
+    honest.step(&door(&other, 9)).await.unwrap();
+    let (invitation, secret) = (honest.token().invitation.id, honest.token().secret);
+    assert_eq!(door(&other, 66).watch(invitation, secret, None).await.unwrap_err().reason, Reason::InvitationUsed);
+    assert_eq!(honest.step(&door(&other, 9)).await.unwrap(), Next::Watch);
+}
+
+#[tokio::test]
+async fn each_wrong_case_has_its_own_reason_at_the_door() {
+    let city = city(1);
+    let made = invited(&city).await;
+    let token = wire::parse_token(&made.token).unwrap();
+    let (id_, secret) = (token.invitation.id, token.secret);
+    let inviter = &city.inviter;
+    let commit = |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), Pin([9; 32])).await };
+    assert_eq!(refusal(commit([0; 32])).await, Reason::InvitationUnknown, "a wrong secret is no invitation");
+    let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), Pin([9; 32]));
+    assert_eq!(refusal(nobody).await, Reason::InvitationUnknown);
+    city.inviter.revoke(id_).await.unwrap();
+    assert_eq!(refusal(commit(secret)).await, Reason::InvitationRevoked);
+    assert!(!*city.inviter.gate().borrow(), "no invitation, no door");
+
+    city.clock.advance(Millis(1));
+    let late = wire::parse_token(&invited(&city).await.token).unwrap();
+    city.clock.advance(Millis::hours(48));
+    let expired = city.inviter.commit(late.invitation.id, &late.secret, Digest([0; 32]), Pin([9; 32]));
+    assert_eq!(refusal(expired).await, Reason::InvitationExpired);
+    assert_eq!(refusal(async { Applicant::check(&late, None, city.clock.now()) }).await, Reason::InvitationExpired);
+    city.inviter.refresh_gate().await.unwrap();
+    assert!(!*city.inviter.gate().borrow());
+    let states: Vec<_> = city.inviter.list().await.unwrap().iter().map(|l| l.state).collect();
+    assert_eq!(states, [InvitationState::Revoked, InvitationState::Expired]);
+
+    let own = id("fr-strasbourg");
+    assert_eq!(refusal(city.inviter.create(own.clone(), Millis(0), &call())).await, Reason::InvitationSwapped);
+    assert_eq!(refusal(async { Applicant::check(&late, Some(&own), UnixMs(0)) }).await, Reason::InvitationSwapped);
+    let other = id("be-liege");
+    assert_eq!(
+        refusal(async { Applicant::check(&late, Some(&other), UnixMs(0)) }).await,
+        Reason::InvitationOtherAuthority
+    );
+    assert_eq!(refusal(city.inviter.create(other, Millis::days(15), &call())).await, Reason::FieldInvalid);
+}
+
+#[tokio::test]
+async fn a_reveal_with_a_forged_signature_burns_the_invitation() {
+    let city = city(1);
+    let text = invited(&city).await.token;
+    let token = wire::parse_token(&text).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut applicant = applicant(dir.path(), &text, 9);
+    applicant.step(&door(&city, 9)).await.unwrap();
+    let mut forged = applicant.applying().application.to_vec();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let nonce = applicant.applying().nonce_a;
+    let reveal = city.inviter.reveal(token.invitation.id, &token.secret, nonce, forged.into(), Pin([9; 32]));
+    assert_eq!(refusal(reveal).await, Reason::SignatureInvalid);
+    assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::InvitationBurnt));
+}
+
+/// Kehl was handed a token that Mallory made; he uses the true one against Strasbourg with keys of his own.
+#[tokio::test]
+async fn a_man_in_the_middle_with_his_own_keys_is_heard_on_the_phone() {
+    let (strasbourg, mallory) = (city(1), city(1));
+    let true_token = invited(&strasbourg).await.token;
+    let false_token = invited(&mallory).await.token;
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut kehl = applicant(here.path(), &false_token, 9);
+    let mut his = applicant(there.path(), &true_token, 66);
+    for _ in 0..2 {
+        kehl.step(&door(&mallory, 9)).await.unwrap();
+        his.step(&door(&strasbourg, 66)).await.unwrap();
+    }
+    assert_ne!(words(&kehl), words(&his));
+    let (applying, heard) = (id("de-kehl"), words(&kehl));
+    assert_eq!(refusal(strasbourg.inviter.approve(&applying, &heard, Actor::NODE)).await, Reason::WordsDiffer);
+    assert!(strasbourg.book.view().member(&id("de-kehl")).is_none());
+}
+
+/// He lies about the inviter's nonce on the way: the answer to the reveal then fits no words of Kehl's.
+#[tokio::test]
+async fn an_altered_answer_stops_the_applicant() {
+    struct Liar<'a>(Knock<'a>);
+    impl Door for Liar<'_> {
+        fn commit(&self, id: InvitationId, secret: [u8; 32], c: Digest) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+            async move { self.0.commit(id, secret, c).await.map(|_| Nonce([13; 32])) }.boxed()
+        }
+        fn reveal(
+            &self,
+            id: InvitationId,
+            s: [u8; 32],
+            n: Nonce,
+            a: Bytes,
+        ) -> BoxFuture<'_, Result<Digest, DoorError>> {
+            self.0.reveal(id, s, n, a)
+        }
+        fn watch(
+            &self,
+            id: InvitationId,
+            s: [u8; 32],
+            known: Option<Progress>,
+        ) -> BoxFuture<'_, Result<Progress, DoorError>> {
+            self.0.watch(id, s, known)
+        }
+        fn withdraw(&self, id: InvitationId, s: [u8; 32], w: Option<Bytes>) -> BoxFuture<'_, Result<(), DoorError>> {
+            self.0.withdraw(id, s, w)
+        }
+    }
+    let city = city(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
+    let liar = Liar(door(&city, 9));
+    applicant.step(&liar).await.unwrap();
+    assert_eq!(applicant.step(&liar).await.unwrap(), Next::Stop(Reason::InvitationBurnt));
+}
+
+#[test]
+fn tokens_are_one_line_and_verify_or_are_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let city = city(1);
+    let text = runtime.block_on(invited(&city)).token;
+    assert!(text.starts_with("hl1") && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    let wrapped = format!(" {}\r\n{} ", &text[..76], text[76..].to_uppercase());
+    assert_eq!(wire::parse_token(&wrapped).unwrap().invitation, wire::parse_token(&text).unwrap().invitation);
+    let altered = text.replace(&text[40..42], if &text[40..42] == "aa" { "bb" } else { "aa" });
+    for bad in ["", "hl1", "hl2abc", &text[..text.len() - 8], &altered, "hl1!!!"] {
+        assert_eq!(wire::parse_token(bad).unwrap_err().reason, Reason::InvitationInvalid, "{bad}");
+    }
+
+    // A token whose genesis makes another federation than it names.
+    let key = new_key();
+    let mut invitation = wire::parse_token(&text).unwrap().invitation;
+    invitation.federation = FederationId([9; 32]);
+    invitation.secret_digest = Digest::of(&[5; 32]);
+    let (_, signed) = wire::sign(invitation, &key);
+    let other = wire::token_text(&signed, &[5; 32]).unwrap();
+    assert_eq!(wire::parse_token(&other).unwrap_err().reason, Reason::WrongFederation);
+}
+
+#[test]
+fn words_never_stand_in_what_the_approver_lists() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let city = city(1);
+    let dir = tempfile::tempdir().unwrap();
+    let applicant = runtime.block_on(applied(&city, dir.path()));
+    let shown = format!("{:?}", runtime.block_on(city.inviter.applications()).unwrap());
+    let words = Words::parse(&words(&applicant)).unwrap().to_string();
+    assert!(!shown.contains(&words));
+    assert_eq!(applicant.applying().next(), Next::Watch);
+    let waiting = ApplicationState::NeedsApproval;
+    assert_eq!(waiting.name(), "NEEDS_APPROVAL");
+}

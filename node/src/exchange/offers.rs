@@ -1,0 +1,257 @@
+//! Offers: own ones with their raw figures, and what partners show of theirs (9.11).
+//!
+//! A statement is one transaction: the new row and the publication from which each partner gets its view. Raw figures
+//! never leave this node: the dispatcher prepares `OwnOffer::view` at the level of each partner's agreement.
+
+use bytes::Bytes;
+
+use crate::domain::audit::AuditDraft;
+use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
+use crate::domain::ids::{AuthorityId, OfferId, RecordId};
+use crate::domain::light::{self, Light};
+use crate::domain::offer::{OfferStatus, OfferView, OwnOffer};
+use crate::domain::publication::{Publication, Record};
+use crate::domain::reason::Reason;
+use crate::domain::sharing::Sharing;
+use crate::domain::time::{Millis, UnixMs};
+use crate::storage::ops::{NewPublication, PutOffers, RequestMark, WriteOp, Written};
+use crate::storage::rows::{OwnOfferRow, PartnerOfferRow};
+use crate::wire::{self, stored};
+
+use super::call::Call;
+use super::error::Error;
+use super::publish::{new_publication, published_draft};
+use super::{Exchange, new_record_id};
+
+/// An own offer as it stands here.
+#[derive(Clone, Debug)]
+pub struct HeldOffer {
+    pub offer: OwnOffer,
+    /// Rises with every change; names the version read.
+    pub version: u64,
+    /// Paused since a restore, until somebody confirms it.
+    pub unconfirmed: bool,
+}
+
+/// A partner's offer as a coordinator sees it.
+#[derive(Clone, Debug)]
+pub struct PartnerOffer {
+    pub authority: AuthorityId,
+    pub view: OfferView,
+    pub light: Light,
+    /// Age of the statement now; `None`: not known.
+    pub age: Option<Millis>,
+}
+
+/// One offer's new statement, ready to be stored.
+struct Statement {
+    row: OwnOfferRow,
+    replaces: (OfferId, u64),
+    publication: NewPublication,
+    draft: AuditDraft,
+    recipients: Vec<AuthorityId>,
+}
+
+impl Exchange {
+    /// A new id for an offer.
+    pub fn new_offer_id() -> OfferId {
+        OfferId(uuid::Uuid::new_v4().into_bytes())
+    }
+
+    /// Creates or changes an own offer. `if_version`: only if it is still at this version.
+    ///
+    /// # Errors
+    /// `ETAG_MISMATCH` when it was changed since; the field that does not fit.
+    pub async fn set_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<(HeldOffer, Vec<AuthorityId>), Error> {
+        let id = offer.id;
+        let statement = match self.changed_offer(call, offer, if_version).await {
+            Ok(statement) => statement,
+            // Also a version that only the first try of this very call has made stale.
+            Err(refused) => {
+                let first = self.published_before(call, "SetOffer", refused).await?;
+                return Ok((self.own_offer(OfferId(first.record_id.0)).await?, first.recipients));
+            }
+        };
+        let recipients = statement.recipients.clone();
+        let answer = stored::encode_published(RecordId(id.0), &recipients);
+        let request = call.mark("SetOffer", answer, self.now())?;
+        match self.put_offers(Some(request), vec![statement]).await? {
+            Written::Again(first) => {
+                let (id, recipients) = stored::decode_published(first)?;
+                Ok((self.own_offer(OfferId(id.0)).await?, recipients))
+            }
+            _ => Ok((self.own_offer(id).await?, recipients)),
+        }
+    }
+
+    async fn changed_offer(&self, call: &Call, offer: OwnOffer, if_version: Option<u64>) -> Result<Statement, Error> {
+        offer.check().map_err(|fault| wire::Error::from(fault).within("offer"))?;
+        let authority = self.own_authority(Some(offer.authority.clone()))?;
+        let id = offer.id;
+        let held = self.store().own_offer(id).await?;
+        if let Some(held) = &held
+            && stored::decode_offer(held.body.clone())?.authority != authority
+        {
+            return Err(Reason::NotFound.into());
+        }
+        let version = held.map_or(0, |held| held.version);
+        if if_version.is_some_and(|expected| expected != version) {
+            return Err(Reason::EtagMismatch.into());
+        }
+        self.statement(call, offer, version, false)
+    }
+
+    /// "Still true": the capacity is as stated, now. No ids: all own offers. Returns how many.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for an id that is no own offer.
+    pub async fn confirm_offers(&self, call: &Call, ids: &[OfferId]) -> Result<u32, Error> {
+        let (now, rows) = (self.now(), self.store().own_offers().await?);
+        if ids.iter().any(|id| !rows.iter().any(|row| row.id == *id)) {
+            return Err(Reason::NotFound.into());
+        }
+        let mut statements = Vec::new();
+        for row in rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)) {
+            let mut offer = stored::decode_offer(row.body)?;
+            self.own_authority(Some(offer.authority.clone()))?;
+            offer.capacity.as_of = now;
+            statements.push(self.statement(call, offer, row.version, false)?);
+        }
+        let count = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+        let request = call.mark("ConfirmOffer", Bytes::copy_from_slice(&count.to_be_bytes()), now)?;
+        match self.put_offers(Some(request), statements).await? {
+            Written::Again(first) => Ok(first.as_ref().try_into().map_or(count, u32::from_be_bytes)),
+            _ => Ok(count),
+        }
+    }
+
+    /// After a restore partners are told that unconfirmed offers are paused. Returns how many were told.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn pause_pass(&self) -> Result<usize, Error> {
+        let mut paused = 0;
+        for row in self.store().own_offers().await?.into_iter().filter(|row| row.unconfirmed) {
+            let name = format!("offer-paused/{}", row.id);
+            let told = Bytes::copy_from_slice(&self.store().incarnation().0.to_be_bytes());
+            if self.store().meta(name.clone()).await?.as_ref() == Some(&told) {
+                continue;
+            }
+            let mut statement = self.statement(&node_call(), stored::decode_offer(row.body)?, row.version, true)?;
+            statement.row.unconfirmed = true;
+            self.put_offers(None, vec![statement]).await?;
+            self.put_meta(name, told).await?;
+            paused += 1;
+        }
+        Ok(paused)
+    }
+
+    /// Own offers; one that nobody confirmed since a restore shows as paused.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn own_offers(&self) -> Result<Vec<HeldOffer>, Error> {
+        self.store().own_offers().await?.into_iter().map(held).collect()
+    }
+
+    /// Partners' offers with the light that a coordinator sees now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn partner_offers(&self) -> Result<Vec<PartnerOffer>, Error> {
+        let now = self.now();
+        let rows = self.store().partner_offers().await?;
+        rows.into_iter().map(|row| self.partner_offer(row, now)).collect()
+    }
+
+    async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
+        held(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?)
+    }
+
+    fn partner_offer(&self, row: PartnerOfferRow, now: UnixMs) -> Result<PartnerOffer, Error> {
+        let view = stored::decode_view(row.view)?;
+        let age = light::age(row.age_at_sending_ms.map(Millis), now.since(row.received));
+        let answers = self.link_state(&row.origin).is_none_or(|state| state.failed.is_none());
+        let reachable = answers && super::register::active(&self.view(), &row.origin, now).is_ok();
+        Ok(PartnerOffer { light: light::light(&view.capacity, age, reachable, now), authority: row.origin, view, age })
+    }
+
+    fn statement(&self, call: &Call, offer: OwnOffer, replaced: u64, paused: bool) -> Result<Statement, Error> {
+        let now = self.now();
+        // By the clock, so that a node restored from an old backup is not ignored by partners who saw later versions.
+        let version = u64::try_from(now.0).unwrap_or(0).max(replaced + 1);
+        let row = OwnOfferRow { id: offer.id, body: stored::encode_offer(&offer), version, unconfirmed: false };
+        let (authority, replaces) = (offer.authority.clone(), (offer.id, replaced));
+        let mut told = offer;
+        if paused {
+            told.capacity.status = OfferStatus::Paused;
+        }
+        let record = Record::Offer { offer: told, version };
+        let mut sharing = sharing();
+        let dates = sharing.dates(record.kind(), None, now).map_err(wire::Error::from)?;
+        (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
+        sharing.recipients = self.recipients(&authority, &sharing, &record, now)?;
+        let recipients = sharing.recipients.clone();
+        let traceparent = call.traceparent.clone();
+        let publication = Publication { authority, sharing, for_all_covered: true, record, created: now, traceparent };
+        let record_id = new_record_id();
+        Ok(Statement {
+            row,
+            replaces,
+            draft: published_draft(call.actor, &publication, record_id),
+            publication: new_publication(&publication, record_id, None, dates.expires),
+            recipients,
+        })
+    }
+
+    async fn put_offers(&self, request: Option<RequestMark>, statements: Vec<Statement>) -> Result<Written, Error> {
+        let mut put = PutOffers { request, offers: vec![], replaces: vec![], publications: vec![], audit: vec![] };
+        for statement in statements {
+            put.offers.push(statement.row);
+            put.replaces.push(statement.replaces);
+            put.publications.push(statement.publication);
+            put.audit.push(statement.draft);
+        }
+        let written = self.store().write(WriteOp::PutOffers(put)).await?;
+        self.0.wakeups.wake_dispatch();
+        Ok(written)
+    }
+}
+
+/// How capacity is shared: with the organisation that looks for a place, and those it places people with.
+fn sharing() -> Sharing {
+    Sharing {
+        recipients: Vec::new(),
+        purpose: Purpose::Assistance,
+        lawful_basis: LawfulBasis::PublicTask,
+        special_basis: SpecialBasis::None,
+        handling: Handling { tlp: Tlp::Amber, pap: Pap::Amber },
+        status: RecordStatus::Actual,
+        expires: None,
+        review_by: None,
+    }
+}
+
+fn held(row: OwnOfferRow) -> Result<HeldOffer, Error> {
+    let mut offer = stored::decode_offer(row.body)?;
+    if row.unconfirmed {
+        offer.capacity.status = OfferStatus::Paused;
+    }
+    Ok(HeldOffer { offer, version: row.version, unconfirmed: row.unconfirmed })
+}
+
+/// The node acting by itself: nothing to repeat, nobody to name.
+fn node_call() -> Call {
+    Call {
+        actor: crate::domain::audit::Actor::NODE,
+        scope: "node".to_owned(),
+        request_id: String::new(),
+        body: crate::domain::ids::Digest([0; 32]),
+        traceparent: String::new(),
+    }
+}

@@ -1,0 +1,76 @@
+//! The one place of the exchange that touches transport and generated services.
+
+pub mod join;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use crate::domain::ids::AuthorityId;
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::time::Millis;
+use crate::transport::PeerChannel;
+use crate::transport::{Pool, classify};
+use crate::wire::peer;
+
+use super::link::{LinkError, PeerLink};
+
+/// The line over the pool: mutual TLS to the endpoints that the register lists.
+pub struct PoolLink {
+    pool: Pool,
+}
+
+impl PoolLink {
+    /// A line over this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    fn client(&self, host: &AuthorityId) -> Result<ExchangeServiceClient<PeerChannel>, LinkError> {
+        let channel = self.pool.channel(host).map_err(|error| LinkError::from(error.reason()))?;
+        Ok(ExchangeServiceClient::new(channel)
+            .max_decoding_message_size(limits::CALL_BYTES)
+            .max_encoding_message_size(limits::DELIVER_BYTES))
+    }
+}
+
+impl PeerLink for PoolLink {
+    fn greet(
+        &self,
+        host: AuthorityId,
+        hello: Bytes,
+        recipient: AuthorityId,
+    ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
+        async move {
+            let request = peer::greet_to_proto(&hello, &recipient);
+            let answer = self.client(&host)?.greet(request).await.map_err(|status| failed(&status))?;
+            peer::greet_answer_from_proto(answer.into_inner()).map_err(|error| LinkError::from(error.reason))
+        }
+        .boxed()
+    }
+
+    fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>> {
+        async move {
+            let request = peer::batch_to_proto(batch);
+            let answer = self.client(&host)?.deliver(request).await.map_err(|status| failed(&status))?;
+            Ok(peer::answer_from_proto(answer.into_inner()))
+        }
+        .boxed()
+    }
+}
+
+/// A reason that the partner gave stands in its `ErrorInfo`; anything else is classified along the chain of sources.
+fn failed(status: &Status) -> LinkError {
+    let details = status.get_error_details();
+    let said = details.error_info().and_then(|info| Reason::from_code(&info.reason));
+    let retry_after = details
+        .retry_info()
+        .and_then(|info| info.retry_delay)
+        .map(|delay| Millis(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)));
+    LinkError { reason: said.unwrap_or_else(|| classify(status)), retry_after }
+}

@@ -1,0 +1,253 @@
+//! Publish: check what is asked, find the recipients, and record it (9.2), together with its envelopes when they are few.
+//! Nothing leaves here; the deliverer does that.
+
+use std::collections::BTreeSet;
+
+use crate::domain::alert::Alert;
+use crate::domain::audit::{Actor, AuditAct, AuditDraft};
+use crate::domain::authority::Standing;
+use crate::domain::ids::{AuthorityId, RecordId};
+use crate::domain::limits;
+use crate::domain::offer::DisclosureLevel;
+use crate::domain::policy::{self, ShareQuestion, Side};
+use crate::domain::practice::Practice;
+use crate::domain::publication::{Publication, Record};
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind};
+use crate::domain::sharing::{Dates, Sharing};
+use crate::domain::stream::StreamId;
+use crate::domain::time::UnixMs;
+use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
+use crate::wire::{self, stored};
+
+use super::call::Call;
+use super::dispatch::stream_of;
+use super::error::Error;
+use super::{Exchange, content, new_record_id};
+
+/// The answer to a publish call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub record_id: RecordId,
+    /// For whom the record is prepared.
+    pub recipients: Vec<AuthorityId>,
+}
+
+/// A record that passed all checks.
+pub(super) struct Checked {
+    pub publication: Publication,
+    pub dates: Dates,
+}
+
+impl Exchange {
+    /// Publishes an alert. Every named recipient must be allowed to get it, or nothing is published.
+    ///
+    /// # Errors
+    /// The first rule that forbids it; a refusal about a recipient names the recipient.
+    pub async fn publish_alert(
+        &self,
+        call: &Call,
+        authority: Option<AuthorityId>,
+        sharing: Sharing,
+        alert: Alert,
+    ) -> Result<Published, Error> {
+        let someone = |checked: &Checked| !checked.publication.sharing.recipients.is_empty();
+        match self.check(call, authority, sharing, Record::Alert(alert)) {
+            Ok(checked) if someone(&checked) => self.record(call, "PublishAlert", checked, None).await,
+            Ok(_) => self.published_before(call, "PublishAlert", Reason::AgreementNotInForce.into()).await,
+            Err(refused) => self.published_before(call, "PublishAlert", refused).await,
+        }
+    }
+
+    /// Publishes a practice; one that no partner may get is kept for this authority's own search.
+    ///
+    /// # Errors
+    /// The first rule that forbids it; a refusal about a recipient names the recipient.
+    pub async fn publish_practice(
+        &self,
+        call: &Call,
+        authority: Option<AuthorityId>,
+        sharing: Sharing,
+        practice: Practice,
+    ) -> Result<Published, Error> {
+        match self.check(call, authority, sharing, Record::Practice(practice)) {
+            Ok(checked) => self.record(call, "PublishPractice", checked, None).await,
+            Err(refused) => self.published_before(call, "PublishPractice", refused).await,
+        }
+    }
+
+    /// Checks the publisher, the dates and each recipient.
+    pub(super) fn check(
+        &self,
+        call: &Call,
+        authority: Option<AuthorityId>,
+        mut sharing: Sharing,
+        record: Record,
+    ) -> Result<Checked, Error> {
+        let now = self.now();
+        let authority = self.own_authority(authority)?;
+        fits_an_envelope(&record)?;
+        let dates = sharing
+            .dates(record.kind(), record.alert_kind(), now)
+            .map_err(|f| wire::Error::from(f).within("sharing"))?;
+        (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
+        let for_all_covered = sharing.recipients.is_empty();
+        sharing.recipients = self.recipients(&authority, &sharing, &record, now)?;
+        let traceparent = call.traceparent.clone();
+        let publication = Publication { authority, sharing, for_all_covered, record, created: now, traceparent };
+        Ok(Checked { publication, dates })
+    }
+
+    /// The authority that acts: the named one if it is of this node, or the node's own. One that is not a member in
+    /// good standing publishes nothing.
+    pub(super) fn own_authority(&self, named: Option<AuthorityId>) -> Result<AuthorityId, Error> {
+        let authority = named.unwrap_or_else(|| self.authority().clone());
+        if !self.0.keys.serves(&authority) {
+            return Err(Error::about(&authority, Reason::NotFound));
+        }
+        match self.view().standing(&authority, self.now()) {
+            Standing::Removed => Err(Error::about(&authority, Reason::MemberRemoved)),
+            Standing::Suspended => Err(Error::about(&authority, Reason::MemberSuspended)),
+            Standing::Unknown => Err(Error::about(&authority, Reason::MemberUnknown)),
+            Standing::Active => Ok(authority),
+        }
+    }
+
+    /// Named recipients must all be allowed; none named: everyone whose agreement covers the record.
+    pub(super) fn recipients(
+        &self,
+        from: &AuthorityId,
+        sharing: &Sharing,
+        record: &Record,
+        now: UnixMs,
+    ) -> Result<Vec<AuthorityId>, Error> {
+        let (view, agreements) = (self.view(), self.0.agreements.load());
+        let ask = |to: &AuthorityId| {
+            policy::may_share(&ShareQuestion {
+                from,
+                to,
+                kind: record.kind(),
+                details: record.details(),
+                purpose: sharing.purpose,
+                handling: sharing.handling,
+                created: now,
+                side: Side::Sender,
+                grant: None,
+                agreements: &agreements,
+                view: &view,
+                now,
+            })
+        };
+        if sharing.recipients.is_empty() {
+            let mut covered: Vec<_> = agreements.recipients_of(from).filter(|to| ask(to).is_ok()).cloned().collect();
+            covered.sort_unstable();
+            return refuse_person(&ask, &agreements, from).map(|()| covered);
+        }
+        for (i, to) in sharing.recipients.iter().enumerate() {
+            if to == from {
+                let field = format!("sharing.recipients[{i}]");
+                return Err(wire::Error::invalid(field, "another authority than the one that publishes").into());
+            }
+            ask(to).map_err(|reason| Error::about(to, reason))?;
+        }
+        Ok(sharing.recipients.clone())
+    }
+
+    /// Records the publication, durably, and what it leads to with it or, failing that, by the dispatcher.
+    pub(super) async fn record(
+        &self,
+        call: &Call,
+        method: &str,
+        checked: Checked,
+        target: Option<RecordKey>,
+    ) -> Result<Published, Error> {
+        let Checked { publication, dates } = checked;
+        let published = Published { record_id: new_record_id(), recipients: publication.sharing.recipients.clone() };
+        let request = call.mark(
+            method,
+            stored::encode_published(published.record_id, &published.recipients),
+            publication.created,
+        )?;
+        let mut audit = vec![published_draft(call.actor, &publication, published.record_id)];
+        let _publishing = self.0.publishing.read().await;
+        let made = self.press_at_once(&publication, published.record_id, dates.expires).map(|queue| {
+            audit.extend(queue.audit);
+            queue.items
+        });
+        let streams: BTreeSet<StreamId> = made.iter().flatten().map(stream_of).collect();
+        let pending = made.is_none();
+        let op = Publish {
+            request: Some(request),
+            publication: new_publication(&publication, published.record_id, target, dates.expires),
+            made,
+            audit,
+        };
+        match self.store().write(WriteOp::Publish(op)).await? {
+            Written::Again(first) => {
+                let (record_id, recipients) = stored::decode_published(first)?;
+                Ok(Published { record_id, recipients })
+            }
+            _ => {
+                streams.iter().for_each(|stream| self.0.wakeups.wake_stream(stream));
+                if pending {
+                    self.0.wakeups.wake_dispatch();
+                }
+                Ok(published)
+            }
+        }
+    }
+}
+
+/// A record about a person is refused for what it is, not for want of recipients.
+fn refuse_person(
+    ask: &dyn Fn(&AuthorityId) -> Result<policy::Permit, Reason>,
+    agreements: &crate::domain::agreement::set::AgreementSet,
+    from: &AuthorityId,
+) -> Result<(), Error> {
+    let refused = agreements.recipients_of(from).filter_map(|to| ask(to).err());
+    match refused.into_iter().find(|r| matches!(r, Reason::PersonRecordsClosed | Reason::RegisterNotFresh)) {
+        Some(reason) => Err(reason.into()),
+        None => Ok(()),
+    }
+}
+
+/// What an envelope carries around its body, at most: ids, codes, dates, references, signature.
+const AROUND_THE_BODY: usize = 2 << 10;
+
+/// Refused here, while somebody can still shorten it.
+fn fits_an_envelope(record: &Record) -> Result<(), Error> {
+    let bytes = content::prepared(record, DisclosureLevel::Count).encode().len();
+    let most = limits::ENVELOPE_BYTES - AROUND_THE_BODY;
+    if bytes <= most {
+        return Ok(());
+    }
+    let detail = format!("at most {most} bytes, this one has {bytes}");
+    Err(wire::Error::new(Reason::MessageTooLarge, record.kind().name().to_lowercase(), detail).into())
+}
+
+pub(super) fn new_publication(
+    publication: &Publication,
+    record_id: RecordId,
+    target: Option<RecordKey>,
+    expires: UnixMs,
+) -> NewPublication {
+    NewPublication {
+        authority: publication.authority.clone(),
+        record_id,
+        kind: publication.record.kind(),
+        target,
+        body: stored::encode(publication),
+        created: publication.created,
+        expires,
+    }
+}
+
+pub(super) fn published_draft(actor: Actor, publication: &Publication, record_id: RecordId) -> AuditDraft {
+    let kind: RecordKind = publication.record.kind();
+    AuditDraft {
+        actor,
+        record: Some((kind, record_id)),
+        purpose: Some(publication.sharing.purpose),
+        ..AuditDraft::by_node(AuditAct::Published)
+    }
+}

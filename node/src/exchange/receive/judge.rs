@@ -1,0 +1,219 @@
+//! Judges a batch, item by item in its order: times, the one question, dedup, what it refers to, what it changes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::domain::agreement::set::AgreementSet;
+use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::ids::AgreementId;
+use crate::domain::policy::{Permit, Side};
+use crate::domain::reason::Reason;
+use crate::domain::receipt::{ItemOutcome, Verdict};
+use crate::domain::record::{RecordKey, ReferenceKind, StreamClass};
+use crate::domain::sharing::keep_until;
+use crate::domain::time::UnixMs;
+use crate::storage::ops::{Effect, NewInbox};
+use crate::storage::rows::PartnerOfferRow;
+use crate::wire::body::Body;
+use crate::wire::stored;
+
+use super::super::agreements::Changes;
+use super::super::content::{self, Asked};
+use super::super::{Error, Exchange};
+use super::Received;
+use super::open::{Item, OpenItem};
+
+/// What a batch comes to.
+#[derive(Default)]
+pub(super) struct Judged {
+    /// In order; ends with the first RETRY_LATER, or before the first item that this node cannot judge now.
+    pub outcomes: Vec<ItemOutcome>,
+    pub items: Vec<NewInbox>,
+    pub effects: Vec<Effect>,
+    pub audit: Vec<AuditDraft>,
+}
+
+impl Judged {
+    pub(super) fn changes_agreements(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::PutAgreement(_)))
+    }
+}
+
+/// The judge's desk for one batch.
+struct Desk<'a> {
+    received: &'a Received,
+    agreements: Arc<AgreementSet>,
+    /// Dedup keys that are taken, in the store or earlier in this batch.
+    taken: HashSet<RecordKey>,
+    changes: Changes,
+    judged: Judged,
+}
+
+impl Exchange {
+    pub(super) async fn judge(&self, received: &Received, items: Vec<Item>) -> Result<Judged, Error> {
+        let mut desk = Desk {
+            received,
+            agreements: self.0.agreements.load_full(),
+            taken: self.taken(&items).await?,
+            changes: Changes::default(),
+            judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
+        };
+        for item in items {
+            let outcome = match item {
+                Item::Decided(outcome) => {
+                    desk.decided(&outcome);
+                    outcome
+                }
+                Item::Open(open) => {
+                    let digest = open.digest;
+                    let verdict = self.verdict(&mut desk, *open).await?;
+                    ItemOutcome { envelope: Some(digest), verdict }
+                }
+            };
+            // The register is behind: a fault of this node, not of the item (9.3). What stands before it is taken.
+            if outcome.verdict == Verdict::RetryLater(Reason::RegisterNotFresh) {
+                if desk.judged.outcomes.is_empty() {
+                    return Err(Reason::RegisterNotFresh.into());
+                }
+                break;
+            }
+            desk.judged.outcomes.push(outcome);
+            if !outcome.verdict.consumes() {
+                break;
+            }
+        }
+        let Desk { mut judged, changes, .. } = desk;
+        judged.effects.extend(changes.into_rows().map(Effect::PutAgreement));
+        Ok(judged)
+    }
+
+    async fn taken(&self, items: &[Item]) -> Result<HashSet<RecordKey>, Error> {
+        let keys: Vec<RecordKey> = items
+            .iter()
+            .filter_map(|item| if let Item::Open(open) = item { Some(open.opened.envelope.key()) } else { None })
+            .collect();
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let taken = self.store().taken(keys.clone()).await?;
+        Ok(keys.into_iter().zip(taken).filter_map(|(key, taken)| taken.then_some(key)).collect())
+    }
+
+    async fn verdict(&self, desk: &mut Desk<'_>, item: OpenItem) -> Result<Verdict, Error> {
+        let envelope = &item.opened.envelope;
+        let permit = match self.grant_of_target(envelope).await?.and_then(|target| desk.permit(&item, target)) {
+            Ok(permit) => permit,
+            Err(reason) => return Ok(desk.refuse(&item, reason)),
+        };
+        if desk.taken.contains(&envelope.key()) {
+            return Ok(Verdict::Duplicate);
+        }
+        if let Err(reason) = self.effect(desk, &item).await? {
+            return Ok(desk.refuse(&item, reason));
+        }
+        desk.store(item, permit);
+        Ok(Verdict::Stored)
+    }
+
+    /// The grant under which what the record answers was sent to its author; `None`: it is no answer. Only what was sent
+    /// to an authority can be answered by it.
+    async fn grant_of_target(&self, envelope: &Envelope) -> Result<Result<Option<GrantRef>, Reason>, Error> {
+        let Some(target) = envelope.target(ReferenceKind::Answers) else { return Ok(Ok(None)) };
+        let sent = self.store().sent_under(target.clone(), envelope.origin.clone()).await?;
+        let named = sent.iter().find(|grant| envelope.grant == Some(**grant));
+        Ok(named.or(sent.first()).map(|grant| Some(*grant)).ok_or(Reason::TargetUnknown))
+    }
+
+    /// What the record changes besides the inbox.
+    async fn effect(&self, desk: &mut Desk<'_>, item: &OpenItem) -> Result<Result<(), Reason>, Error> {
+        let envelope = &item.opened.envelope;
+        match &item.opened.body {
+            Body::OfferView(view) => {
+                desk.judged.effects.push(Effect::PutPartnerOffer(PartnerOfferRow {
+                    origin: envelope.origin.clone(),
+                    id: view.id,
+                    view: stored::encode_view(view),
+                    version: view.version,
+                    age_at_sending_ms: item.as_of_age.map(|age| age.0),
+                    received: desk.received.now,
+                }));
+                Ok(Ok(()))
+            }
+            body if envelope.kind.class() == StreamClass::Control => {
+                let changed = self.change(&mut desk.changes, envelope, body, &item.bytes, &desk.received.view).await?;
+                Ok(changed.map(|audit| desk.judged.audit.extend(audit)))
+            }
+            _ => Ok(Ok(())),
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn permit(&self, item: &OpenItem, target: Option<GrantRef>) -> Result<Permit, Reason> {
+        let now = self.received.now;
+        let envelope = &item.opened.envelope;
+        envelope.timely(now)?;
+        let asked = Asked { side: Side::Receiver, agreements: &self.agreements, view: &self.received.view, now };
+        content::ask(envelope, &item.opened.body, target, &asked)
+    }
+
+    /// What could not even be opened stands in the ledger with its reason, and without what it claimed to be.
+    fn decided(&mut self, outcome: &ItemOutcome) {
+        if let Verdict::Refused(reason) | Verdict::Quarantined(reason) = outcome.verdict {
+            self.judged.audit.push(AuditDraft {
+                counterparty: Some(self.received.batch.stream.origin.clone()),
+                reason: Some(reason),
+                ..AuditDraft::by_node(AuditAct::Refused)
+            });
+        }
+    }
+
+    /// What passes by itself is asked for again; the rest is final, and stands in the ledger.
+    fn refuse(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
+        if reason.retryable() {
+            return Verdict::RetryLater(reason);
+        }
+        self.judged.audit.push(AuditDraft { reason: Some(reason), ..self.draft(item, AuditAct::Refused) });
+        Verdict::Refused(reason)
+    }
+
+    fn store(&mut self, item: OpenItem, permit: Permit) {
+        let draft = self.draft(&item, AuditAct::Received);
+        self.judged.audit.push(draft);
+        let envelope = &item.opened.envelope;
+        let key = envelope.key();
+        self.taken.insert(key.clone());
+        let target = envelope.references.first().map(|r| r.target.clone());
+        let hidden = envelope.references.first().is_some_and(|r| r.kind != ReferenceKind::Answers);
+        self.judged.items.push(NewInbox {
+            keep_until: self.keep_until(&permit, envelope.expires),
+            permit,
+            key,
+            kind: envelope.kind,
+            digest: item.digest,
+            target,
+            hidden,
+            expires: envelope.expires,
+            envelope: item.bytes,
+            traceparent: item.traceparent,
+        });
+    }
+
+    fn keep_until(&self, permit: &Permit, expires: UnixMs) -> UnixMs {
+        let grant = permit.grant().and_then(|reference| self.agreements.grant(&reference));
+        keep_until(expires, self.received.now, grant.map(|held| held.grant.retention))
+    }
+
+    fn draft(&self, item: &OpenItem, act: AuditAct) -> AuditDraft {
+        let envelope = &item.opened.envelope;
+        let agreement: Option<AgreementId> = envelope.grant.map(|g| g.agreement);
+        AuditDraft {
+            counterparty: Some(envelope.origin.clone()),
+            record: Some((envelope.kind, envelope.record_id)),
+            agreement,
+            purpose: Some(envelope.purpose),
+            ..AuditDraft::by_node(act)
+        }
+    }
+}

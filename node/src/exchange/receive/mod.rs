@@ -1,0 +1,226 @@
+//! Receive: a batch from a partner, as a table of contents (9.3).
+//!
+//! Check the stream, open and verify every item (in parallel when there are many), judge each one in order, sign one
+//! receipt, store everything in one transaction, acknowledge. An item that cannot be understood is quarantined and
+//! never blocks what comes behind it; an item that has to wait ends the batch and is asked for again. A fault of this
+//! node as a whole is an error of the call: nothing is consumed.
+
+mod judge;
+mod open;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::AuthorityId;
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::receipt::{ItemOutcome, Receipt};
+use crate::domain::record::StreamClass;
+use crate::domain::stream::{Batch, BatchAnswer, StreamId};
+use crate::domain::time::UnixMs;
+use crate::storage;
+use crate::storage::ops::{Receive, WriteOp, Written};
+use crate::storage::rows::{InStream, InStreamKey};
+use crate::wire::peer;
+
+use super::error::Error;
+use super::register::active;
+use super::{Exchange, answered, standing};
+use judge::Judged;
+
+/// Where an incoming stream stands; `None`: look into the store.
+type Place = Option<(InStreamKey, InStream)>;
+
+/// One place per incoming stream; its lock is what "one batch in flight" means.
+#[derive(Default)]
+pub(super) struct Incoming(Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<Place>>>>);
+
+impl Incoming {
+    fn of(&self, id: &StreamId) -> Arc<tokio::sync::Mutex<Place>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(id.clone()).or_default().clone()
+    }
+}
+
+/// A batch, and by what it is judged: one view and one instant for all of it.
+struct Received {
+    batch: Batch,
+    view: Arc<DirectoryView>,
+    now: UnixMs,
+}
+
+impl Exchange {
+    /// Takes a batch. `caller` is the authority of the connection. The answer is given after durable storage.
+    ///
+    /// # Errors
+    /// A refusal of the call as a whole; nothing was consumed.
+    pub async fn receive(&self, caller: &AuthorityId, batch: Batch) -> Result<BatchAnswer, Error> {
+        let received = Received { batch, view: self.view(), now: self.now() };
+        let key = self.check_stream(caller, &received).await?;
+        let lock = self.0.incoming.of(&received.batch.stream);
+        let place = lock.try_lock_owned().map_err(|_| Reason::BatchInFlight)?;
+        // A task of its own: a caller that hangs up stops neither the write nor what follows from it.
+        let exchange = self.clone();
+        let taken = tokio::spawn(async move { exchange.receive_next(received, key, place).await });
+        taken.await.map_err(|_| Reason::Internal)?
+    }
+
+    async fn receive_next(
+        &self,
+        received: Received,
+        key: InStreamKey,
+        mut place: tokio::sync::OwnedMutexGuard<Place>,
+    ) -> Result<BatchAnswer, Error> {
+        let stream = self.stream_place(&mut place, &key).await?;
+        if received.batch.first != stream.next {
+            return Ok(BatchAnswer { next: stream.next, receipt: stream.receipt });
+        }
+        // Until the write is answered, what stands in memory is not known to be true.
+        *place = None;
+        let answer = self.take_batch(&received, &key).await?;
+        if let Taken::Stored(answer) = &answer {
+            *place = Some((key, InStream { next: answer.next, receipt: answer.receipt.clone() }));
+        } else if let Taken::Waiting(_) = &answer {
+            *place = Some((key, stream));
+        }
+        Ok(answer.into_answer())
+    }
+
+    /// Who calls, for whom, to whom, and whether both sides speak of the same incarnations.
+    async fn check_stream(&self, caller: &AuthorityId, received: &Received) -> Result<InStreamKey, Error> {
+        let Received { batch, view, now } = received;
+        let StreamId { origin, recipient, class } = &batch.stream;
+        standing::speaks_for(view, caller, origin)?;
+        if !self.0.keys.serves(recipient) {
+            return Err(Reason::WrongRecipient.into());
+        }
+        active(view, origin, *now).map_err(|reason| Error::about(origin, reason))?;
+        active(view, recipient, *now).map_err(|reason| Error::about(recipient, reason))?;
+        let skew = now.since(batch.sender_time).0.abs();
+        if skew > limits::CLOCK_WARN.0 {
+            tracing::warn!(origin = %origin, skew_ms = skew, "a partner's clock differs");
+        }
+        let known = self.incarnation_of(recipient, origin).await?;
+        let ours = self.store().incarnation();
+        if known != Some(batch.origin_incarnation) || batch.recipient_incarnation != ours {
+            return Err(Reason::IncarnationChanged.into());
+        }
+        Ok(InStreamKey {
+            origin: origin.clone(),
+            recipient: recipient.clone(),
+            class: *class,
+            origin_incarnation: batch.origin_incarnation,
+            recipient_incarnation: ours,
+        })
+    }
+
+    async fn stream_place(&self, place: &mut Place, key: &InStreamKey) -> Result<InStream, Error> {
+        if let Some((known, stream)) = place
+            && known == key
+        {
+            return Ok(stream.clone());
+        }
+        let stored = self.store().in_stream(key.clone()).await?;
+        let stream = stored.unwrap_or(InStream { next: 1, receipt: None });
+        *place = Some((key.clone(), stream.clone()));
+        Ok(stream)
+    }
+
+    async fn take_batch(&self, received: &Received, key: &InStreamKey) -> Result<Taken, Error> {
+        // Control changes agreements: one batch of it at a time, and never beside a change made here.
+        let _agreements = match received.batch.stream.class {
+            StreamClass::Control => Some(self.0.agreement_changes.lock().await),
+            StreamClass::Content => None,
+        };
+        // A second round only if a call that was cut off stored the same records meanwhile.
+        for _ in 0..2 {
+            let opened = open::all(received).await?;
+            let judged = self.judge(received, opened).await?;
+            let (next, receipt) = self.sign_receipt(received, &judged.outcomes)?;
+            let answer = BatchAnswer { next, receipt: Some(receipt.clone()) };
+            if next == received.batch.first {
+                return Ok(Taken::Waiting(answer));
+            }
+            let (agreements, outcomes) = (judged.changes_agreements(), judged.outcomes.clone());
+            match self.store_batch(received, key, judged, next, receipt).await? {
+                Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
+                Written::Taken => {}
+                Written::Received { positions } => {
+                    self.acknowledge(&positions, agreements).await?;
+                    answered::tell_received(&received.batch, &outcomes);
+                    return Ok(Taken::Stored(answer));
+                }
+                Written::Done | Written::Again(_) => return Err(storage::Error::Damaged("incoming stream").into()),
+            }
+        }
+        Err(Reason::BatchInFlight.into())
+    }
+
+    fn sign_receipt(&self, received: &Received, outcomes: &[ItemOutcome]) -> Result<(u64, bytes::Bytes), Error> {
+        let Received { batch, view, now } = received;
+        let key = self.0.keys.of(&batch.stream.recipient).ok_or(Reason::WrongRecipient)?;
+        let receipt = Receipt {
+            federation: view.federation,
+            origin: batch.stream.origin.clone(),
+            recipient: batch.stream.recipient.clone(),
+            origin_incarnation: batch.origin_incarnation,
+            recipient_incarnation: batch.recipient_incarnation,
+            class: batch.stream.class,
+            first: batch.first,
+            outcomes: outcomes.to_vec(),
+            register_number: view.number,
+            time: *now,
+        };
+        Ok((receipt.next(), peer::sign_receipt(&receipt, &key)))
+    }
+
+    async fn store_batch(
+        &self,
+        received: &Received,
+        key: &InStreamKey,
+        judged: Judged,
+        next: u64,
+        receipt: bytes::Bytes,
+    ) -> Result<Written, Error> {
+        let op = Receive {
+            stream: key.clone(),
+            first: received.batch.first,
+            next,
+            items: judged.items,
+            effects: judged.effects,
+            receipt,
+            now: received.now,
+            audit: judged.audit,
+        };
+        Ok(self.store().write(WriteOp::Receive(Box::new(op))).await?)
+    }
+
+    /// After the commit: readers see what came, and agreements take effect.
+    async fn acknowledge(&self, positions: &[u64], agreements: bool) -> Result<(), Error> {
+        if let Some(position) = positions.iter().max() {
+            self.0.wakeups.advance_inbox(*position);
+        }
+        if agreements {
+            self.reload_agreements().await?;
+            self.0.wakeups.wake_upkeep();
+        }
+        Ok(())
+    }
+}
+
+/// How a batch was answered.
+enum Taken {
+    Stored(BatchAnswer),
+    /// Its first item has to wait: nothing was consumed.
+    Waiting(BatchAnswer),
+    /// A call that was cut off had stored it: the stream stands elsewhere.
+    Moved(BatchAnswer),
+}
+
+impl Taken {
+    fn into_answer(self) -> BatchAnswer {
+        let (Self::Stored(answer) | Self::Waiting(answer) | Self::Moved(answer)) = self;
+        answer
+    }
+}

@@ -1,0 +1,256 @@
+//! Agreements: proposed, signed, in force on both sides, sent along, ended.
+
+use super::world::*;
+use crate::clock::Clock;
+use crate::domain::agreement::{AgreementEndReason, AgreementState};
+use crate::domain::ids::AgreementId;
+use crate::domain::offer::DisclosureLevel;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::stream::StreamId;
+use crate::domain::time::Millis;
+use crate::exchange::*;
+
+async fn state(world: &World, name: &str, made: AgreementId) -> AgreementState {
+    world.exchange(name).show_agreement(made).await.unwrap().state
+}
+
+#[tokio::test]
+async fn a_proposal_is_signed_by_the_other_side_and_in_force_for_both() {
+    let world = World::new().await;
+    let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    let proposal = call();
+    let made = world.exchange(STRASBOURG).propose_agreement(&proposal, agreement.clone()).await.unwrap();
+    let again = world.exchange(STRASBOURG).propose_agreement(&proposal, agreement).await.unwrap();
+    assert_eq!(made, again, "the same request makes one agreement");
+    world.settle().await;
+    assert_eq!(state(&world, KEHL, made).await, AgreementState::Proposed);
+    let shown = world.exchange(KEHL).show_agreement(made).await.unwrap();
+    assert_eq!(shown.signed_by, [id(STRASBOURG)]);
+    assert!(
+        shown.in_words.iter().any(|line| line.starts_with("de-kehl sees the capacity of fr-strasbourg as a light"))
+    );
+    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    assert!(refused.is_err(), "a proposal allows nothing");
+    assert_eq!(world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap(), AgreementState::InForce);
+    world.settle().await;
+    for side in [STRASBOURG, KEHL] {
+        let held = world.exchange(side).show_agreement(made).await.unwrap();
+        assert_eq!(held.state, AgreementState::InForce, "{side}");
+        assert_eq!(held.signed_by.len(), 2, "{side}");
+    }
+    let unknown = world.exchange(ESCH).show_agreement(made).await.unwrap_err();
+    assert_eq!(unknown.reason(), Reason::AgreementNotFound);
+}
+
+#[tokio::test]
+async fn three_parties_are_in_force_when_the_last_one_has_signed() {
+    let world = World::new().await;
+    let mut agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    let third = world.agreement(STRASBOURG, ESCH, DisclosureLevel::Band);
+    agreement.parties.push(third.parties[1].clone());
+    agreement.grants.extend(third.grants);
+    let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+    world.settle().await;
+    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    assert_eq!(state(&world, STRASBOURG, made).await, AgreementState::Proposed);
+    world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    for side in [STRASBOURG, KEHL, ESCH] {
+        assert_eq!(state(&world, side, made).await, AgreementState::InForce, "{side}");
+    }
+    // One leaves alone: the others go on.
+    world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+    world.settle().await;
+    assert!(world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[ESCH]), sample_alert()).await.is_err());
+    world.publish(STRASBOURG, &[KEHL]).await;
+    // The second to leave ends it.
+    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+    world.settle().await;
+    for side in [STRASBOURG, KEHL, ESCH] {
+        assert_eq!(state(&world, side, made).await, AgreementState::Ended, "{side}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_proposed_can_be_sent_with_all_signatures() {
+    // Grants take the more room the longer the names in them.
+    let (vienna, warsaw) = ("at-a-long-name-of-an-authority", "pl-a-long-name-of-an-authority");
+    let names = [STRASBOURG, KEHL, vienna, warsaw];
+    let world = World::of(&names).await;
+    let mut wished = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Band);
+    let long = world.agreement(vienna, warsaw, DisclosureLevel::Band);
+    wished.parties.extend(long.parties);
+    // Grant by grant, each smaller than what the missing signatures take, until it is refused.
+    let (grant, mut last) = (long.grants[0].clone(), None);
+    wished.grants.clear();
+    let refused = loop {
+        let mut next = grant.clone();
+        next.retention = Millis::days(100 + wished.grants.len() as i64);
+        wished.grants.push(next);
+        match world.exchange(STRASBOURG).propose_agreement(&call(), wished.clone()).await {
+            Ok(made) => last = Some(made),
+            Err(error) => break error.reason(),
+        }
+    };
+    assert_eq!(refused, Reason::MessageTooLarge, "with {} grants", wished.grants.len());
+    let largest = last.unwrap();
+    world.settle().await;
+    for signer in &names[1..] {
+        world.exchange(signer).sign_agreement(&call(), largest).await.unwrap();
+        world.settle().await;
+    }
+    for name in names {
+        assert_eq!(state(&world, name, largest).await, AgreementState::InForce, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
+    let mut world = World::of(&[STRASBOURG, KEHL, ESCH, GOERLITZ]).await;
+    let made = world.agree_all(&[STRASBOURG, KEHL, ESCH, GOERLITZ]).await;
+    for (leaver, minute) in [(ESCH, 1), (GOERLITZ, 2)] {
+        world.clock.advance(Millis::minutes(minute));
+        world.exchange(leaver).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+        world.settle().await;
+    }
+    // Also after a new start, from what each store holds: two have left, and two go on with each other and nobody else.
+    for name in [STRASBOURG, KEHL, ESCH, GOERLITZ] {
+        let store = world.node(name).store.clone();
+        world.start(name, 0, Some(store)).await;
+        let shown = world.exchange(name).show_agreement(made).await.unwrap();
+        assert_eq!(shown.state, AgreementState::InForce, "{name}");
+        assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH), &id(GOERLITZ)], "{name}");
+        assert!(shown.held.ends[0].at < shown.held.ends[1].at && shown.notices.iter().all(|notice| !notice.is_empty()));
+        let notice = crate::wire::sealed::own(&shown.notices[1]).unwrap();
+        assert_eq!((notice.origin, notice.kind), (id(GOERLITZ), RecordKind::AgreementEnd), "{name}");
+    }
+    for (from, to) in [(STRASBOURG, KEHL), (KEHL, STRASBOURG)] {
+        let published = world.publish(from, &[to]).await;
+        world.settle().await;
+        assert_eq!(world.delivery(from, published.record_id).await, [(DeliveryState::Delivered, None)], "{from}");
+    }
+    for (from, to) in [(STRASBOURG, ESCH), (ESCH, KEHL), (GOERLITZ, STRASBOURG), (ESCH, GOERLITZ)] {
+        let refused = world.exchange(from).publish_alert(&call(), None, sharing(&[to]), sample_alert()).await;
+        assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded, "{from} to {to}");
+    }
+    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world.settle().await;
+    for name in [STRASBOURG, KEHL, ESCH, GOERLITZ] {
+        let shown = world.exchange(name).show_agreement(made).await.unwrap();
+        assert_eq!(shown.state, AgreementState::Ended, "{name}");
+        assert_eq!(shown.held.ended().map(|end| &end.by), Some(&id(KEHL)), "{name}");
+    }
+    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
+}
+
+#[tokio::test]
+async fn who_could_not_be_told_that_a_party_left_is_told_as_soon_as_it_may() {
+    let world = World::new().await;
+    let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
+    world.suspend(ESCH);
+    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    world.settle().await;
+    let left = async |name| world.exchange(name).show_agreement(made).await.unwrap().held.ends.len();
+    assert_eq!((left(STRASBOURG).await, left(ESCH).await), (1, 0));
+    world.restore(ESCH);
+    world.settle().await;
+    assert_eq!(left(ESCH).await, 1);
+    assert!(world.node(KEHL).store.metas("untold-end/".to_owned()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_notice_that_overtakes_its_agreement_is_not_lost() {
+    let mut world = World::new().await;
+    let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
+    world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    world.settle().await;
+    // Kehl starts from nothing, and Esch, who left, is the first to send again what it had sent.
+    world.start(KEHL, 2, None).await;
+    world.exchange(ESCH).greet_out(&id(ESCH), &id(KEHL)).await.unwrap();
+    let control = StreamId { origin: id(ESCH), recipient: id(KEHL), class: StreamClass::Control };
+    let strasbourg = StreamId { origin: id(STRASBOURG), ..control.clone() };
+    for stream in [control, strasbourg] {
+        let sender = world.exchange(stream.origin.as_str());
+        while sender.deliver_pass(&stream).await == Pass::Now {}
+    }
+    world.settle().await;
+    let shown = world.exchange(KEHL).show_agreement(made).await.unwrap();
+    assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH)]);
+}
+
+#[tokio::test]
+async fn content_under_an_agreement_that_is_not_there_yet_waits_and_the_agreement_is_sent_along() {
+    let mut world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    // Kehl starts from nothing and knows no agreement; Strasbourg's first content finds that out.
+    world.start(KEHL, 2, None).await;
+    let waiting = world.publish(STRASBOURG, &[KEHL]).await;
+    let strasbourg = world.exchange(STRASBOURG);
+    strasbourg.dispatch_pass().await.unwrap();
+    let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
+    let mut passes = Vec::new();
+    for _ in 0..3 {
+        passes.push(strasbourg.deliver_pass(&content).await);
+    }
+    assert!(passes.iter().any(|pass| matches!(pass, Pass::After(_))), "{passes:?}");
+    let states = world.delivery(STRASBOURG, waiting.record_id).await;
+    assert_eq!(states[0].0, DeliveryState::Queued);
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await, [(DeliveryState::Delivered, None)]);
+}
+
+#[tokio::test]
+async fn an_agreement_that_never_arrives_is_skipped_after_fifteen_minutes() {
+    let mut world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.start(KEHL, 2, None).await;
+    // Nothing of control gets through.
+    *world.line.tap.lock().unwrap() = Some(Box::new(|batch| {
+        if batch.stream.class == StreamClass::Control {
+            batch.origin_incarnation = crate::domain::ids::Incarnation(77);
+        }
+    }));
+    let waiting = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await[0].0, DeliveryState::Queued);
+    world.clock.advance(Millis::minutes(16));
+    world.settle().await;
+    let states = world.delivery(STRASBOURG, waiting.record_id).await;
+    assert_eq!(states, [(DeliveryState::Skipped, Some(Reason::SkippedAfterWait))]);
+}
+
+#[tokio::test]
+async fn only_parties_sign_and_end_and_an_invalid_text_is_refused() {
+    let world = World::new().await;
+    let made = world.agree(STRASBOURG, KEHL, DisclosureLevel::Count).await;
+    for reason in [
+        world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap_err().reason(),
+        world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap_err().reason(),
+    ] {
+        assert_eq!(reason, Reason::AgreementNotFound);
+    }
+    let mut bad = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    bad.grants[0].to = id(ESCH);
+    let refused = world.exchange(STRASBOURG).propose_agreement(&call(), bad).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::AgreementInvalid);
+    let first = world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    world.clock.advance(Millis::minutes(1));
+    let again = world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    assert_eq!(first, again, "an end stays where it was");
+    assert!(first < world.clock.now());
+}
+
+#[tokio::test]
+async fn the_dates_of_a_grant_stop_the_sender_at_once() {
+    let world = World::with_agreements().await;
+    world.clock.advance(Millis::days(366));
+    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::AgreementNotInForce);
+    let listed = world.exchange(STRASBOURG).list_agreements().await.unwrap();
+    assert!(listed.iter().all(|a| a.state == AgreementState::Expired));
+}

@@ -1,0 +1,143 @@
+//! Offers at their level, practices by their codes, the ledger.
+
+use super::world::*;
+use crate::clock::Clock;
+use crate::demo::sample;
+use crate::domain::ids::OfferId;
+use crate::domain::light::Light;
+use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
+use crate::domain::practice::{PracticeOutcome, PracticeTopic};
+use crate::domain::reason::Reason;
+use crate::domain::time::Millis;
+use crate::exchange::*;
+use crate::wire::{offer, practice};
+
+fn refuge(world: &World, free: u32) -> OwnOffer {
+    let now = world.clock.now();
+    offer::own_from_proto(sample::refuge(free), OfferId([5; 16]), &id(STRASBOURG), now).unwrap()
+}
+
+#[tokio::test]
+async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let (held, recipients) = strasbourg.set_offer(&call(), refuge(&world, 2), None).await.unwrap();
+    assert_eq!(recipients.len(), 2);
+    world.settle().await;
+    let kehl = world.exchange(KEHL).partner_offers().await.unwrap();
+    let esch = world.exchange(ESCH).partner_offers().await.unwrap();
+    assert_eq!(kehl[0].view.capacity.level, CapacityLevel::Availability(AvailabilityClass::Few));
+    assert_eq!(esch[0].view.capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
+    assert_eq!((kehl[0].light, esch[0].light), (Light::Few, Light::Few));
+    assert!(kehl[0].view.area.code().len() <= 4, "a protected offer shows NUTS-2 at most");
+    // An hour later nobody calls it available; confirmed, it is again.
+    world.clock.advance(Millis::minutes(61));
+    assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::CallFirst);
+    assert_eq!(strasbourg.confirm_offers(&call(), &[]).await.unwrap(), 1);
+    world.settle().await;
+    let again = world.exchange(KEHL).partner_offers().await.unwrap();
+    assert_eq!((again.len(), again[0].light), (1, Light::Few));
+    assert!(again[0].view.version > held.version);
+    // A partner that does not answer is shown as such, with what was last known.
+    world.line.down.lock().unwrap().insert(id(STRASBOURG));
+    world.exchange(KEHL).greet_pass().await.unwrap();
+    assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::Unreachable);
+}
+
+#[tokio::test]
+async fn an_offer_changed_meanwhile_is_not_overwritten() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let set = call();
+    let first = strasbourg.set_offer(&set, refuge(&world, 2), None).await.unwrap();
+    let again = strasbourg.set_offer(&set, refuge(&world, 2), None).await.unwrap();
+    assert_eq!((first.0.version, first.1), (again.0.version, again.1), "the same request, the first answer");
+    let read = first.0.version;
+    let second = strasbourg.set_offer(&call(), refuge(&world, 3), Some(read)).await.unwrap();
+    assert!(second.0.version > read);
+    let stale = strasbourg.set_offer(&call(), refuge(&world, 4), Some(read)).await.unwrap_err();
+    assert_eq!(stale.reason(), Reason::EtagMismatch);
+    let unknown = strasbourg.confirm_offers(&call(), &[OfferId([6; 16])]).await.unwrap_err();
+    assert_eq!(unknown.reason(), Reason::NotFound);
+}
+
+#[tokio::test]
+async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
+    let world = World::with_agreements().await;
+    let sample = practice::from_proto(sample::practice()).unwrap();
+    let word = sample.texts[0].title.split_whitespace().next().unwrap().to_uppercase();
+    let strasbourg = world.exchange(STRASBOURG);
+    strasbourg.publish_practice(&call(), None, sharing(&[]), sample.clone()).await.unwrap();
+    world.settle().await;
+    let by_topic = PracticeQuery { topics: sample.topics[..1].to_vec(), ..PracticeQuery::default() };
+    let by_words = PracticeQuery { words: word, ..PracticeQuery::default() };
+    for node in [KEHL, STRASBOURG] {
+        for query in [&by_topic, &by_words] {
+            let page = world.exchange(node).search_practices(query, None, 10).await.unwrap();
+            assert_eq!(page.practices.len(), 1, "{node} {query:?}");
+            assert_eq!((&page.practices[0].practice, &page.next), (&sample, &None));
+        }
+        let other = PracticeTopic::ALL.iter().find(|t| !sample.topics.contains(t)).unwrap();
+        let outcome = PracticeOutcome::ALL.iter().find(|o| **o != sample.outcome).unwrap();
+        for query in [
+            PracticeQuery { topics: vec![*other], ..PracticeQuery::default() },
+            PracticeQuery { outcomes: vec![*outcome], ..by_topic.clone() },
+            PracticeQuery { words: "word-that-nobody-wrote".to_owned(), ..PracticeQuery::default() },
+        ] {
+            assert!(world.exchange(node).search_practices(&query, None, 10).await.unwrap().practices.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_is_read_page_by_page_without_gap_or_repetition() {
+    let world = World::with_agreements().await;
+    let sample = practice::from_proto(sample::practice()).unwrap();
+    for from in [STRASBOURG, KEHL, STRASBOURG, KEHL, STRASBOURG] {
+        world.exchange(from).publish_practice(&call(), None, sharing(&[]), sample.clone()).await.unwrap();
+    }
+    world.settle().await;
+    let (mut seen, mut from) = (Vec::new(), None);
+    loop {
+        let page = world.exchange(KEHL).search_practices(&PracticeQuery::default(), from, 2).await.unwrap();
+        assert!(page.practices.len() <= 2);
+        seen.extend(page.practices.into_iter().map(|found| found.key));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    let unique: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!((seen.len(), unique.len()), (5, 5));
+}
+
+#[tokio::test]
+async fn the_ledger_names_what_was_disclosed_received_and_refused_and_verifies() {
+    let world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    for node in [STRASBOURG, KEHL] {
+        let exchange = world.exchange(node);
+        assert!(exchange.checkpoint_pass().await.unwrap());
+        assert!(!exchange.checkpoint_pass().await.unwrap(), "nothing has grown");
+        let finding = exchange.verify_audit().await.unwrap();
+        assert!(finding.consistent && finding.first_bad.is_none());
+        let (leaves, head) = exchange.audit_leaves(0, 1_000).await.unwrap();
+        assert_eq!(leaves.len() as u64, head.size);
+        assert_eq!(head.checkpoint.map(|(size, _)| size), Some(head.size));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_fits_no_envelope_is_refused_when_it_is_published() {
+    let world = World::with_agreements().await;
+    let mut sample = practice::from_proto(sample::practice()).unwrap();
+    for (i, language) in ["de", "ro", "bg", "pl", "uk", "es"].iter().enumerate() {
+        let mut text = sample.texts[0].clone();
+        text.language = crate::domain::text::Language::parse(language).unwrap();
+        (text.problem, text.measure) = ("é".repeat(3_990), "ü".repeat(3_000 + i));
+        sample.texts.push(text);
+    }
+    let refused = world.exchange(STRASBOURG).publish_practice(&call(), None, sharing(&[]), sample).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::MessageTooLarge);
+}

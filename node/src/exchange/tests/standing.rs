@@ -1,0 +1,98 @@
+//! Suspended, restored, removed: what waits is held, released, closed.
+
+use super::world::*;
+use crate::clock::Clock;
+use crate::domain::reason::Reason;
+use crate::exchange::*;
+
+#[tokio::test]
+async fn a_suspended_partners_outbox_is_held_and_released_on_restore() {
+    let world = World::with_agreements().await;
+    world.line.down.lock().unwrap().insert(id(KEHL));
+    let waiting = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.suspend(KEHL);
+    world.line.down.lock().unwrap().clear();
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await[0].0, DeliveryState::Held);
+    assert!(world.inbox(KEHL).await.is_empty());
+    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
+    world.restore(KEHL);
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await, [(DeliveryState::Delivered, None)]);
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_passes_from_a_suspended_authority() {
+    let world = World::with_agreements().await;
+    world.publish(KEHL, &[STRASBOURG]).await;
+    world.settle().await;
+    let batch = world.line.delivered.lock().unwrap().last().cloned().unwrap();
+    world.suspend(KEHL);
+    let refused = world.exchange(STRASBOURG).receive(&id(KEHL), batch).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::MemberSuspended);
+    let refused = world.exchange(KEHL).publish_alert(&call(), None, sharing(&[STRASBOURG]), sample_alert()).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
+}
+
+#[tokio::test]
+async fn a_removed_partners_outbox_is_closed() {
+    let world = World::with_agreements().await;
+    world.line.down.lock().unwrap().insert(id(KEHL));
+    let waiting = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let now = world.clock.now();
+    world.change_member(KEHL, |m| m.removed_at = Some(now));
+    world.settle().await;
+    let states = world.delivery(STRASBOURG, waiting.record_id).await;
+    assert_eq!(states, [(DeliveryState::Closed, Some(Reason::MemberRemoved))]);
+}
+
+#[tokio::test]
+async fn what_was_published_before_a_suspension_and_not_dispatched_is_made_on_restore() {
+    let world = World::with_agreements().await;
+    let record = world.publish_and_die(STRASBOURG, &[KEHL, ESCH]).await;
+    world.suspend(KEHL);
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None)], "Esch has it");
+    world.restore(KEHL);
+    world.settle().await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None); 2]);
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_queued_before_a_suspension_is_held_and_goes_on_restore() {
+    let world = World::with_agreements().await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    world.suspend(KEHL);
+    world.settle().await;
+    let held = (DeliveryState::Held, Some(Reason::MemberSuspended));
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [held]);
+    world.restore(KEHL);
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None)]);
+}
+
+#[tokio::test]
+async fn what_waits_at_a_suspended_authority_goes_at_once_when_it_is_restored() {
+    let world = World::with_agreements().await;
+    let kehl = world.exchange(KEHL);
+    world.line.down.lock().unwrap().insert(id(STRASBOURG));
+    world.publish(KEHL, &[STRASBOURG]).await;
+    while kehl.dispatch_pass().await.unwrap() > 0 {}
+    world.line.down.lock().unwrap().clear();
+    world.suspend(KEHL);
+    kehl.upkeep_pass().await.unwrap();
+    let stream = kehl.open_streams().await.unwrap().into_iter().find(|s| s.recipient == id(STRASBOURG)).unwrap();
+    assert_eq!(kehl.deliver_pass(&stream).await, Pass::After(std::time::Duration::from_secs(60)));
+    world.restore(KEHL);
+    kehl.upkeep_pass().await.unwrap();
+    let woken = kehl.wakeups().stream(&stream);
+    tokio::time::timeout(std::time::Duration::from_secs(5), woken.retry()).await.expect("the pause was broken");
+    assert_eq!(kehl.deliver_pass(&stream).await, Pass::Sent);
+    assert_eq!(world.inbox(STRASBOURG).await.len(), 1);
+}

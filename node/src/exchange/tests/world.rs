@@ -1,0 +1,472 @@
+//! A federation of three: one view, one clock, a store and an exchange per authority, and a line between them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::clock::{Clock, MovedClock};
+use crate::demo::sample;
+use crate::domain::agreement::{Agreement, CorridorRole, Grant, Party, TransferBasis};
+use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::audit::{Actor, ActorRole};
+use crate::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind};
+use crate::domain::directory::{DirectoryView, Member, Policy};
+use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
+use crate::domain::offer::{DisclosureLevel, ServiceKind};
+use crate::domain::reason::Reason;
+use crate::domain::record::RecordKind;
+use crate::domain::sharing::Sharing;
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::*;
+use crate::storage::Store;
+use crate::storage::memory::MemoryStore;
+use crate::storage::ops::{Publish, WriteOp};
+use crate::storage::sqlite::{Options, SqliteStore};
+use crate::wakeup::Wakeups;
+use crate::wire::keys::SigningKey;
+use crate::wire::{alert, peer};
+
+pub const STRASBOURG: &str = "fr-strasbourg";
+pub const KEHL: &str = "de-kehl";
+pub const ESCH: &str = "lu-esch-sur-alzette";
+pub const GOERLITZ: &str = "de-goerlitz";
+
+pub fn id(text: &str) -> AuthorityId {
+    AuthorityId::parse(text).unwrap()
+}
+
+pub struct Node {
+    pub exchange: Exchange,
+    pub store: Arc<dyn Store>,
+    pub key: Arc<SigningKey>,
+    pub keys: Keys,
+}
+
+type Tap = Box<dyn Fn(&mut Batch) + Send + Sync>;
+
+/// What the line does to calls.
+#[derive(Default)]
+pub struct Line {
+    nodes: Mutex<HashMap<AuthorityId, Exchange>>,
+    pub down: Mutex<HashSet<AuthorityId>>,
+    /// Each node answers every batch with this: a fault of the receiver as a whole.
+    pub fault: Mutex<Option<Reason>>,
+    /// So many answers are lost after the partner stored the batch.
+    pub lose_answers: AtomicU32,
+    pub tap: Mutex<Option<Tap>>,
+    pub delivered: Mutex<Vec<Batch>>,
+}
+
+struct Link {
+    caller: AuthorityId,
+    line: Arc<Line>,
+}
+
+impl Link {
+    fn node(&self, host: &AuthorityId) -> Result<Exchange, LinkError> {
+        let down = self.line.down.lock().unwrap();
+        if down.contains(host) || down.contains(&self.caller) {
+            return Err(Reason::PeerUnreachable.into());
+        }
+        self.line.nodes.lock().unwrap().get(host).cloned().ok_or(Reason::PeerUnreachable.into())
+    }
+}
+
+impl PeerLink for Link {
+    fn greet(&self, host: AuthorityId, hello: Bytes, to: AuthorityId) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            let (hello, to) = peer::greet_from_proto(peer::greet_to_proto(&hello, &to)).unwrap();
+            let answer = node.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
+            Ok(peer::greet_answer_from_proto(peer::greet_answer_to_proto(&answer)).unwrap())
+        }
+        .boxed()
+    }
+
+    fn deliver(&self, host: AuthorityId, mut batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            if let Some(reason) = *self.line.fault.lock().unwrap() {
+                return Err(reason.into());
+            }
+            if let Some(tap) = self.line.tap.lock().unwrap().as_ref() {
+                tap(&mut batch);
+            }
+            let batch = peer::batch_from_proto(peer::batch_to_proto(batch)).unwrap();
+            self.line.delivered.lock().unwrap().push(batch.clone());
+            let answer = node.receive(&self.caller, batch).await.map_err(|e| LinkError::from(e.reason()))?;
+            let lost = self.line.lose_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if lost.is_ok() {
+                return Err(Reason::DeadlineExceeded.into());
+            }
+            Ok(peer::answer_from_proto(peer::answer_to_proto(&answer)))
+        }
+        .boxed()
+    }
+}
+
+pub struct World {
+    pub clock: Arc<MovedClock>,
+    pub view: Arc<ArcSwap<DirectoryView>>,
+    changes: watch::Sender<u64>,
+    pub line: Arc<Line>,
+    pub nodes: HashMap<AuthorityId, Node>,
+    keys: HashMap<AuthorityId, Arc<SigningKey>>,
+}
+
+impl World {
+    /// Three members, no agreement.
+    pub async fn new() -> Self {
+        Self::of(&[STRASBOURG, KEHL, ESCH]).await
+    }
+
+    /// These members, no agreement.
+    pub async fn of(names: &[&str]) -> Self {
+        let clock = MovedClock::new();
+        let key = || Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+        let keys: HashMap<_, _> = names.iter().map(|name| (id(name), key())).collect();
+        let members = keys.iter().map(|(name, key)| (name.clone(), Arc::new(member(name, key)))).collect();
+        let view = DirectoryView {
+            federation: FederationId([9; 32]),
+            number: 1,
+            head: Digest([0; 32]),
+            policy: Policy::default(),
+            stewards: Arc::default(),
+            members,
+            pins: imbl::HashMap::new(),
+            overlay: imbl::OrdMap::new(),
+            majority_beat: Some(clock.now()),
+        };
+        let (changes, _) = watch::channel(1);
+        let view = Arc::new(ArcSwap::from_pointee(view));
+        let mut world = Self { clock, view, changes, line: Arc::default(), nodes: HashMap::new(), keys };
+        for name in names {
+            world.start(name, 1, None).await;
+        }
+        world
+    }
+
+    /// Strasbourg and Kehl share alerts, practices and places both ways; so do Strasbourg and Esch.
+    pub async fn with_agreements() -> Self {
+        let world = Self::new().await;
+        world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+        world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
+        world
+    }
+
+    /// The same three on SQLite, each in a folder of its own.
+    pub async fn on_disk() -> (Self, tempfile::TempDir) {
+        let (mut world, dir) = (Self::new().await, tempfile::tempdir().unwrap());
+        for name in [STRASBOURG, KEHL, ESCH] {
+            let store = world.open(&dir.path().join(name)).await;
+            world.start(name, 0, Some(store)).await;
+        }
+        world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+        (world, dir)
+    }
+
+    /// Opens the store in a folder.
+    pub async fn open(&self, dir: &std::path::Path) -> Arc<dyn Store> {
+        let clock = self.clock.clone();
+        let options = Options { ballast_bytes: 0, ..Options::new(Arc::new(move || clock.now())) };
+        Arc::new(SqliteStore::open(dir, options).await.unwrap())
+    }
+
+    /// Starts a node, on a store of its own or on a given one.
+    pub async fn start(&mut self, name: &str, incarnation: u64, store: Option<Arc<dyn Store>>) {
+        let (name, clock) = (id(name), self.clock.clone());
+        let now = self.clock.clone();
+        let store =
+            store.unwrap_or_else(|| Arc::new(MemoryStore::new(Incarnation(incarnation), Arc::new(move || now.now()))));
+        let key = self.keys[&name].clone();
+        let keys = Keys::new(name.clone(), key.clone());
+        let parts = Parts {
+            store: store.clone(),
+            register: Arc::new(SharedView { source: self.view.clone(), changes: self.changes.subscribe() }),
+            keys: keys.clone(),
+            clock,
+            wakeups: Wakeups::default(),
+            link: Arc::new(Link { caller: name.clone(), line: self.line.clone() }),
+        };
+        let exchange = Exchange::open(parts).await.unwrap();
+        self.line.nodes.lock().unwrap().insert(name.clone(), exchange.clone());
+        self.nodes.insert(name, Node { exchange, store, key, keys });
+    }
+
+    /// One node serves another authority too.
+    pub fn host(&self, host: &str, hosted: &str) {
+        self.node(host).keys.set(&id(hosted), &self.keys[&id(hosted)]);
+    }
+
+    pub fn node(&self, name: &str) -> &Node {
+        &self.nodes[&id(name)]
+    }
+
+    pub fn exchange(&self, name: &str) -> &Exchange {
+        &self.node(name).exchange
+    }
+
+    pub fn change_view(&self, change: impl FnOnce(&mut DirectoryView)) {
+        let mut view = DirectoryView::clone(&self.view.load());
+        change(&mut view);
+        view.number += 1;
+        self.view.store(Arc::new(view));
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub fn change_member(&self, name: &str, change: impl FnOnce(&mut Member)) {
+        self.change_view(|view| {
+            let mut member = Member::clone(&view.members[&id(name)]);
+            change(&mut member);
+            view.members.insert(id(name), Arc::new(member));
+        });
+    }
+
+    pub fn suspend(&self, name: &str) {
+        self.change_member(name, |m| m.suspended_until = Some(UnixMs::NEVER));
+    }
+
+    pub fn restore(&self, name: &str) {
+        self.change_member(name, |m| m.suspended_until = None);
+    }
+
+    /// Calls passes until every node has nothing left to do now. Streams that pause are passed once per round.
+    pub async fn settle(&self) {
+        for _ in 0..50 {
+            let mut busy = false;
+            for node in self.nodes.values() {
+                node.exchange.upkeep_pass().await.unwrap();
+                while node.exchange.dispatch_pass().await.unwrap() > 0 {
+                    busy = true;
+                }
+                for stream in node.exchange.open_streams().await.unwrap() {
+                    let mut rounds = 0;
+                    while matches!(node.exchange.deliver_pass(&stream).await, Pass::Now | Pass::Sent) && rounds < 100 {
+                        (busy, rounds) = (true, rounds + 1);
+                    }
+                }
+            }
+            if !busy {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Proposes, signs on the other side, and waits until both hold it.
+    pub async fn agree(&self, proposer: &str, signer: &str, level: DisclosureLevel) -> AgreementId {
+        let agreement = self.agreement(proposer, signer, level);
+        let made = self.exchange(proposer).propose_agreement(&call(), agreement).await.unwrap();
+        self.settle().await;
+        self.exchange(signer).sign_agreement(&call(), made).await.unwrap();
+        self.settle().await;
+        made
+    }
+
+    /// One agreement of all of them, each with each, signed by all.
+    pub async fn agree_all(&self, names: &[&str]) -> AgreementId {
+        let mut whole = self.agreement(names[0], names[1], DisclosureLevel::Band);
+        for (i, a) in names.iter().enumerate() {
+            for b in names[i + 1..].iter().skip(usize::from(i == 0)) {
+                let pair = self.agreement(a, b, DisclosureLevel::Band);
+                let new = |party: &Party| whole.parties.iter().all(|known| known.authority != party.authority);
+                let joined: Vec<_> = pair.parties.into_iter().filter(new).collect();
+                whole.parties.extend(joined);
+                whole.grants.extend(pair.grants);
+            }
+        }
+        let made = self.exchange(names[0]).propose_agreement(&call(), whole).await.unwrap();
+        self.settle().await;
+        for signer in &names[1..] {
+            self.exchange(signer).sign_agreement(&call(), made).await.unwrap();
+        }
+        self.settle().await;
+        made
+    }
+
+    pub fn agreement(&self, a: &str, b: &str, level: DisclosureLevel) -> Agreement {
+        let now = self.clock.now();
+        let grant = |from: &str, to: &str, level| Grant {
+            from: id(from),
+            to: id(to),
+            record_kinds: vec![RecordKind::Alert, RecordKind::Practice, RecordKind::OfferView],
+            alert_kinds: AlertKind::ALL.to_vec(),
+            service_kinds: ServiceKind::ALL.to_vec(),
+            purposes: Purpose::ALL.to_vec(),
+            highest_tlp: Tlp::AmberStrict,
+            disclosure_level: Some(level),
+            retention: Millis::days(180),
+            valid_from: now - Millis::minutes(1),
+            valid_until: now + Millis::days(365),
+        };
+        let party = |name: &str| Party { authority: id(name), corridor_roles: vec![CorridorRole::Destination] };
+        Agreement {
+            federation: FederationId([0; 32]),
+            parties: vec![party(a), party(b)],
+            grants: vec![grant(a, b, level), grant(b, a, DisclosureLevel::Band)],
+            transfer_basis: TransferBasis::NotNeeded,
+            created: now,
+            review_by: now + Millis::days(300),
+            nonce: [0; 16],
+            proposer: id(a),
+        }
+    }
+
+    pub async fn publish(&self, from: &str, to: &[&str]) -> Published {
+        self.exchange(from).publish_alert(&call(), None, sharing(to), sample_alert()).await.unwrap()
+    }
+
+    /// Stores a publication without its envelopes, as a process that died between the two leaves it.
+    pub async fn publish_and_die(&self, from: &str, to: &[&str]) -> crate::domain::ids::RecordId {
+        let exchange = self.exchange(from);
+        let record = crate::domain::publication::Record::Alert(sample_alert());
+        let checked = exchange.check(&call(), None, sharing(to), record).unwrap();
+        let id = new_record_id();
+        let publication = publish::new_publication(&checked.publication, id, None, checked.dates.expires);
+        let op = Publish { request: None, publication, made: None, audit: Vec::new() };
+        exchange.store().write(WriteOp::Publish(op)).await.unwrap();
+        id
+    }
+
+    /// Received alerts at a node, oldest first, with their positions.
+    pub async fn inbox(&self, name: &str) -> Vec<(u64, crate::domain::ids::RecordId)> {
+        let rows = self.node(name).store.inbox_after(0, vec![RecordKind::Alert], 10_000).await.unwrap();
+        rows.into_iter().map(|row| (row.position, row.key.record_id)).collect()
+    }
+
+    pub async fn delivery(
+        &self,
+        from: &str,
+        record: crate::domain::ids::RecordId,
+    ) -> Vec<(DeliveryState, Option<Reason>)> {
+        let filter = DeliveryFilter { record: Some(record), ..DeliveryFilter::default() };
+        let rows = self.exchange(from).deliveries(filter, None, 100).await.unwrap();
+        rows.into_iter().map(|row| (row.state, row.reason)).collect()
+    }
+}
+
+fn member(name: &AuthorityId, key: &SigningKey) -> Member {
+    Member {
+        entry: AuthorityEntry {
+            authority: name.clone(),
+            kind: ParticipantKind::LocalAuthority,
+            names: vec![],
+            identifiers: vec![],
+            authority_key: key.public(),
+            endpoints: vec![],
+            pins: vec![],
+            contacts: vec![],
+            hosted_by: None,
+            networks: vec![],
+            services: vec![],
+            raft_id: 0,
+        },
+        version: 1,
+        standing_version: 1,
+        keys: vec![KeyRecord { key: key.public(), replaced_at: None, compromised: false }],
+        suspended_until: None,
+        removed_at: None,
+    }
+}
+
+/// A call with a request id of its own.
+pub fn call() -> Call {
+    let unique = uuid::Uuid::new_v4();
+    Call {
+        actor: Actor { role: ActorRole::Publisher, code: None },
+        scope: "publisher".to_owned(),
+        request_id: unique.to_string(),
+        body: Digest::of(unique.as_bytes()),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+    }
+}
+
+pub fn sharing(to: &[&str]) -> Sharing {
+    Sharing {
+        recipients: to.iter().map(|name| id(name)).collect(),
+        purpose: Purpose::Prevention,
+        lawful_basis: LawfulBasis::PublicTask,
+        special_basis: SpecialBasis::None,
+        handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+        status: RecordStatus::Actual,
+        expires: None,
+        review_by: None,
+    }
+}
+
+pub fn sample_alert() -> Alert {
+    alert::from_proto(sample::advert_alert()).unwrap()
+}
+
+impl World {
+    /// Queues an envelope whose signature is good and whose body is no record.
+    pub async fn queue_odd(&self, from: &str, to: &str) {
+        let (exchange, now) = (self.exchange(from), self.clock.now());
+        let agreements = exchange.agreements();
+        let held = agreements.grants(&id(from), &id(to)).next().unwrap();
+        let view = self.view.load_full();
+        let mut envelope = self.envelope(from, to);
+        envelope.grant = Some(held.reference);
+        envelope.body = Bytes::from_static(b"\xff\xff no message");
+        let permit = crate::domain::policy::may_share(&crate::domain::policy::ShareQuestion {
+            from: &id(from),
+            to: &id(to),
+            kind: RecordKind::Practice,
+            details: crate::domain::policy::ContentDetails::Practice,
+            purpose: Purpose::Prevention,
+            handling: envelope.handling,
+            created: now,
+            side: crate::domain::policy::Side::Sender,
+            grant: None,
+            agreements: &agreements,
+            view: &view,
+            now,
+        });
+        let sealed = crate::wire::sealed::seal(&envelope, &self.node(from).key);
+        let item = crate::storage::ops::NewDelivery {
+            permit: permit.unwrap(),
+            record_id: envelope.record_id,
+            envelope: sealed.bytes,
+            digest: sealed.digest,
+            as_of: None,
+            traceparent: String::new(),
+            queued: now,
+            expires: envelope.expires,
+        };
+        let queue = crate::storage::ops::Queue { publication: None, items: vec![item], audit: vec![] };
+        self.node(from).store.write(crate::storage::ops::WriteOp::Queue(queue)).await.unwrap();
+    }
+
+    /// A practice's envelope without body or grant.
+    pub fn envelope(&self, from: &str, to: &str) -> crate::domain::envelope::Envelope {
+        let now = self.clock.now();
+        crate::domain::envelope::Envelope {
+            federation: self.view.load().federation,
+            origin: id(from),
+            recipient: id(to),
+            publication_id: crate::domain::ids::PublicationId([1; 16]),
+            record_id: crate::domain::ids::RecordId(*uuid::Uuid::new_v4().as_bytes()),
+            kind: RecordKind::Practice,
+            purpose: Purpose::Prevention,
+            lawful_basis: LawfulBasis::PublicTask,
+            special_basis: SpecialBasis::None,
+            grant: None,
+            agreement_to_share_ref: Bytes::new(),
+            handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+            status: RecordStatus::Actual,
+            created: now,
+            expires: now + Millis::days(1),
+            review_by: now + Millis::days(1),
+            references: vec![],
+            body: Bytes::new(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Upkeep: what time and the register change by themselves, and what a restart has to find again.
+
+use bytes::Bytes;
+
+use crate::domain::audit::AuditCheckpoint;
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
+use crate::domain::stream::StreamId;
+use crate::storage::ops::{PutMeta, WriteOp};
+use crate::wire::checkpoint;
+
+use super::Exchange;
+use super::error::Error;
+
+impl Exchange {
+    /// Everything that follows from the present register and agreements; safe to repeat.
+    ///
+    /// # Errors
+    /// When the store fails; the rest is done by the next pass.
+    pub async fn upkeep_pass(&self) -> Result<(), Error> {
+        self.standing_pass().await?;
+        self.waiting_pass().await?;
+        self.announce_pass().await?;
+        self.farewell_pass().await?;
+        self.pause_pass().await?;
+        self.newcomers_pass().await?;
+        self.0.wakeups.wake_dispatch();
+        Ok(())
+    }
+
+    /// Signs the ledger's head if it has grown since the last checkpoint (9.12).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn checkpoint_pass(&self) -> Result<bool, Error> {
+        let head = self.store().audit_head().await?;
+        let covered = head.checkpoint.as_ref().map_or(0, |(size, _)| *size);
+        if head.size <= covered {
+            return Ok(false);
+        }
+        let authority = self.authority().clone();
+        let key = self.0.keys.of(&authority).ok_or(Reason::WrongOrigin)?;
+        let checkpoint = AuditCheckpoint {
+            federation: self.view().federation,
+            authority,
+            size: head.size,
+            root: head.root,
+            time: self.now(),
+        };
+        let signed = checkpoint::sign(&checkpoint, &key);
+        self.store().write(WriteOp::PutCheckpoint { size: head.size, signed }).await?;
+        Ok(true)
+    }
+
+    /// Removes what is past its time. Returns how many rows.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sweep_pass(&self) -> Result<u64, Error> {
+        Ok(self.store().sweep(self.now()).await?)
+    }
+
+    /// Greets every partner: tells our incarnation after a start, learns theirs, and shows who answers. Returns those
+    /// that did not answer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn greet_pass(&self) -> Result<Vec<AuthorityId>, Error> {
+        let (view, now) = (self.view(), self.now());
+        let mut greetings = Vec::new();
+        for ours in self.0.keys.authorities() {
+            for partner in self.0.agreements.load().partners(&ours, now) {
+                if super::register::active(&view, &partner, now).is_ok() && !self.0.keys.serves(&partner) {
+                    let id = StreamId { origin: ours.clone(), recipient: partner, class: StreamClass::Control };
+                    greetings.push(self.greet_partner(id));
+                }
+            }
+        }
+        let answers = futures_util::future::join_all(greetings).await;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// `Some`: the partner did not answer.
+    async fn greet_partner(&self, id: StreamId) -> Option<AuthorityId> {
+        let result = self.greet_out(&id.origin, &id.recipient).await;
+        match result {
+            Ok(()) => {
+                self.0.links.answered(&id.recipient, self.now());
+                None
+            }
+            Err(error) => {
+                if let Error::Link(link) = &error {
+                    self.0.links.failed(&id.recipient, link, self.now());
+                }
+                Some(id.recipient)
+            }
+        }
+    }
+
+    pub(super) async fn put_meta(&self, name: String, value: Bytes) -> Result<(), Error> {
+        let put = PutMeta { name, value: Some(value), only_if: None, audit: Vec::new() };
+        self.store().write(WriteOp::PutMeta(put)).await?;
+        Ok(())
+    }
+}

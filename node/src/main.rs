@@ -1,0 +1,235 @@
+//! The node's binary: arguments, configuration, telemetry, run, exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use havenlink::app::{self, Failure};
+use havenlink::config::{self, Config, Sources};
+
+#[derive(Parser)]
+#[command(
+    name = "havenlink",
+    version,
+    about = "One small node for one authority of the federation",
+    max_term_width = 100
+)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Common {
+    /// The configuration file [default: /etc/havenlink/node.toml].
+    #[arg(long, global = true, env = "HAVENLINK_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A key of the configuration, over file and environment; may be repeated.
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// The keys that a new node needs, as arguments.
+#[derive(Args, Default)]
+struct Identity {
+    /// Id of the authority: country code, hyphen, name; `join` takes it from the token.
+    #[arg(long, value_name = "ID")]
+    authority: Option<String>,
+    /// Name of the authority, with its language: fr=Strasbourg. May be repeated.
+    #[arg(long, value_name = "LANGUAGE=NAME")]
+    name: Vec<String>,
+    /// Address under which partners reach this node: host:port. May be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    endpoint: Vec<String>,
+    /// Address on which partners' nodes are heard.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Directory of keys, register and records.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Directory of the local sockets.
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a federation: keys, and a register with this authority as its only steward.
+    Init {
+        #[command(flatten)]
+        identity: Identity,
+        #[command(flatten)]
+        policy: GenesisPolicy,
+    },
+    /// Joins a federation with the token of an invitation.
+    Join {
+        /// The token, or `-` to read it from standard input.
+        token: String,
+        #[command(flatten)]
+        identity: Identity,
+        /// Waits for the decision instead of leaving that to `havenlink run`.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Takes an application to join back, while it waits for approval.
+    Withdraw,
+    /// Asks the stewards for a new authority key, after the old one was lost.
+    Recover {
+        /// The line that `havenctl member recovery-ticket` printed at another member, or `-` to read it from standard input.
+        ticket: String,
+        /// Puts a key aside that is still here and of no use any more.
+        #[arg(long)]
+        replace_key: bool,
+    },
+    /// Runs the node.
+    Run,
+    /// Plays the main job with three cities on this machine.
+    Demo {
+        /// Keeps everything in this directory; otherwise in a temporary one.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Ends after the play; fails if a step was not as it should be.
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Checks configuration, files and keys, and changes nothing.
+    Check,
+    /// Makes a backup of a node, running or not, and reads it back.
+    Backup {
+        /// Directory that takes the backup.
+        directory: PathBuf,
+    },
+    /// Puts a backup in place of the data directory; the node starts a new incarnation.
+    Restore {
+        /// The file that `backup` made.
+        file: PathBuf,
+    },
+}
+
+/// Times that a federation may set at its beginning; a majority changes them later.
+#[derive(Args, Default)]
+struct GenesisPolicy {
+    /// Age of the stewards' signs of life beyond which a node is not fresh, e.g. 10m.
+    #[arg(long, value_name = "SPAN", hide = true)]
+    freshness_limit: Option<String>,
+    /// Between two signs of life of a steward, e.g. 15s.
+    #[arg(long, value_name = "SPAN", hide = true)]
+    beat_interval: Option<String>,
+    /// Changes between two snapshots of the register.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    snapshot_interval: Option<u64>,
+    /// Stewards that must approve an admission.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    admission_approvals: Option<u32>,
+}
+
+impl Identity {
+    /// The arguments as keys of the configuration, in the form of `--set`.
+    fn into_set(self) -> Vec<String> {
+        let one = |key: &str, value: Option<String>| value.map(|v| format!("{key}={v}"));
+        let many = |key: &str, values: Vec<String>| (!values.is_empty()).then(|| format!("{key}={}", values.join(",")));
+        // A path given by hand is meant from where the person stands; in the file it has to be absolute.
+        let absolute = |path: Option<String>| {
+            path.map(|p| std::path::absolute(&p).map_or(p, |absolute| absolute.display().to_string()))
+        };
+        let set = [
+            one("authority", self.authority),
+            many("names", self.name),
+            many("endpoints", self.endpoint),
+            one("listen", self.listen),
+            one("data_dir", absolute(self.data_dir)),
+            one("run_dir", absolute(self.run_dir)),
+        ];
+        set.into_iter().flatten().collect()
+    }
+}
+
+fn main() -> ExitCode {
+    let Arguments { common, command } = Arguments::parse();
+    match dispatch(common, command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // In one piece: whoever follows a log sees all of it or nothing.
+            let text = failure.to_string();
+            eprint!("{text}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(common: Common, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo { dir, exit } => app::demo(dir, exit),
+        Command::Init { identity, policy } => {
+            let (config, kept) = new_node(&common, identity, Vec::new())?;
+            let policy = policy.read()?;
+            app::init(&config, policy)?;
+            kept.write()
+        }
+        Command::Join { token, identity, wait } => {
+            let token = app::Token::read(&token)?;
+            let (config, kept) = new_node(&common, identity, vec![format!("authority={}", token.intended_for())])?;
+            app::join(&config, &token, wait, || kept.write())
+        }
+        Command::Withdraw => app::withdraw(&load(&common, Vec::new())?),
+        Command::Recover { ticket, replace_key } => app::recover(&load(&common, Vec::new())?, &ticket, replace_key),
+        Command::Run => app::run(load(&common, Vec::new())?),
+        Command::Check => app::check(&load(&common, Vec::new())?),
+        Command::Backup { directory } => app::backup(&load(&common, Vec::new())?, &directory),
+        Command::Restore { file } => app::restore(&load(&common, Vec::new())?, &file),
+    }
+}
+
+fn sources(common: &Common, more: Vec<String>) -> Result<Sources, Failure> {
+    let mut set = more;
+    set.extend(common.set.iter().cloned());
+    Sources::read(common.config.as_deref(), set).map_err(|e| Failure::config_unreadable(common.config.as_deref(), &e))
+}
+
+fn load(common: &Common, more: Vec<String>) -> Result<Config, Failure> {
+    Ok(config::load(&sources(common, more)?)?)
+}
+
+/// The configuration of a node that is being made. Where there is no file yet, the arguments become one, so that
+/// nobody has to edit it. `assumed` holds where nothing else says.
+fn new_node(common: &Common, identity: Identity, assumed: Vec<String>) -> Result<(Config, Kept), Failure> {
+    let path = common.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH));
+    let mut set = identity.into_set();
+    set.extend(common.set.iter().cloned());
+    if path.exists() {
+        let sources = Sources { assumed, ..sources(common, set)? };
+        return Ok((config::load(&sources)?, Kept(None)));
+    }
+    let variables = Sources::read(None, Vec::new()).map(|s| s.variables).unwrap_or_default();
+    let written = [assumed.clone(), set.clone()].concat();
+    let config = config::load(&Sources { file: None, variables, set, assumed })?;
+    Ok((config, Kept(Some((path, config::as_file(&written))))))
+}
+
+/// A configuration file to write once the node is made.
+struct Kept(Option<(PathBuf, String)>);
+
+impl Kept {
+    fn write(&self) -> Result<(), Failure> {
+        let Some((path, text)) = &self.0 else { return Ok(()) };
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
+        written.map_err(|e| Failure::config_unreadable(Some(path), &e))
+    }
+}
+
+impl GenesisPolicy {
+    fn read(self) -> Result<app::GenesisPolicy, Failure> {
+        let span = |name: &str, text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => config::span_of(&text).map(Some).ok_or_else(|| Failure::argument(name, "a span such as 10s")),
+        };
+        Ok(app::GenesisPolicy {
+            freshness_limit: span("--freshness-limit", self.freshness_limit)?,
+            beat_interval: span("--beat-interval", self.beat_interval)?,
+            snapshot_interval: self.snapshot_interval,
+            admission_approvals: self.admission_approvals,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Agreements (9.7): propose, sign, end, show, list.
+
+use bytes::Bytes;
+use havenlink_proto::admin::v1 as admin;
+use havenlink_proto::admin::v1::agreement_service_server::AgreementService;
+use tonic::{Request, Response, Status};
+
+use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
+use crate::domain::ids::AgreementId;
+use crate::exchange::{AgreementSummary, Exchange};
+use crate::services::actor::Codes;
+use crate::services::call::call;
+use crate::services::layers::Now;
+use crate::services::{errors, page};
+use crate::wire::{self, agreement, fields};
+
+/// The Agreement service.
+pub struct Agreements {
+    pub exchange: Exchange,
+    pub codes: Codes,
+    pub now: Now,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+const LIST: &str = "agreements";
+
+fn id(bytes: &[u8]) -> Result<AgreementId, Status> {
+    fields::id("agreement_id", bytes, AgreementId::from_slice).map_err(|e| errors::field(&e))
+}
+
+fn held(summary: &AgreementSummary) -> admin::HeldAgreement {
+    let ended = summary.held.ended();
+    admin::HeldAgreement {
+        agreement_id: fields::bytes_of(summary.held.id.as_bytes()),
+        agreement: Some(agreement::to_proto(&summary.held.agreement)),
+        state: summary.state.code(),
+        signed_by: summary.signed_by.iter().map(ToString::to_string).collect(),
+        ended_by: ended.map(|end| end.by.to_string()).unwrap_or_default(),
+        ended_ms: ended.map_or(0, |end| end.at.0),
+        end_reason: ended.map_or(0, |end| end.reason.code()),
+        in_words: summary.in_words.clone(),
+        left: summary.held.ends.iter().zip(&summary.notices).map(left).collect(),
+    }
+}
+
+fn left((end, notice): (&AgreementEnd, &Bytes)) -> admin::PartyLeft {
+    admin::PartyLeft {
+        authority: end.by.to_string(),
+        at_ms: end.at.0,
+        reason: end.reason.code(),
+        notice: notice.clone(),
+    }
+}
+
+#[tonic::async_trait]
+impl AgreementService for Agreements {
+    async fn propose_agreement(
+        &self,
+        request: Request<admin::ProposeAgreementRequest>,
+    ) -> Answer<admin::ProposeAgreementResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner().agreement.ok_or_else(|| errors::field(&wire::Error::missing("agreement")))?;
+        // What the node fills in is not the caller's to leave out.
+        let asked = havenlink_proto::record::v1::Agreement {
+            federation_id: vec![0; 32].into(),
+            nonce: vec![0; 16].into(),
+            proposer: self.exchange.authority().to_string(),
+            created_ms: (self.now)().0,
+            ..asked
+        };
+        let agreement = agreement::from_proto(asked).map_err(|e| errors::field(&e.within("agreement")))?;
+        let id = self.exchange.propose_agreement(&call, agreement).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(admin::ProposeAgreementResponse { agreement_id: fields::bytes_of(id.as_bytes()) }))
+    }
+
+    async fn sign_agreement(
+        &self,
+        request: Request<admin::SignAgreementRequest>,
+    ) -> Answer<admin::SignAgreementResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let id = id(&request.get_ref().agreement_id)?;
+        let state = self.exchange.sign_agreement(&call, id).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(admin::SignAgreementResponse { state: state.code() }))
+    }
+
+    async fn end_agreement(&self, request: Request<admin::EndAgreementRequest>) -> Answer<admin::EndAgreementResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.get_ref();
+        let reason = fields::coded::<AgreementEndReason>("reason", asked.reason).map_err(|e| errors::field(&e))?;
+        let ended = self.exchange.end_agreement(&call, id(&asked.agreement_id)?, reason).await;
+        let ended = ended.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(admin::EndAgreementResponse { ended_ms: ended.0 }))
+    }
+
+    async fn show_agreement(
+        &self,
+        request: Request<admin::ShowAgreementRequest>,
+    ) -> Answer<admin::ShowAgreementResponse> {
+        let shown = self.exchange.show_agreement(id(&request.get_ref().agreement_id)?).await;
+        let shown = shown.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(admin::ShowAgreementResponse { agreement: Some(held(&shown)) }))
+    }
+
+    async fn list_agreements(
+        &self,
+        request: Request<admin::ListAgreementsRequest>,
+    ) -> Answer<admin::ListAgreementsResponse> {
+        let asked = request.into_inner();
+        let (size, after) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let mut all = self.exchange.list_agreements().await.map_err(|e| errors::exchange(&e))?;
+        all.sort_by_key(|a| a.held.id.0);
+        let after = after.unwrap_or_default();
+        let mut rest = all.iter().filter(|a| a.held.id.0.as_slice() > after.as_slice());
+        let agreements: Vec<_> = rest.by_ref().take(size).collect();
+        let next_page_token = match (rest.next(), agreements.last()) {
+            (Some(_), Some(last)) => page::token(LIST, last.held.id.as_bytes()),
+            _ => String::new(),
+        };
+        let agreements = agreements.into_iter().map(held).collect();
+        Ok(Response::new(admin::ListAgreementsResponse { agreements, next_page_token }))
+    }
+}

@@ -1,0 +1,321 @@
+//! Governing the federation with others: invitations, admission, suspension, stewards, own entry, policy, keys.
+
+use std::sync::Arc;
+
+use havenlink_proto::admin::v1 as admin;
+use havenlink_proto::admin::v1::member_service_server::MemberService;
+use havenlink_proto::directory::v1 as directory;
+use tonic::{Request, Response, Status};
+
+use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
+use crate::domain::join::Rejection;
+use crate::domain::reason::Reason;
+use crate::domain::register::{RemoveReason, SuspendReason};
+use crate::domain::time::Millis;
+use crate::exchange::governance::{Governance, Governed, Pending, Wish};
+use crate::exchange::join::{Admissions as _, Decision, Inviter, Waiting};
+use crate::services::actor::Codes;
+use crate::services::admin::decision;
+use crate::services::call::call;
+use crate::services::layers::Now;
+use crate::services::{errors, page};
+use crate::wire::{self, entry, fields, invitation, member, statement};
+
+/// Changes the authority's own key: makes and stores the new one, says so to the register, and uses it from then on.
+#[tonic::async_trait]
+pub trait KeyRotation: Send + Sync + 'static {
+    /// Rotates; `compromised`: nothing signed with the old key verifies any more.
+    async fn rotate(&self, compromised: bool, actor: crate::domain::audit::Actor) -> Result<Governed, Status>;
+}
+
+/// The Member service.
+pub struct Members {
+    pub governance: Governance,
+    pub inviter: Inviter,
+    pub rotation: Arc<dyn KeyRotation>,
+    pub codes: Codes,
+    pub now: Now,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+const LIST: &str = "members";
+
+fn authority(text: &str) -> Result<AuthorityId, Status> {
+    fields::authority("authority", text).map_err(|e| errors::field(&e))
+}
+
+fn coded<T>(field: &str, number: i32, from_code: impl Fn(i32) -> Option<T>) -> Result<T, Status> {
+    if number == 0 {
+        return Err(errors::field(&wire::Error::missing(field)));
+    }
+    from_code(number).ok_or_else(|| errors::field(&wire::Error::unknown(field, number)))
+}
+
+fn governed(result: Governed) -> admin::Decision {
+    admin::Decision {
+        statement_id: fields::bytes_of(result.statement.as_bytes()),
+        outcome: result.outcome.code(),
+        number: result.number,
+        approved_by: result.approved_by.iter().map(ToString::to_string).collect(),
+        needed: u32::try_from(result.needed).unwrap_or(u32::MAX),
+        overlay: result.overlay,
+    }
+}
+
+fn decided(decision: &Decision) -> admin::Decision {
+    let outcome = if decision.pending { directory::Outcome::Pending } else { directory::Outcome::Accepted };
+    admin::Decision {
+        statement_id: fields::bytes_of(decision.statement.as_bytes()),
+        outcome: outcome.into(),
+        number: decision.number,
+        approved_by: decision.approved_by.iter().map(ToString::to_string).collect(),
+        needed: decision.needed,
+        overlay: false,
+    }
+}
+
+fn application(waiting: &Waiting) -> admin::Application {
+    admin::Application {
+        authority: waiting.application.authority.to_string(),
+        entry: invitation::entry_of(&waiting.application),
+        invitation_id: fields::bytes_of(waiting.invitation.as_bytes()),
+        received_ms: waiting.received.0,
+        failed_words: waiting.failed_words,
+    }
+}
+
+impl Members {
+    async fn wish(&self, wish: Wish, actor: crate::domain::audit::Actor) -> Result<admin::Decision, Status> {
+        self.governance.decide(wish, actor).await.map(governed).map_err(|e| errors::governing(&e))
+    }
+
+    async fn applications(&self) -> Result<Vec<admin::Application>, Status> {
+        let waiting = self.inviter.applications().await.map_err(|e| errors::joining(&e))?;
+        Ok(waiting.iter().map(application).collect())
+    }
+
+    fn pending_about(&self, about: impl Fn(&Pending) -> bool) -> Vec<admin::PendingDecision> {
+        self.governance.pending().iter().filter(|p| about(p)).map(decision::with_content).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl MemberService for Members {
+    async fn create_invitation(
+        &self,
+        request: Request<admin::CreateInvitationRequest>,
+    ) -> Answer<admin::CreateInvitationResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let intended = fields::authority("intended_for", &asked.intended_for).map_err(|e| errors::field(&e))?;
+        let created = self.inviter.create(intended, Millis(asked.expires_in_ms), &call).await;
+        let created = created.map_err(|e| errors::joining(&e))?;
+        Ok(Response::new(admin::CreateInvitationResponse {
+            invitation_id: fields::bytes_of(created.id.as_bytes()),
+            token: created.token,
+            expires_ms: created.expires.0,
+        }))
+    }
+
+    async fn list_invitations(
+        &self,
+        _request: Request<admin::ListInvitationsRequest>,
+    ) -> Answer<admin::ListInvitationsResponse> {
+        let listed = self.inviter.list().await.map_err(|e| errors::joining(&e))?;
+        let invitations = listed.into_iter().map(|i| admin::InvitationSummary {
+            invitation_id: fields::bytes_of(i.id.as_bytes()),
+            intended_for: i.intended_for.to_string(),
+            expires_ms: i.expires.0,
+            state: i.state.code(),
+        });
+        Ok(Response::new(admin::ListInvitationsResponse { invitations: invitations.collect() }))
+    }
+
+    async fn revoke_invitation(
+        &self,
+        request: Request<admin::RevokeInvitationRequest>,
+    ) -> Answer<admin::RevokeInvitationResponse> {
+        let id = fields::id("invitation_id", &request.get_ref().invitation_id, InvitationId::from_slice);
+        self.inviter.revoke(id.map_err(|e| errors::field(&e))?).await.map_err(|e| errors::joining(&e))?;
+        Ok(Response::new(admin::RevokeInvitationResponse {}))
+    }
+
+    async fn list_members(&self, request: Request<admin::ListMembersRequest>) -> Answer<admin::ListMembersResponse> {
+        let asked = request.into_inner();
+        let (size, place) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let mut response = admin::ListMembersResponse::default();
+        if place.is_none() {
+            response.pending = self.pending_about(|_| true);
+            response.applications = self.applications().await?;
+        }
+        if asked.pending {
+            return Ok(Response::new(response));
+        }
+        let (view, now) = (self.governance.view(), (self.now)());
+        let after = place.and_then(|bytes| String::from_utf8(bytes).ok());
+        let ids = view.members.keys().filter(|id| after.as_deref().is_none_or(|after| id.as_str() > after));
+        let ids: Vec<_> = ids.take(size + 1).collect();
+        if ids.len() > size {
+            response.next_page_token = page::token(LIST, ids[size - 1].as_str().as_bytes());
+        }
+        response.members = ids.into_iter().take(size).filter_map(|id| member::to_proto(&view, id, now)).collect();
+        Ok(Response::new(response))
+    }
+
+    async fn show_member(&self, request: Request<admin::ShowMemberRequest>) -> Answer<admin::ShowMemberResponse> {
+        let id = authority(&request.get_ref().authority)?;
+        let member = member::to_proto(&self.governance.view(), &id, (self.now)());
+        let application = self.applications().await?.into_iter().find(|a| a.authority == id.as_str());
+        let pending = self.pending_about(|p| p.subject == id.as_str());
+        if member.is_none() && application.is_none() && pending.is_empty() {
+            return Err(errors::refuse(Reason::MemberUnknown));
+        }
+        Ok(Response::new(admin::ShowMemberResponse { member, application, pending }))
+    }
+
+    async fn approve_member(
+        &self,
+        request: Request<admin::ApproveMemberRequest>,
+    ) -> Answer<admin::ApproveMemberResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let approved = self.inviter.approve(&authority(&asked.authority)?, &asked.words, actor).await;
+        let decision = Some(approved.as_ref().map(decided).map_err(errors::joining)?);
+        Ok(Response::new(admin::ApproveMemberResponse { decision }))
+    }
+
+    async fn reject_member(&self, request: Request<admin::RejectMemberRequest>) -> Answer<admin::RejectMemberResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let reason = coded("reason", asked.reason, Rejection::from_code)?;
+        let rejected = self.inviter.reject(&authority(&asked.authority)?, reason, actor).await;
+        let rejected = rejected.map_err(|e| errors::joining(&e))?;
+        // Not proposed yet: nothing in the register to reject, the applicant is told all the same.
+        let closed = admin::Decision { outcome: directory::Outcome::Accepted.into(), ..Default::default() };
+        let decision = Some(rejected.as_ref().map_or(closed, decided));
+        Ok(Response::new(admin::RejectMemberResponse { decision }))
+    }
+
+    async fn suspend_member(
+        &self,
+        request: Request<admin::SuspendMemberRequest>,
+    ) -> Answer<admin::SuspendMemberResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let (target, reason) = (authority(&asked.authority)?, coded("reason", asked.reason, SuspendReason::from_code)?);
+        let overlay = match self.governance.suspend(&target, reason, actor).await {
+            Ok(emergency) if !asked.lasting => {
+                let decision = Some(governed(emergency));
+                return Ok(Response::new(admin::SuspendMemberResponse { decision }));
+            }
+            Ok(emergency) => emergency.overlay,
+            // Whoever has used its emergency up may still ask the majority.
+            Err(error) if asked.lasting && error.reason() == Reason::EmergencyUsed => false,
+            Err(error) => return Err(errors::governing(&error)),
+        };
+        let lasting = self.governance.decide(Wish::Suspend(target, reason), actor).await;
+        let lasting = lasting.map_err(|e| errors::governing(&e))?;
+        let decision = Some(governed(Governed { overlay, ..lasting }));
+        Ok(Response::new(admin::SuspendMemberResponse { decision }))
+    }
+
+    async fn restore_member(
+        &self,
+        request: Request<admin::RestoreMemberRequest>,
+    ) -> Answer<admin::RestoreMemberResponse> {
+        let actor = self.codes.actor(&request)?;
+        let decision = Some(self.wish(Wish::Restore(authority(&request.get_ref().authority)?), actor).await?);
+        Ok(Response::new(admin::RestoreMemberResponse { decision }))
+    }
+
+    async fn remove_member(&self, request: Request<admin::RemoveMemberRequest>) -> Answer<admin::RemoveMemberResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let reason = coded("reason", asked.reason, RemoveReason::from_code)?;
+        let decision = Some(self.wish(Wish::Remove(authority(&asked.authority)?, reason), actor).await?);
+        Ok(Response::new(admin::RemoveMemberResponse { decision }))
+    }
+
+    async fn approve_proposal(
+        &self,
+        request: Request<admin::ApproveProposalRequest>,
+    ) -> Answer<admin::ApproveProposalResponse> {
+        let actor = self.codes.actor(&request)?;
+        let id = fields::id("proposal_id", &request.get_ref().proposal_id, StatementId::from_slice);
+        let id = id.map_err(|e| errors::field(&e))?;
+        let approved = self.governance.approve(&id, actor).await.map_err(|e| errors::governing(&e))?;
+        let decision = Some(governed(approved));
+        Ok(Response::new(admin::ApproveProposalResponse { decision }))
+    }
+
+    async fn promote_steward(
+        &self,
+        request: Request<admin::PromoteStewardRequest>,
+    ) -> Answer<admin::PromoteStewardResponse> {
+        let actor = self.codes.actor(&request)?;
+        let decision = Some(self.wish(Wish::Promote(authority(&request.get_ref().authority)?), actor).await?);
+        Ok(Response::new(admin::PromoteStewardResponse { decision }))
+    }
+
+    async fn demote_steward(
+        &self,
+        request: Request<admin::DemoteStewardRequest>,
+    ) -> Answer<admin::DemoteStewardResponse> {
+        let actor = self.codes.actor(&request)?;
+        let decision = Some(self.wish(Wish::Demote(authority(&request.get_ref().authority)?), actor).await?);
+        Ok(Response::new(admin::DemoteStewardResponse { decision }))
+    }
+
+    async fn replace_steward(
+        &self,
+        request: Request<admin::ReplaceStewardRequest>,
+    ) -> Answer<admin::ReplaceStewardResponse> {
+        let actor = self.codes.actor(&request)?;
+        let decision = Some(self.wish(Wish::Replace(authority(&request.get_ref().authority)?), actor).await?);
+        Ok(Response::new(admin::ReplaceStewardResponse { decision }))
+    }
+
+    async fn update_entry(&self, request: Request<admin::UpdateEntryRequest>) -> Answer<admin::UpdateEntryResponse> {
+        let actor = self.codes.actor(&request)?;
+        let entry = request.into_inner().entry.ok_or_else(|| errors::field(&wire::Error::missing("entry")))?;
+        let entry = entry::from_proto(entry).map_err(|e| errors::field(&e.within("entry")))?;
+        let updated = self.governance.update_entry(entry, actor).await.map_err(|e| errors::governing(&e))?;
+        let decision = Some(governed(updated));
+        Ok(Response::new(admin::UpdateEntryResponse { decision }))
+    }
+
+    async fn propose_policy(
+        &self,
+        request: Request<admin::ProposePolicyRequest>,
+    ) -> Answer<admin::ProposePolicyResponse> {
+        let actor = self.codes.actor(&request)?;
+        let policy = request.into_inner().policy.ok_or_else(|| errors::field(&wire::Error::missing("policy")))?;
+        let present = self.governance.state();
+        let policy = statement::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
+        let decision = Some(self.wish(Wish::Policy(policy), actor).await?);
+        Ok(Response::new(admin::ProposePolicyResponse { decision }))
+    }
+
+    async fn rotate_key(&self, request: Request<admin::RotateKeyRequest>) -> Answer<admin::RotateKeyResponse> {
+        let actor = self.codes.actor(&request)?;
+        let decision = Some(governed(self.rotation.rotate(request.get_ref().compromised, actor).await?));
+        Ok(Response::new(admin::RotateKeyResponse { decision }))
+    }
+
+    async fn recover_key(&self, request: Request<admin::RecoverKeyRequest>) -> Answer<admin::RecoverKeyResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let recovered = self.governance.recover_key(&authority(&asked.authority)?, asked.entry, actor).await;
+        let decision = Some(governed(recovered.map_err(|e| errors::governing(&e))?));
+        Ok(Response::new(admin::RecoverKeyResponse { decision }))
+    }
+    async fn create_recovery_ticket(
+        &self,
+        request: Request<admin::CreateRecoveryTicketRequest>,
+    ) -> Answer<admin::CreateRecoveryTicketResponse> {
+        let target = authority(&request.get_ref().authority)?;
+        let ticket = self.governance.recovery_ticket(&target).map_err(|e| errors::governing(&e))?;
+        Ok(Response::new(admin::CreateRecoveryTicketResponse { ticket }))
+    }
+}

@@ -1,0 +1,220 @@
+//! A member's status: how it stands, what waits for whom, what to do next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use havenlink_proto::admin::v1 as admin;
+
+use super::decision;
+use super::node::StatusSource;
+use crate::domain::authority::Standing;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Digest};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::exchange::governance::Governance;
+use crate::exchange::join::{Admissions as _, Inviter};
+use crate::exchange::{Exchange, QueueCount};
+use crate::services::layers::Now;
+use crate::transport::{Connections, NodeIdentity};
+use crate::wire::fields;
+
+/// How the register stands here, as the directory tells it.
+#[derive(Clone, Debug, Default)]
+pub struct RegisterNow {
+    pub leads: bool,
+    pub leader: Option<AuthorityId>,
+    /// The newest beat of each steward.
+    pub beats: Vec<BeatNow>,
+    pub forks: Vec<ForkNow>,
+    /// The rules version beyond what this program knows.
+    pub stopped: Option<u32>,
+    /// Its Raft is among the voters under its own id, and no change of voters is under way.
+    pub votes: bool,
+    /// It does not know its own entry yet.
+    pub catching_up: bool,
+}
+
+/// A steward's newest sign of life.
+#[derive(Clone, Debug)]
+pub struct BeatNow {
+    pub steward: AuthorityId,
+    pub number: u64,
+    pub head: Digest,
+    pub at: UnixMs,
+}
+
+/// Two heads at one number.
+#[derive(Clone, Debug)]
+pub struct ForkNow {
+    pub number: u64,
+    pub sides: Vec<(Digest, Vec<AuthorityId>)>,
+}
+
+/// Where a member's status comes from.
+pub struct MemberStatus {
+    pub authority: AuthorityId,
+    pub register: Arc<dyn Fn() -> RegisterNow + Send + Sync>,
+    pub governance: Governance,
+    pub inviter: Inviter,
+    pub exchange: Exchange,
+    pub connections: Connections,
+    pub identity: NodeIdentity,
+    pub peer_address: String,
+    /// When the last backup was made.
+    pub last_backup: Arc<dyn Fn() -> Option<UnixMs> + Send + Sync>,
+    pub now: Now,
+}
+
+#[tonic::async_trait]
+impl StatusSource for MemberStatus {
+    async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
+        let (view, now, register) = (self.governance.view(), (self.now)(), (self.register)());
+        let (state, reason) = self.state(&view, &register, now);
+        let (_, ledger) = self.exchange.audit_leaves(0, 0).await.map_err(|e| e.reason())?;
+        let counts = self.exchange.queue_counts().await.map_err(|e| e.reason())?;
+        let mut response = admin::GetStatusResponse {
+            authority: self.authority.to_string(),
+            state: state.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            federation_id: fields::bytes_of(view.federation.as_bytes()),
+            steward: view.is_steward(&self.authority),
+            leader: register.leads,
+            register_number: view.number,
+            register_head: fields::bytes_of(view.head.as_bytes()),
+            authorities: u32::try_from(view.members.len()).unwrap_or(u32::MAX),
+            stewards: stewards(&view, &register, now),
+            fresh: view.is_fresh(now),
+            forks: register.forks.iter().map(fork).collect(),
+            partners: self.partners(&view, now, &counts),
+            pending: self.pending().await?,
+            certificate_expires_ms: self.identity.certificate().not_after.0,
+            incarnation: self.exchange.incarnation().0,
+            inbox_position: self.exchange.inbox_position().await.map_err(|e| e.reason())?,
+            audit_size: ledger.size,
+            last_backup_ms: (self.last_backup)().map_or(0, |at| at.0),
+            peer_address: self.peer_address.clone(),
+            reason: reason.map(|r| r.code().to_owned()).unwrap_or_default(),
+            votes: register.votes,
+            next: Vec::new(),
+        };
+        response.next = next(&response, reason);
+        Ok(response)
+    }
+}
+
+impl MemberStatus {
+    fn state(&self, view: &DirectoryView, register: &RegisterNow, now: UnixMs) -> (admin::NodeState, Option<Reason>) {
+        match view.standing(&self.authority, now) {
+            Standing::Removed => return (admin::NodeState::Removed, Some(Reason::MemberRemoved)),
+            Standing::Suspended => return (admin::NodeState::Suspended, Some(Reason::MemberSuspended)),
+            Standing::Unknown => return (admin::NodeState::Starting, Some(Reason::NodeStarting)),
+            Standing::Active => {}
+        }
+        if register.stopped.is_some() {
+            return (admin::NodeState::RulesTooOld, Some(Reason::RulesTooOld));
+        }
+        if register.catching_up {
+            return (admin::NodeState::Starting, Some(Reason::NodeStarting));
+        }
+        if !view.is_fresh(now) {
+            return (admin::NodeState::NotFresh, Some(Reason::RegisterNotFresh));
+        }
+        (admin::NodeState::Ready, None)
+    }
+
+    /// Partners by agreement, and whoever something waits for.
+    fn partners(
+        &self,
+        view: &DirectoryView,
+        now: UnixMs,
+        counts: &[(AuthorityId, QueueCount)],
+    ) -> Vec<admin::PartnerStatus> {
+        let counts: BTreeMap<_, _> = counts.iter().cloned().collect();
+        let agreements = self.exchange.agreements();
+        let partners: BTreeSet<AuthorityId> =
+            agreements.partners(&self.authority, now).into_iter().chain(counts.keys().cloned()).collect();
+        let connected = self.connections.connected();
+        let told = |id: AuthorityId| {
+            let count = counts.get(&id).copied().unwrap_or_default();
+            let line = self.exchange.link_state(&id);
+            let failed = line.and_then(|l| l.failed);
+            let host = view.host_of(&id).unwrap_or(&id);
+            let link = match view.standing(&id, now) {
+                Standing::Suspended => "suspended",
+                Standing::Removed => "removed",
+                _ if failed.is_some() => "unreachable",
+                _ if connected.contains(host) => "connected",
+                _ => "idle",
+            };
+            admin::PartnerStatus {
+                link: link.to_owned(),
+                since_ms: line.map_or(0, |l| l.since.0),
+                queued: count.queued,
+                held: count.held,
+                reason: failed.map(|r| r.code().to_owned()).unwrap_or_default(),
+                authority: id.to_string(),
+            }
+        };
+        partners.into_iter().filter(|id| *id != self.authority).map(told).collect()
+    }
+
+    /// Decisions of the register, and applications that wait for the words here.
+    async fn pending(&self) -> Result<Vec<admin::PendingDecision>, Reason> {
+        let mut pending: Vec<_> = self.governance.pending().iter().map(decision::brief).collect();
+        let waiting = self.inviter.applications().await.map_err(|e| e.reason())?;
+        pending.extend(waiting.iter().map(|w| admin::PendingDecision {
+            act: "APPLICATION".to_owned(),
+            subject: w.application.authority.to_string(),
+            proposer: w.application.authority.to_string(),
+            waits_for_us: true,
+            ..Default::default()
+        }));
+        Ok(pending)
+    }
+}
+
+fn stewards(view: &DirectoryView, register: &RegisterNow, now: UnixMs) -> Vec<admin::StewardBeat> {
+    let told = |steward: &crate::domain::directory::Steward| {
+        let beat = register.beats.iter().find(|b| b.steward == steward.authority);
+        admin::StewardBeat {
+            authority: steward.authority.to_string(),
+            number: beat.map_or(0, |b| b.number),
+            head: beat.map(|b| fields::bytes_of(b.head.as_bytes())).unwrap_or_default(),
+            age_ms: beat.map_or(-1, |b| now.since(b.at).0.max(0)),
+            leader: register.leader.as_ref() == Some(&steward.authority),
+        }
+    };
+    view.stewards.iter().map(told).collect()
+}
+
+fn fork(fork: &ForkNow) -> admin::Fork {
+    let side = |(head, stewards): &(Digest, Vec<AuthorityId>)| admin::ForkSide {
+        head: fields::bytes_of(head.as_bytes()),
+        stewards: stewards.iter().map(ToString::to_string).collect(),
+    };
+    admin::Fork { number: fork.number, sides: fork.sides.iter().map(side).collect() }
+}
+
+/// At most two commands that help most.
+fn next(status: &admin::GetStatusResponse, reason: Option<Reason>) -> Vec<String> {
+    let mut next = Vec::new();
+    if !status.forks.is_empty() {
+        next.push("havenctl directory status".to_owned());
+    }
+    if let Some(waiting) = status.pending.iter().find(|p| p.waits_for_us) {
+        let show = format!("havenctl member show {}", waiting.subject);
+        next.push(if waiting.subject.starts_with('#') { "havenctl member list --pending".to_owned() } else { show });
+    }
+    if status.steward && !status.votes {
+        next.push(format!("another steward runs havenctl steward replace {}", status.authority));
+    }
+    if reason.is_some() {
+        next.push("havenctl doctor".to_owned());
+    }
+    if status.partners.iter().any(|p| p.link == "unreachable") {
+        next.push("havenctl delivery list".to_owned());
+    }
+    next.truncate(2);
+    next
+}

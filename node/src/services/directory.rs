@@ -1,0 +1,120 @@
+//! The register for members and the operator: read, list, propose, follow, take a snapshot, gossip.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+use havenlink_proto::directory::v1 as proto;
+use havenlink_proto::directory::v1::directory_service_server::DirectoryService;
+use tonic::{Request, Response, Status};
+
+use super::layers::{self, Now};
+use super::{errors, page};
+use crate::directory::{Directory, Proposed};
+use crate::domain::ids::Digest;
+use crate::domain::reason::Reason;
+use crate::wire::{self, fields, member};
+
+/// The Directory service.
+pub struct Register {
+    pub directory: Directory,
+    pub now: Now,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+const LIST: &str = "directory";
+
+fn proposed(result: &Proposed) -> Response<proto::ProposeResponse> {
+    Response::new(proto::ProposeResponse {
+        number: result.number,
+        outcome: result.outcome.code(),
+        head: result.head.map(|head| fields::bytes_of(head.as_bytes())).unwrap_or_default(),
+        statement_id: fields::bytes_of(result.statement.as_bytes()),
+    })
+}
+
+/// At the peer door what is not there looks like what is not shown.
+fn unknown<T>(request: &Request<T>) -> Status {
+    match layers::peer(request) {
+        Ok(_) => errors::peer_not_found(),
+        Err(_) => errors::refuse(Reason::MemberUnknown),
+    }
+}
+
+#[tonic::async_trait]
+impl DirectoryService for Register {
+    async fn get(&self, request: Request<proto::GetRequest>) -> Answer<proto::GetResponse> {
+        let asked = request.get_ref();
+        let id = fields::authority("authority", &asked.authority).map_err(|e| errors::field(&e))?;
+        let view = match asked.consistency() {
+            proto::Consistency::Linearizable => {
+                self.directory.linearizable().await.map_err(|e| errors::directory(&e))?
+            }
+            proto::Consistency::Local | proto::Consistency::Unspecified => self.directory.view(),
+        };
+        let member = member::to_proto(&view, &id, (self.now)()).ok_or_else(|| unknown(&request))?;
+        let head = fields::bytes_of(view.head.as_bytes());
+        Ok(Response::new(proto::GetResponse { member: Some(member), number: view.number, head }))
+    }
+
+    async fn list(&self, request: Request<proto::ListRequest>) -> Answer<proto::ListResponse> {
+        let asked = request.into_inner();
+        let (size, after) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
+        let (view, now) = (self.directory.view(), (self.now)());
+        let ids = view.members.keys().filter(|id| after.as_deref().is_none_or(|after| id.as_str() > after));
+        let mut members = Vec::new();
+        let (mut bytes, mut next_page_token) = (0, String::new());
+        for id in ids {
+            let Some(shown) = member::to_proto(&view, id, now) else { continue };
+            bytes += prost::Message::encoded_len(&shown);
+            // Entries differ in size: a page ends with its rows or its bytes, whichever comes first.
+            let is_full = members.len() == size || bytes > crate::domain::limits::CALL_BYTES * 3 / 4;
+            if is_full && let Some(last) = members.last().and_then(|m: &proto::Member| m.entry.as_ref()) {
+                next_page_token = page::token(LIST, last.authority.as_bytes());
+                break;
+            }
+            members.push(shown);
+        }
+        let head = fields::bytes_of(view.head.as_bytes());
+        Ok(Response::new(proto::ListResponse { members, next_page_token, number: view.number, head }))
+    }
+
+    async fn propose(&self, request: Request<proto::ProposeRequest>) -> Answer<proto::ProposeResponse> {
+        let asked = request.into_inner();
+        if asked.signed.is_empty() {
+            return Err(errors::field(&wire::Error::missing("signed")));
+        }
+        let result = self.directory.propose(asked.signed).await;
+        result.as_ref().map(proposed).map_err(errors::directory)
+    }
+
+    type FollowStream = Events<proto::FollowResponse>;
+
+    async fn follow(&self, request: Request<proto::FollowRequest>) -> Answer<Self::FollowStream> {
+        let asked = request.into_inner();
+        let head = fields::id("head", &asked.head, Digest::from_slice).map_err(|e| errors::field(&e))?;
+        let events = self.directory.follow(asked.number, head).map_err(|e| errors::directory(&e))?;
+        Ok(Response::new(Box::pin(events.map(|e| e.map_err(|e| errors::directory(&e))))))
+    }
+
+    type SnapshotStream = Events<proto::SnapshotResponse>;
+
+    async fn snapshot(&self, _request: Request<proto::SnapshotRequest>) -> Answer<Self::SnapshotStream> {
+        let messages = self.directory.snapshot_messages().await.map_err(|e| errors::directory(&e))?;
+        Ok(Response::new(Box::pin(futures_util::stream::iter(messages.into_iter().map(Ok)))))
+    }
+
+    async fn gossip(&self, request: Request<proto::GossipRequest>) -> Answer<proto::GossipResponse> {
+        let caller = layers::peer(&request)?;
+        let asked = request.into_inner();
+        let call_back = asked.call_back;
+        let mut answer = self.directory.gossip(&caller, asked).await;
+        if call_back && let Err(error) = self.directory.reach(&caller, false).await {
+            answer.call_back_reason = error.reason().code().to_owned();
+        }
+        answer.time_ms = (self.now)().0;
+        Ok(Response::new(answer))
+    }
+}

@@ -1,0 +1,383 @@
+//! What every call passes, in this order: peer identity → access → limits, deadline, budget → trace → metrics.
+//!
+//! One tower layer around the whole router of a listener. It reads who calls from the connection, never from the
+//! request; asks the table; and only then lets the call in, under the limits of its row.
+
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use super::access::{self, Door, Row, Standing, Work};
+use super::errors::{self, Refusal};
+use crate::domain::audit::ActorRole;
+use crate::domain::authority;
+use crate::domain::directory::DirectoryView;
+use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::telemetry::{metrics, propagation};
+
+/// Who calls, as the connection proves it. In the extensions of every request that was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A member's node.
+    Peer { authority: AuthorityId, pin: Pin },
+    /// An applicant's node, by the key it holds.
+    Applicant { pin: Pin },
+    /// A person or system of this city.
+    Local {
+        role: ActorRole,
+        /// The peer's uid on the socket, or 16 bytes of the client's key.
+        actor: Actor,
+    },
+}
+
+/// What names a local actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    Uid(u32),
+    Key(Pin),
+}
+
+/// Who is at the other end of a connection, before the register was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Peer { pin: Pin },
+    Applicant { pin: Pin },
+    Local { role: ActorRole, actor: Actor },
+}
+
+/// Reads the connection from what the listener put into the extensions.
+pub type Identify = Arc<dyn Fn(&http::Extensions) -> Option<Connection> + Send + Sync>;
+
+/// Told of each call of an applicant that succeeded, with the extensions that came with it.
+pub type Succeeded = Arc<dyn Fn(&http::Extensions) + Send + Sync>;
+
+/// What one call takes from its peer's budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// A call of the exchange.
+    Call,
+    /// A message of one, of so many bytes: known as it comes in, since nothing says beforehand how long a body is.
+    Bytes(usize),
+    /// A statement that goes through the register's log.
+    Statement,
+}
+
+/// Whether a peer may spend this on one more call; otherwise how long to wait.
+pub type Budget = Arc<dyn Fn(&AuthorityId, Spent) -> Result<(), Duration> + Send + Sync>;
+
+/// Room for one more open stream of a peer, given back when it is dropped.
+pub type Place = Box<dyn Send + Sync>;
+
+/// Whether a peer may open one more stream; otherwise how long to wait.
+pub type Places = Arc<dyn Fn(&AuthorityId) -> Result<Place, Duration> + Send + Sync>;
+
+/// The node's wall clock.
+pub type Now = Arc<dyn Fn() -> UnixMs + Send + Sync>;
+
+/// What the layer of one listener needs.
+#[derive(Clone)]
+pub struct Guard {
+    pub identify: Identify,
+    pub succeeded: Succeeded,
+    pub view: Arc<ArcSwap<DirectoryView>>,
+    pub now: Now,
+    pub budget: Budget,
+    pub places: Places,
+    pub runtimes: Runtimes,
+    /// Ends open streams when the node stops; unary calls may finish.
+    pub stopping: CancellationToken,
+}
+
+/// Where calls run: a flood of the exchange's work takes no thread from consensus and suspension.
+#[derive(Clone, Debug)]
+pub struct Runtimes {
+    pub exchange: Handle,
+    pub register: Handle,
+}
+
+impl Runtimes {
+    /// Both on the runtime that is running.
+    pub fn current() -> Self {
+        Self { exchange: Handle::current(), register: Handle::current() }
+    }
+
+    /// The one for this work.
+    pub fn of(&self, work: Work) -> &Handle {
+        match work {
+            Work::Exchange => &self.exchange,
+            Work::Register => &self.register,
+        }
+    }
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { guard: self.clone(), inner }
+    }
+}
+
+/// The router behind the guard.
+#[derive(Clone)]
+pub struct Guarded<S> {
+    guard: Guard,
+    inner: S,
+}
+
+/// A call that may go on: who, by which row.
+struct Admitted {
+    caller: Caller,
+    row: &'static Row,
+    place: Option<Place>,
+}
+
+impl Guard {
+    fn identity(&self, request: &Request<Body>) -> Result<(Caller, Door), Status> {
+        let connection = (self.identify)(request.extensions()).ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
+        Ok(match connection {
+            Connection::Local { role, actor } => (Caller::Local { role, actor }, Door::Local(role)),
+            Connection::Applicant { pin } => (Caller::Applicant { pin }, Door::Join),
+            Connection::Peer { pin } => {
+                let view = self.view.load();
+                let authority = view.authority_of_pin(&pin, (self.now)()).cloned();
+                let authority = authority.ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
+                (Caller::Peer { authority, pin }, Door::Peer)
+            }
+        })
+    }
+
+    fn access(&self, path: &str, caller: &Caller, door: Door) -> Result<&'static Row, Status> {
+        let row = access::find(path).filter(|row| row.opens_at(door)).ok_or_else(|| match door {
+            Door::Local(_) => errors::refuse(Reason::MethodNotOpen),
+            Door::Peer | Door::Join => errors::peer_not_found(),
+        })?;
+        let Caller::Peer { authority, .. } = caller else { return Ok(row) };
+        let view = self.view.load();
+        match (view.standing(authority, (self.now)()), row.standing) {
+            (authority::Standing::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
+            (authority::Standing::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
+            (authority::Standing::Suspended, Standing::Active) => Err(errors::refuse(Reason::MemberSuspended)),
+            _ => Ok(row),
+        }
+    }
+
+    fn limits(&self, request: &Request<Body>, caller: &Caller, row: &Row) -> Result<Option<Place>, Status> {
+        if request.headers().get("grpc-encoding").is_some_and(|e| e != "identity") {
+            return Err(errors::status(Reason::FieldInvalid, about("compression is off")));
+        }
+        let Caller::Peer { authority, .. } = caller else { return Ok(None) };
+        // Consensus and suspension are never starved by the exchange's budget.
+        let spent = match row.work {
+            Work::Exchange => Some(Spent::Call),
+            Work::Register => row.orders.then_some(Spent::Statement),
+        };
+        if let Some(spent) = spent {
+            (self.budget)(authority, spent).map_err(exhausted)?;
+        }
+        let counted = row.deadline.is_none() && !row.is_consensus();
+        counted.then(|| (self.places)(authority).map_err(exhausted)).transpose()
+    }
+
+    /// What the bytes of a call are taken from as they come in.
+    fn charge(&self, caller: &Caller, row: &Row) -> Option<body::Charge> {
+        let (Caller::Peer { authority, .. }, Work::Exchange) = (caller, row.work) else { return None };
+        let (budget, authority) = (self.budget.clone(), authority.clone());
+        Some(Box::new(move |bytes| budget(&authority, Spent::Bytes(bytes)).map_err(exhausted)))
+    }
+
+    fn admit(&self, request: &Request<Body>) -> Result<Admitted, Status> {
+        let (caller, door) = self.identity(request)?;
+        let row = self.access(request.uri().path(), &caller, door)?;
+        let place = self.limits(request, &caller, row)?;
+        Ok(Admitted { caller, row, place })
+    }
+}
+
+fn exhausted(wait: Duration) -> Status {
+    errors::status(Reason::BudgetExhausted, Refusal { retry_after: Some(wait), ..Refusal::default() })
+}
+
+fn about(text: &str) -> Refusal {
+    Refusal { about: text.to_owned(), ..Refusal::default() }
+}
+
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let admitted = match self.guard.admit(&request) {
+            Ok(admitted) => admitted,
+            Err(status) => {
+                let door = door_label((self.guard.identify)(request.extensions()).as_ref());
+                let service = access::find(request.uri().path()).map_or("other", Row::service);
+                metrics::CALLS.add([door, service, errors::code_name(status.code())], 1);
+                return Box::pin(std::future::ready(Ok(status.into_http())));
+            }
+        };
+        let Admitted { caller, row, place } = admitted;
+        let door = caller.label();
+        let applicant = matches!(caller, Caller::Applicant { .. });
+        let applicant = applicant.then(|| (self.guard.succeeded.clone(), request.extensions().clone()));
+        let context = propagation::extract(request.headers()).unwrap_or_else(propagation::TraceContext::begin);
+        let span = span_of(row, &caller);
+        propagation::continue_from(&span, context);
+        let charge = self.guard.charge(&caller, row);
+        request.extensions_mut().insert(caller);
+        let request = request.map(|inner| Body::new(body::Limited::new(inner, row.bytes, row.idle, charge)));
+        // The service that was polled ready is the one that is called.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let stopping = self.guard.stopping.clone();
+        let answer = async move {
+            let answer = within_deadline(row, &stopping, inner.call(request)).await;
+            let answer = answer.map(|r| match row.deadline {
+                None => r.map(|b| Body::new(body::Ending::new(b, row.idle, stopping, place))),
+                Some(_) => r,
+            });
+            let code = code_of(answer.as_ref().ok());
+            if let (Code::Ok, Some((succeeded, extensions))) = (code, applicant) {
+                succeeded(&extensions);
+            }
+            measure(row, door, started, code);
+            answer
+        };
+        let call = propagation::within(context, answer).instrument(span);
+        // A caller that goes away takes its call with it; a call that panics is a fault of its own.
+        let call = AbortOnDropHandle::new(self.guard.runtimes.of(row.work).spawn(call));
+        Box::pin(async move { call.await.unwrap_or_else(|_| Ok(errors::refuse(Reason::Internal).into_http())) })
+    }
+}
+
+/// A unary call that takes longer than its row allows is dropped; a write that was taken goes on to its end.
+async fn within_deadline<E>(
+    row: &'static Row,
+    stopping: &CancellationToken,
+    call: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let waits = async {
+        match row.waits {
+            true => stopping.cancelled().await,
+            false => std::future::pending().await,
+        }
+    };
+    let call = async {
+        tokio::select! {
+            answer = call => answer,
+            () = waits => Ok(errors::refuse(Reason::NodeStopping).into_http()),
+        }
+    };
+    match row.deadline {
+        None => call.await,
+        Some(deadline) => match tokio::time::timeout(deadline.to_duration(), call).await {
+            Ok(answer) => answer,
+            Err(_) => Ok(errors::refuse(Reason::DeadlineExceeded).into_http()),
+        },
+    }
+}
+
+/// What stands in the headers; an answer that began well has none there.
+fn code_of(answer: Option<&Response<Body>>) -> Code {
+    answer.and_then(|r| r.headers().get("grpc-status")).map_or(Code::Ok, |v| Code::from_bytes(v.as_bytes()))
+}
+
+fn measure(row: &Row, door: &str, started: Instant, code: Code) {
+    metrics::CALLS.add([door, row.service(), errors::code_name(code)], 1);
+    if row.deadline.is_some() {
+        metrics::CALL_SECONDS.record([row.service()], started.elapsed());
+    }
+}
+
+fn span_of(row: &Row, caller: &Caller) -> tracing::Span {
+    let method = row.method;
+    let peer = match caller {
+        Caller::Peer { authority, .. } => Some(tracing::field::display(authority)),
+        Caller::Applicant { .. } | Caller::Local { .. } => None,
+    };
+    let role = match caller {
+        Caller::Local { role, .. } => Some(role.name()),
+        Caller::Peer { .. } | Caller::Applicant { .. } => None,
+    };
+    tracing::info_span!("call", otel.name = method, otel.kind = "server", rpc.system = "grpc", peer, role)
+}
+
+fn door_label(connection: Option<&Connection>) -> &'static str {
+    match connection {
+        Some(Connection::Peer { .. }) => "peer",
+        Some(Connection::Applicant { .. }) => "join",
+        Some(Connection::Local { .. }) => "local",
+        None => "other",
+    }
+}
+
+impl Caller {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Peer { .. } => "peer",
+            Self::Applicant { .. } => "join",
+            Self::Local { .. } => "local",
+        }
+    }
+}
+
+/// The member that calls.
+///
+/// # Errors
+/// When the call did not come through the peer door.
+pub fn peer<T>(request: &tonic::Request<T>) -> Result<AuthorityId, Status> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Peer { authority, .. }) => Ok(authority.clone()),
+        _ => Err(errors::refuse(Reason::PeerUnknown)),
+    }
+}
+
+/// The applicant's key.
+///
+/// # Errors
+/// When the call did not come through the join door.
+pub fn applicant<T>(request: &tonic::Request<T>) -> Result<Pin, Status> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Applicant { pin }) => Ok(*pin),
+        _ => Err(errors::peer_not_found()),
+    }
+}
+
+/// The local role and actor.
+///
+/// # Errors
+/// When the call did not come through a local door.
+pub fn local<T>(request: &tonic::Request<T>) -> Result<(ActorRole, Actor), Status> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Local { role, actor }) => Ok((*role, *actor)),
+        _ => Err(errors::refuse(Reason::MethodNotOpen)),
+    }
+}

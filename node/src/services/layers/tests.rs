@@ -1,0 +1,356 @@
+//! Every row against every door, and the limits of a row, on the layer as it stands before the router.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::StreamExt;
+use imbl::{HashMap, OrdMap};
+use tonic_types::StatusExt;
+use tower::ServiceExt;
+
+use super::*;
+use crate::domain::authority::{AuthorityEntry, ParticipantKind, PinnedKey, PublicKey};
+use crate::domain::directory::{Member, Policy, Steward};
+use crate::domain::ids::{Digest, FederationId};
+
+const NOW: UnixMs = UnixMs(1_000_000);
+const KEHL: Pin = Pin([1; 32]);
+const ESCH: Pin = Pin([2; 32]);
+const LIEGE: Pin = Pin([3; 32]);
+const STRANGER: Pin = Pin([9; 32]);
+
+fn member(id: &str, pin: Pin, suspended: bool) -> (AuthorityId, Arc<Member>) {
+    let authority = AuthorityId::parse(id).unwrap();
+    let entry = AuthorityEntry {
+        authority: authority.clone(),
+        kind: ParticipantKind::LocalAuthority,
+        names: vec![],
+        identifiers: vec![],
+        authority_key: PublicKey([0; 44]),
+        endpoints: vec![],
+        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+        contacts: vec![],
+        hosted_by: None,
+        networks: vec![],
+        services: vec![],
+        raft_id: 0,
+    };
+    let suspended_until = suspended.then_some(UnixMs::NEVER);
+    (
+        authority,
+        Arc::new(Member { entry, version: 1, standing_version: 1, keys: vec![], suspended_until, removed_at: None }),
+    )
+}
+
+/// Kehl is a steward, Esch a member, Liège a suspended member.
+fn view() -> DirectoryView {
+    let members: OrdMap<AuthorityId, Arc<Member>> =
+        Vec::from([member("de-kehl", KEHL, false), member("lu-esch", ESCH, false), member("be-liege", LIEGE, true)])
+            .into_iter()
+            .collect();
+    let pins: HashMap<_, _> = members.iter().map(|(id, m)| (m.entry.pins[0].pin, id.clone())).collect();
+    DirectoryView {
+        federation: FederationId([0; 32]),
+        number: 1,
+        head: Digest([0; 32]),
+        policy: Policy::default(),
+        stewards: Arc::new(vec![Steward { authority: AuthorityId::parse("de-kehl").unwrap(), raft_id: 1 }]),
+        members,
+        pins,
+        overlay: OrdMap::new(),
+        majority_beat: None,
+    }
+}
+
+fn guard(budget: Budget) -> Guard {
+    let view = Arc::new(ArcSwap::from_pointee(view()));
+    let (runtimes, stopping) = (Runtimes::current(), CancellationToken::new());
+    let identify: Identify = Arc::new(|extensions| extensions.get::<Connection>().cloned());
+    let places: Places = Arc::new(|_| Ok(Box::new(())));
+    Guard { identify, succeeded: Arc::new(|_| {}), view, now: Arc::new(|| NOW), budget, places, runtimes, stopping }
+}
+
+/// The code of the answer; the inner service reads the whole request and answers OK, or the body's fault.
+async fn call(method: &str, connection: Option<Connection>, body: Body) -> Status {
+    answer(guard(Arc::new(|_, _| Ok(()))), method, connection, body).await
+}
+
+async fn answer(guard: Guard, method: &str, connection: Option<Connection>, body: Body) -> Status {
+    let inner = tower::service_fn(|request: Request<Body>| async move {
+        assert!(request.extensions().get::<Caller>().is_some());
+        let mut body = request.into_body();
+        let answer = loop {
+            let read = std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut body), cx));
+            match read.await {
+                Some(Ok(_)) => {}
+                Some(Err(status)) => break status,
+                None => break Status::ok(""),
+            }
+        };
+        Ok::<_, Infallible>(answer.into_http())
+    });
+    let mut request = Request::builder().uri(format!("http://node{method}")).body(body).unwrap();
+    if let Some(connection) = connection {
+        request.extensions_mut().insert(connection);
+    }
+    let response = guard.layer(inner).oneshot(request).await.unwrap();
+    Status::from_header_map(response.headers()).unwrap_or_else(|| Status::ok(""))
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+fn peer(pin: Pin) -> Option<Connection> {
+    Some(Connection::Peer { pin })
+}
+
+fn role(role: ActorRole) -> Option<Connection> {
+    Some(Connection::Local { role, actor: Actor::Uid(1) })
+}
+
+#[tokio::test]
+async fn each_row_opens_at_its_doors_and_at_no_other() {
+    let mut doors = vec![(Door::Peer, peer(KEHL)), (Door::Join, Some(Connection::Applicant { pin: STRANGER }))];
+    for r in ActorRole::ALL.iter().filter(|r| !matches!(r, ActorRole::Node | ActorRole::Peer)) {
+        doors.push((Door::Local(*r), role(*r)));
+    }
+    for row in access::TABLE {
+        for (door, connection) in &doors {
+            let status = call(row.method, connection.clone(), Body::empty()).await;
+            let open = row.opens_at(*door);
+            assert_eq!(status.code() == Code::Ok, open, "{} at {door:?}: {status:?}", row.method);
+            if !open {
+                match door {
+                    Door::Local(_) => assert_eq!(reason(&status), "METHOD_NOT_OPEN"),
+                    Door::Peer | Door::Join => assert_eq!(
+                        (status.code(), status.message(), status.details()),
+                        (Code::NotFound, "not found", &[][..])
+                    ),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_applicants_call_that_succeeds_is_told_and_no_other() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = told.clone();
+    let guard = Guard {
+        succeeded: Arc::new(move |extensions| {
+            assert!(extensions.get::<Connection>().is_some(), "it says on which connection");
+            counter.fetch_add(1, Ordering::SeqCst);
+        }),
+        ..guard(Arc::new(|_, _| Ok(())))
+    };
+    let applicant = Some(Connection::Applicant { pin: STRANGER });
+    let watch = "/havenlink.peer.v1.JoinService/Watch";
+    let too_large = framed(&[access::find(watch).unwrap().bytes + 1]);
+    for (method, connection, body, expected) in [
+        (watch, applicant.clone(), Body::empty(), 1),
+        (watch, applicant.clone(), too_large, 1),
+        ("/havenlink.peer.v1.ExchangeService/Deliver", applicant, Body::empty(), 1),
+        ("/havenlink.peer.v1.ExchangeService/Deliver", peer(KEHL), Body::empty(), 1),
+    ] {
+        answer(guard.clone(), method, connection, body).await;
+        assert_eq!(told.load(Ordering::SeqCst), expected, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_row_cannot_be_called() {
+    for method in ["/havenlink.store.v1.Nothing/Get", "/", "/havenlink.peer.v1.ExchangeService/deliver", "/x"] {
+        assert_eq!(call(method, peer(KEHL), Body::empty()).await.message(), "not found");
+        assert_eq!(reason(&call(method, role(ActorRole::Operator), Body::empty()).await), "METHOD_NOT_OPEN");
+        assert_eq!(reason(&call(method, None, Body::empty()).await), "PEER_UNKNOWN");
+    }
+}
+
+#[tokio::test]
+async fn standing_is_asked_at_each_call() {
+    let exchange = "/havenlink.peer.v1.ExchangeService/Deliver";
+    let follow = "/havenlink.directory.v1.DirectoryService/Get";
+    let vote = "/havenlink.raft.v1.RaftService/Vote";
+    assert_eq!(reason(&call(exchange, peer(STRANGER), Body::empty()).await), "PEER_UNKNOWN");
+    assert_eq!(reason(&call(exchange, peer(LIEGE), Body::empty()).await), "MEMBER_SUSPENDED");
+    assert_eq!(call(follow, peer(LIEGE), Body::empty()).await.code(), Code::Ok);
+    assert_eq!(call(vote, peer(LIEGE), Body::empty()).await.code(), Code::Ok);
+    assert_eq!(reason(&call(vote, peer(STRANGER), Body::empty()).await), "PEER_UNKNOWN");
+}
+
+fn framed(sizes: &[usize]) -> Body {
+    let mut bytes = BytesMut::new();
+    for size in sizes {
+        bytes.put_u8(0);
+        bytes.put_u32(u32::try_from(*size).unwrap());
+        bytes.put_bytes(0, *size);
+    }
+    let pieces: Vec<_> = bytes.chunks(7).map(Bytes::copy_from_slice).collect();
+    let pieces = if bytes.len() > 100_000 { vec![bytes.freeze()] } else { pieces };
+    Body::new(Pieces(pieces.into_iter()))
+}
+
+struct Pieces(std::vec::IntoIter<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|b| Ok(http_body::Frame::data(b))))
+    }
+}
+
+async fn read_all(body: Body, limit: usize) -> Option<Status> {
+    let mut body = body::Limited::new(body, limit, None, None);
+    loop {
+        let next = std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut body), cx));
+        match next.await {
+            None => return None,
+            Some(Err(status)) => return Some(status),
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_panics_is_internal_and_nothing_else_ends() {
+    let layered = guard(Arc::new(|_, _| Ok(()))).layer(tower::service_fn(|_: Request<Body>| async {
+        assert!(std::hint::black_box(false), "a fault in a handler");
+        Ok::<_, Infallible>(Response::new(Body::empty()))
+    }));
+    let mut request =
+        Request::builder().uri("http://node/havenlink.peer.v1.ExchangeService/Greet").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Connection::Peer { pin: KEHL });
+    let response = layered.oneshot(request).await.unwrap();
+    assert_eq!(reason(&Status::from_header_map(response.headers()).unwrap()), "INTERNAL");
+}
+
+#[tokio::test]
+async fn each_message_has_the_size_of_its_row_and_not_a_byte_more() {
+    for row in access::TABLE {
+        assert!(read_all(framed(&[row.bytes]), row.bytes).await.is_none(), "{}", row.method);
+        let refused = call(row.method, first_door(row), framed(&[row.bytes + 1])).await;
+        assert_eq!(reason(&refused), "MESSAGE_TOO_LARGE", "{}", row.method);
+    }
+    assert!(read_all(framed(&[3, 0, 9]), 9).await.is_none());
+    assert_eq!(read_all(framed(&[3, 0, 10]), 9).await.unwrap().code(), Code::ResourceExhausted);
+}
+
+fn first_door(row: &Row) -> Option<Connection> {
+    match row.doors[0] {
+        Door::Peer => peer(KEHL),
+        Door::Join => Some(Connection::Applicant { pin: STRANGER }),
+        Door::Local(r) => role(r),
+    }
+}
+
+#[tokio::test]
+async fn a_budget_stops_the_exchange_and_never_the_register() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let guard = guard(Arc::new(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Err(Duration::from_secs(7))
+    }));
+    let refused = answer(guard.clone(), "/havenlink.peer.v1.ExchangeService/Greet", peer(KEHL), Body::empty()).await;
+    assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
+    assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
+    for method in ["/havenlink.directory.v1.DirectoryService/Gossip", "/havenlink.raft.v1.RaftService/Vote"] {
+        assert_eq!(answer(guard.clone(), method, peer(KEHL), Body::empty()).await.code(), Code::Ok);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn each_message_of_the_exchange_is_charged_by_its_bytes_and_streams_have_places() {
+    let spent = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = spent.clone();
+    let mut guard = guard(Arc::new(move |_, cost| {
+        noted.lock().unwrap().push(cost);
+        if cost == Spent::Bytes(14) { Err(Duration::from_secs(7)) } else { Ok(()) }
+    }));
+    let greet = "/havenlink.peer.v1.ExchangeService/Greet";
+    assert_eq!(answer(guard.clone(), greet, peer(KEHL), framed(&[3, 0])).await.code(), Code::Ok);
+    let refused = answer(guard.clone(), greet, peer(KEHL), framed(&[3, 9])).await;
+    assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
+    let all = [Spent::Call, Spent::Bytes(8), Spent::Bytes(5), Spent::Call, Spent::Bytes(8), Spent::Bytes(14)];
+    assert_eq!(*spent.lock().unwrap(), all);
+
+    guard.places = Arc::new(|_| Err(Duration::from_secs(1)));
+    let follow = "/havenlink.directory.v1.DirectoryService/Follow";
+    assert_eq!(reason(&answer(guard.clone(), follow, peer(KEHL), Body::empty()).await), "BUDGET_EXHAUSTED");
+    let append = "/havenlink.raft.v1.RaftService/AppendStream";
+    assert_eq!(answer(guard, append, peer(KEHL), Body::empty()).await.code(), Code::Ok, "consensus needs none");
+}
+
+#[tokio::test]
+async fn what_a_member_orders_into_the_register_has_a_budget_of_its_own() {
+    const PROPOSE: &str = "/havenlink.directory.v1.DirectoryService/Propose";
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    let guard = guard(Arc::new(move |who, spent| {
+        noted.lock().unwrap().push((who.to_string(), spent));
+        Err(Duration::from_secs(7))
+    }));
+    let refused = answer(guard.clone(), PROPOSE, peer(KEHL), Body::empty()).await;
+    assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
+    assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
+    let own = answer(guard, PROPOSE, role(ActorRole::Operator), Body::empty()).await;
+    assert_eq!(own.code(), Code::Ok, "this city's own operator has none");
+    assert_eq!(*asked.lock().unwrap(), [("de-kehl".to_owned(), Spent::Statement)]);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_and_a_stream_that_is_silent_end() {
+    const SOON: crate::domain::time::Millis = crate::domain::time::Millis(5);
+    static HANGING: Row = Row {
+        method: "/x",
+        doors: &[Door::Peer],
+        standing: Standing::Member,
+        bytes: 1,
+        deadline: Some(SOON),
+        idle: None,
+        work: Work::Exchange,
+        orders: false,
+        waits: true,
+    };
+    let hangs = async |stopping| {
+        let call = std::future::pending::<Result<_, Infallible>>();
+        let response = within_deadline(&HANGING, &stopping, call).await.unwrap();
+        reason(&Status::from_header_map(response.headers()).unwrap())
+    };
+    assert_eq!(hangs(CancellationToken::new()).await, "DEADLINE_EXCEEDED");
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    assert_eq!(hangs(stopped).await, "NODE_STOPPING");
+
+    let ended = async |idle, stopping| {
+        let mut body = body::Ending::new(Body::new(Silent), idle, stopping, None);
+        let frames = futures_util::stream::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut body), cx));
+        let frames: Vec<_> = frames.collect().await;
+        assert_eq!(frames.len(), 1);
+        reason(&Status::from_header_map(frames[0].as_ref().unwrap().trailers_ref().unwrap()).unwrap())
+    };
+    assert_eq!(ended(Some(SOON), CancellationToken::new()).await, "DEADLINE_EXCEEDED");
+    let stopping = CancellationToken::new();
+    stopping.cancel();
+    assert_eq!(ended(None, stopping).await, "NODE_STOPPING");
+}
+
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = Infallible;
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}

@@ -1,0 +1,103 @@
+//! Offers: own ones with their figures, partners' with their light.
+
+use havenlink_proto::local::v1 as local;
+use havenlink_proto::local::v1::offer_service_server::OfferService;
+use tonic::{Request, Response, Status};
+
+use crate::domain::ids::OfferId;
+use crate::domain::light::Light;
+use crate::domain::offer::ServiceKind;
+use crate::domain::reason::Reason;
+use crate::exchange::{Exchange, HeldOffer, PartnerOffer};
+use crate::services::actor::Codes;
+use crate::services::call::call;
+use crate::services::layers::Now;
+use crate::services::{errors, page};
+use crate::wire::{self, fields, offer};
+
+/// The Offer service.
+pub struct Offers {
+    pub exchange: Exchange,
+    pub codes: Codes,
+    pub now: Now,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+const LIST: &str = "offers";
+
+fn own(held: &HeldOffer) -> local::OwnOffer {
+    let mut shown = offer::own_to_proto(&held.offer, held.version.to_string());
+    if held.unconfirmed
+        && let Some(capacity) = &mut shown.capacity
+    {
+        // After a restore, until somebody says that it is still true.
+        capacity.status = havenlink_proto::record::v1::OfferStatus::Paused.into();
+    }
+    shown
+}
+
+fn partner(shown: &PartnerOffer) -> local::PartnerOffer {
+    local::PartnerOffer {
+        authority: shown.authority.to_string(),
+        view: Some(offer::to_proto(&shown.view)),
+        light: shown.light.code(),
+        age_ms: shown.age.map_or(-1, |age| age.0),
+    }
+}
+
+#[tonic::async_trait]
+impl OfferService for Offers {
+    async fn set_offer(&self, request: Request<local::SetOfferRequest>) -> Answer<local::SetOfferResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner().offer.ok_or_else(|| errors::field(&wire::Error::missing("offer")))?;
+        let version = match asked.etag.as_str() {
+            "" => None,
+            etag => Some(etag.parse().map_err(|_| errors::refuse(Reason::EtagMismatch))?),
+        };
+        let own_id = self.exchange.authority();
+        let wished = offer::own_from_proto(asked, Exchange::new_offer_id(), own_id, (self.now)());
+        let wished = wished.map_err(|e| errors::field(&e.within("offer")))?;
+        let (held, recipients) =
+            self.exchange.set_offer(&call, wished, version).await.map_err(|e| errors::exchange(&e))?;
+        let recipients = recipients.iter().map(ToString::to_string).collect();
+        Ok(Response::new(local::SetOfferResponse { offer: Some(own(&held)), recipients }))
+    }
+
+    async fn confirm_offer(&self, request: Request<local::ConfirmOfferRequest>) -> Answer<local::ConfirmOfferResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let ids = request.get_ref().offer_ids.iter().map(|id| fields::id("offer_ids", id, OfferId::from_slice));
+        let ids: Vec<OfferId> = ids.collect::<Result<_, _>>().map_err(|e| errors::field(&e))?;
+        let confirmed = self.exchange.confirm_offers(&call, &ids).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::ConfirmOfferResponse { confirmed }))
+    }
+
+    async fn list_offers(&self, request: Request<local::ListOffersRequest>) -> Answer<local::ListOffersResponse> {
+        let asked = request.into_inner();
+        let size = page::size(asked.page_size)?;
+        let from = usize::try_from(page::number(LIST, &asked.page_token)?.unwrap_or(0)).unwrap_or(usize::MAX);
+        let kind: Option<ServiceKind> =
+            fields::optional("service_kind", asked.service_kind).map_err(|e| errors::field(&e))?;
+        let mut response = local::ListOffersResponse::default();
+        if from == 0 {
+            let all = self.exchange.own_offers().await.map_err(|e| errors::exchange(&e))?;
+            response.own = all.iter().filter(|o| kind.is_none_or(|k| o.offer.service_kind == k)).map(own).collect();
+        }
+        if asked.own_only {
+            return Ok(Response::new(response));
+        }
+        let mut all = self.exchange.partner_offers().await.map_err(|e| errors::exchange(&e))?;
+        all.retain(|o| kind.is_none_or(|k| o.view.service_kind == k));
+        all.sort_by(|a, b| (a.light, &a.authority, a.view.id).cmp(&(b.light, &b.authority, b.view.id)));
+        let silent = all.iter().filter(|o| o.light == Light::Unreachable).map(|o| o.authority.to_string());
+        let mut silent: Vec<String> = silent.collect();
+        silent.sort();
+        silent.dedup();
+        response.unreachable = silent;
+        response.partners = all.iter().skip(from).take(size).map(partner).collect();
+        if all.len() > from.saturating_add(size) {
+            response.next_page_token = page::token(LIST, &((from + size) as u64).to_be_bytes());
+        }
+        Ok(Response::new(response))
+    }
+}

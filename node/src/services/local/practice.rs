@@ -1,0 +1,89 @@
+//! Practices: publish and search.
+
+use havenlink_proto::local::v1 as local;
+use havenlink_proto::local::v1::practice_service_server::PracticeService;
+use tonic::{Request, Response, Status};
+
+use crate::domain::reason::Reason;
+use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery};
+use crate::services::actor::Codes;
+use crate::services::call::{call, named};
+use crate::services::{errors, page};
+use crate::wire::{self, fields, handling, practice, sharing};
+
+/// The Practice service.
+pub struct Practices {
+    pub exchange: Exchange,
+    pub codes: Codes,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+const LIST: &str = "practices";
+
+fn found(found: &FoundPractice) -> local::FoundPractice {
+    local::FoundPractice {
+        origin: found.key.origin.to_string(),
+        record_id: fields::bytes_of(found.key.record_id.as_bytes()),
+        practice: Some(practice::to_proto(&found.practice)),
+        handling: Some(handling::to_proto(found.handling)),
+        created_ms: found.created.0,
+    }
+}
+
+fn cursor(token: &str) -> Result<Option<PracticeCursor>, Status> {
+    let Some(place) = page::place(LIST, token)? else { return Ok(None) };
+    let invalid = || errors::refuse(Reason::PageTokenInvalid);
+    let (sort, number) = place.split_first().ok_or_else(invalid)?;
+    let number = u64::from_be_bytes(number.try_into().map_err(|_| invalid())?);
+    Ok(Some(if *sort == 0 { PracticeCursor::Received(number) } else { PracticeCursor::Own(number) }))
+}
+
+fn token(cursor: PracticeCursor) -> String {
+    let (sort, number) = match cursor {
+        PracticeCursor::Received(number) => (0_u8, number),
+        PracticeCursor::Own(number) => (1, number),
+    };
+    page::token(LIST, &[&[sort][..], &number.to_be_bytes()].concat())
+}
+
+#[tonic::async_trait]
+impl PracticeService for Practices {
+    async fn publish_practice(
+        &self,
+        request: Request<local::PublishPracticeRequest>,
+    ) -> Answer<local::PublishPracticeResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let authority = named("authority", &asked.authority)?;
+        let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
+        let practice = asked.practice.ok_or_else(|| errors::field(&wire::Error::missing("practice")))?;
+        let practice = practice::from_proto(practice).map_err(|e| errors::field(&e.within("practice")))?;
+        let published = self.exchange.publish_practice(&call, authority, sharing, practice).await;
+        let published = published.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::PublishPracticeResponse {
+            record_id: fields::bytes_of(published.record_id.as_bytes()),
+            recipients: published.recipients.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn search_practices(
+        &self,
+        request: Request<local::SearchPracticesRequest>,
+    ) -> Answer<local::SearchPracticesResponse> {
+        let asked = request.into_inner();
+        let (size, from) = (page::size(asked.page_size)?, cursor(&asked.page_token)?);
+        let query = PracticeQuery {
+            topics: fields::coded_list("topics", &asked.topics).map_err(|e| errors::field(&e))?,
+            audiences: fields::coded_list("audiences", &asked.audiences).map_err(|e| errors::field(&e))?,
+            outcomes: fields::coded_list("outcomes", &asked.outcomes).map_err(|e| errors::field(&e))?,
+            resolution_paragraphs: asked.resolution_paragraphs,
+            words: asked.words,
+        };
+        let page = self.exchange.search_practices(&query, from, size).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::SearchPracticesResponse {
+            practices: page.practices.iter().map(found).collect(),
+            next_page_token: page.next.map(token).unwrap_or_default(),
+        }))
+    }
+}

@@ -1,0 +1,83 @@
+//! Pages of a list: a size, and a token that only the call that gave it takes back.
+
+use data_encoding::BASE64URL_NOPAD;
+use tonic::Status;
+
+use super::errors;
+use crate::domain::ids::Digest;
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::wire;
+
+const DEFAULT: usize = 50;
+const CHECK: usize = 8;
+
+/// Rows of a page: 50 unless asked for otherwise, 200 at most.
+///
+/// # Errors
+/// `FIELD_INVALID` for a negative size.
+pub fn size(asked: i32) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(DEFAULT),
+        Ok(n) => Ok(n.min(limits::PAGE_SIZE)),
+        Err(_) => Err(errors::field(&wire::Error::invalid("page_size", "0 to 200"))),
+    }
+}
+
+/// A token for the place after which the next page starts. `list` names the call.
+pub fn token(list: &str, place: &[u8]) -> String {
+    let mut bytes = place.to_vec();
+    bytes.extend_from_slice(&check(list, place));
+    BASE64URL_NOPAD.encode(&bytes)
+}
+
+/// The place of a token; `None` for the first page.
+///
+/// # Errors
+/// `PAGE_TOKEN_INVALID` for a token that this call did not give.
+pub fn place(list: &str, token: &str) -> Result<Option<Vec<u8>>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let read = || {
+        let mut bytes = BASE64URL_NOPAD.decode(token.as_bytes()).ok()?;
+        let given = bytes.split_off(bytes.len().checked_sub(CHECK)?);
+        (check(list, &bytes) == given[..]).then_some(bytes)
+    };
+    read().map(Some).ok_or_else(|| errors::refuse(Reason::PageTokenInvalid))
+}
+
+/// The place of a token whose place is a number.
+///
+/// # Errors
+/// As `place`.
+pub fn number(list: &str, token: &str) -> Result<Option<u64>, Status> {
+    let invalid = || errors::refuse(Reason::PageTokenInvalid);
+    place(list, token)?.map(|bytes| bytes.try_into().map(u64::from_be_bytes).map_err(|_| invalid())).transpose()
+}
+
+fn check(list: &str, place: &[u8]) -> [u8; CHECK] {
+    let digest = Digest::of(&[list.as_bytes(), &[0], place].concat());
+    let mut out = [0; CHECK];
+    out.copy_from_slice(&digest.0[..CHECK]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_belongs_to_its_list() {
+        let token = token("alerts/received", &7_u64.to_be_bytes());
+        assert_eq!(number("alerts/received", &token).unwrap(), Some(7));
+        assert_eq!(number("alerts/received", "").unwrap(), None);
+        for (list, token) in
+            [("alerts/published", token.as_str()), ("alerts/received", "AAAA"), ("alerts/received", "ü")]
+        {
+            assert_eq!(number(list, token).unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+        assert_eq!((size(0).unwrap(), size(10_000).unwrap()), (DEFAULT, limits::PAGE_SIZE));
+        assert!(size(-1).is_err());
+    }
+}

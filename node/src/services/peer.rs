@@ -1,0 +1,43 @@
+//! City to city (9.3): greet and deliver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use havenlink_proto::peer::v1 as peer;
+use havenlink_proto::peer::v1::exchange_service_server::ExchangeService;
+use tonic::{Request, Response, Status};
+
+use super::{errors, layers};
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
+use crate::exchange::Exchange;
+use crate::wire::peer as wire;
+
+/// Takes rows from a peer's budget of the day; otherwise how long it has to wait.
+pub type Rows = Arc<dyn Fn(&AuthorityId, usize) -> Result<(), Duration> + Send + Sync>;
+
+/// The Exchange service.
+pub struct Peer {
+    pub exchange: Exchange,
+    pub rows: Rows,
+}
+
+#[tonic::async_trait]
+impl ExchangeService for Peer {
+    async fn greet(&self, request: Request<peer::GreetRequest>) -> Result<Response<peer::GreetResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let (hello, recipient) = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        let answer = self.exchange.greet(&caller, hello, &recipient).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(wire::greet_answer_to_proto(&answer)))
+    }
+
+    async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let batch = wire::batch_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        (self.rows)(&caller, batch.items.len()).map_err(|wait| {
+            errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after: Some(wait), ..Default::default() })
+        })?;
+        let answer = self.exchange.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(wire::answer_to_proto(&answer)))
+    }
+}

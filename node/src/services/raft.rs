@@ -1,0 +1,94 @@
+//! Consensus between stewards: each message goes to the register's doors with the authority of its certificate.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{Stream, StreamExt};
+use havenlink_proto::raft::v1 as raft;
+use havenlink_proto::raft::v1::raft_service_server::RaftService;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{errors, layers};
+use crate::directory::Directory;
+
+/// The Raft service.
+pub struct Raft {
+    pub directory: Directory,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Why a stream of requests broke off, such as a message that is too large: the caller is told, and not only cut off.
+#[derive(Clone, Default)]
+struct Fault(Arc<Mutex<Option<Status>>>);
+
+impl Fault {
+    fn take(&self) -> Option<Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn watched<T>(requests: Streaming<T>) -> (impl Stream<Item = Result<T, Status>> + use<T>, Fault) {
+    let fault = Fault::default();
+    let kept = fault.clone();
+    let requests = requests.inspect(move |request| {
+        if let Err(status) = request {
+            *kept.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.clone());
+        }
+    });
+    (requests, fault)
+}
+
+#[tonic::async_trait]
+impl RaftService for Raft {
+    type AppendStreamStream = Pin<Box<dyn Stream<Item = Result<raft::AppendStreamResponse, Status>> + Send>>;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<raft::AppendStreamRequest>>,
+    ) -> Answer<Self::AppendStreamStream> {
+        let sender = layers::peer(&request)?;
+        let (requests, fault) = watched(request.into_inner());
+        let answers = self.directory.append_stream(sender, requests).map_err(|e| errors::directory(&e))?;
+        let answers = answers.map(|a| a.map_err(|e| errors::directory(&e)));
+        let last = futures_util::stream::once(async move { fault.take() });
+        Ok(Response::new(Box::pin(answers.chain(last.filter_map(|fault| std::future::ready(fault.map(Err)))))))
+    }
+
+    async fn vote(&self, request: Request<raft::VoteRequest>) -> Answer<raft::VoteResponse> {
+        let sender = layers::peer(&request)?;
+        let answer = self.directory.vote(&sender, request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| errors::directory(&e))
+    }
+
+    async fn pre_vote(&self, request: Request<raft::PreVoteRequest>) -> Answer<raft::PreVoteResponse> {
+        let sender = layers::peer(&request)?;
+        let answer = self.directory.pre_vote(&sender, request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| errors::directory(&e))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<raft::InstallSnapshotRequest>>,
+    ) -> Answer<raft::InstallSnapshotResponse> {
+        let sender = layers::peer(&request)?;
+        let (requests, fault) = watched(request.into_inner());
+        let answer = self.directory.install_snapshot(&sender, requests).await;
+        answer.map(Response::new).map_err(|e| fault.take().unwrap_or_else(|| errors::directory(&e)))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<raft::TransferLeaderRequest>,
+    ) -> Answer<raft::TransferLeaderResponse> {
+        let sender = layers::peer(&request)?;
+        let answer = self.directory.transfer_leader(&sender, request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| errors::directory(&e))
+    }
+
+    async fn forward(&self, request: Request<raft::ForwardRequest>) -> Answer<raft::ForwardResponse> {
+        let sender = layers::peer(&request)?;
+        let answer = self.directory.forwarded(&sender, request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| errors::directory(&e))
+    }
+}

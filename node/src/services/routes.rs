@@ -1,0 +1,98 @@
+//! Which services stand behind which door. The access table decides per method; this only keeps what can never be asked
+//! at a door out of it.
+
+use std::sync::Arc;
+
+use havenlink_proto::admin::v1::agreement_service_server::AgreementServiceServer;
+use havenlink_proto::admin::v1::audit_service_server::AuditServiceServer;
+use havenlink_proto::admin::v1::member_service_server::MemberServiceServer;
+use havenlink_proto::admin::v1::node_service_server::NodeServiceServer;
+use havenlink_proto::directory::v1::directory_service_server::DirectoryServiceServer;
+use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
+use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
+use havenlink_proto::local::v1::inbox_service_server::InboxServiceServer;
+use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
+use havenlink_proto::local::v1::practice_service_server::PracticeServiceServer;
+use havenlink_proto::peer::v1::exchange_service_server::ExchangeServiceServer;
+use havenlink_proto::peer::v1::join_service_server::JoinServiceServer;
+use havenlink_proto::raft::v1::raft_service_server::RaftServiceServer;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use super::actor::Codes;
+use super::admin::{agreement, audit, member, node};
+use super::layers::Now;
+use super::{directory, join, local, peer, raft};
+use crate::directory::Directory;
+use crate::domain::limits;
+use crate::exchange::Exchange;
+use crate::exchange::governance::Governance;
+use crate::exchange::join::Inviter;
+
+/// What the local services are made from.
+pub struct Local {
+    pub exchange: Exchange,
+    pub directory: Directory,
+    pub governance: Governance,
+    pub inviter: Inviter,
+    pub rotation: Arc<dyn member::KeyRotation>,
+    pub status: Arc<dyn node::StatusSource>,
+    pub upkeep: Arc<dyn node::Upkeep>,
+    pub codes: Codes,
+    pub now: Now,
+    pub health: HealthReporter,
+}
+
+/// The largest message of any method; the guard holds each method to its own.
+const LARGEST: usize = limits::DELIVER_BYTES;
+
+fn health(reporter: HealthReporter) -> HealthServer<HealthService> {
+    HealthServer::new(HealthService::from_health_reporter(reporter))
+}
+
+/// Members' nodes: exchange, register, consensus.
+pub fn peer(peer: peer::Peer, of: &Directory, now: Now, reporter: HealthReporter) -> Routes {
+    let register = directory::Register { directory: of.clone(), now };
+    let raft = raft::Raft { directory: of.clone() };
+    Routes::new(health(reporter))
+        .add_service(ExchangeServiceServer::new(peer).max_decoding_message_size(LARGEST))
+        .add_service(DirectoryServiceServer::new(register).max_decoding_message_size(LARGEST))
+        .add_service(RaftServiceServer::new(raft).max_decoding_message_size(LARGEST))
+}
+
+/// Applicants: joining, and nothing else.
+pub fn join(inviter: Inviter) -> Routes {
+    Routes::new(JoinServiceServer::new(join::Join::new(inviter)).max_decoding_message_size(LARGEST))
+}
+
+/// This city's own systems and people.
+pub fn local(parts: Local) -> Routes {
+    let Local { exchange, directory: of, governance, inviter, rotation, status, upkeep, codes, now, health: reporter } =
+        parts;
+    let members = member::Members { governance, inviter, rotation, codes: codes.clone(), now: now.clone() };
+    let alerts = local::alert::Alerts { exchange: exchange.clone(), codes: codes.clone() };
+    let practices = local::practice::Practices { exchange: exchange.clone(), codes: codes.clone() };
+    let offers = local::offer::Offers { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
+    let agreements = agreement::Agreements { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
+    waiting(node::Node { status, upkeep, codes }, reporter)
+        .add_service(MemberServiceServer::new(members))
+        .add_service(AgreementServiceServer::new(agreements))
+        .add_service(AuditServiceServer::new(audit::Audit { exchange: exchange.clone() }))
+        .add_service(AlertServiceServer::new(alerts))
+        .add_service(PracticeServiceServer::new(practices))
+        .add_service(OfferServiceServer::new(offers))
+        .add_service(InboxServiceServer::new(local::inbox::Inbox { exchange: exchange.clone() }))
+        .add_service(DeliveryServiceServer::new(local::delivery::Deliveries { exchange }))
+        .add_service(DirectoryServiceServer::new(directory::Register { directory: of, now }))
+}
+
+/// A node that waits for approval: its status, and what a reason means.
+pub fn waiting(node: node::Node, reporter: HealthReporter) -> Routes {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(havenlink_proto::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptor set was compiled with the contract");
+    Routes::new(health(reporter)).add_service(reflection).add_service(NodeServiceServer::new(node))
+}

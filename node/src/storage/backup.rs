@@ -1,0 +1,290 @@
+//! Backup of a running node, and the way back (9.10).
+//!
+//! A backup is one file: a copy of `havenlink.db` at one instant, made online, read back before it is called a backup.
+//! Keys, salts and tombstones are in `keys.db`, which has backups of its own and is never part of this one (9.9).
+//! A restore begins a new incarnation, writes it into the ledger, and leaves the node's own offers unconfirmed.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnection;
+
+use super::audit::Replay;
+use super::sqlite::db::{self, Args, Columns, failed};
+use super::sqlite::state::State;
+use super::sqlite::{INCARNATION, RESTORING_FILE, STORE_FILE, schema, statements};
+use super::{Error, Result};
+use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::ids::{Digest, Incarnation};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+/// How a backup's name ends.
+pub const BACKUP_ENDING: &str = "backup";
+/// File in the data directory that tells when the last backup was made.
+pub const LAST_BACKUP: &str = "last-backup";
+
+/// What a whole, verified backup holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupReport {
+    pub file: PathBuf,
+    pub bytes: u64,
+    pub incarnation: Incarnation,
+    pub audit_size: u64,
+    pub audit_root: Digest,
+    pub publications: u64,
+    pub deliveries: u64,
+    pub received: u64,
+    pub agreements: u64,
+}
+
+/// What a restore led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoreReport {
+    pub incarnation: Incarnation,
+    /// Size of the audit log before; that of the backup when the old log could not be read.
+    pub from_size: u64,
+    /// Size of the audit log of the backup.
+    pub to_size: u64,
+}
+
+/// Copies the store of a data directory, whether a node runs on it or not, into `folder/havenlink-<ms>.backup`.
+///
+/// # Errors
+/// `BACKUP_FAILED` when the copy cannot be made, or does not verify; no file is left then.
+pub async fn backup(data_dir: &Path, folder: &Path, now: UnixMs) -> Result<BackupReport> {
+    let file = folder.join(format!("havenlink-{}.{BACKUP_ENDING}", now.0));
+    let part = file.with_extension("part");
+    let made = copy(&data_dir.join(STORE_FILE), &part).await;
+    let report = match made {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::error!(%error, "the backup could not be made");
+            std::fs::remove_file(&part).ok();
+            return Err(Error::Refused(Reason::BackupFailed));
+        }
+    };
+    let named = std::fs::rename(&part, &file).and_then(|()| schema::sync_folder(&file));
+    named.and_then(|()| std::fs::write(data_dir.join(LAST_BACKUP), now.0.to_string())).map_err(io)?;
+    Ok(BackupReport { file, ..report })
+}
+
+/// When the last backup of this data directory was made.
+pub fn last_backup(data_dir: &Path) -> Option<UnixMs> {
+    std::fs::read_to_string(data_dir.join(LAST_BACKUP)).ok()?.trim().parse().ok().map(UnixMs)
+}
+
+async fn copy(store: &Path, part: &Path) -> Result<BackupReport> {
+    std::fs::create_dir_all(part.parent().unwrap_or(Path::new("."))).map_err(io)?;
+    std::fs::remove_file(part).ok();
+    schema::create_private(part).map_err(io)?;
+    let mut source = schema::options(store).connect().await.map_err(failed)?;
+    let before = State::load(&mut source).await.map_err(failed)?;
+    let target = part.to_str().ok_or(Error::Damaged("the backup's name is not text"))?;
+    db::run(&mut source, &statements::FILE_COPY, Args::new().with(target)).await.map_err(failed)?;
+    std::fs::File::open(part).and_then(|f| f.sync_all()).map_err(io)?;
+    let report = verify(part).await?;
+    let mut copy = schema::reading(part).connect().await.map_err(failed)?;
+    let copied = State::load(&mut copy).await.map_err(failed)?;
+    let after = State::load(&mut source).await.map_err(failed)?;
+    let counters = |s: &State| [s.publication, s.delivery, s.position, s.ledger.frontier.size()];
+    let between = counters(&before).iter().zip(counters(&copied)).all(|(a, b)| *a <= b)
+        && counters(&copied).iter().zip(counters(&after)).all(|(a, b)| *a <= b);
+    between.then_some(report).ok_or(Error::Damaged("the copy is not of an instant of the store"))
+}
+
+/// Reads a backup through: pages, indexes, the whole ledger.
+///
+/// # Errors
+/// `BACKUP_INVALID` when it is not a whole backup.
+pub async fn verify(file: &Path) -> Result<BackupReport> {
+    read_through(file).await.map_err(|error| {
+        tracing::error!(%error, "the backup does not verify");
+        match error {
+            Error::Refused(reason) => Error::Refused(reason),
+            _ => Error::Refused(Reason::BackupInvalid),
+        }
+    })
+}
+
+async fn read_through(file: &Path) -> Result<BackupReport> {
+    let bytes = std::fs::metadata(file).map_err(io)?.len();
+    let mut conn = schema::reading(file).connect().await.map_err(failed)?;
+    let sound = db::one(&mut conn, &statements::FILE_CHECK, Args::new()).await.map_err(failed)?;
+    if sound.map(|row| row.text(0)).transpose().map_err(failed)?.as_deref() != Some("ok") {
+        return Err(Error::Damaged("the integrity check found something"));
+    }
+    let state = State::load(&mut conn).await.map_err(failed)?;
+    let replay = replay(&mut conn).await?;
+    if replay.first_bad().is_some() || *replay.frontier() != state.ledger.frontier {
+        return Err(Error::Damaged("the audit log does not fit its root"));
+    }
+    let counts = db::one(&mut conn, &statements::FILE_COUNTS, Args::new()).await.map_err(failed)?;
+    let counts = counts.ok_or(Error::Damaged("no counts"))?;
+    let count = |column| counts.number(column).map_err(failed);
+    if count(4)? != state.ledger.frontier.size() {
+        return Err(Error::Damaged("the audit log has another number of leaves than its head says"));
+    }
+    Ok(BackupReport {
+        file: file.to_owned(),
+        bytes,
+        incarnation: stored_incarnation(&mut conn).await?,
+        audit_size: state.ledger.frontier.size(),
+        audit_root: state.ledger.frontier.root(),
+        publications: count(0)?,
+        deliveries: count(1)?,
+        received: count(2)?,
+        agreements: count(3)?,
+    })
+}
+
+/// The whole ledger, leaf by leaf.
+async fn replay(conn: &mut SqliteConnection) -> Result<Replay> {
+    const PAGE: u64 = 1_000;
+    let mut replay = Replay::default();
+    loop {
+        let args = Args::new().with(replay.frontier().size()).with(PAGE);
+        let rows = db::all(&mut *conn, &statements::AUDIT_LEAF_LIST, args).await.map_err(failed)?;
+        for row in &rows {
+            replay.push(&row.blob(1).map_err(failed)?);
+        }
+        if (rows.len() as u64) < PAGE {
+            return Ok(replay);
+        }
+    }
+}
+
+async fn stored_incarnation(conn: &mut SqliteConnection) -> Result<Incarnation> {
+    let row = db::one(conn, &statements::META_GET, Args::new().with(INCARNATION)).await.map_err(failed)?;
+    let bytes = row.map(|row| row.blob(0)).transpose().map_err(failed)?;
+    let bytes: Option<[u8; 8]> = bytes.and_then(|b| b.try_into().ok());
+    bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"))
+}
+
+/// Puts a backup (a file, or a folder's newest one) in the place of the data directory's store. `keys.db` stays as it
+/// is: what was erased since the backup stays erased. No node may run on the directory.
+///
+/// # Errors
+/// `BACKUP_INVALID` when the backup does not verify; nothing has been changed then. After any other failure, run it
+/// again: the node does not start in between.
+pub async fn restore(from: &Path, data_dir: &Path, now: UnixMs) -> Result<RestoreReport> {
+    prepare(from, data_dir, now).await?.finish()
+}
+
+/// A restore that needs nothing but its last step. While it waits, or when it is dropped, no node starts on the directory.
+#[must_use]
+pub struct Prepared {
+    restoring: PathBuf,
+    store: PathBuf,
+    report: RestoreReport,
+}
+
+impl Prepared {
+    /// Puts the restored store in the place of the old one: from now on a node may start.
+    ///
+    /// # Errors
+    /// When the files cannot be renamed; run the restore again.
+    pub fn finish(self) -> Result<RestoreReport> {
+        // The old log must be gone before the new file has the name that it belongs to.
+        for ending in ["-wal", "-shm"] {
+            match std::fs::remove_file(with_ending(&self.store, ending)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(e)),
+                _ => {}
+            }
+        }
+        let renamed = std::fs::rename(&self.restoring, &self.store);
+        renamed.and_then(|()| schema::sync_folder(&self.store)).map_err(io)?;
+        Ok(self.report)
+    }
+}
+
+/// All of a restore but its last step, so that the rest of the node can be put in order before a node may start.
+///
+/// # Errors
+/// As `restore`.
+pub async fn prepare(from: &Path, data_dir: &Path, now: UnixMs) -> Result<Prepared> {
+    let from = if from.is_dir() { newest(from)? } else { from.to_owned() };
+    let backup = verify(&from).await?;
+    std::fs::create_dir_all(data_dir).map_err(io)?;
+    let store = data_dir.join(STORE_FILE);
+    let old = if store.exists() { old_store(&store).await.ok() } else { None };
+    let restoring = data_dir.join(RESTORING_FILE);
+    for ending in ["", "-wal", "-shm"] {
+        std::fs::remove_file(with_ending(&restoring, ending)).ok();
+    }
+    schema::create_private(&restoring).map_err(io)?;
+    std::fs::copy(&from, &restoring).map_err(io)?;
+    let newest = old.map_or(backup.incarnation, |(incarnation, _)| incarnation.max(backup.incarnation));
+    let incarnation = Incarnation(u64::try_from(now.0).unwrap_or(0).max(newest.0 + 1));
+    let from_size = old.map_or(backup.audit_size, |(_, size)| size);
+    let report = RestoreReport { incarnation, from_size, to_size: backup.audit_size };
+    begin_anew(&restoring, &report, now).await?;
+    Ok(Prepared { restoring, store, report })
+}
+
+/// Inbox positions of an incarnation that began with a restore lie above this one, and so above all that were given out
+/// before: what came after the backup comes again, and a reader that kept a cursor from then must not pass over it.
+fn first_position(incarnation: Incarnation) -> u64 {
+    // No node stores a thousand records each millisecond; the product stays below 2^53 for 280 years.
+    incarnation.0.saturating_mul(1_000)
+}
+
+/// New incarnation, RESTORED leaf, offers unconfirmed: in one commit, and with no log left beside the file.
+async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
+    let mut conn = schema::connect_writing(file, &[]).await?;
+    schema::migrate(&mut conn, schema::STORE).await?;
+    let mut state = State::load(&mut conn).await.map_err(failed)?;
+    state.position = state.position.max(first_position(report.incarnation));
+    let draft = AuditDraft {
+        sizes: Some((report.from_size, report.to_size)),
+        ..AuditDraft::by_node(AuditAct::RestoredFromBackup)
+    };
+    let place = state.ledger.frontier.size();
+    let leaf = state.ledger.append(now, &draft, None);
+    let stored = async {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await?;
+        let incarnation = Args::new().with(INCARNATION).with(report.incarnation.0.to_be_bytes().as_slice());
+        db::run(&mut conn, &statements::META_PUT, incarnation).await?;
+        db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
+        let leaves = [(place, leaf)];
+        db::run_many(&mut conn, &statements::AUDIT_LEAF_INSERT, &leaves, |(place, leaf), args| {
+            args.push(*place).push(leaf);
+        })
+        .await?;
+        db::run(&mut conn, &statements::HEAD_PUT, state.head()).await?;
+        sqlx::query("COMMIT").execute(&mut conn).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await
+    };
+    let stored: std::result::Result<_, sqlx::Error> = stored.await;
+    stored.map_err(failed)?;
+    sqlx::Connection::close(conn).await.map_err(failed)
+}
+
+async fn old_store(file: &Path) -> Result<(Incarnation, u64)> {
+    let mut conn = schema::options(file).connect().await.map_err(failed)?;
+    let state = State::load(&mut conn).await.map_err(failed)?;
+    let incarnation = stored_incarnation(&mut conn).await?;
+    sqlx::Connection::close(conn).await.map_err(failed)?;
+    Ok((incarnation, state.ledger.frontier.size()))
+}
+
+/// The newest backup of a folder, by the time in its name.
+fn newest(folder: &Path) -> Result<PathBuf> {
+    let files = std::fs::read_dir(folder).map_err(io)?.filter_map(|entry| entry.ok().map(|e| e.path()));
+    let backups = files.filter(|path| path.extension().is_some_and(|e| e == BACKUP_ENDING));
+    let made = |path: &PathBuf| -> i64 {
+        let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        name.rsplit('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(0)
+    };
+    backups.max_by_key(made).ok_or(Error::Refused(Reason::BackupInvalid))
+}
+
+fn with_ending(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn io(error: std::io::Error) -> Error {
+    Error::Failed(Box::new(error))
+}

@@ -1,0 +1,86 @@
+//! One suite for every store: what the trait promises, whatever lies beneath.
+//!
+//! Each section gets a fresh store. `every_section` runs them all on one kind of store, for who wants the whole.
+
+mod deliver;
+mod fixture;
+mod publish;
+mod receive;
+mod rest;
+
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+use super::Store;
+pub(crate) use fixture::*;
+
+macro_rules! sections {
+    ($($module:ident::$section:ident),+ $(,)?) => {
+        /// Runs every section, each on a store of its own.
+        pub(crate) async fn every_section(make: impl Fn() -> BoxFuture<'static, Arc<dyn Store>>) {
+            $(println!("{}", stringify!($section)); $module::$section(make().await.as_ref()).await;)+
+        }
+
+        mod memory {
+            $(#[tokio::test] async fn $section() { super::$module::$section(&super::memory()).await; })+
+        }
+
+        mod sqlite {
+            $(#[tokio::test] async fn $section() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$module::$section(&super::sqlite(dir.path()).await).await;
+            })+
+        }
+    };
+}
+
+sections! {
+    publish::a_publication_is_pending_until_it_is_dispatched,
+    publish::deliveries_made_with_a_publication_are_queued_with_it,
+    publish::a_repeated_request_gets_the_first_answer,
+    publish::a_taken_key_refuses_one_and_not_its_neighbours,
+    publish::lists_go_from_new_to_old,
+    deliver::numbers_are_given_in_order_per_stream,
+    deliver::batches_keep_both_limits,
+    deliver::settling_moves_the_stream_once,
+    deliver::each_result_becomes_its_state,
+    deliver::attempts_wait_and_skip,
+    deliver::a_new_incarnation_queues_again_what_is_unexpired,
+    deliver::held_items_wait_and_closed_ones_end,
+    deliver::a_record_knows_the_grants_under_which_it_was_sent,
+    deliver::deliveries_are_found_by_recipient_state_and_record,
+    receive::a_batch_is_stored_once_and_in_order,
+    receive::a_stream_that_stands_elsewhere_says_where,
+    receive::a_taken_key_stores_nothing_of_the_batch,
+    receive::a_hidden_record_gets_its_position_when_its_target_comes,
+    receive::waiting_records_are_shown_one_after_the_other,
+    receive::effects_come_with_the_batch,
+    receive::readers_page_by_position_and_kind,
+    receive::cursors_never_go_back,
+    rest::agreements_do_not_become_less,
+    rest::each_party_leaves_an_agreement_once,
+    rest::offers_are_replaced_by_version,
+    rest::named_values_compare_and_swap,
+    rest::the_ledger_fits_its_root,
+    rest::a_sweep_forgets_what_is_past,
+    rest::sixty_four_writers_at_once,
+    rest::a_closed_store_takes_nothing,
+}
+
+/// A memory store.
+pub(crate) fn memory() -> super::memory::MemoryStore {
+    super::memory::MemoryStore::new(crate::domain::ids::Incarnation(NOW.0 as u64), Arc::new(|| NOW))
+}
+
+/// A store on SQLite in a folder.
+pub(crate) async fn sqlite(dir: &std::path::Path) -> super::sqlite::SqliteStore {
+    super::sqlite::SqliteStore::open(dir, options()).await.unwrap()
+}
+
+/// Options without ballast, that never end the process.
+pub(crate) fn options() -> super::sqlite::Options {
+    let mut options = super::sqlite::Options::new(Arc::new(|| NOW));
+    options.ballast_bytes = 0;
+    options.end_process = Arc::new(|why| panic!("{why}"));
+    options
+}

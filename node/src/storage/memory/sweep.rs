@@ -1,0 +1,48 @@
+//! Forgetting what is past its time.
+
+use super::state::State;
+use crate::domain::limits;
+use crate::domain::time::UnixMs;
+use crate::storage::RECEIPT_LIFE;
+
+impl State {
+    pub(super) fn sweep(&mut self, now: UnixMs) -> u64 {
+        let before = self.rows();
+        self.requests.retain(|_, mark| mark.expires > now);
+        self.waiting.retain(|kept| kept.row.expires > now);
+        self.taken.retain(|_, taken| taken.forget_at > now);
+        let gone: Vec<_> = self.inbox.values().filter(|k| k.keep_until <= now).map(|k| k.row.clone()).collect();
+        for row in gone {
+            self.inbox.remove(&row.position);
+            self.salts.remove(&row.key.record_id);
+        }
+        let past = |expires: UnixMs| expires + limits::DEDUP_AFTER_EXPIRY <= now;
+        for d in self.deliveries.values_mut().filter(|d| !d.open && d.expires <= now) {
+            d.envelope = None;
+        }
+        self.deliveries.retain(|_, d| d.open || !past(d.expires));
+        self.receipts.retain(|(_, _, _, at)| *at + RECEIPT_LIFE > now);
+        let gone: Vec<_> = self.publications.values().filter(|p| p.dispatched && past(p.expires)).cloned().collect();
+        for row in gone {
+            self.publications.remove(&row.sequence);
+            self.salts.remove(&row.record_id);
+            self.published.retain(|_, sequence| *sequence != row.sequence);
+        }
+        before - self.rows()
+    }
+
+    fn rows(&self) -> u64 {
+        let envelopes = self.deliveries.values().filter(|d| d.envelope.is_some()).count();
+        let counts = [
+            self.requests.len(),
+            self.waiting.len(),
+            self.taken.len(),
+            self.inbox.len(),
+            self.publications.len(),
+            self.deliveries.len(),
+            self.receipts.len(),
+            envelopes,
+        ];
+        counts.iter().map(|n| *n as u64).sum()
+    }
+}

@@ -1,0 +1,255 @@
+//! Write operations: data, no closure, no future. One variant is one transaction.
+
+use bytes::Bytes;
+
+use crate::domain::audit::AuditDraft;
+use crate::domain::ids::{AuthorityId, Digest, Incarnation, OfferId, RecordId};
+use crate::domain::policy::Permit;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::time::UnixMs;
+
+use super::rows::{AgreementRow, InStreamKey, OwnOfferRow, PartnerOfferRow};
+
+/// A write. Answered by `Written` after the commit.
+#[derive(Debug)]
+pub enum WriteOp {
+    /// A new own record, to be dispatched.
+    Publish(Publish),
+    /// The dispatcher's result: envelopes queued for their recipients.
+    Queue(Queue),
+    /// The answer of a partner to a batch.
+    Settle(Settle),
+    /// A failed attempt, for `delivery list`.
+    Attempt(Attempt),
+    /// A new incarnation on either side: everything unexpired is queued again from number 1 (9.10).
+    Requeue(Requeue),
+    /// Unsettled items are held (suspended), released, or closed (removed).
+    SetHeld(SetHeld),
+    /// A batch received.
+    Receive(Box<Receive>),
+    /// A named value; `None` deletes it. With the audit drafts of the act, if any.
+    PutMeta(PutMeta),
+    /// A consumer's cursor; never goes back.
+    CommitCursor { consumer: String, position: u64 },
+    /// An agreement as it now stands, and control records to dispatch.
+    PutAgreement(PutAgreement),
+    /// Own offers changed or confirmed, with the views to dispatch.
+    PutOffers(PutOffers),
+    /// Audit drafts alone.
+    Audit(Vec<AuditDraft>),
+    /// A signed audit checkpoint: encoded `Signed`.
+    PutCheckpoint { size: u64, signed: Bytes },
+}
+
+/// What a write led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Stored.
+    Done,
+    /// The request id was seen with the same body: the first answer, encoded.
+    Again(Bytes),
+    /// Received: the position of each stored item, in order; 0 for one that waits, hidden, for its target.
+    Received { positions: Vec<u64> },
+    /// The stream stands elsewhere: the next number (of an outgoing one: the first unsettled), and the last receipt.
+    StreamMoved { next: u64, receipt: Option<Bytes> },
+    /// An item's dedup key is taken, the publication is dispatched already, or a named value is another one than
+    /// expected; nothing was stored.
+    Taken,
+}
+
+/// Makes a write idempotent (5-using-it.md). The same id with another digest: `Refused(REQUEST_ID_REUSED)`.
+#[derive(Clone, Debug)]
+pub struct RequestMark {
+    /// Role or peer, and method: the scope of the id.
+    pub scope: String,
+    pub request_id: String,
+    pub body: Digest,
+    /// The encoded answer that a repeated call gets.
+    pub answer: Bytes,
+    pub expires: UnixMs,
+}
+
+#[derive(Debug)]
+pub struct Publish {
+    pub request: Option<RequestMark>,
+    pub publication: NewPublication,
+    /// Deliveries that are queued in the same commit; `None`: the publication is pending until a `Queue` names it.
+    pub made: Option<Vec<NewDelivery>>,
+    pub audit: Vec<AuditDraft>,
+}
+
+/// An own record before it is prepared for each partner.
+#[derive(Debug, Clone)]
+pub struct NewPublication {
+    pub authority: AuthorityId,
+    pub record_id: RecordId,
+    pub kind: RecordKind,
+    /// The record that it answers or updates, if any.
+    pub target: Option<RecordKey>,
+    /// Encoded `StoredPublication`.
+    pub body: Bytes,
+    pub created: UnixMs,
+    pub expires: UnixMs,
+}
+
+#[derive(Debug)]
+pub struct Queue {
+    /// The publication that is now dispatched; control records queued without one leave it empty.
+    pub publication: Option<RecordKey>,
+    pub items: Vec<NewDelivery>,
+    pub audit: Vec<AuditDraft>,
+}
+
+/// One envelope for one recipient. The store gives it the next number of its stream.
+#[derive(Debug)]
+pub struct NewDelivery {
+    /// The answer of the one question; a delivery cannot be written without it.
+    pub permit: Permit,
+    pub record_id: RecordId,
+    /// Encoded `Signed`, shared with the socket.
+    pub envelope: Bytes,
+    pub digest: Digest,
+    /// The capacity statement's as-of, for an offer view.
+    pub as_of: Option<UnixMs>,
+    pub traceparent: String,
+    pub queued: UnixMs,
+    pub expires: UnixMs,
+}
+
+/// The result of one item, as the partner signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemResult {
+    Stored,
+    Duplicate,
+    Refused(Reason),
+    Quarantined(Reason),
+    Skipped,
+}
+
+#[derive(Debug)]
+pub struct Settle {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    /// Incarnations of the batch; a stream that was queued again since is left alone.
+    pub origin_incarnation: Incarnation,
+    pub recipient_incarnation: Incarnation,
+    pub first: u64,
+    pub results: Vec<ItemResult>,
+    /// Encoded signed receipt.
+    pub receipt: Bytes,
+    pub now: UnixMs,
+    pub audit: Vec<AuditDraft>,
+}
+
+#[derive(Debug)]
+pub struct Attempt {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    pub first: u64,
+    pub reason: Reason,
+    pub next_attempt: UnixMs,
+    /// The partner asked to repeat the first item (RETRY_LATER): its wait begins now, unless it has begun. A partner
+    /// that does not answer at all asks for nothing: nothing is skipped for that before it expires.
+    pub asked_to_wait: bool,
+    /// The first item becomes SKIP(reason) under the same number: waited too long, or expired.
+    pub skip_first: bool,
+    pub now: UnixMs,
+}
+
+#[derive(Debug)]
+pub struct Requeue {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub origin_incarnation: Incarnation,
+    pub recipient_incarnation: Incarnation,
+    pub now: UnixMs,
+}
+
+/// What happens to a recipient's unsettled items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    Hold,
+    Release,
+    Close,
+}
+
+#[derive(Debug)]
+pub struct SetHeld {
+    pub recipient: AuthorityId,
+    pub holding: Holding,
+    pub reason: Reason,
+    pub now: UnixMs,
+}
+
+#[derive(Debug)]
+pub struct Receive {
+    pub stream: InStreamKey,
+    /// Number of the first item; the store answers `StreamMoved` unless it is the next one.
+    pub first: u64,
+    /// Next number after this batch.
+    pub next: u64,
+    pub items: Vec<NewInbox>,
+    pub effects: Vec<Effect>,
+    /// Encoded signed receipt: commits with the batch.
+    pub receipt: Bytes,
+    pub now: UnixMs,
+    pub audit: Vec<AuditDraft>,
+}
+
+/// A record to store; its dedup key must be free (`Taken` otherwise).
+#[derive(Debug)]
+pub struct NewInbox {
+    /// The receiver's own answer to the one question.
+    pub permit: Permit,
+    pub key: RecordKey,
+    pub kind: RecordKind,
+    /// Encoded `Signed` as it came.
+    pub envelope: Bytes,
+    pub digest: Digest,
+    /// The record that it refers to.
+    pub target: Option<RecordKey>,
+    /// Waits for its target: no reader sees it, and it has no position, until a batch brings the target. Ignored when
+    /// the target is here already.
+    pub hidden: bool,
+    pub expires: UnixMs,
+    /// When it leaves this store: the grant's retention or its expiry, whichever is first.
+    pub keep_until: UnixMs,
+    pub traceparent: String,
+}
+
+/// What a received record changes besides the inbox, in the same transaction.
+#[derive(Debug)]
+pub enum Effect {
+    PutAgreement(AgreementRow),
+    PutPartnerOffer(PartnerOfferRow),
+}
+
+#[derive(Debug)]
+pub struct PutMeta {
+    pub name: String,
+    pub value: Option<Bytes>,
+    /// Only if the present value is this one (`Some(None)`: absent); otherwise `Taken`.
+    pub only_if: Option<Option<Bytes>>,
+    pub audit: Vec<AuditDraft>,
+}
+
+#[derive(Debug)]
+pub struct PutAgreement {
+    pub request: Option<RequestMark>,
+    pub agreement: AgreementRow,
+    pub deliveries: Vec<NewDelivery>,
+    pub audit: Vec<AuditDraft>,
+}
+
+#[derive(Debug)]
+pub struct PutOffers {
+    pub request: Option<RequestMark>,
+    pub offers: Vec<OwnOfferRow>,
+    /// The versions they replace, by offer; another one present: `Refused(ETAG_MISMATCH)`.
+    pub replaces: Vec<(OfferId, u64)>,
+    pub publications: Vec<NewPublication>,
+    pub audit: Vec<AuditDraft>,
+}

@@ -1,0 +1,226 @@
+//! What a store gives back: rows as values.
+
+use bytes::Bytes;
+
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId, RecordId};
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::time::UnixMs;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicationRow {
+    /// Rises with each publication; the page cursor.
+    pub sequence: u64,
+    pub authority: AuthorityId,
+    pub record_id: RecordId,
+    pub kind: RecordKind,
+    pub target: Option<RecordKey>,
+    /// Encoded `StoredPublication`.
+    pub body: Bytes,
+    pub created: UnixMs,
+    pub expires: UnixMs,
+    pub dispatched: bool,
+}
+
+/// One outgoing stream (9.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutStream {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    /// The incarnations that its numbers belong to; a recipient incarnation of 0: never greeted.
+    pub origin_incarnation: Incarnation,
+    pub recipient_incarnation: Incarnation,
+    /// First number without an answer.
+    pub first_unsettled: u64,
+    /// Number that the next queued item gets.
+    pub next: u64,
+}
+
+/// What one number of a stream carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutPayload {
+    /// Encoded `Signed`.
+    Envelope(Bytes),
+    Skip(Reason),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutItem {
+    pub number: u64,
+    pub record_id: RecordId,
+    pub kind: RecordKind,
+    pub digest: Digest,
+    pub agreement: Option<AgreementId>,
+    pub payload: OutPayload,
+    pub as_of: Option<UnixMs>,
+    pub traceparent: String,
+    pub queued: UnixMs,
+    pub expires: UnixMs,
+    /// When the first attempt that the partner asked to repeat was made.
+    pub waiting_since: Option<UnixMs>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum DeliveryState {
+    Queued = 1,
+    Delivered = 2,
+    Refused = 3,
+    Quarantined = 4,
+    Skipped = 5,
+    Held = 6,
+    Expired = 7,
+    Closed = 8,
+}
+
+impl DeliveryState {
+    /// The state with this number.
+    pub const fn from_code(code: i32) -> Option<Self> {
+        Some(match code {
+            1 => Self::Queued,
+            2 => Self::Delivered,
+            3 => Self::Refused,
+            4 => Self::Quarantined,
+            5 => Self::Skipped,
+            6 => Self::Held,
+            7 => Self::Expired,
+            8 => Self::Closed,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Rises with each delivery; the page cursor.
+    pub sequence: u64,
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub record_id: RecordId,
+    pub kind: RecordKind,
+    pub state: DeliveryState,
+    /// Attempts that this item was part of; of an open one, those since its stream last moved.
+    pub attempts: u32,
+    pub reason: Option<Reason>,
+    pub queued: UnixMs,
+    pub finished: Option<UnixMs>,
+    pub next_attempt: Option<UnixMs>,
+    /// The agreement that it went out under; none for control.
+    pub agreement: Option<AgreementId>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub recipient: Option<AuthorityId>,
+    pub state: Option<DeliveryState>,
+    pub record: Option<RecordId>,
+    /// Queued or finished at this instant or later.
+    pub since: Option<UnixMs>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueCount {
+    pub queued: u64,
+    pub held: u64,
+}
+
+/// Names an incoming stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InStreamKey {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    pub origin_incarnation: Incarnation,
+    pub recipient_incarnation: Incarnation,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InStream {
+    pub next: u64,
+    /// Encoded signed receipt of the last batch.
+    pub receipt: Option<Bytes>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    /// 1, 2, 3 … in the order of storing; one per record, for ever.
+    pub position: u64,
+    pub recipient: AuthorityId,
+    pub key: RecordKey,
+    pub kind: RecordKind,
+    /// Encoded `Signed` as it came.
+    pub envelope: Bytes,
+    pub target: Option<RecordKey>,
+    pub received: UnixMs,
+    pub expires: UnixMs,
+    pub traceparent: String,
+}
+
+/// An agreement as held here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementRow {
+    pub id: AgreementId,
+    /// Encoded `Signed`, with the signatures known here.
+    pub signed: Bytes,
+    /// All parties' signatures are stored here.
+    pub complete: bool,
+    /// Parties that left, each once, in the order in which it became known here.
+    pub ends: Vec<AgreementEndRow>,
+}
+
+/// One party left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementEndRow {
+    pub by: AuthorityId,
+    pub at: UnixMs,
+    /// Number of havenlink.record.v1.AgreementEndReason.
+    pub reason: i32,
+    /// Encoded `Signed` with the envelope that says so; empty for a party of this node that could tell nobody.
+    pub notice: Bytes,
+}
+
+impl AgreementRow {
+    /// Adds those of parties that have not left yet: a party leaves once, and its first notice counts.
+    pub fn add_ends(&mut self, ends: impl IntoIterator<Item = AgreementEndRow>) {
+        for end in ends {
+            if self.ends.iter().all(|held| held.by != end.by) {
+                self.ends.push(end);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnOfferRow {
+    pub id: OfferId,
+    /// Encoded `OwnOffer` with the raw figures.
+    pub body: Bytes,
+    pub version: u64,
+    /// Paused by a restore until confirmed.
+    pub unconfirmed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerOfferRow {
+    pub origin: AuthorityId,
+    pub id: OfferId,
+    /// Encoded `OfferView`.
+    pub view: Bytes,
+    /// A lower one than stored is ignored.
+    pub version: u64,
+    /// Age of the statement at the origin when it was sent; `None`: not reported.
+    pub age_at_sending_ms: Option<i64>,
+    pub received: UnixMs,
+}
+
+/// The audit log's size, root and newest checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditHead {
+    pub size: u64,
+    /// RFC 6962 root hash.
+    pub root: Digest,
+    /// Encoded signed `AuditCheckpoint`, and the size it covers.
+    pub checkpoint: Option<(u64, Bytes)>,
+}

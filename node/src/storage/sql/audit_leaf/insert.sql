@@ -1,0 +1,1 @@
+INSERT INTO audit_leaf (place, leaf) VALUES ($1, $2)

@@ -1,0 +1,5 @@
+SELECT d.number, d.record_id, d.kind, d.digest, d.agreement, d.skip, d.as_of, d.traceparent, d.queued, d.expires, d.waiting_since, o.envelope
+FROM out_stream s JOIN delivery d ON d.stream = s.id AND d.open = 1 AND d.number >= s.first_unsettled
+LEFT JOIN outbox o ON o.sequence = d.sequence
+WHERE s.origin = $1 AND s.recipient = $2 AND s.class = $3 AND s.held = 0
+ORDER BY d.number LIMIT $4 + 0

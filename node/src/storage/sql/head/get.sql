@@ -1,0 +1,1 @@
+SELECT publication, delivery, position, slot, audit_size, audit_root, audit_frontier, audit_time FROM head WHERE id = 1

@@ -1,0 +1,1 @@
+INSERT INTO proof (id, sealed) VALUES (1, $1)

@@ -1,0 +1,1 @@
+DELETE FROM salt WHERE slot IN (VALUES ($1))

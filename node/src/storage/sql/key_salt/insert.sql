@@ -1,0 +1,1 @@
+INSERT INTO salt (slot, sealed) VALUES ($1, $2)

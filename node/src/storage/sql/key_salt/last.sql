@@ -1,0 +1,1 @@
+SELECT coalesce(max(slot), 0) FROM salt

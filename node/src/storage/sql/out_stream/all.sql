@@ -1,0 +1,2 @@
+SELECT id, origin, recipient, class, origin_incarnation, recipient_incarnation, first_unsettled, next, held, attempts, reason, next_attempt
+FROM out_stream ORDER BY id

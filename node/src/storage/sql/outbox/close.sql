@@ -1,0 +1,1 @@
+DELETE FROM outbox WHERE sequence IN (SELECT d.sequence FROM delivery d WHERE d.stream = $1)

@@ -1,0 +1,1 @@
+SELECT id, body, version, unconfirmed FROM own_offer ORDER BY id

@@ -1,0 +1,1 @@
+UPDATE own_offer SET unconfirmed = 1

@@ -1,0 +1,1 @@
+DELETE FROM publication WHERE sequence IN (VALUES ($1))

@@ -1,0 +1,1 @@
+SELECT position FROM reader WHERE consumer = $1

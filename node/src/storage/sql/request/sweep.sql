@@ -1,0 +1,3 @@
+DELETE FROM request WHERE (scope, request_id) IN (
+    SELECT scope, request_id FROM request WHERE expires <= $1 ORDER BY expires LIMIT $2 + 0
+)

@@ -1,0 +1,1 @@
+DELETE FROM salt WHERE record_id IN (VALUES ($1))

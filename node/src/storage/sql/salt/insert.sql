@@ -1,0 +1,1 @@
+INSERT INTO salt (record_id, slot) VALUES ($1, $2)

@@ -1,0 +1,1 @@
+DELETE FROM undispatched WHERE sequence IN (VALUES ($1))

@@ -1,0 +1,1 @@
+INSERT INTO undispatched (sequence) VALUES ($1)

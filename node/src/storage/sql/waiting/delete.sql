@@ -1,0 +1,1 @@
+DELETE FROM waiting WHERE arrival = $1

@@ -1,0 +1,81 @@
+//! What the node tells about itself: log lines, traces, metrics.
+//!
+//! What lives here: the allow-list of log fields and the layer that enforces it, the catalogue of metrics with closed
+//! label sets, trace contexts across cities, OTLP export, and `Sensitive`. What does not: decisions, and any text that
+//! a peer or a client gave.
+//! Invariants: only field names of the list reach a line or a span; other crates' events, which may print bytes they
+//! handle, reach nothing; a label has a value of its closed set or is counted as "other"; messages are literals.
+
+pub mod fields;
+mod lines;
+pub mod metrics;
+mod otlp;
+pub mod propagation;
+mod sensitive;
+
+pub use lines::Form;
+pub use otlp::Export;
+pub use propagation::TraceContext;
+pub use sensitive::Sensitive;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What to log, in which form, and where to send traces and metrics.
+pub struct Settings {
+    /// Most detailed level that is written.
+    pub level: LevelFilter,
+    /// Form of a line.
+    pub form: Form,
+    /// OTLP, if asked for.
+    pub export: Option<Export>,
+    /// This authority's id, the `service.instance.id` of what is exported.
+    pub instance: String,
+}
+
+/// Ends the export in order when the node stops.
+pub struct Telemetry {
+    exporters: Option<otlp::Exporters>,
+}
+
+impl Telemetry {
+    /// Sends what is left. Blocks: call it where blocking is allowed.
+    pub fn shutdown(self) {
+        if let Some(exporters) = self.exporters {
+            exporters.shutdown();
+        }
+    }
+}
+
+/// Starts logging and export; within a tokio runtime if anything is exported.
+///
+/// # Errors
+/// When the exporter cannot be built, or logging was started before.
+pub fn start(settings: Settings) -> Result<Telemetry, Box<dyn std::error::Error + Send + Sync>> {
+    let ours = |meta: &tracing::Metadata<'_>| fields::is_ours(meta.target());
+    let lines = lines::Lines::new(settings.form).with_filter(filter_fn(ours)).with_filter(settings.level);
+    let registry = tracing_subscriber::registry().with(lines);
+    match &settings.export {
+        None => {
+            registry.try_init()?;
+            Ok(Telemetry { exporters: None })
+        }
+        Some(export) => {
+            let exporters = otlp::Exporters::build(export, &settings.instance)?;
+            // A span with a field outside the list is not exported at all.
+            let listed = |meta: &tracing::Metadata<'_>| {
+                fields::is_ours(meta.target()) && meta.fields().iter().all(|f| fields::is_allowed(f.name()))
+            };
+            let spans = tracing_opentelemetry::layer()
+                .with_tracer(exporters.tracer())
+                .with_filter(filter_fn(listed))
+                .with_filter(LevelFilter::INFO);
+            registry.with(spans).try_init()?;
+            propagation::exporting();
+            Ok(Telemetry { exporters: Some(exporters) })
+        }
+    }
+}

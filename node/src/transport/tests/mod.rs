@@ -1,0 +1,9 @@
+//! Stories of the TLS edge, over real sockets on 127.0.0.1 with a view that the test writes.
+
+mod access;
+mod classify;
+mod flood;
+mod join;
+mod local;
+mod renewal;
+mod world;

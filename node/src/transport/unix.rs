@@ -1,0 +1,197 @@
+//! The local doors: one unix socket per role. The socket decides the role, the peer's uid names the actor (9.13).
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
+
+use super::error::Error;
+use crate::domain::audit::ActorRole;
+
+const MODE: u32 = 0o660;
+/// Connections of one socket; local systems keep theirs open.
+const CONNECTIONS: usize = 256;
+
+/// Who is at the other end of a local connection; `request.extensions().get::<LocalInfo>()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalInfo {
+    pub role: ActorRole,
+    pub uid: u32,
+}
+
+/// A bound socket. Its file goes when this is dropped.
+pub struct LocalListener {
+    socket: UnixListener,
+    role: ActorRole,
+    file: SocketFile,
+}
+
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Binds `path` for one role: mode 0660, and the group's id where one is given. A socket that nobody answers on any
+/// more is replaced.
+///
+/// # Errors
+/// `ADDRESS_IN_USE` when another process listens there, or the path is not a socket; `SOCKET_GROUP_REFUSED`.
+pub fn bind(path: &Path, role: ActorRole, group: Option<u32>) -> Result<LocalListener, Error> {
+    let failed = |source| Error::Bind { address: path.display().to_string(), source };
+    remove_stale(path).map_err(failed)?;
+    let socket = UnixSocket::new_stream().map_err(failed)?;
+    // The file takes the mode of the socket it is made for: at no instant may others connect.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(MODE)).map_err(|e| failed(e.into()))?;
+    socket.bind(path).map_err(failed)?;
+    let file = SocketFile(path.to_owned());
+    if let Some(group) = group {
+        give(path, group)?;
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(failed)?;
+    let socket = socket.listen(64).map_err(failed)?;
+    Ok(LocalListener { socket, role, file })
+}
+
+/// Each role has a group of its own (9.13). Without it the node does not go on: the socket would be open to the node's own
+/// group instead of the role's.
+fn give(path: &Path, group: u32) -> Result<(), Error> {
+    let refused = |source| Error::Group { socket: path.to_owned(), group, source };
+    std::os::unix::fs::chown(path, None, Some(group)).map_err(refused)
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+        Ok(found) if !found.file_type().is_socket() => Err(io::Error::other("the path is taken by a file")),
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+            Err(_) => std::fs::remove_file(path),
+        },
+    }
+}
+
+impl LocalListener {
+    /// Starts accepting; stops, and removes the file, when the result is dropped.
+    pub fn serve(self) -> LocalIncoming {
+        let (out, incoming) = mpsc::channel(16);
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        tokio::spawn(async move {
+            let _file = self.file;
+            loop {
+                // A full socket makes the next one wait in the kernel's queue.
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let accepted = tokio::select! {
+                    () = out.closed() => return,
+                    accepted = self.socket.accept() => accepted,
+                };
+                let io = accepted.and_then(|(stream, _)| LocalIo::new(stream, self.role, place));
+                match io {
+                    Ok(io) => {
+                        if out.send(io).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, role = %self.role, "local accept failed");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        });
+        LocalIncoming(incoming)
+    }
+}
+
+/// Local connections, for `serve_with_incoming`.
+pub struct LocalIncoming(mpsc::Receiver<LocalIo>);
+
+impl Stream for LocalIncoming {
+    type Item = io::Result<LocalIo>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|io| io.map(Ok))
+    }
+}
+
+/// The bytes of a local connection.
+pub struct LocalIo {
+    stream: UnixStream,
+    info: LocalInfo,
+    _place: OwnedSemaphorePermit,
+}
+
+impl LocalIo {
+    fn new(stream: UnixStream, role: ActorRole, place: OwnedSemaphorePermit) -> io::Result<Self> {
+        let uid = stream.peer_cred()?.uid();
+        Ok(Self { stream, info: LocalInfo { role, uid }, _place: place })
+    }
+}
+
+impl Connected for LocalIo {
+    type ConnectInfo = LocalInfo;
+
+    fn connect_info(&self) -> LocalInfo {
+        self.info
+    }
+}
+
+impl AsyncRead for LocalIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for LocalIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::reason::Reason;
+
+    #[test]
+    fn a_group_that_cannot_be_set_has_its_own_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = give(&dir.path().join("operator.sock"), 1).unwrap_err();
+        assert_eq!(refused.reason(), Reason::SocketGroupRefused);
+        assert!(refused.to_string().contains("operator.sock"), "{refused}");
+    }
+}

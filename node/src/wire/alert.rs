@@ -1,0 +1,108 @@
+//! Alerts.
+
+use havenlink_proto::record::v1 as proto;
+use proto::alert::Details;
+
+use super::{Error, fields, handling};
+use crate::domain::alert::{Alert, AlertDetails, AlertKind, AtRiskSite, SuspiciousAdvertising};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+
+/// An alert as a message.
+pub fn to_proto(alert: &Alert) -> proto::Alert {
+    proto::Alert {
+        kind: alert.kind().code(),
+        urgency: alert.urgency.code(),
+        severity: alert.severity.code(),
+        certainty: alert.certainty.code(),
+        indicators: alert.indicators.clone(),
+        exploitation_forms: fields::numbers(&alert.exploitation_forms),
+        sector: alert.sector.clone().unwrap_or_default(),
+        place: Some(handling::place_to_proto(&alert.place)),
+        assertion_basis: alert.assertion_basis.code(),
+        summary: handling::texts_to_proto(&alert.summary),
+        details: Some(match &alert.details {
+            AlertDetails::SuspiciousAdvertising(advert) => Details::SuspiciousAdvertising(advert_to_proto(advert)),
+            AlertDetails::AtRiskSite(site) => Details::AtRiskSite(site_to_proto(site)),
+        }),
+    }
+}
+
+/// An alert whose every field was understood and is within its limits.
+///
+/// # Errors
+/// The first field that is not; `KIND_NOT_SUPPORTED` for a kind without details of its own yet.
+pub fn from_proto(alert: proto::Alert) -> Result<Alert, Error> {
+    let kind: AlertKind = fields::coded("kind", alert.kind)?;
+    if !matches!(kind, AlertKind::SuspiciousAdvertising | AlertKind::AtRiskSite) {
+        return Err(Error::new(Reason::KindNotSupported, "kind", "SUSPICIOUS_ADVERTISING, AT_RISK_SITE"));
+    }
+    let details = details(kind, alert.details)?;
+    let alert = Alert {
+        urgency: fields::coded("urgency", alert.urgency)?,
+        severity: fields::coded("severity", alert.severity)?,
+        certainty: fields::coded("certainty", alert.certainty)?,
+        indicators: alert.indicators,
+        exploitation_forms: fields::coded_list("exploitation_forms", &alert.exploitation_forms)?,
+        sector: Some(alert.sector).filter(|s| !s.is_empty()),
+        place: fields::place("place", alert.place)?,
+        assertion_basis: fields::coded("assertion_basis", alert.assertion_basis)?,
+        summary: handling::texts_from_proto("summary", alert.summary)?,
+        details,
+    };
+    alert.check()?;
+    Ok(alert)
+}
+
+fn details(kind: AlertKind, details: Option<Details>) -> Result<AlertDetails, Error> {
+    match (kind, details) {
+        (AlertKind::SuspiciousAdvertising, Some(Details::SuspiciousAdvertising(advert))) => {
+            advert_from_proto(advert).map_err(|e| e.within("suspicious_advertising"))
+        }
+        (AlertKind::AtRiskSite, Some(Details::AtRiskSite(site))) => {
+            site_from_proto(site).map_err(|e| e.within("at_risk_site"))
+        }
+        (_, None) => Err(Error::missing("details")),
+        (_, Some(_)) => Err(Error::invalid("details", "those of the kind")),
+    }
+}
+
+fn advert_to_proto(advert: &SuspiciousAdvertising) -> proto::SuspiciousAdvertising {
+    proto::SuspiciousAdvertising {
+        channel: advert.channel.code(),
+        advert_languages: fields::language_strings(&advert.advert_languages),
+        first_seen_ms: advert.first_seen.map_or(0, |t| t.0),
+        last_seen_ms: advert.last_seen.map_or(0, |t| t.0),
+        adverts_seen: advert.adverts_seen,
+        promised_occupation: advert.promised_occupation.clone().unwrap_or_default(),
+    }
+}
+
+fn advert_from_proto(advert: proto::SuspiciousAdvertising) -> Result<AlertDetails, Error> {
+    Ok(AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
+        channel: fields::coded("channel", advert.channel)?,
+        advert_languages: fields::languages("advert_languages", &advert.advert_languages, limits::LANGUAGES)?,
+        first_seen: fields::optional_instant("first_seen_ms", advert.first_seen_ms)?,
+        last_seen: fields::optional_instant("last_seen_ms", advert.last_seen_ms)?,
+        adverts_seen: advert.adverts_seen,
+        promised_occupation: Some(advert.promised_occupation).filter(|s| !s.is_empty()),
+    }))
+}
+
+fn site_to_proto(site: &AtRiskSite) -> proto::AtRiskSite {
+    proto::AtRiskSite {
+        site_type: site.site_type.code(),
+        barrier_step: site.barrier_step.code(),
+        concerns: fields::numbers(&site.concerns),
+        size_class: site.size_class.unwrap_or(0),
+    }
+}
+
+fn site_from_proto(site: proto::AtRiskSite) -> Result<AlertDetails, Error> {
+    Ok(AlertDetails::AtRiskSite(AtRiskSite {
+        site_type: fields::coded("site_type", site.site_type)?,
+        barrier_step: fields::coded("barrier_step", site.barrier_step)?,
+        concerns: fields::coded_list("concerns", &site.concerns)?,
+        size_class: Some(site.size_class).filter(|n| *n != 0),
+    }))
+}

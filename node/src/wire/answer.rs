@@ -1,0 +1,39 @@
+//! Answers to records.
+
+use havenlink_proto::record::v1 as proto;
+
+use super::{Error, fields, handling};
+use crate::domain::answer::{Answer, AnswerKind};
+
+/// An answer as a message.
+pub fn to_proto(answer: &Answer) -> proto::Answer {
+    let (reason, question) = match answer {
+        Answer::Acknowledged => (0, Vec::new()),
+        Answer::NotRelevant(reason) => (reason.code(), Vec::new()),
+        Answer::Question(texts) => (0, handling::texts_to_proto(texts)),
+    };
+    proto::Answer { kind: answer.kind().code(), not_relevant_reason: reason, question }
+}
+
+/// An answer that says one thing only.
+///
+/// # Errors
+/// The first field that is missing, unknown, too long, or belongs to another kind of answer.
+pub fn from_proto(answer: proto::Answer) -> Result<Answer, Error> {
+    let kind: AnswerKind = fields::coded("kind", answer.kind)?;
+    if kind != AnswerKind::NotRelevant && answer.not_relevant_reason != 0 {
+        return Err(Error::invalid("not_relevant_reason", "for NOT_RELEVANT only"));
+    }
+    if kind != AnswerKind::Question && !answer.question.is_empty() {
+        return Err(Error::invalid("question", "for QUESTION only"));
+    }
+    let answer = match kind {
+        AnswerKind::Acknowledged => Answer::Acknowledged,
+        AnswerKind::NotRelevant => {
+            Answer::NotRelevant(fields::coded("not_relevant_reason", answer.not_relevant_reason)?)
+        }
+        AnswerKind::Question => Answer::Question(handling::texts_from_proto("question", answer.question)?),
+    };
+    answer.check()?;
+    Ok(answer)
+}

@@ -1,0 +1,143 @@
+//! Envelopes (9.3, frozen).
+
+use havenlink_proto::record::v1 as proto;
+
+use super::{Error, fields, handling};
+use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::ids::{AgreementId, AuthorityId, FederationId, PublicationId, RecordId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind, StreamClass};
+
+/// References of one envelope.
+const REFERENCES: usize = 8;
+/// Bytes of a reference to a person's agreement to share.
+const SHARING_REF: std::ops::RangeInclusive<usize> = 16..=32;
+
+/// An envelope as a message, to be signed.
+pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
+    let reference = |r: &Reference| proto::Reference {
+        kind: r.kind.code(),
+        origin: r.target.origin.as_str().to_owned(),
+        record_id: fields::bytes_of(r.target.record_id.as_bytes()),
+    };
+    proto::Envelope {
+        federation_id: fields::bytes_of(envelope.federation.as_bytes()),
+        origin: envelope.origin.as_str().to_owned(),
+        recipient: envelope.recipient.as_str().to_owned(),
+        publication_id: fields::bytes_of(envelope.publication_id.as_bytes()),
+        record_id: fields::bytes_of(envelope.record_id.as_bytes()),
+        kind: envelope.kind.code(),
+        purpose: envelope.purpose.code(),
+        lawful_basis: envelope.lawful_basis.code(),
+        special_basis: envelope.special_basis.code(),
+        agreement_id: envelope.grant.map(|g| fields::bytes_of(g.agreement.as_bytes())).unwrap_or_default(),
+        grant_number: envelope.grant.map_or(0, |g| g.number),
+        agreement_to_share_ref: envelope.agreement_to_share_ref.clone(),
+        handling: Some(handling::to_proto(envelope.handling)),
+        status: envelope.status.code(),
+        created_ms: envelope.created.0,
+        expires_ms: envelope.expires.0,
+        review_by_ms: envelope.review_by.0,
+        references: envelope.references.iter().map(reference).collect(),
+        body: envelope.body.clone(),
+    }
+}
+
+/// An envelope whose every coded field was understood. Its body is decoded by `wire::body`.
+///
+/// # Errors
+/// The first field that is missing, unknown or malformed; `ENVELOPE_MALFORMED` where fields do not fit each other.
+pub fn from_proto(envelope: proto::Envelope) -> Result<Envelope, Error> {
+    let kind: RecordKind = fields::coded("kind", envelope.kind)?;
+    let grant = grant(kind, &envelope)?;
+    let references = references(&envelope.references)?;
+    let envelope = Envelope {
+        federation: fields::id("federation_id", &envelope.federation_id, FederationId::from_slice)?,
+        origin: fields::authority("origin", &envelope.origin)?,
+        recipient: fields::authority("recipient", &envelope.recipient)?,
+        publication_id: fields::id("publication_id", &envelope.publication_id, PublicationId::from_slice)?,
+        record_id: fields::id("record_id", &envelope.record_id, RecordId::from_slice)?,
+        kind,
+        purpose: fields::coded("purpose", envelope.purpose)?,
+        lawful_basis: fields::coded("lawful_basis", envelope.lawful_basis)?,
+        special_basis: fields::coded("special_basis", envelope.special_basis)?,
+        grant,
+        agreement_to_share_ref: envelope.agreement_to_share_ref,
+        handling: handling::from_proto(envelope.handling)?,
+        status: fields::coded("status", envelope.status)?,
+        created: fields::instant("created_ms", envelope.created_ms)?,
+        expires: fields::instant("expires_ms", envelope.expires_ms)?,
+        review_by: fields::instant("review_by_ms", envelope.review_by_ms)?,
+        references,
+        body: envelope.body,
+    };
+    check(&envelope)?;
+    Ok(envelope)
+}
+
+/// Content names its grant; control names none.
+fn grant(kind: RecordKind, envelope: &proto::Envelope) -> Result<Option<GrantRef>, Error> {
+    match kind.class() {
+        StreamClass::Content => Ok(Some(GrantRef {
+            agreement: fields::id("agreement_id", &envelope.agreement_id, AgreementId::from_slice)?,
+            number: envelope.grant_number,
+        })),
+        StreamClass::Control if envelope.agreement_id.is_empty() && envelope.grant_number == 0 => Ok(None),
+        StreamClass::Control => Err(malformed("agreement_id", "control needs none")),
+    }
+}
+
+fn references(references: &[proto::Reference]) -> Result<Vec<Reference>, Error> {
+    if references.len() > REFERENCES {
+        return Err(Error::new(Reason::FieldTooLong, "references", format!("at most {REFERENCES}")));
+    }
+    let reference = |(i, r): (usize, &proto::Reference)| {
+        let field = |name: &str| format!("references[{i}].{name}");
+        Ok(Reference {
+            kind: fields::coded(&field("kind"), r.kind)?,
+            target: RecordKey {
+                origin: fields::authority(&field("origin"), &r.origin)?,
+                record_id: fields::id(&field("record_id"), &r.record_id, RecordId::from_slice)?,
+            },
+        })
+    };
+    references.iter().enumerate().map(reference).collect()
+}
+
+fn check(envelope: &Envelope) -> Result<(), Error> {
+    if envelope.origin == envelope.recipient {
+        return Err(malformed("recipient", "another authority than the origin"));
+    }
+    if envelope.expires <= envelope.created || envelope.expires > envelope.created + limits::RECORD_LIFE {
+        return Err(malformed("expires_ms", "after created_ms, within five years"));
+    }
+    if envelope.review_by < envelope.created || envelope.review_by > envelope.expires {
+        return Err(malformed("review_by_ms", "from created_ms to expires_ms"));
+    }
+    let sharing_ref = envelope.agreement_to_share_ref.len();
+    if sharing_ref != 0 && !SHARING_REF.contains(&sharing_ref) {
+        return Err(malformed("agreement_to_share_ref", "16 to 32 bytes"));
+    }
+    for (i, reference) in envelope.references.iter().enumerate() {
+        if reference.target.origin != *expected_origin(envelope, reference.kind) {
+            return Err(malformed(&format!("references[{i}].origin"), "whose record it may refer to"));
+        }
+    }
+    if envelope.kind.is_answer() != envelope.target(ReferenceKind::Answers).is_some() {
+        return Err(malformed("references", "an answer, and nothing else, names what it answers"));
+    }
+    Ok(())
+}
+
+/// Only one's own records are updated, cancelled or replaced; only what the recipient sent is answered to it.
+fn expected_origin(envelope: &Envelope, kind: ReferenceKind) -> &AuthorityId {
+    match kind {
+        ReferenceKind::Updates | ReferenceKind::Cancels | ReferenceKind::Replaces => &envelope.origin,
+        ReferenceKind::Answers => &envelope.recipient,
+    }
+}
+
+fn malformed(field: &str, detail: &str) -> Error {
+    Error::new(Reason::EnvelopeMalformed, field, detail)
+}

@@ -1,0 +1,237 @@
+//! Joining on the wire: the token, the signed invitation, the application.
+
+use bytes::Bytes;
+use data_encoding::BASE32_NOPAD;
+use havenlink_proto::directory::v1 as directory;
+use havenlink_proto::directory::v1::statement::Body;
+use havenlink_proto::peer::v1 as peer;
+use havenlink_proto::record::v1::Signed;
+use prost::Message;
+
+use super::Error;
+use super::keys::SigningKey;
+use super::{entry, signed};
+use crate::domain::authority::PublicKey;
+use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
+use crate::domain::join::{Application, Invitation};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+
+const PREFIX: &str = "hl1";
+
+/// What the applicant holds in its hand: a verified invitation and the secret that opens the inviter's door.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub invitation: Invitation,
+    pub secret: [u8; 32],
+}
+
+/// Signs an invitation; `id` of the value is not looked at. Gives the encoded `Signed` and the invitation with its id.
+pub fn sign(invitation: Invitation, key: &SigningKey) -> (Invitation, Bytes) {
+    let payload = peer::Invitation {
+        federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
+        inviter: invitation.inviter.to_string(),
+        inviter_key: Bytes::copy_from_slice(&key.public().0),
+        inviter_pins: invitation.inviter_pins.iter().map(|p| Bytes::copy_from_slice(p.as_bytes())).collect(),
+        inviter_endpoints: invitation.inviter_endpoints.clone(),
+        intended_for: invitation.intended_for.to_string(),
+        created_ms: invitation.created.0,
+        expires_ms: invitation.expires.0,
+        secret_digest: Bytes::copy_from_slice(invitation.secret_digest.as_bytes()),
+        genesis: invitation.genesis.clone(),
+        rules_version: invitation.rules_version,
+        entry_version: invitation.entry_version,
+    };
+    let signed = signed::sign(&invitation.federation, &payload, &[key]);
+    let id = InvitationId(Digest::of(&signed.payload).0);
+    (Invitation { id, inviter_key: key.public(), ..invitation }, signed.encode_to_vec().into())
+}
+
+/// The token as one line of text: `hl1` and base32 without padding, lower case.
+///
+/// # Errors
+/// `DECODE_FAILED` when the bytes are not a `Signed`.
+pub fn token_text(signed: &Bytes, secret: &[u8; 32]) -> Result<String, Error> {
+    let invitation =
+        Signed::decode(signed.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "invitation", "signed"))?;
+    let token = peer::Token { invitation: Some(invitation), secret: Bytes::copy_from_slice(secret) };
+    Ok(format!("{PREFIX}{}", BASE32_NOPAD.encode(&token.encode_to_vec()).to_ascii_lowercase()))
+}
+
+/// Reads a token and verifies all that can be verified without the inviter. Blanks from a line-wrapped mail do not matter.
+///
+/// # Errors
+/// `INVITATION_INVALID` when it is not a whole token or its signature does not fit; `WRONG_FEDERATION` when its genesis
+/// belongs to another federation than it names.
+pub fn parse_token(text: &str) -> Result<Token, Error> {
+    let invalid = |what: &str| Error::new(Reason::InvitationInvalid, "token", what);
+    if text.len() > limits::TOKEN_CHARS {
+        return Err(invalid("too long"));
+    }
+    let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    let body = packed.strip_prefix(PREFIX).ok_or_else(|| invalid("begins with hl1"))?;
+    let bytes =
+        BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| invalid("base32, without padding"))?;
+    let token = peer::Token::decode(bytes.as_slice()).map_err(|_| invalid("cut off or altered"))?;
+    let secret: [u8; 32] = token.secret.as_ref().try_into().map_err(|_| invalid("cut off or altered"))?;
+    let signed = token.invitation.ok_or_else(|| invalid("cut off or altered"))?;
+    let invitation = open_invitation(signed.encode_to_vec().into()).map_err(|e| match e.reason {
+        Reason::WrongFederation => e,
+        _ => invalid("its signature does not fit"),
+    })?;
+    if Digest::of(&secret) != invitation.secret_digest {
+        return Err(invalid("its secret does not fit"));
+    }
+    Ok(Token { invitation, secret })
+}
+
+/// Verifies an invitation with the key that it names, and that its genesis makes its federation.
+///
+/// # Errors
+/// Whatever does not hold, by field.
+pub fn open_invitation(bytes: Bytes) -> Result<Invitation, Error> {
+    let opened = signed::open::<peer::Invitation>(bytes)?;
+    let claims = &opened.claims;
+    let key = PublicKey::from_spki(&claims.inviter_key).ok_or_else(|| Error::invalid("inviter_key", "Ed25519"))?;
+    let federation = federation(&claims.federation_id)?;
+    let verified = opened.verify(&federation, |id| (key.id() == *id).then_some(key))?;
+    let id = InvitationId(verified.payload_digest().0);
+    let claims = verified.into_value();
+    let genesis = signed::open::<directory::Statement>(claims.genesis.clone())?;
+    if genesis.payload_digest().0 != federation.0 {
+        return Err(Error::new(Reason::WrongFederation, "genesis", ""));
+    }
+    if claims.inviter_endpoints.is_empty() || claims.inviter_pins.is_empty() {
+        return Err(Error::missing("inviter_endpoints"));
+    }
+    Ok(Invitation {
+        id,
+        federation,
+        inviter: authority(&claims.inviter, "inviter")?,
+        inviter_key: key,
+        inviter_pins: pins(&claims.inviter_pins)?,
+        inviter_endpoints: claims.inviter_endpoints,
+        intended_for: authority(&claims.intended_for, "intended_for")?,
+        created: UnixMs(claims.created_ms),
+        expires: UnixMs(claims.expires_ms),
+        secret_digest: Digest::from_slice(&claims.secret_digest)
+            .ok_or_else(|| Error::invalid("secret_digest", "32 bytes"))?,
+        genesis: claims.genesis,
+        rules_version: claims.rules_version,
+        entry_version: claims.entry_version,
+    })
+}
+
+/// Signs an applicant's own entry as its statement, under the rules and at the version that the invitation names. `entry.authority_key` must be the key's.
+pub fn sign_application(
+    invitation: &Invitation,
+    entry: directory::AuthorityEntry,
+    key: &SigningKey,
+    nonce: [u8; 16],
+    now: UnixMs,
+) -> Bytes {
+    let statement = directory::Statement {
+        federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
+        rules_version: invitation.rules_version,
+        author: entry.authority.clone(),
+        subject: entry.authority.clone(),
+        subject_version: invitation.entry_version,
+        time_ms: now.0,
+        nonce: Bytes::copy_from_slice(&nonce),
+        body: Some(Body::Entry(entry)),
+    };
+    signed::sign(&invitation.federation, &statement, &[key]).encode_to_vec().into()
+}
+
+/// Signs an applicant's withdrawal of its application, which stewards decide on as this proposal.
+pub fn sign_withdrawal(
+    invitation: &Invitation,
+    proposal: &StatementId,
+    key: &SigningKey,
+    nonce: [u8; 16],
+    now: UnixMs,
+) -> Bytes {
+    let statement = directory::Statement {
+        federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
+        rules_version: invitation.rules_version,
+        author: invitation.intended_for.to_string(),
+        subject: invitation.intended_for.to_string(),
+        subject_version: invitation.entry_version,
+        time_ms: now.0,
+        nonce: Bytes::copy_from_slice(&nonce),
+        body: Some(Body::Withdrawal(directory::Withdrawal {
+            proposal_id: Bytes::copy_from_slice(proposal.as_bytes()),
+        })),
+    };
+    signed::sign(&invitation.federation, &statement, &[key]).encode_to_vec().into()
+}
+
+/// Verifies that this is the applicant's own withdrawal of this proposal to admit it, and nothing else.
+///
+/// # Errors
+/// `MESSAGE_TOO_LARGE`, `DECODE_FAILED`, `FIELD_INVALID` for any other statement, `KEY_NOT_CURRENT` unless the key of the
+/// application signed it.
+pub fn verify_withdrawal(bytes: Bytes, application: &Application, proposal: &StatementId) -> Result<(), Error> {
+    if bytes.len() > limits::STATEMENT_BYTES {
+        return Err(Error::new(Reason::MessageTooLarge, "withdrawal", "16 KiB"));
+    }
+    let opened = signed::open::<directory::Statement>(bytes)?;
+    let claims = &opened.claims;
+    let of_this = matches!(&claims.body, Some(Body::Withdrawal(w)) if w.proposal_id.as_ref() == proposal.as_bytes());
+    let own = claims.author == application.authority.as_str() && claims.subject == application.authority.as_str();
+    if !of_this || !own || claims.federation_id.as_ref() != application.federation.as_bytes() {
+        return Err(Error::invalid("withdrawal", "the applicant's own withdrawal of the proposal to admit it"));
+    }
+    opened.verify(&application.federation, |id| (application.key.id() == *id).then_some(application.key))?;
+    Ok(())
+}
+
+/// Verifies an application with the key that its entry names, and that the entry holds together by itself.
+///
+/// # Errors
+/// `ENTRY_INVALID` with the field, `DECODE_FAILED`, `FIELD_MISSING`, `FIELD_INVALID`, `SIGNATURE_INVALID`; never for an
+/// unexpected federation or version: the caller compares them.
+pub fn open_application(bytes: Bytes) -> Result<Application, Error> {
+    if bytes.len() > limits::STATEMENT_BYTES {
+        return Err(Error::new(Reason::MessageTooLarge, "application", "16 KiB"));
+    }
+    let opened = signed::open::<directory::Statement>(bytes.clone())?;
+    let claims = &opened.claims;
+    let Some(Body::Entry(entry)) = &claims.body else { return Err(Error::missing("application.entry")) };
+    let entry = entry::from_proto(entry.clone())?;
+    if claims.author != entry.authority.as_str() || claims.subject != entry.authority.as_str() {
+        return Err(Error::invalid("application.subject", "the applicant's own entry"));
+    }
+    let key = entry.authority_key;
+    let application = Application {
+        signed: bytes,
+        federation: federation(&claims.federation_id)?,
+        authority: entry.authority,
+        key,
+        pins: entry.pins.iter().map(|p| p.pin).collect(),
+        entry_version: claims.subject_version,
+    };
+    opened.verify(&application.federation, |id| (key.id() == *id).then_some(key))?;
+    Ok(application)
+}
+
+/// The entry inside an application that was opened before, for lists.
+pub fn entry_of(application: &Application) -> Option<directory::AuthorityEntry> {
+    match signed::open::<directory::Statement>(application.signed.clone()).ok()?.claims.body? {
+        Body::Entry(entry) => Some(entry),
+        _ => None,
+    }
+}
+
+fn federation(bytes: &[u8]) -> Result<FederationId, Error> {
+    FederationId::from_slice(bytes).ok_or_else(|| Error::invalid("federation_id", "32 bytes"))
+}
+
+fn authority(text: &str, field: &str) -> Result<AuthorityId, Error> {
+    AuthorityId::parse(text).ok_or_else(|| Error::invalid(field, "<country>-<slug>"))
+}
+
+fn pins(list: &[Bytes]) -> Result<Vec<Pin>, Error> {
+    list.iter().map(|p| Pin::from_slice(p).ok_or_else(|| Error::invalid("inviter_pins", "32 bytes"))).collect()
+}

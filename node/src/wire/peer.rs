@@ -1,0 +1,287 @@
+//! City to city: hello, batch, receipt and the answers to them.
+
+use bytes::Bytes;
+use havenlink_proto::peer::v1 as proto;
+use havenlink_proto::record::v1::Signed;
+use prost::Message;
+
+use super::keys::SigningKey;
+use super::{Error, receipt, signed};
+use crate::domain::authority::PublicKey;
+use crate::domain::ids::{AuthorityId, FederationId, Incarnation, KeyId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::receipt::Receipt;
+use crate::domain::record::StreamClass;
+use crate::domain::stream::{Batch, BatchAnswer, BatchItem, GreetAnswer, Hello, ItemBody, StreamId};
+use crate::domain::time::UnixMs;
+
+/// Finds the key of an authority that may verify now.
+pub type KeyOf<'a> = &'a dyn Fn(&AuthorityId, &KeyId) -> Option<PublicKey>;
+
+fn authority(text: &str, field: &str) -> Result<AuthorityId, Error> {
+    AuthorityId::parse(text).ok_or_else(|| Error::invalid(field, "<country>-<slug>"))
+}
+
+fn federation(bytes: &[u8], field: &str) -> Result<FederationId, Error> {
+    FederationId::from_slice(bytes).ok_or_else(|| Error::invalid(field, "32 bytes"))
+}
+
+fn class(number: i32) -> Result<StreamClass, Error> {
+    StreamClass::from_code(number).ok_or_else(|| Error::unknown("stream_class", number))
+}
+
+fn reason(code: &str) -> Reason {
+    Reason::from_code(code).unwrap_or(Reason::ReasonUnknown)
+}
+
+/// Decodes the bytes of a `Signed` for a field that carries the message itself.
+fn embedded(bytes: &Bytes) -> Option<Signed> {
+    Signed::decode(bytes.clone()).ok()
+}
+
+fn extracted(signed: Option<Signed>, field: &str) -> Result<Bytes, Error> {
+    Ok(signed.ok_or_else(|| Error::missing(field))?.encode_to_vec().into())
+}
+
+/// Signs a hello; encoded `Signed`.
+pub fn sign_hello(hello: &Hello, key: &SigningKey) -> Bytes {
+    let message = proto::Hello {
+        federation_id: Bytes::copy_from_slice(hello.federation.as_bytes()),
+        authority: hello.authority.to_string(),
+        incarnation: hello.incarnation.0,
+        time_ms: hello.time.0,
+    };
+    signed::sign(&hello.federation, &message, &[key]).encode_to_vec().into()
+}
+
+/// A hello whose signature is the named authority's.
+///
+/// # Errors
+/// Whatever does not decode or verify; `WRONG_FEDERATION` for another federation's.
+pub fn open_hello(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<Hello, Error> {
+    let unverified = signed::open::<proto::Hello>(bytes)?;
+    let name = authority(&unverified.claims.authority, "hello.authority")?;
+    let message = unverified.verify(ours, |id| key_of(&name, id))?.into_value();
+    let found = federation(&message.federation_id, "hello.federation_id")?;
+    if found != *ours {
+        return Err(Error::new(Reason::WrongFederation, "hello.federation_id", ""));
+    }
+    Ok(Hello {
+        federation: found,
+        authority: name,
+        incarnation: Incarnation(message.incarnation),
+        time: UnixMs(message.time_ms),
+    })
+}
+
+/// Signs a receipt; encoded `Signed`.
+pub fn sign_receipt(receipt: &Receipt, key: &SigningKey) -> Bytes {
+    signed::sign(&receipt.federation, &receipt::to_proto(receipt), &[key]).encode_to_vec().into()
+}
+
+/// A receipt whose signature is its recipient's.
+///
+/// # Errors
+/// Whatever does not decode or verify; `WRONG_FEDERATION` for another federation's.
+pub fn open_receipt(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<Receipt, Error> {
+    let unverified = signed::open::<proto::Receipt>(bytes)?;
+    let recipient = authority(&unverified.claims.recipient, "receipt.recipient")?;
+    let message = unverified.verify(ours, |id| key_of(&recipient, id))?.into_value();
+    let receipt = receipt::from_proto(message).map_err(|e| e.within("receipt"))?;
+    if receipt.federation != *ours {
+        return Err(Error::new(Reason::WrongFederation, "receipt.federation_id", ""));
+    }
+    Ok(receipt)
+}
+
+/// A batch as it goes on the wire. Envelope bytes are shared, not copied.
+pub fn batch_to_proto(batch: Batch) -> proto::DeliverRequest {
+    let item = |item: BatchItem| proto::DeliverItem {
+        item: Some(match item.body {
+            ItemBody::Envelope(bytes) => proto::deliver_item::Item::Envelope(bytes),
+            ItemBody::Skip(reason) => proto::deliver_item::Item::Skip(proto::Skip { reason: reason.code().to_owned() }),
+        }),
+        as_of_age_ms: item.as_of_age_ms,
+        traceparent: item.traceparent,
+    };
+    proto::DeliverRequest {
+        origin: batch.stream.origin.to_string(),
+        recipient: batch.stream.recipient.to_string(),
+        origin_incarnation: batch.origin_incarnation.0,
+        recipient_incarnation: batch.recipient_incarnation.0,
+        stream_class: batch.stream.class.code(),
+        first: batch.first,
+        sender_time_ms: batch.sender_time.0,
+        items: batch.items.into_iter().map(item).collect(),
+    }
+}
+
+/// A batch from the wire: its frame is checked, its envelopes are not looked at.
+///
+/// # Errors
+/// A frame that is not whole, or larger than a batch may be.
+pub fn batch_from_proto(request: proto::DeliverRequest) -> Result<Batch, Error> {
+    if request.items.is_empty() {
+        return Err(Error::missing("items"));
+    }
+    if request.items.len() > limits::BATCH_ITEMS {
+        return Err(Error::new(Reason::MessageTooLarge, "items", "1 to 256"));
+    }
+    if request.first == 0 || request.first > u64::MAX / 2 {
+        return Err(Error::invalid("first", "numbers start at 1"));
+    }
+    let mut bytes = 0;
+    let mut items = Vec::with_capacity(request.items.len());
+    for item in request.items {
+        let body = match item.item {
+            Some(proto::deliver_item::Item::Envelope(envelope)) => {
+                bytes += envelope.len();
+                ItemBody::Envelope(envelope)
+            }
+            Some(proto::deliver_item::Item::Skip(skip)) => ItemBody::Skip(reason(&skip.reason)),
+            None => return Err(Error::missing("items.item")),
+        };
+        items.push(BatchItem { body, as_of_age_ms: item.as_of_age_ms, traceparent: traceparent(item.traceparent) });
+    }
+    if bytes > limits::BATCH_BYTES {
+        return Err(Error::new(Reason::MessageTooLarge, "items", "1 MiB of envelopes"));
+    }
+    Ok(Batch {
+        stream: StreamId {
+            origin: authority(&request.origin, "origin")?,
+            recipient: authority(&request.recipient, "recipient")?,
+            class: class(request.stream_class)?,
+        },
+        origin_incarnation: Incarnation(request.origin_incarnation),
+        recipient_incarnation: Incarnation(request.recipient_incarnation),
+        first: request.first,
+        sender_time: UnixMs(request.sender_time_ms),
+        items,
+    })
+}
+
+/// Keeps a trace context of the form of W3C Trace Context version 00; anything else is dropped, it is only telemetry.
+pub fn traceparent(text: String) -> String {
+    let form = |i: usize, b: u8| match i {
+        2 | 35 | 52 => b == b'-',
+        _ => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
+    };
+    let fits = text.len() == 55 && text.starts_with("00-") && text.bytes().enumerate().all(|(i, b)| form(i, b));
+    if fits { text } else { String::new() }
+}
+
+/// The answer to a batch, for the wire.
+pub fn answer_to_proto(answer: &BatchAnswer) -> proto::DeliverResponse {
+    proto::DeliverResponse { next: answer.next, receipt: answer.receipt.as_ref().and_then(embedded) }
+}
+
+/// The answer to a batch, from the wire.
+pub fn answer_from_proto(response: proto::DeliverResponse) -> BatchAnswer {
+    BatchAnswer { next: response.next, receipt: response.receipt.map(|signed| signed.encode_to_vec().into()) }
+}
+
+/// A greeting, for the wire.
+pub fn greet_to_proto(hello: &Bytes, recipient: &AuthorityId) -> proto::GreetRequest {
+    proto::GreetRequest { hello: embedded(hello), recipient: recipient.to_string() }
+}
+
+/// A greeting, from the wire: the encoded signed hello, and who is called.
+///
+/// # Errors
+/// When one of the two is missing or malformed.
+pub fn greet_from_proto(request: proto::GreetRequest) -> Result<(Bytes, AuthorityId), Error> {
+    Ok((extracted(request.hello, "hello")?, authority(&request.recipient, "recipient")?))
+}
+
+/// The answer to a greeting, for the wire.
+pub fn greet_answer_to_proto(answer: &GreetAnswer) -> proto::GreetResponse {
+    proto::GreetResponse {
+        hello: embedded(&answer.hello),
+        next_content: answer.next_content,
+        next_control: answer.next_control,
+    }
+}
+
+/// The answer to a greeting, from the wire.
+///
+/// # Errors
+/// When there is no hello in it.
+pub fn greet_answer_from_proto(response: proto::GreetResponse) -> Result<GreetAnswer, Error> {
+    Ok(GreetAnswer {
+        hello: extracted(response.hello, "hello")?,
+        next_content: response.next_content,
+        next_control: response.next_control,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Digest;
+    use crate::domain::receipt::{ItemOutcome, Verdict};
+
+    fn id(text: &str) -> AuthorityId {
+        AuthorityId::parse(text).unwrap()
+    }
+
+    fn stream() -> StreamId {
+        StreamId { origin: id("fr-strasbourg"), recipient: id("de-kehl"), class: StreamClass::Content }
+    }
+
+    #[test]
+    fn a_receipt_comes_back_as_it_was_signed_in_its_own_federation_only() {
+        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let federation = FederationId([1; 32]);
+        let receipt = Receipt {
+            federation,
+            origin: id("fr-strasbourg"),
+            recipient: id("de-kehl"),
+            class: StreamClass::Content,
+            origin_incarnation: Incarnation(1),
+            recipient_incarnation: Incarnation(2),
+            first: 7,
+            outcomes: vec![
+                ItemOutcome { envelope: Some(Digest([3; 32])), verdict: Verdict::Stored },
+                ItemOutcome { envelope: None, verdict: Verdict::Skipped(Reason::EnvelopeExpired) },
+                ItemOutcome { envelope: Some(Digest([4; 32])), verdict: Verdict::RetryLater(Reason::AgreementUnknown) },
+            ],
+            register_number: 5,
+            time: UnixMs(9),
+        };
+        let bytes = sign_receipt(&receipt, &key);
+        let find = |name: &AuthorityId, _: &KeyId| (*name == id("de-kehl")).then(|| key.public());
+        assert_eq!(open_receipt(bytes, &federation, &find).unwrap(), receipt);
+        let bytes = sign_receipt(&receipt, &key);
+        assert!(open_receipt(bytes, &FederationId([2; 32]), &find).is_err());
+    }
+
+    #[test]
+    fn a_batch_has_one_to_256_items_and_a_first_number() {
+        let item =
+            BatchItem { body: ItemBody::Skip(Reason::EnvelopeExpired), as_of_age_ms: None, traceparent: String::new() };
+        let batch = Batch {
+            stream: stream(),
+            origin_incarnation: Incarnation(1),
+            recipient_incarnation: Incarnation(2),
+            first: 1,
+            sender_time: UnixMs(3),
+            items: vec![item; limits::BATCH_ITEMS],
+        };
+        assert_eq!(batch_from_proto(batch_to_proto(batch.clone())).unwrap(), batch);
+        let mut more = batch_to_proto(batch.clone());
+        more.items.push(more.items[0].clone());
+        assert_eq!(batch_from_proto(more).unwrap_err().reason, Reason::MessageTooLarge);
+        let none = proto::DeliverRequest { items: vec![], ..batch_to_proto(batch.clone()) };
+        assert!(batch_from_proto(none).is_err());
+        assert!(batch_from_proto(batch_to_proto(Batch { first: 0, ..batch })).is_err());
+    }
+
+    #[test]
+    fn only_a_whole_trace_context_is_kept() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(traceparent(good.to_owned()), good);
+        assert_eq!(traceparent("00-ABC".to_owned()), "");
+        assert_eq!(traceparent(good.replace('a', "A")), "");
+    }
+}

@@ -1,0 +1,70 @@
+//! Best practices.
+
+use havenlink_proto::record::v1 as proto;
+
+use super::{Error, fields, handling};
+use crate::domain::limits;
+use crate::domain::practice::{Practice, PracticeText};
+use crate::domain::reason::Reason;
+
+/// A practice as a message.
+pub fn to_proto(practice: &Practice) -> proto::Practice {
+    let text = |t: &PracticeText| proto::PracticeText {
+        language: t.language.as_str().to_owned(),
+        provenance: t.provenance.code(),
+        title: t.title.clone(),
+        problem: t.problem.clone(),
+        measure: t.measure.clone(),
+        evidence: t.evidence.clone(),
+    };
+    proto::Practice {
+        version: practice.version,
+        texts: practice.texts.iter().map(text).collect(),
+        outcome: practice.outcome.code(),
+        cost_band: fields::number_or_zero(practice.cost_band),
+        audiences: fields::numbers(&practice.audiences),
+        topics: fields::numbers(&practice.topics),
+        resolution_paragraphs: practice.resolution_paragraphs.clone(),
+        legal_prerequisites: practice.legal_prerequisites.clone(),
+        place: practice.place.as_ref().map(handling::place_to_proto),
+    }
+}
+
+/// A practice whose every field was understood and is within its limits.
+///
+/// # Errors
+/// The first field that is not.
+pub fn from_proto(practice: proto::Practice) -> Result<Practice, Error> {
+    if practice.texts.len() > limits::LANGUAGES {
+        return Err(Error::new(Reason::FieldTooLong, "texts", format!("at most {} languages", limits::LANGUAGES)));
+    }
+    let texts = practice.texts.into_iter().enumerate();
+    let texts = texts.map(|(i, t)| text(t).map_err(|e| e.within(&format!("texts[{i}]"))));
+    let practice = Practice {
+        version: practice.version,
+        texts: texts.collect::<Result<_, _>>()?,
+        outcome: fields::coded("outcome", practice.outcome)?,
+        cost_band: fields::optional("cost_band", practice.cost_band)?,
+        audiences: fields::coded_list("audiences", &practice.audiences)?,
+        topics: fields::coded_list("topics", &practice.topics)?,
+        resolution_paragraphs: practice.resolution_paragraphs,
+        legal_prerequisites: practice.legal_prerequisites,
+        place: match practice.place {
+            Some(place) => Some(fields::place("place", Some(place))?),
+            None => None,
+        },
+    };
+    practice.check()?;
+    Ok(practice)
+}
+
+fn text(text: proto::PracticeText) -> Result<PracticeText, Error> {
+    Ok(PracticeText {
+        language: fields::language("language", &text.language)?,
+        provenance: fields::coded("provenance", text.provenance)?,
+        title: text.title,
+        problem: text.problem,
+        measure: text.measure,
+        evidence: text.evidence,
+    })
+}

@@ -1,0 +1,158 @@
+//! Sealed envelopes: encoded and signed once by the origin; opened, verified and understood by the recipient.
+
+use bytes::Bytes;
+use havenlink_proto::record::v1 as proto;
+use prost::Message;
+
+use super::body::{self, Body};
+use super::keys::SigningKey;
+use super::{Error, envelope, fields, signed};
+use crate::domain::authority::PublicKey;
+use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::ids::{Digest, FederationId, KeyId};
+use crate::domain::limits;
+use crate::domain::policy::ContentDetails;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::stream::StreamId;
+
+/// An envelope as it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Encoded `Signed`.
+    pub bytes: Bytes,
+    /// SHA-256 of `bytes`: what receipts name.
+    pub digest: Digest,
+}
+
+/// An envelope that was verified, and its body.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub envelope: Envelope,
+    pub body: Body,
+}
+
+/// Encodes and signs.
+pub fn seal(envelope: &Envelope, key: &SigningKey) -> Sealed {
+    let signed = signed::sign(&envelope.federation, &envelope::to_proto(envelope), &[key]);
+    let bytes = Bytes::from(signed.encode_to_vec());
+    Sealed { digest: Digest::of(&bytes), bytes }
+}
+
+/// Opens what came on a stream, in the order of 9.3: origin, recipient, signature, federation; then every field of the
+/// envelope and of its body.
+///
+/// # Errors
+/// `WRONG_ORIGIN`, `WRONG_RECIPIENT`, `KEY_NOT_CURRENT`, `SIGNATURE_INVALID` or `WRONG_FEDERATION`: a refusal. Any other
+/// reason: it cannot be understood.
+pub fn open(
+    bytes: Bytes,
+    stream: &StreamId,
+    ours: &FederationId,
+    key_of: impl Fn(&KeyId) -> Option<PublicKey>,
+) -> Result<Opened, Error> {
+    let largest = if stream.class == StreamClass::Content { limits::ENVELOPE_BYTES } else { limits::CONTROL_BYTES };
+    if bytes.len() > largest {
+        return Err(Error::new(Reason::MessageTooLarge, "envelope", format!("at most {largest} bytes")));
+    }
+    let unverified = signed::open::<proto::Envelope>(bytes)?;
+    if unverified.claims.origin != stream.origin.as_str() {
+        return Err(Error::new(Reason::WrongOrigin, "envelope.origin", ""));
+    }
+    if unverified.claims.recipient != stream.recipient.as_str() {
+        return Err(Error::new(Reason::WrongRecipient, "envelope.recipient", ""));
+    }
+    let envelope = envelope::from_proto(unverified.verify(ours, key_of)?.into_value())?;
+    if envelope.federation != *ours {
+        return Err(Error::new(Reason::WrongFederation, "envelope.federation_id", ""));
+    }
+    if envelope.kind.class() != stream.class {
+        return Err(Error::new(Reason::EnvelopeMalformed, "envelope.kind", "a kind of the stream's class"));
+    }
+    let body = body::decode(&envelope)?;
+    Ok(Opened { envelope, body })
+}
+
+/// The key id under the bytes, not checked.
+pub fn signer(bytes: &Bytes) -> Option<KeyId> {
+    signed::open::<proto::Envelope>(bytes.clone()).ok()?.key_ids().next()
+}
+
+/// Whether an error of `open` says that the sender may not, rather than that the bytes cannot be understood.
+pub fn is_refusal(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::WrongOrigin
+            | Reason::WrongRecipient
+            | Reason::KeyNotCurrent
+            | Reason::SignatureInvalid
+            | Reason::WrongFederation
+    )
+}
+
+/// An envelope from this node's own store: it was verified, or made, before it was stored.
+///
+/// # Errors
+/// When the stored bytes do not decode.
+pub fn own(bytes: &Bytes) -> Result<Envelope, Error> {
+    envelope::from_proto(signed::open::<proto::Envelope>(bytes.clone())?.claims)
+}
+
+/// As `own`, with the id of the key that signed it.
+///
+/// # Errors
+/// When the stored bytes do not decode.
+pub fn own_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
+    let opened = signed::open::<proto::Envelope>(bytes.clone())?;
+    let key = opened.key_ids().next();
+    Ok((envelope::from_proto(opened.claims)?, key))
+}
+
+/// The same payload, byte for byte, under another key of its origin: the one it was signed with was replaced.
+///
+/// # Errors
+/// When the stored bytes do not decode.
+pub fn sign_again(bytes: &Bytes, federation: &FederationId, key: &SigningKey) -> Result<Sealed, Error> {
+    let mut signed = havenlink_proto::record::v1::Signed::decode(bytes.clone())
+        .map_err(|_| Error::new(Reason::DecodeFailed, "signed", ""))?;
+    signed.signatures = vec![signed::countersign(federation, &signed, key)];
+    let bytes = Bytes::from(signed.encode_to_vec());
+    Ok(Sealed { digest: Digest::of(&bytes), bytes })
+}
+
+/// A stored envelope with its body.
+///
+/// # Errors
+/// When the stored bytes do not decode.
+pub fn own_opened(bytes: &Bytes) -> Result<Opened, Error> {
+    let envelope = own(bytes)?;
+    let body = body::decode(&envelope)?;
+    Ok(Opened { envelope, body })
+}
+
+/// What the one question needs to know of an own envelope's body, without reading its texts again.
+///
+/// # Errors
+/// When the body does not decode.
+pub fn details(envelope: &Envelope) -> Result<ContentDetails, Error> {
+    let bytes = envelope.body.clone();
+    let failed = |_| Error::new(Reason::DecodeFailed, "body", "");
+    Ok(match envelope.kind {
+        RecordKind::Alert => {
+            let alert = proto::Alert::decode(bytes).map_err(failed)?;
+            ContentDetails::Alert {
+                kind: fields::coded("kind", alert.kind)?,
+                basis: fields::coded("assertion_basis", alert.assertion_basis)?,
+            }
+        }
+        RecordKind::Practice => ContentDetails::Practice,
+        RecordKind::OfferView => {
+            let opened = body::decode(envelope)?;
+            opened.details(None).unwrap_or(ContentDetails::Other)
+        }
+        kind => match envelope.grant {
+            Some(target) if kind.is_answer() => ContentDetails::Answer { target },
+            Some(GrantRef { .. }) | None => ContentDetails::Other,
+        },
+    })
+}

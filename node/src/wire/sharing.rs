@@ -1,0 +1,48 @@
+//! Who gets a record, for what, and how it may be handled.
+
+use havenlink_proto::local::v1 as local;
+
+use super::{Error, fields, handling};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::sharing::Sharing;
+
+/// Sharing as a message.
+pub fn to_proto(sharing: &Sharing) -> local::Sharing {
+    local::Sharing {
+        recipients: sharing.recipients.iter().map(|r| r.as_str().to_owned()).collect(),
+        purpose: sharing.purpose.code(),
+        lawful_basis: sharing.lawful_basis.code(),
+        special_basis: sharing.special_basis.code(),
+        handling: Some(handling::to_proto(sharing.handling)),
+        status: sharing.status.code(),
+        expires_ms: sharing.expires.map_or(0, |t| t.0),
+        review_by_ms: sharing.review_by.map_or(0, |t| t.0),
+    }
+}
+
+/// Sharing whose every coded field was understood.
+///
+/// # Errors
+/// The first field that is missing, unknown or too long.
+pub fn from_proto(sharing: Option<local::Sharing>) -> Result<Sharing, Error> {
+    let sharing = sharing.unwrap_or_default();
+    if sharing.recipients.len() > limits::RECIPIENTS {
+        let detail = format!("at most {} recipients", limits::RECIPIENTS);
+        return Err(Error::new(Reason::FieldTooLong, "recipients", detail));
+    }
+    let recipients = sharing.recipients.iter().enumerate();
+    let recipients = recipients.map(|(i, text)| fields::authority(&format!("recipients[{i}]"), text));
+    let sharing = Sharing {
+        recipients: recipients.collect::<Result<_, _>>()?,
+        purpose: fields::coded("purpose", sharing.purpose)?,
+        lawful_basis: fields::coded("lawful_basis", sharing.lawful_basis)?,
+        special_basis: fields::coded("special_basis", sharing.special_basis)?,
+        handling: handling::from_proto(sharing.handling)?,
+        status: fields::coded("status", sharing.status)?,
+        expires: fields::optional_instant("expires_ms", sharing.expires_ms)?,
+        review_by: fields::optional_instant("review_by_ms", sharing.review_by_ms)?,
+    };
+    sharing.check()?;
+    Ok(sharing)
+}

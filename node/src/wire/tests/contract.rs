@@ -1,0 +1,299 @@
+//! The contract as it was compiled: closed lists equal the proto's enums, and what never crosses has no field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message;
+use prost_types::field_descriptor_proto::Type;
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
+
+use crate::domain::closed::Closed;
+use crate::domain::{
+    agreement, alert, answer, audit, authority, handling, light, offer, place, practice, receipt, record,
+};
+
+fn descriptors() -> FileDescriptorSet {
+    FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap()
+}
+
+/// All messages by their full names, nested ones too.
+fn messages() -> Vec<(String, DescriptorProto)> {
+    fn add(prefix: &str, message: DescriptorProto, all: &mut Vec<(String, DescriptorProto)>) {
+        let name = format!("{prefix}.{}", message.name());
+        for nested in &message.nested_type {
+            add(&name, nested.clone(), all);
+        }
+        all.push((name, message));
+    }
+    let mut all = Vec::new();
+    for file in descriptors().file {
+        let package = file.package().to_owned();
+        for message in file.message_type {
+            add(&package, message, &mut all);
+        }
+    }
+    all
+}
+
+fn enums() -> BTreeMap<String, EnumDescriptorProto> {
+    let files = descriptors().file.into_iter();
+    files
+        .flat_map(|file| {
+            let package = file.package().to_owned();
+            file.enum_type.into_iter().map(move |e| (format!("{package}.{}", e.name()), e))
+        })
+        .collect()
+}
+
+/// `AlertKind` → `ALERT_KIND_`.
+fn prefix(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out + "_"
+}
+
+fn listed<T: Closed>() -> BTreeMap<i32, &'static str> {
+    T::VALUES.iter().map(|v| (v.number(), v.label())).collect()
+}
+
+/// Every closed list of the domain that the contract knows, under the contract's name.
+fn closed_lists() -> BTreeMap<&'static str, BTreeMap<i32, &'static str>> {
+    BTreeMap::from([
+        ("havenlink.record.v1.Tlp", listed::<handling::Tlp>()),
+        ("havenlink.record.v1.Pap", listed::<handling::Pap>()),
+        ("havenlink.record.v1.Purpose", listed::<handling::Purpose>()),
+        ("havenlink.record.v1.LawfulBasis", listed::<handling::LawfulBasis>()),
+        ("havenlink.record.v1.SpecialBasis", listed::<handling::SpecialBasis>()),
+        ("havenlink.record.v1.RecordStatus", listed::<handling::RecordStatus>()),
+        ("havenlink.record.v1.PlaceScheme", listed::<place::PlaceScheme>()),
+        ("havenlink.record.v1.RecordKind", listed::<record::RecordKind>()),
+        ("havenlink.record.v1.StreamClass", listed::<record::StreamClass>()),
+        ("havenlink.record.v1.ReferenceKind", listed::<record::ReferenceKind>()),
+        ("havenlink.record.v1.AlertKind", listed::<alert::AlertKind>()),
+        ("havenlink.record.v1.Urgency", listed::<alert::Urgency>()),
+        ("havenlink.record.v1.Severity", listed::<alert::Severity>()),
+        ("havenlink.record.v1.Certainty", listed::<alert::Certainty>()),
+        ("havenlink.record.v1.AssertionBasis", listed::<alert::AssertionBasis>()),
+        ("havenlink.record.v1.ExploitationForm", listed::<alert::ExploitationForm>()),
+        ("havenlink.record.v1.AdvertChannel", listed::<alert::AdvertChannel>()),
+        ("havenlink.record.v1.BarrierStep", listed::<alert::BarrierStep>()),
+        ("havenlink.record.v1.SiteType", listed::<alert::SiteType>()),
+        ("havenlink.record.v1.SiteConcern", listed::<alert::SiteConcern>()),
+        ("havenlink.record.v1.AnswerKind", listed::<answer::AnswerKind>()),
+        ("havenlink.record.v1.NotRelevantReason", listed::<answer::NotRelevantReason>()),
+        ("havenlink.record.v1.PracticeOutcome", listed::<practice::PracticeOutcome>()),
+        ("havenlink.record.v1.PracticeAudience", listed::<practice::PracticeAudience>()),
+        ("havenlink.record.v1.PracticeTopic", listed::<practice::PracticeTopic>()),
+        ("havenlink.record.v1.CostBand", listed::<practice::CostBand>()),
+        ("havenlink.record.v1.TranslationProvenance", listed::<practice::TranslationProvenance>()),
+        ("havenlink.record.v1.ServiceKind", listed::<offer::ServiceKind>()),
+        ("havenlink.record.v1.CapacityUnit", listed::<offer::CapacityUnit>()),
+        ("havenlink.record.v1.OfferStatus", listed::<offer::OfferStatus>()),
+        ("havenlink.record.v1.DisclosureLevel", listed::<offer::DisclosureLevel>()),
+        ("havenlink.record.v1.AvailabilityClass", listed::<offer::AvailabilityClass>()),
+        ("havenlink.record.v1.CapacityBand", listed::<offer::CapacityBand>()),
+        ("havenlink.record.v1.CorridorRole", listed::<agreement::CorridorRole>()),
+        ("havenlink.record.v1.TransferBasis", listed::<agreement::TransferBasis>()),
+        ("havenlink.record.v1.AgreementEndReason", listed::<agreement::AgreementEndReason>()),
+        ("havenlink.record.v1.AuditAct", listed::<audit::AuditAct>()),
+        ("havenlink.record.v1.ActorRole", listed::<audit::ActorRole>()),
+        ("havenlink.peer.v1.ItemResult", listed::<receipt::OutcomeKind>()),
+        ("havenlink.local.v1.Light", listed::<light::Light>()),
+        ("havenlink.admin.v1.AgreementState", listed::<agreement::AgreementState>()),
+        ("havenlink.directory.v1.ParticipantKind", listed::<authority::ParticipantKind>()),
+        ("havenlink.directory.v1.IdentifierScheme", listed::<authority::IdentifierScheme>()),
+    ])
+}
+
+#[test]
+fn closed_lists_have_the_numbers_and_names_of_the_contract() {
+    let enums = enums();
+    for (name, ours) in closed_lists() {
+        let theirs = &enums[name];
+        let prefix = prefix(theirs.name());
+        let zero = theirs.value.iter().find(|v| v.number() == 0).unwrap();
+        assert_eq!(zero.name(), format!("{prefix}UNSPECIFIED"));
+        let values = theirs.value.iter().filter(|v| v.number() != 0);
+        let theirs: BTreeMap<i32, &str> =
+            values.map(|v| (v.number(), v.name().strip_prefix(prefix.as_str()).unwrap())).collect();
+        assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+#[test]
+fn every_enum_of_a_record_is_a_closed_list_here() {
+    let lists = closed_lists();
+    for name in enums().keys().filter(|n| n.starts_with("havenlink.record.") || n.starts_with("havenlink.peer.v1.Item"))
+    {
+        assert!(lists.contains_key(name.as_str()), "{name}");
+    }
+}
+
+/// Words of which no field's name may consist in part, in any package (1-mission.md, "What never crosses").
+const NEVER: [&str; 50] = [
+    "nationality",
+    "national",
+    "citizenship",
+    "ethnicity",
+    "ethnic",
+    "race",
+    "religion",
+    "religious",
+    "belief",
+    "faith",
+    "residence",
+    "residency",
+    "immigration",
+    "visa",
+    "asylum",
+    "passport",
+    "birth",
+    "birthday",
+    "birthdate",
+    "dob",
+    "born",
+    "surname",
+    "firstname",
+    "lastname",
+    "forename",
+    "nickname",
+    "suspect",
+    "suspects",
+    "perpetrator",
+    "offender",
+    "trafficker",
+    "victim",
+    "victims",
+    "latitude",
+    "longitude",
+    "lat",
+    "lon",
+    "lng",
+    "coordinate",
+    "coordinates",
+    "gps",
+    "street",
+    "postcode",
+    "zip",
+    "occupancy",
+    "occupied",
+    "plate",
+    "iban",
+    "photo",
+    "picture",
+];
+
+/// Words that a field may carry only where it is a desk, a machine or an authority, never a person or a refuge.
+const ONLY_HERE: [(&str, &[&str]); 8] = [
+    (
+        "phone",
+        &["havenlink.record.v1.OfferView.", "havenlink.local.v1.OwnOffer.", "havenlink.directory.v1.ContactPoint."],
+    ),
+    ("email", &["havenlink.directory.v1.ContactPoint."]),
+    ("address", &["havenlink.admin.v1.GetStatusResponse.peer_address"]),
+    ("addresses", &[]),
+    ("url", &[]),
+    ("handle", &[]),
+    ("person", &[]),
+    ("child", &[]),
+];
+
+#[test]
+fn what_never_crosses_has_no_field() {
+    for (name, message) in messages() {
+        for field in &message.field {
+            let full = format!("{name}.{}", field.name());
+            for word in field.name().split('_') {
+                assert!(!NEVER.contains(&word), "{full} says {word}");
+                for (only, places) in ONLY_HERE {
+                    assert!(word != only || places.iter().any(|place| full.starts_with(place)), "{full} says {word}");
+                }
+            }
+        }
+    }
+}
+
+/// Every field of a record in which text can stand. A new one is added here deliberately, with the check that guards it.
+const TEXTS: [&str; 29] = [
+    // Screened by `domain::text::check_free_text`.
+    "Text.text",
+    "PracticeText.title",
+    "PracticeText.problem",
+    "PracticeText.measure",
+    "PracticeText.evidence",
+    // Language tags.
+    "Text.language",
+    "PracticeText.language",
+    "SuspiciousAdvertising.advert_languages",
+    "Eligibility.staff_languages",
+    // Codes of registries, checked for their form.
+    "Alert.indicators",
+    "Alert.sector",
+    "SuspiciousAdvertising.promised_occupation",
+    "Place.code",
+    "Practice.resolution_paragraphs",
+    "Practice.legal_prerequisites",
+    "AuditLeaf.reason",
+    "Signed.type",
+    // Professional desks, E.164.
+    "OfferView.intake_phone",
+    "OfferView.out_of_hours_phone",
+    // Authority ids.
+    "Envelope.origin",
+    "Envelope.recipient",
+    "Reference.origin",
+    "Party.authority",
+    "Grant.from",
+    "Grant.to",
+    "Agreement.proposer",
+    "AgreementEnd.by",
+    "AuditLeaf.counterparty",
+    "AuditCheckpoint.authority",
+];
+
+#[test]
+fn text_stands_in_known_fields_of_a_record_only() {
+    let known: BTreeSet<&str> = TEXTS.into_iter().collect();
+    let mut found = BTreeSet::new();
+    for (name, message) in messages() {
+        let Some(short) = name.strip_prefix("havenlink.record.v1.") else { continue };
+        let texts = message.field.iter().filter(|f| f.r#type() == Type::String);
+        found.extend(texts.map(|f| format!("{short}.{}", f.name())));
+    }
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn the_owners_figures_stay_with_the_owner() {
+    for (name, message) in messages() {
+        if !["havenlink.record.", "havenlink.peer.", "havenlink.directory."].iter().any(|p| name.starts_with(p)) {
+            continue;
+        }
+        for field in &message.field {
+            let name = field.name();
+            assert!(!["free", "baseline", "own_label"].contains(&name) && !name.starts_with("additional"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn each_method_has_its_own_request_and_response_and_each_service_says_so() {
+    let mut seen = BTreeSet::new();
+    for file in descriptors().file {
+        let package = file.package().to_owned();
+        for service in file.service.iter().filter(|_| package.starts_with("havenlink.")) {
+            assert!(service.name().ends_with("Service"), "{}", service.name());
+            for method in &service.method {
+                let named = |suffix| format!(".{package}.{}{suffix}", method.name());
+                let message = (method.input_type(), method.output_type());
+                assert_eq!(message, (named("Request").as_str(), named("Response").as_str()));
+                assert!(seen.insert(method.input_type().to_owned()), "{}", method.input_type());
+            }
+        }
+    }
+    assert!(!seen.is_empty());
+}

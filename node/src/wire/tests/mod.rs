@@ -1,0 +1,4 @@
+//! Tests of the record half of `wire`: against the compiled contract, by example, and against arbitrary bytes.
+
+mod contract;
+mod records;

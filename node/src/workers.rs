@@ -1,0 +1,114 @@
+//! Loops, and nothing else: each calls one pass of the exchange, when it is woken and on a timer.
+//!
+//! What lives here: when to call. What does not: what a pass does, and any input: a pass finds its work in the store, so
+//! the normal case and recovery are one path.
+//! Invariants: one run of a pass at a time; a pass that fails is tried again, later each time; no timer lies on the path
+//! of a record that is in flight.
+
+mod deliver;
+mod pass;
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exchange::Exchange;
+use crate::telemetry::metrics;
+use pass::Worker;
+
+/// Workers at work.
+pub struct Workers {
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+const DISPATCH: Duration = Duration::from_secs(30);
+const UPKEEP: Duration = Duration::from_secs(30);
+const CHECKPOINT: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(600);
+const GREET: Duration = Duration::from_secs(300);
+const GAUGES: Duration = Duration::from_secs(15);
+
+impl Workers {
+    /// Starts all of them on the exchange's runtime.
+    pub fn start(exchange: &Exchange, on: &Handle) -> Self {
+        let workers = Self { tasks: TaskTracker::new(), stopping: CancellationToken::new() };
+        let worker = |name| Worker { name, stopping: workers.stopping.clone() };
+        let spawn = |task: futures_util::future::BoxFuture<'static, ()>| drop(workers.tasks.spawn_on(task, on));
+
+        let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
+        let woken = move || {
+            let wakeups = wakeups.clone();
+            async move { wakeups.dispatch().await }
+        };
+        let pass = move || {
+            let x = x.clone();
+            async move { x.dispatch_pass().await.map(|n| n > 0) }
+        };
+        spawn(Box::pin(worker("dispatch").run(DISPATCH, woken, pass)));
+
+        let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
+        let woken = move || {
+            let wakeups = wakeups.clone();
+            async move { wakeups.upkeep().await }
+        };
+        let pass = move || {
+            let x = x.clone();
+            async move { x.upkeep_pass().await.map(|()| false) }
+        };
+        spawn(Box::pin(worker("holding").run(UPKEEP, woken, pass)));
+
+        let x = exchange.clone();
+        let pass = move || {
+            let x = x.clone();
+            async move { x.checkpoint_pass().await.map(|_| false) }
+        };
+        spawn(Box::pin(worker("checkpoint").run(CHECKPOINT, std::future::pending, pass)));
+
+        let x = exchange.clone();
+        let pass = move || {
+            let x = x.clone();
+            async move { x.sweep_pass().await.map(|_| false) }
+        };
+        spawn(Box::pin(worker("sweep").run(SWEEP, std::future::pending, pass)));
+
+        let x = exchange.clone();
+        let pass = move || {
+            let x = x.clone();
+            async move { x.greet_pass().await.map(|_| false) }
+        };
+        spawn(Box::pin(worker("greet").run(GREET, std::future::pending, pass)));
+
+        let x = exchange.clone();
+        let pass = move || {
+            let x = x.clone();
+            async move { gauges(&x).await.map(|()| false) }
+        };
+        spawn(Box::pin(worker("gauges").run(GAUGES, std::future::pending, pass)));
+
+        spawn(Box::pin(deliver::run(exchange.clone(), workers.stopping.clone(), workers.tasks.clone())));
+        workers
+    }
+
+    /// Lets running passes finish.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn gauges(exchange: &Exchange) -> Result<(), crate::exchange::Error> {
+    let counts = exchange.queue_counts().await?;
+    let sum = |of: fn(&crate::exchange::QueueCount) -> u64| {
+        i64::try_from(counts.iter().map(|(_, c)| of(c)).sum::<u64>()).unwrap_or(i64::MAX)
+    };
+    metrics::QUEUED.set([], sum(|c| c.queued));
+    metrics::HELD.set([], sum(|c| c.held));
+    metrics::INBOX.set([], i64::try_from(exchange.inbox_position().await?).unwrap_or(i64::MAX));
+    let (_, head) = exchange.audit_leaves(0, 0).await?;
+    metrics::AUDIT_SIZE.set([], i64::try_from(head.size).unwrap_or(i64::MAX));
+    Ok(())
+}

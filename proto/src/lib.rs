@@ -1,0 +1,28 @@
+//! The contract of Havenlink, generated from `havenlink/**/*.proto` and nothing else.
+//!
+//! What lives here: messages, clients and servers of each package, and the compiled descriptor set.
+//! What does not: rules. Limits, checks and the meaning of a field are the node's (`domain`, `wire`).
+
+// Generated code keeps the enum names of the wire, which repeat a prefix on purpose (buf STANDARD).
+#![allow(clippy::enum_variant_names, clippy::large_enum_variant, clippy::doc_lazy_continuation)]
+
+macro_rules! package {
+    ($area:ident, $name:literal) => {
+        pub mod $area {
+            pub mod v1 {
+                tonic::include_proto!($name);
+            }
+        }
+    };
+}
+
+package!(record, "havenlink.record.v1");
+package!(peer, "havenlink.peer.v1");
+package!(local, "havenlink.local.v1");
+package!(admin, "havenlink.admin.v1");
+package!(directory, "havenlink.directory.v1");
+package!(raft, "havenlink.raft.v1");
+package!(store, "havenlink.store.v1");
+
+/// The compiled `FileDescriptorSet`: served by reflection on local listeners, read by tests.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));

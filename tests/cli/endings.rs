@@ -1,0 +1,109 @@
+//! Mistyped commands get a suggestion; every ending has its exit code.
+
+use std::time::Duration;
+
+use havenlink::demo::city::City;
+use havenlink::demo::sample;
+use havenlink_proto::local::v1::SetOfferRequest;
+use havenlink_tests::federation::Federation;
+use havenlink_tests::road;
+use havenlink_tests::tools::{havenctl, havenlink};
+use havenlink_tests::wait::eventually;
+
+use super::{alone, publishing, stable};
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_one_that_was_meant() {
+    for (tool, typed, meant) in [
+        ("havenctl", &["membre", "list"][..], "'member'"),
+        ("havenctl", &["member", "lst"], "'list'"),
+        ("havenctl", &["agreement", "propse", "de-kehl"], "'propose'"),
+        ("havenctl", &["status", "--jsn"], "--"),
+        ("havenctl", &["status", "-o", "jsn"], "'json'"),
+        ("havenctl", &["member", "suspend", "de-kehl", "--reason", "OWN_REQEST"], "OWN_REQUEST"),
+        ("havenctl", &["alert", "publish", "--kind", "ADVERTISING"], "SUSPICIOUS_ADVERTISING"),
+        ("havenctl", &["--role", "operater", "status"], "'operator'"),
+        ("havenlink", &["ini"], "'init'"),
+        ("havenlink", &["joyn", "TOKEN"], "'join'"),
+        ("havenlink", &["run", "--set", "listn=x", "--set", "authority=fr-x"], "listen"),
+    ] {
+        let (code, out, err) = alone(tool, typed);
+        assert_eq!((code, out.as_str()), (2, ""), "{tool} {typed:?}: {err}");
+        assert!(err.contains(meant), "{tool} {typed:?}: {err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_ending_has_its_code() {
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two") };
+    let code = async |city: &City, arguments: &[&str]| havenctl(city, arguments).await.unwrap().code;
+    assert_eq!(code(strasbourg, &["status"]).await, 0);
+    assert_eq!(code(strasbourg, &["member", "suspend", "de-kehl", "--reason", "OWN_REQUEST"]).await, 2, "no --yes");
+    assert_eq!(code(kehl, &["steward", "promote", "de-kehl"]).await, 3, "no steward");
+    assert_eq!(code(strasbourg, &["--role", "publisher", "member", "restore", "de-kehl"]).await, 3, "another door");
+    assert_eq!(code(strasbourg, &["member", "show", "xx-nobody"]).await, 4);
+    assert_eq!(code(strasbourg, &["explain", "NO_SUCH_REASON"]).await, 4);
+    assert_eq!(code(strasbourg, &["member", "restore", "de-kehl"]).await, 5, "it is not suspended");
+    assert_eq!(code(strasbourg, &["doctor"]).await, 1, "no backup yet: a warning of the monitoring kind");
+    kehl.kill().await.unwrap();
+    assert_eq!(code(kehl, &["status"]).await, 6);
+    assert_eq!(havenlink(kehl, &["restore", "/nonexistent"]).await.unwrap().code, 2, "no backup");
+    assert_eq!(havenlink(strasbourg, &["check"]).await.unwrap().code, 5, "the node runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_without_a_partner_s_word_is_partial_and_a_silent_node_is_timed_out() {
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    let list = ["offer", "list", "--timeout", "2s"];
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two") };
+    let set = SetOfferRequest { request_id: "places".into(), offer: Some(sample::refuge(4)) };
+    kehl.offers().await.unwrap().set_offer(set).await.unwrap();
+    let shows = eventually("Kehl's refuge is shown", Duration::from_secs(20), || async {
+        havenctl(strasbourg, &list).await.ok().filter(|said| said.out.contains(kehl.id()))
+    });
+    assert_eq!(shows.await.code, 0);
+    kehl.kill().await.unwrap();
+    // That nobody is there is found by whatever goes out next.
+    road::publish(strasbourg, kehl).await.unwrap().unwrap();
+    let partial = eventually("the list is partial", Duration::from_secs(20), || async {
+        havenctl(strasbourg, &list).await.ok().filter(|said| said.code != 0)
+    });
+    let partial = partial.await;
+    assert_eq!(partial.code, 7, "{partial:?}");
+    assert!(
+        partial.out.contains("UNREACHABLE")
+            && partial.err.contains("partial answer")
+            && partial.err.contains("de-kehl"),
+        "{partial:?}"
+    );
+    federation.freeze(0, true).unwrap();
+    let silent = havenctl(&federation.cities[0], &list).await.unwrap();
+    federation.freeze(0, false).unwrap();
+    assert_eq!(silent.code, 8, "{silent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_has_one_form() {
+    let federation = Federation::found(1, 1, "").await.unwrap();
+    let city = &federation.cities[0];
+    let mut text = String::new();
+    for arguments in [
+        &["member", "show", "xx-nobody"][..],
+        &["--role", "publisher", "member", "restore", "de-kehl"],
+        &["explain", "AGREEMENT_NOT_IN_FROCE"],
+        &["steward", "demote", "fr-strasbourg"],
+        &["agreement", "show", "00"],
+        &publishing("en:Call +33 1 99 00 12 34"),
+    ] {
+        let ran = havenctl(city, arguments).await.unwrap();
+        assert!(ran.code != 0 && ran.out.is_empty(), "{ran:?}");
+        text.push_str(&format!("$ havenctl {}\n{}\nexit code {}\n\n", arguments.join(" "), stable(&ran.err), ran.code));
+    }
+    let ran = havenlink(city, &["init"]).await.unwrap();
+    let told = ran.err.replace(&city.dir.display().to_string(), "[city]");
+    text.push_str(&format!("$ havenlink init\n{}\nexit code {}\n", stable(&told), ran.code));
+    insta::assert_snapshot!("errors", text);
+}

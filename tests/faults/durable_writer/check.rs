@@ -1,0 +1,171 @@
+//! Everything that is stored, in the words of the acknowledgements; and whether it holds together.
+//!
+//! A commit that was torn shows here even where nothing acknowledged is missing: streams, positions, deliveries and the
+//! audit log must tell the same story.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, ensure};
+use havenlink::domain::record::{RecordKind, StreamClass};
+use havenlink::storage::Store;
+use havenlink::storage::audit::Replay;
+use havenlink::storage::keys::KEYS_FILE;
+use havenlink::storage::rows::{DeliveryFilter, DeliveryState};
+use havenlink::storage::sqlite::STORE_FILE;
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::parties::{HERE, PARTNERS, authority};
+use crate::stage::{Stage, uuid_of};
+use crate::{load, register};
+
+const PAGE: usize = 4_096;
+
+/// What the parts say that must fit together.
+#[derive(Default)]
+struct Counts {
+    publications: u64,
+    /// By recipient: content, control.
+    deliveries: BTreeMap<String, (u64, u64)>,
+    inbox: BTreeMap<String, u64>,
+}
+
+pub async fn run(dir: &Path) -> anyhow::Result<()> {
+    let stage = Stage::open(dir, 0).await?;
+    let mut out = String::new();
+    let mut counts = Counts::default();
+    publications(&stage, &mut out, &mut counts).await?;
+    deliveries(&stage, &mut out, &mut counts).await?;
+    inbox(&stage, &mut out, &mut counts).await?;
+    streams(&stage, &counts).await?;
+    audit(&stage, &counts).await?;
+    log(&stage, &mut out).await?;
+    stage.store.close().await;
+    for file in [STORE_FILE, KEYS_FILE] {
+        integrity(&dir.join(file)).await.context(file)?;
+    }
+    print!("{out}");
+    Ok(())
+}
+
+async fn publications(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::Result<()> {
+    let mut before = None;
+    loop {
+        let rows = stage.store.publications(RecordKind::Alert, before, PAGE).await?;
+        for row in &rows {
+            let body = load::filled(&row.record_id, row.body.len());
+            ensure!(row.body == body, "publication {} has another body", row.record_id);
+            ensure!(
+                before.is_none_or(|last| row.sequence + 1 == last),
+                "no publication {} below {before:?}",
+                row.sequence
+            );
+            before = Some(row.sequence);
+            counts.publications += 1;
+            writeln!(out, "publish {}", uuid_of(&row.record_id))?;
+        }
+        if rows.len() < PAGE {
+            ensure!(before.is_none_or(|last| last == 1), "the first publications are missing");
+            return Ok(());
+        }
+    }
+}
+
+async fn deliveries(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::Result<()> {
+    let mut before = None;
+    loop {
+        let rows = stage.store.deliveries(DeliveryFilter::default(), before, PAGE).await?;
+        for row in &rows {
+            before = Some(row.sequence);
+            let (content, control) = counts.deliveries.entry(row.recipient.to_string()).or_default();
+            let count = if row.kind.class() == StreamClass::Content { content } else { control };
+            *count += 1;
+            writeln!(out, "queue {}/{}", uuid_of(&row.record_id), row.recipient)?;
+            if row.state == DeliveryState::Delivered {
+                writeln!(out, "settle {}/{}", uuid_of(&row.record_id), row.recipient)?;
+            }
+        }
+        if rows.len() < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+async fn inbox(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::Result<()> {
+    let mut after = 0;
+    loop {
+        let rows = stage.store.inbox_after(after, Vec::new(), PAGE).await?;
+        for row in &rows {
+            ensure!(row.position == after + 1, "position {} after {after}", row.position);
+            after = row.position;
+            let envelope = load::filled(&row.key.record_id, row.envelope.len());
+            ensure!(row.envelope == envelope, "position {after} has another envelope");
+            *counts.inbox.entry(row.key.origin.to_string()).or_default() += 1;
+            writeln!(out, "inbox {}/{}", row.key.origin, uuid_of(&row.key.record_id))?;
+        }
+        if rows.len() < PAGE {
+            ensure!(stage.store.inbox_position().await? == after, "the inbox ends at {after}");
+            return Ok(());
+        }
+    }
+}
+
+/// A stream's next number is one more than what stands under its numbers.
+async fn streams(stage: &Stage, counts: &Counts) -> anyhow::Result<()> {
+    for partner in PARTNERS {
+        let held = stage.store.in_stream(load::stream_from(stage, partner)).await?;
+        let (next, stored) = (held.map_or(1, |s| s.next), counts.inbox.get(partner).copied().unwrap_or(0));
+        ensure!(next == stored + 1, "{partner}: the stream stands at {next}, {stored} records are in the inbox");
+        let (content, control) = counts.deliveries.get(partner).copied().unwrap_or_default();
+        for (class, queued) in [(StreamClass::Content, content), (StreamClass::Control, control)] {
+            let stream = stage.store.out_stream(authority(HERE), authority(partner), class).await?;
+            let next = stream.map_or(1, |s| s.next);
+            ensure!(next == queued + 1, "{partner}: the {class:?} stream stands at {next}, {queued} were queued");
+        }
+    }
+    Ok(())
+}
+
+/// Replays the log: the root is the stored one, and there is a leaf for each act.
+async fn audit(stage: &Stage, counts: &Counts) -> anyhow::Result<()> {
+    let head = stage.store.audit_head().await?;
+    let mut replay = Replay::default();
+    loop {
+        let leaves = stage.store.audit_leaves(replay.frontier().size(), PAGE).await?;
+        leaves.iter().for_each(|leaf| replay.push(leaf));
+        if leaves.len() < PAGE {
+            break;
+        }
+    }
+    let found = replay.frontier();
+    ensure!(replay.first_bad().is_none(), "audit leaf {:?} is not one", replay.first_bad());
+    ensure!((found.size(), found.root()) == (head.size, head.root), "the audit log does not give its root");
+    let deliveries: u64 = counts.deliveries.values().map(|(content, control)| content + control).sum();
+    let acts = counts.publications + deliveries + counts.inbox.values().sum::<u64>();
+    ensure!(head.size == acts, "{} audit leaves for {acts} acts", head.size);
+    Ok(())
+}
+
+async fn log(stage: &Stage, out: &mut String) -> anyhow::Result<()> {
+    for term in 1..=stage.register.term().await {
+        writeln!(out, "vote {term}")?;
+    }
+    for (index, stored) in stage.register.entries().await? {
+        ensure!(stored == register::entry(index), "log entry {index} is another one");
+        writeln!(out, "log {index}")?;
+    }
+    Ok(())
+}
+
+async fn integrity(file: &Path) -> anyhow::Result<()> {
+    let options = SqliteConnectOptions::from_str("sqlite:")?.filename(file).read_only(true);
+    let mut conn = SqliteConnection::connect_with(&options).await?;
+    let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut conn).await?;
+    ensure!(found == ["ok"], "integrity: {found:?}");
+    let broken = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut conn).await?;
+    ensure!(broken.is_empty(), "{} rows refer to nothing", broken.len());
+    Ok(())
+}

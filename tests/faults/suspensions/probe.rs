@@ -1,0 +1,166 @@
+//! Somebody who keeps trying, and notes each success and each refusal.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use havenlink::demo::acts::reason_of;
+use havenlink::demo::city::City;
+use havenlink::transport::PeerChannel;
+use havenlink_proto::local::v1::ConsumeRequest;
+use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
+use havenlink_tests::intruder::{Address, Intruder};
+use havenlink_tests::road::alert_to;
+use tokio::task::AbortHandle;
+use tonic::transport::Channel;
+
+/// The reason that ends it.
+const REFUSAL: &str = "MEMBER_SUSPENDED";
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(2);
+
+#[derive(Debug, Default)]
+struct Notes {
+    successes: usize,
+    last_success: Option<Instant>,
+    first_refusal: Option<Instant>,
+    after_refusal: usize,
+    /// The last answer that was neither.
+    other: Option<String>,
+}
+
+/// One who tries; it ends when this is dropped.
+pub struct Probe {
+    notes: Arc<Mutex<Notes>>,
+    task: AbortHandle,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn note(notes: &Mutex<Notes>, answer: Result<(), tonic::Status>) {
+    let (mut notes, now) = (notes.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    match answer {
+        Ok(()) => {
+            notes.successes += 1;
+            notes.last_success = Some(now);
+            notes.after_refusal += usize::from(notes.first_refusal.is_some());
+        }
+        Err(status) => match reason_of(&status) {
+            reason if reason == REFUSAL => drop(notes.first_refusal.get_or_insert(now)),
+            reason => notes.other = Some(reason),
+        },
+    }
+}
+
+impl Probe {
+    fn trying<F, Fut>(mut attempt: F) -> Self
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), tonic::Status>> + Send,
+    {
+        let notes = Arc::<Mutex<Notes>>::default();
+        let noted = notes.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                note(&noted, attempt().await);
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Self { notes, task: task.abort_handle() }
+    }
+
+    /// Greets over one channel, again and again.
+    pub fn over(keys: Arc<Intruder>, channel: PeerChannel, partner: &'static str) -> Self {
+        Self::trying(move || {
+            let (mut client, greeting) = (ExchangeServiceClient::new(channel.clone()), keys.greeting(partner));
+            async move { client.greet(greeting).await.map(drop) }
+        })
+    }
+
+    /// Greets over a new connection each time.
+    pub fn dialling(keys: Arc<Intruder>, address: Address, partner: &'static str) -> Self {
+        Self::trying(move || {
+            let (channel, greeting) = (keys.channel(&address), keys.greeting(partner));
+            async move {
+                let channel = channel.map_err(|error| tonic::Status::internal(error.to_string()))?;
+                ExchangeServiceClient::new(channel).greet(greeting).await.map(drop)
+            }
+        })
+    }
+
+    /// Publishes to an authority, again and again.
+    pub fn publishing(client: AlertServiceClient<Channel>, to: &'static str) -> Self {
+        Self::trying(move || {
+            let mut client = client.clone();
+            async move { client.publish_alert(alert_to(to)).await.map(drop) }
+        })
+    }
+
+    /// Reads a city's inbox from now on; each item of the origin is a success.
+    pub async fn reading(at: &City, origin: &'static str) -> anyhow::Result<Self> {
+        let after_position = at.status().await?.inbox_position;
+        let request = ConsumeRequest { consumer: "suspensions".into(), after_position, ..Default::default() };
+        let mut stream = at.inbox().await?.consume(request).await?.into_inner();
+        let notes = Arc::<Mutex<Notes>>::default();
+        let noted = notes.clone();
+        let task = tokio::spawn(async move {
+            while let Ok(Some(read)) = stream.message().await {
+                if read.envelope.is_some_and(|envelope| envelope.origin == origin) {
+                    note(&noted, Ok(()));
+                }
+            }
+        });
+        Ok(Self { notes, task: task.abort_handle() })
+    }
+
+    fn look<T>(&self, take: impl FnOnce(&Notes) -> T) -> T {
+        take(&self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until it has had so many successes.
+    ///
+    /// # Errors
+    /// When they do not come; names the last other answer.
+    pub async fn succeeds(&self, times: usize) -> anyhow::Result<()> {
+        self.wait("a success", |notes| notes.successes >= times).await
+    }
+
+    /// Waits until it was refused because of the suspension.
+    ///
+    /// # Errors
+    /// When it is not; names the last other answer.
+    pub async fn refused(&self) -> anyhow::Result<()> {
+        self.wait("a refusal", |notes| notes.first_refusal.is_some()).await
+    }
+
+    async fn wait(&self, what: &str, holds: impl Fn(&Notes) -> bool) -> anyhow::Result<()> {
+        let waiting = async {
+            while !self.look(&holds) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        waited.with_context(|| format!("waited for {what}; {}", self.look(|notes| format!("{notes:?}"))))
+    }
+
+    /// From an instant to the last success; nothing, when there was none since.
+    pub fn last_success_since(&self, start: Instant) -> Duration {
+        self.look(|notes| notes.last_success.map_or(Duration::ZERO, |at| at.saturating_duration_since(start)))
+    }
+
+    /// Successes after the first refusal.
+    pub fn after_refusal(&self) -> usize {
+        self.look(|notes| notes.after_refusal)
+    }
+
+    /// From now on it counts as refused: who only reads is told nothing.
+    pub fn settle(&self) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).first_refusal.get_or_insert(Instant::now());
+    }
+}

@@ -1,0 +1,17 @@
+//! What the stories stand on: nodes as real binaries, clients over the public API, waiting for a condition.
+//!
+//! What lives here: starting and killing nodes, authorities that sign, a city's view of its own sockets, its tools as a
+//! person runs them, connections to a peer port as a partner or a stranger makes them, `eventually`. What does not:
+//! stories.
+//! Invariant: nothing here knows the inside of a node; it sees what an operator and a partner see.
+
+pub mod authors;
+pub mod chance;
+pub mod federation;
+pub mod intruder;
+pub mod operator;
+pub mod peer;
+pub mod refused;
+pub mod road;
+pub mod tools;
+pub mod wait;

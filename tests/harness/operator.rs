@@ -1,0 +1,30 @@
+//! What an operator types: `havenctl` at a city's sockets.
+
+use std::process::Stdio;
+
+use havenlink::demo::city::City;
+use tokio::process::Command;
+
+use crate::federation::built;
+
+/// What it answered.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs `havenctl` with these arguments at the city.
+///
+/// # Errors
+/// When the tool is not built or cannot be started; a refusal is an answer.
+pub async fn havenctl(city: &City, arguments: &[&str]) -> anyhow::Result<Said> {
+    let mut command = Command::new(built("havenctl")?);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAVENLINK_")) {
+        command.env_remove(name);
+    }
+    let output = command.arg("--sockets").arg(city.sockets()).args(arguments).stdin(Stdio::null()).output().await?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) })
+}

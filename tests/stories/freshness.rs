@@ -1,0 +1,113 @@
+//! Cut off from every steward: content about nobody flows on, content about a person stops within the limit.
+
+use std::time::{Duration, Instant};
+
+use havenlink::domain::agreement::AgreementSet;
+use havenlink::domain::alert::{AlertKind, AssertionBasis};
+use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
+use havenlink::domain::ids::AuthorityId;
+use havenlink::domain::policy::{ContentDetails, ShareQuestion, Side, may_share};
+use havenlink::domain::reason::Reason;
+use havenlink::domain::record::RecordKind;
+use havenlink::domain::time::{Millis, UnixMs};
+use havenlink_proto::admin::v1::NodeState;
+use havenlink_proto::directory::v1::FollowRequest;
+use havenlink_proto::directory::v1::follow_response::Event;
+use havenlink_tests::federation::Federation;
+use havenlink_tests::intruder;
+use havenlink_tests::operator::havenctl;
+use havenlink_tests::road;
+use havenlink_tests::wait::eventually;
+use prost::Message;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_stewards_content_about_a_person_stops_and_the_rest_goes_on() {
+    let init = ["--freshness-limit", "5s", "--beat-interval", "1s"];
+    let federation = Federation::found_as(5, 3, "", &init).await.unwrap();
+    federation.agree(3, 4).await.unwrap();
+    for steward in 0..3 {
+        federation.freeze(steward, true).unwrap();
+    }
+    let (liege, maastricht) = (&federation.cities[3], &federation.cities[4]);
+    let cut = Instant::now();
+    for city in [liege, maastricht] {
+        eventually("the node says that it is not fresh", LIMIT + Duration::from_secs(3), || async {
+            let status = city.status().await.unwrap();
+            (status.state() == NodeState::NotFresh && !status.fresh && status.reason == "REGISTER_NOT_FRESH")
+                .then_some(())
+        })
+        .await;
+        let took = cut.elapsed();
+        assert!(took <= LIMIT + Duration::from_secs(1), "{} ms after the last beat could have come", took.as_millis());
+    }
+    println!("both nodes were not fresh {} ms after the stewards were stopped", cut.elapsed().as_millis());
+    let said = havenctl(liege, &["status"]).await.unwrap();
+    assert!(said.out.contains("NOT FRESH: content about a person stops"), "{said:?}");
+    road::passes(liege, maastricht).await.unwrap();
+    road::passes(maastricht, liege).await.unwrap();
+
+    // The policy, asked with the very view of that moment: the node's register and the beats that it holds.
+    let mut stream = liege.directory().await.unwrap().follow(follow_all(liege).await).await.unwrap().into_inner();
+    let mut beats = Vec::new();
+    while beats.len() < 3 {
+        let event = tokio::time::timeout(LIMIT, stream.message()).await.unwrap().unwrap().unwrap().event;
+        if let Some(Event::Beat(beat)) = event {
+            beats.push(beat.encode_to_vec());
+        }
+    }
+    drop(stream);
+    let mut federation = federation;
+    federation.cities[3].stop().await.unwrap();
+    let directory = intruder::open(&federation.cities[3]).unwrap();
+    for beat in beats {
+        directory.accept_beat(&beat.into()).unwrap();
+    }
+    let view = directory.view();
+    let last = view.majority_beat.unwrap();
+    for at in [last + Millis::seconds(5), last + Millis(5_001)] {
+        let fresh = at == last + Millis::seconds(5);
+        for (basis, expected) in [
+            // Fresh: stopped only because this version holds no records about persons yet.
+            (
+                AssertionBasis::ReportedByPerson,
+                if fresh { Reason::PersonRecordsClosed } else { Reason::RegisterNotFresh },
+            ),
+            (AssertionBasis::Observed, Reason::AgreementNotInForce),
+        ] {
+            assert_eq!(asked(&view, basis, at), Err(expected), "{basis:?} at {at}");
+        }
+    }
+    directory.shutdown().await;
+
+    // With the stewards back it is fresh again.
+    for steward in 0..3 {
+        federation.freeze(steward, false).unwrap();
+    }
+    federation.cities[4].ready().await.unwrap();
+}
+
+async fn follow_all(city: &havenlink::demo::city::City) -> FollowRequest {
+    let status = city.status().await.unwrap();
+    FollowRequest { number: status.register_number, head: status.register_head }
+}
+
+fn asked(view: &havenlink::domain::directory::DirectoryView, basis: AssertionBasis, now: UnixMs) -> Result<(), Reason> {
+    let id = |text| AuthorityId::parse(text).unwrap();
+    let question = ShareQuestion {
+        from: &id("be-liege"),
+        to: &id("nl-maastricht"),
+        kind: RecordKind::Alert,
+        details: ContentDetails::Alert { kind: AlertKind::SuspiciousAdvertising, basis },
+        purpose: Purpose::Prevention,
+        handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+        created: now,
+        side: Side::Sender,
+        grant: None,
+        agreements: &AgreementSet::default(),
+        view,
+        now,
+    };
+    may_share(&question).map(drop)
+}

@@ -1,0 +1,20 @@
+//! Stories of a federation of real nodes, over the public API alone. Build the binaries first: `cargo build --bins`.
+
+#![allow(clippy::unwrap_used, reason = "a story's own functions are the story: what is not there fails it")]
+
+mod doctor;
+mod freshness;
+mod governing;
+mod hostile_steward;
+mod keys;
+mod mirror;
+mod readme;
+mod refusals;
+mod removal;
+mod restoring;
+mod security;
+mod standing;
+mod steps;
+mod stewards;
+mod suspension;
+mod unit_file;

@@ -1,0 +1,88 @@
+//! What an applicant reads when it cannot come in, at its own command line.
+
+use std::time::Duration;
+
+use havenlink::demo::city::City;
+use havenlink::demo::sample::CITIES;
+use havenlink::domain::reason::Reason;
+use havenlink_proto::admin::v1::RenewCertificateRequest;
+use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
+use havenlink_tests::federation::{Federation, built};
+use havenlink_tests::refused::assert_refused;
+use havenlink_tests::tools::{havenctl, havenlink};
+use havenlink_tests::wait::eventually;
+
+async fn token(inviter: &City, more: &[&str]) -> String {
+    let invite = [&["invite", "create", "--for", "de-kehl"], more].concat();
+    havenctl(inviter, &invite).await.unwrap().fine().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_does_not_let_in() {
+    let federation = Federation::found(1, 1, "").await.unwrap();
+    let strasbourg = &federation.cities[0];
+    let root = tempfile::tempdir().unwrap();
+    let binary = built("havenlink").unwrap();
+    let kehl = City::prepare(root.path(), &CITIES[1], &binary).unwrap();
+    let esch = City::prepare(root.path(), &CITIES[2], &binary).unwrap();
+
+    let good = token(strasbourg, &[]).await;
+    assert_refused(&havenlink(&kehl, &["join", "hl1nonsense"]).await.unwrap(), Reason::InvitationInvalid);
+    assert_refused(&havenlink(&kehl, &["join", &good[..good.len() / 2]]).await.unwrap(), Reason::InvitationInvalid);
+    let other = havenlink(&esch, &["join", &good]).await.unwrap();
+    assert_refused(&other, Reason::InvitationOtherAuthority);
+    assert!(other.err.contains("de-kehl"), "whom it is for: {other:?}");
+
+    let short = token(strasbourg, &["--expires", "1s"]).await;
+    let expired = eventually("the invitation is over", Duration::from_secs(20), || async {
+        let invitations = havenctl(strasbourg, &["invite", "list"]).await.unwrap().fine();
+        invitations.contains("EXPIRED").then_some(())
+    });
+    expired.await;
+    assert_refused(&havenlink(&kehl, &["join", &short]).await.unwrap(), Reason::InvitationExpired);
+
+    let revoked = token(strasbourg, &[]).await;
+    let listed = havenctl(strasbourg, &["invite", "list", "-o", "json"]).await.unwrap().fine();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let newest = listed["invitations"].as_array().unwrap().iter().max_by_key(|i| i["expires_ms"].as_i64()).unwrap();
+    let id = newest["invitation_id"].as_str().unwrap().to_owned();
+    havenctl(strasbourg, &["invite", "revoke", &id]).await.unwrap().fine();
+    assert_refused(&havenlink(&kehl, &["join", &revoked]).await.unwrap(), Reason::InvitationRevoked);
+
+    // Its own: inviter and invited were exchanged.
+    assert_refused(&havenlink(strasbourg, &["join", &good]).await.unwrap(), Reason::InvitationSwapped);
+
+    havenlink(&kehl, &["join", &good]).await.unwrap().fine();
+    let second = tempfile::tempdir().unwrap();
+    let thief = City::prepare(second.path(), &CITIES[1], &binary).unwrap();
+    assert_refused(&havenlink(&thief, &["join", &good]).await.unwrap(), Reason::InvitationUsed);
+    assert_refused(&havenlink(&kehl, &["init"]).await.unwrap(), Reason::AlreadyJoined);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
+    let federation = Federation::found(1, 1, "").await.unwrap();
+    let strasbourg = &federation.cities[0];
+    let root = tempfile::tempdir().unwrap();
+    let mut kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
+    kehl.once(&["join", &token(strasbourg, &[]).await]).await.unwrap();
+    kehl.start().unwrap();
+    let door = eventually("Kehl's door", Duration::from_secs(20), || async {
+        havenlink::demo::city::door(&kehl.sockets(), "operator").await.ok()
+    })
+    .await;
+    let renew = RenewCertificateRequest { request_id: "r".into() };
+    assert_refused(&NodeServiceClient::new(door).renew_certificate(renew).await, Reason::JoinPending);
+
+    let words = ["member", "approve", "de-kehl", "--words", "zoo zoo zoo zoo zoo zoo"];
+    assert_refused(&havenctl(strasbourg, &words).await.unwrap(), Reason::WordsDiffer);
+    let nobody = ["member", "approve", "lu-esch-sur-alzette", "--words", "zoo zoo zoo zoo zoo zoo"];
+    assert_refused(&havenctl(strasbourg, &nobody).await.unwrap(), Reason::MemberUnknown);
+    havenctl(strasbourg, &["member", "reject", "de-kehl", "--reason", "NO_LEGAL_BASIS"]).await.unwrap().fine();
+    let log = eventually("Kehl's node ends", Duration::from_secs(40), || async {
+        let log = std::fs::read_to_string(kehl.dir.join("node.log")).unwrap_or_default();
+        log.lines().any(|line| line.starts_with("error[") && line.contains("]: ")).then_some(log)
+    })
+    .await;
+    assert!(log.contains("error[APPLICATION_REJECTED]"), "{log}");
+}

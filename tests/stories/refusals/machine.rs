@@ -1,0 +1,117 @@
+//! What the node's own machine makes it refuse: files, addresses, configuration, a full disk.
+
+use havenlink::demo::city::City;
+use havenlink::demo::sample::{self, CITIES};
+use havenlink::domain::reason::Reason;
+use havenlink_proto::local::v1::{ListAlertsRequest, PublishAlertRequest, SearchPracticesRequest};
+use havenlink_proto::record::v1::{AlertKind, AssertionBasis, Purpose, Tlp};
+use havenlink_tests::federation::{Federation, built};
+use havenlink_tests::refused::assert_refused;
+use havenlink_tests::tools::{havenctl, havenlink};
+
+fn prepared(root: &tempfile::TempDir) -> City {
+    City::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_directory_that_is_empty_taken_damaged_or_no_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let mut city = prepared(&root);
+    assert_refused(&havenlink(&city, &["check"]).await.unwrap(), Reason::NotJoined);
+    assert_refused(&havenlink(&city, &["backup", "/tmp"]).await.unwrap(), Reason::NotJoined);
+    let file = format!("data_dir={}/node.toml/data", city.dir.display());
+    assert_refused(&havenlink(&city, &["init", "--set", &file]).await.unwrap(), Reason::StorageFailed);
+    city.once(&["init"]).await.unwrap();
+    assert_refused(&havenlink(&city, &["init"]).await.unwrap(), Reason::AlreadyJoined);
+
+    city.start().unwrap();
+    city.ready().await.unwrap();
+    assert_refused(&havenlink(&city, &["run"]).await.unwrap(), Reason::DataDirInUse);
+    assert_refused(&havenlink(&city, &["backup", "/proc/nowhere"]).await.unwrap(), Reason::BackupFailed);
+    let nonsense = city.dir.join("nonsense.backup");
+    std::fs::write(&nonsense, "no database").unwrap();
+    city.stop().await.unwrap();
+    let restore = havenlink(&city, &["restore", &nonsense.display().to_string()]).await.unwrap();
+    assert_refused(&restore, Reason::BackupInvalid);
+
+    let key = city.dir.join("data/authority.key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::write(&key, "not a key").unwrap();
+    assert_refused(&havenlink(&city, &["check"]).await.unwrap(), Reason::StorageDamaged);
+    std::fs::write(&key, kept).unwrap();
+    assert!(havenlink(&city, &["check"]).await.unwrap().fine().contains("register       fine"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_taken_and_a_configuration_with_faults() {
+    let root = tempfile::tempdir().unwrap();
+    let city = prepared(&root);
+    city.once(&["init"]).await.unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("listen={}", other.local_addr().unwrap());
+    assert_refused(&havenlink(&city, &["run", "--set", &taken]).await.unwrap(), Reason::AddressInUse);
+    let ran = havenlink(&city, &["run", "--set", "listn=x", "--set", "http=nowhere"]).await.unwrap();
+    assert_refused(&ran, Reason::ConfigInvalid);
+    assert!(ran.err.contains("did you mean listen?") && ran.err.contains("http:"), "all at once: {ran:?}");
+    assert_refused(&havenlink(&city, &["run", "--config", "/nonexistent.toml"]).await.unwrap(), Reason::ConfigInvalid);
+    assert_refused(&havenctl(&city, &["member", "list"]).await.unwrap(), Reason::NodeNotReachable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_token_of_another_list() {
+    let federation = Federation::found(1, 1, "").await.unwrap();
+    let city = &federation.cities[0];
+    let mut alerts = city.alerts().await.unwrap();
+    let mut practices = city.practices().await.unwrap();
+    for token in ["x", "bm9uZQ", "%%%"] {
+        let request = ListAlertsRequest { page_token: token.into(), ..Default::default() };
+        assert_refused(&alerts.list_alerts(request).await, Reason::PageTokenInvalid);
+        let request = SearchPracticesRequest { page_token: token.into(), ..Default::default() };
+        assert_refused(&practices.search_practices(request).await, Reason::PageTokenInvalid);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn free_text_and_coded_fields_that_do_not_pass() {
+    let federation = Federation::found(2, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    let mut publisher = federation.cities[0].publisher().await.unwrap();
+    let good = || PublishAlertRequest {
+        request_id: uuid::Uuid::new_v4().to_string(),
+        sharing: Some(sample::sharing(&["de-kehl"], Purpose::Prevention, Tlp::Green)),
+        alert: Some(sample::advert_alert()),
+        ..Default::default()
+    };
+    let first = good();
+    publisher.publish_alert(first.clone()).await.unwrap();
+    type Change = fn(&mut PublishAlertRequest);
+    let cases: [(Change, Reason); 10] = [
+        (|r| r.alert = None, Reason::FieldMissing),
+        (|r| r.alert.as_mut().unwrap().kind = 77, Reason::ValueUnknown),
+        (|r| r.alert.as_mut().unwrap().kind = AlertKind::LicenceAction.into(), Reason::KindNotSupported),
+        (
+            |r| r.alert.as_mut().unwrap().assertion_basis = AssertionBasis::ReportedByPerson.into(),
+            Reason::PersonRecordsClosed,
+        ),
+        (|r| r.alert.as_mut().unwrap().summary[0].text = "a".repeat(501), Reason::FieldTooLong),
+        (
+            |r| r.alert.as_mut().unwrap().summary[0].text = "Appelez le +33 1 99 00 12 34".into(),
+            Reason::PersonalDataInText,
+        ),
+        (|r| r.sharing.as_mut().unwrap().handling = None, Reason::HandlingUnknown),
+        (|r| r.sharing.as_mut().unwrap().handling.as_mut().unwrap().tlp = 99, Reason::HandlingUnknown),
+        (
+            |r| r.sharing.as_mut().unwrap().handling.as_mut().unwrap().tlp = Tlp::Red.into(),
+            Reason::HandlingTooRestricted,
+        ),
+        (|r| r.sharing.as_mut().unwrap().recipients = vec!["Kehl am Rhein".into()], Reason::FieldInvalid),
+    ];
+    for (change, reason) in cases {
+        let mut request = good();
+        change(&mut request);
+        assert_refused(&publisher.publish_alert(request).await, reason);
+    }
+    let mut again = first;
+    again.alert = Some(sample::site_alert());
+    assert_refused(&publisher.publish_alert(again).await, Reason::RequestIdReused);
+}

@@ -1,0 +1,76 @@
+//! What an attacker meets at running nodes: in the handshake, in what is delivered, at every limit, at every socket.
+
+mod delivery;
+mod handshake;
+mod limits;
+mod roles;
+
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Request, Status};
+
+/// Bytes as they are, in both directions: a client that follows no contract.
+#[derive(Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+/// Calls any method with one message and gives its first answer. `Ok(None)`: the call stands, and nothing came for a while.
+async fn call<C>(channel: C, method: &'static str, message: Bytes) -> Result<Option<Bytes>, Status>
+where
+    C: tonic::client::GrpcService<tonic::body::Body>,
+    C::ResponseBody: tonic::codegen::Body<Data = Bytes> + Send + 'static,
+    <C::ResponseBody as tonic::codegen::Body>::Error: Into<tonic::codegen::StdError>,
+    C::Error: Into<tonic::codegen::StdError>,
+{
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.map_err(|e| Status::unavailable(e.into().to_string()))?;
+    let mut request = Request::new(tokio_stream::once(message));
+    // The deadline is the client's; what the node's own is, another test asks.
+    request.set_timeout(Duration::from_secs(30));
+    let path = PathAndQuery::from_static(method);
+    let answered = async {
+        let mut answers = client.streaming(request, path, Raw).await?.into_inner();
+        answers.message().await
+    };
+    match tokio::time::timeout(Duration::from_secs(3), answered).await {
+        Ok(answer) => answer,
+        Err(_) => Ok(None),
+    }
+}
+
+/// How a role is written in the configuration, and its socket is named.
+fn role_name(role: havenlink::domain::audit::ActorRole) -> String {
+    role.name().to_ascii_lowercase().replace('_', "-")
+}

@@ -1,0 +1,210 @@
+//! Who gets in: no certificate, a stranger's, a member's without its key, another member at Kehl's address, a suspended
+//! member with what it kept from before.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use havenlink::demo::city::City;
+use havenlink::demo::sample;
+use havenlink::domain::reason::Reason;
+use havenlink::domain::time::Millis;
+use havenlink::transport::{self, NodeIdentity};
+use havenlink_proto::directory::v1::FollowRequest;
+use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
+use havenlink_proto::local::v1::PublishAlertRequest;
+use havenlink_proto::peer::v1::GreetRequest;
+use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
+use havenlink_proto::record::v1::{Purpose, Tlp};
+use havenlink_tests::federation::Federation;
+use havenlink_tests::peer;
+use havenlink_tests::refused::assert_refused;
+use havenlink_tests::tools::havenctl;
+use havenlink_tests::wait::eventually;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A client that believes everybody.
+#[derive(Debug)]
+struct Credulous;
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A client of our own making: this certificate, with this key, or none.
+fn client(shown: Option<(Vec<u8>, Vec<u8>)>) -> ClientConfig {
+    transport::install_provider();
+    let builder = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Credulous));
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+            let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+            let pair = CertifiedKey::new(vec![certificate.into()], signer);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}
+
+/// Connects, and waits for the first byte of HTTP: in TLS 1.3 a client learns only then whether it was let in.
+async fn connect(to: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(to).await?;
+    let mut tls = TlsConnector::from(config).connect("x.example".try_into().unwrap(), socket).await?;
+    tls.read_u8().await?;
+    Ok(tls)
+}
+
+/// The key of a city's certificate, from its disk.
+fn tls_key(city: &City) -> Vec<u8> {
+    let text = std::fs::read(city.dir.join("data/tls.key")).unwrap();
+    let Ok(pem) = std::str::from_utf8(&text) else { return text };
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    data_encoding_base64(&body)
+}
+
+fn data_encoding_base64(text: &str) -> Vec<u8> {
+    let value = |b: u8| match b {
+        b'A'..=b'Z' => b - b'A',
+        b'a'..=b'z' => b - b'a' + 26,
+        b'0'..=b'9' => b - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace() && *b != b'=').map(value).collect();
+    let bits: Vec<bool> = digits.iter().flat_map(|d| (0..6).rev().map(move |bit| d >> bit & 1 == 1)).collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |acc, bit| acc << 1 | u8::from(*bit))).collect()
+}
+
+fn certificate(city: &City) -> Vec<u8> {
+    NodeIdentity::load(&city.dir.join("data")).unwrap().certificate().der.clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_certificate_with_a_strangers_and_without_its_key_nobody_gets_in() {
+    let federation = Federation::found(2, 1, "").await.unwrap();
+    let [strasbourg, kehl] = &federation.cities[..] else { panic!("two") };
+    let door = peer::address_of(strasbourg).await.unwrap();
+
+    let nothing = connect(door, Arc::new(client(None))).await.unwrap_err();
+    assert!(nothing.to_string().contains("CertificateRequired"), "{nothing}");
+
+    // A certificate in Kehl's name that Kehl never published: the pin counts, not the name.
+    let forged = peer::self_issued("de-kehl", Millis::days(30)).unwrap();
+    let identity = NodeIdentity::from_der(&forged.key, &forged.certificate.der).unwrap();
+    let mut stranger = ExchangeServiceClient::new(peer::dial(identity, strasbourg).await.unwrap());
+    let refused = stranger.greet(GreetRequest::default()).await.unwrap_err();
+    assert_eq!(transport::classify(&refused), Reason::PeerRefusedUs, "{refused:?}");
+
+    // Kehl's own certificate, which everybody may have, with another key.
+    let stolen = client(Some((certificate(kehl), forged.key.to_vec())));
+    let refused = connect(door, Arc::new(stolen)).await.unwrap_err();
+    assert!(refused.to_string().contains("DecryptError"), "{refused}");
+
+    // With both it is Kehl.
+    let whole = client(Some((certificate(kehl), tls_key(kehl))));
+    connect(door, Arc::new(whole)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_member_answering_on_kehls_address_gets_nothing() {
+    let federation = Federation::found(3, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    let [strasbourg, kehl, esch] = &federation.cities[..] else { panic!("three") };
+    let right = peer::address_of(kehl).await.unwrap().to_string();
+    let wrong = peer::address_of(esch).await.unwrap().to_string();
+    havenctl(kehl, &["node", "update", "--endpoint", &wrong]).await.unwrap().fine();
+    eventually("Strasbourg knows the new address", Duration::from_secs(20), || async {
+        let entry = peer::entry_of(strasbourg, "de-kehl").await.unwrap();
+        (entry.endpoints == [wrong.clone()]).then_some(())
+    })
+    .await;
+    let request = PublishAlertRequest {
+        request_id: "alert".into(),
+        sharing: Some(sample::sharing(&["de-kehl"], Purpose::Prevention, Tlp::Green)),
+        alert: Some(sample::advert_alert()),
+        ..Default::default()
+    };
+    strasbourg.publisher().await.unwrap().publish_alert(request).await.unwrap();
+    let listed = async || havenctl(strasbourg, &["delivery", "list"]).await.unwrap().fine();
+    eventually("Strasbourg sees that this is not Kehl", Duration::from_secs(40), || async {
+        listed().await.contains("PEER_PIN_UNKNOWN").then_some(())
+    })
+    .await;
+    let held = havenctl(esch, &["alert", "list", "-o", "jsonl"]).await.unwrap().fine();
+    assert_eq!(held, "", "nothing was sent");
+    havenctl(kehl, &["node", "update", "--endpoint", &right]).await.unwrap().fine();
+    eventually("it arrives at Kehl", Duration::from_secs(60), || async {
+        listed().await.contains("DELIVERED").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_member_has_no_stream_no_ticket_and_no_exchange() {
+    let federation = Federation::found(2, 1, "").await.unwrap();
+    let [strasbourg, kehl] = &federation.cities[..] else { panic!("two") };
+    let door = peer::address_of(strasbourg).await.unwrap();
+    // Kehl keeps sessions, as a stock client would, and has a stream open.
+    let mut config = client(Some((certificate(kehl), tls_key(kehl))));
+    config.resumption = Resumption::in_memory_sessions(16);
+    let config = Arc::new(config);
+    let before = connect(door, config.clone()).await.unwrap();
+    assert_eq!(before.get_ref().1.tls13_tickets_received(), 0, "there is nothing to come back with");
+    let channel = peer::as_city(kehl, strasbourg).await.unwrap();
+    let status = strasbourg.status().await.unwrap();
+    let follow = FollowRequest { number: status.register_number, head: status.register_head };
+    let mut stream = DirectoryServiceClient::new(channel.clone()).follow(follow).await.unwrap().into_inner();
+
+    let suspend = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];
+    let started = Instant::now();
+    havenctl(strasbourg, &suspend).await.unwrap().fine();
+    let ended = async { while let Ok(Some(_)) = stream.message().await {} };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the open stream ends");
+    assert!(started.elapsed() < Duration::from_secs(5));
+
+    let after = connect(door, config).await.unwrap();
+    assert_eq!(after.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "the verifier ran again");
+    let mut exchange = ExchangeServiceClient::new(channel);
+    let greet = || GreetRequest { recipient: "fr-strasbourg".into(), ..Default::default() };
+    assert_refused(&exchange.greet(greet()).await, Reason::MemberSuspended);
+    let mut anew = ExchangeServiceClient::new(peer::as_city(kehl, strasbourg).await.unwrap());
+    assert_refused(&anew.greet(greet()).await, Reason::MemberSuspended);
+}
