@@ -93,6 +93,19 @@ def set_(path, value):
 print(f"stock Python client against {US}, partner {THEM}")
 publisher.PublishAlert(good(), timeout=10)
 
+
+
+def raw(body):
+    """Bytes in place of a message."""
+    method = channel(SOCKETS, "publisher").unary_unary(
+        "/havenlink.local.v1.AlertService/PublishAlert", request_serializer=lambda b: b, response_deserializer=lambda b: b
+    )
+    return lambda: method(body, timeout=10)
+
+
+refused("bytes that are no message", raw(b"\x0a\xff\xff\xff\xff\x0f"), "DECODE_FAILED")
+refused("a field of another type", raw(b"\x08\x01"), "DECODE_FAILED")
+refused("nothing at all", raw(b""), "FIELD_MISSING")
 refused("missing alert", publish(a=lambda r: r.ClearField("alert")), "FIELD_MISSING")
 refused("missing sharing", publish(a=lambda r: r.ClearField("sharing")), "FIELD_MISSING")
 refused("missing request id", publish(a=set_("request_id", "")), "FIELD_MISSING")

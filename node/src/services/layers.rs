@@ -259,7 +259,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let stopping = self.guard.stopping.clone();
         let answer = async move {
-            let answer = within_deadline(row, &stopping, inner.call(request)).await;
+            let answer = within_deadline(row, &stopping, inner.call(request)).await.map(with_reason);
             let answer = answer.map(|r| match row.deadline {
                 None => r.map(|b| Body::new(body::Ending::new(b, row.idle, stopping, place))),
                 Some(_) => r,
@@ -302,6 +302,15 @@ async fn within_deadline<E>(
             Ok(answer) => answer,
             Err(_) => Ok(errors::refuse(Reason::DeadlineExceeded).into_http()),
         },
+    }
+}
+
+/// A body that is no message of its method never reaches a handler: the library answers it, without a reason.
+fn with_reason(answer: Response<Body>) -> Response<Body> {
+    let blank = !answer.headers().contains_key(Status::GRPC_STATUS_DETAILS);
+    match code_of(Some(&answer)) {
+        Code::Internal | Code::ResourceExhausted if blank => errors::refuse(Reason::DecodeFailed).into_http(),
+        _ => answer,
     }
 }
 

@@ -16,6 +16,7 @@ use havenlink_proto::local::v1::practice_service_server::PracticeServiceServer;
 use havenlink_proto::peer::v1::exchange_service_server::ExchangeServiceServer;
 use havenlink_proto::peer::v1::join_service_server::JoinServiceServer;
 use havenlink_proto::raft::v1::raft_service_server::RaftServiceServer;
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -23,9 +24,10 @@ use tonic_health::server::{HealthReporter, HealthService};
 use super::actor::Codes;
 use super::admin::{agreement, audit, member, node};
 use super::layers::Now;
-use super::{directory, join, local, peer, raft};
+use super::{directory, errors, join, local, peer, raft};
 use crate::directory::Directory;
 use crate::domain::limits;
+use crate::domain::reason::Reason;
 use crate::exchange::Exchange;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
@@ -75,7 +77,7 @@ pub fn local(parts: Local) -> Routes {
     let practices = local::practice::Practices { exchange: exchange.clone(), codes: codes.clone() };
     let offers = local::offer::Offers { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
     let agreements = agreement::Agreements { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
-    waiting(node::Node { status, upkeep, codes }, reporter)
+    always(node::Node { status, upkeep, codes }, reporter)
         .add_service(MemberServiceServer::new(members))
         .add_service(AgreementServiceServer::new(agreements))
         .add_service(AuditServiceServer::new(audit::Audit { exchange: exchange.clone() }))
@@ -87,8 +89,15 @@ pub fn local(parts: Local) -> Routes {
         .add_service(DirectoryServiceServer::new(directory::Register { directory: of, now }))
 }
 
-/// A node that waits for approval: its status, and what a reason means.
+/// A node that waits for approval: its status, and what a reason means. Everything else of the contract is refused with
+/// what it waits for, not with a blank UNIMPLEMENTED.
 pub fn waiting(node: node::Node, reporter: HealthReporter) -> Routes {
+    let refused = || std::future::ready(errors::refuse(Reason::JoinPending).into_http::<Body>());
+    always(node, reporter).into_axum_router().fallback(refused).into()
+}
+
+/// What a node answers from its first moment on.
+fn always(node: node::Node, reporter: HealthReporter) -> Routes {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(havenlink_proto::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -5,8 +5,9 @@ use std::time::Duration;
 use havenlink::demo::city::City;
 use havenlink::demo::sample::CITIES;
 use havenlink::domain::reason::Reason;
-use havenlink_proto::admin::v1::RenewCertificateRequest;
+use havenlink_proto::admin::v1::agreement_service_client::AgreementServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
+use havenlink_proto::admin::v1::{ListAgreementsRequest, RenewCertificateRequest};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::tools::{havenctl, havenlink};
@@ -72,7 +73,11 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     })
     .await;
     let renew = RenewCertificateRequest { request_id: "r".into() };
-    assert_refused(&NodeServiceClient::new(door).renew_certificate(renew).await, Reason::JoinPending);
+    assert_refused(&NodeServiceClient::new(door.clone()).renew_certificate(renew).await, Reason::JoinPending);
+    // Members' business is not open yet: the answer says what it waits for.
+    let listed = AgreementServiceClient::new(door).list_agreements(ListAgreementsRequest::default()).await;
+    assert_refused(&listed, Reason::JoinPending);
+    assert_refused(&havenctl(&kehl, &["agreement", "list"]).await.unwrap(), Reason::JoinPending);
 
     let words = ["member", "approve", "de-kehl", "--words", "zoo zoo zoo zoo zoo zoo"];
     assert_refused(&havenctl(strasbourg, &words).await.unwrap(), Reason::WordsDiffer);

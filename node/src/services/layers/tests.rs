@@ -354,3 +354,23 @@ impl http_body::Body for Silent {
         Poll::Pending
     }
 }
+
+#[tokio::test]
+async fn what_the_library_answers_by_itself_gets_a_reason_and_what_we_answer_stays() {
+    let answers = [
+        (Status::internal("failed to decode"), Code::InvalidArgument, "DECODE_FAILED"),
+        (errors::refuse(Reason::Internal), Code::Internal, "INTERNAL"),
+        (errors::peer_not_found(), Code::NotFound, ""),
+    ];
+    for (said, code, expected) in answers {
+        let inner = tower::service_fn(move |_: Request<Body>| {
+            std::future::ready(Ok::<_, Infallible>(said.clone().into_http::<Body>()))
+        });
+        let mut request = Request::builder().uri("http://node/havenlink.peer.v1.ExchangeService/Greet");
+        request.extensions_mut().unwrap().insert(peer(KEHL).unwrap());
+        let guarded = guard(Arc::new(|_, _| Ok(()))).layer(inner);
+        let response = guarded.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected));
+    }
+}
