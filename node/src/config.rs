@@ -84,7 +84,8 @@ keys! {
     shutdown_drain: Millis, "shutdown.drain" = "\"10s\"", "How long running calls may take to finish when the node stops.";
     budget_calls: Amount, "budget.calls_per_second" = "2000", "Calls that one partner may make each second.";
     budget_bytes: Amount, "budget.bytes_per_second" = "33554432", "Bytes that one partner may send each second.";
-    budget_rows: Amount, "budget.rows_per_day" = "50000000", "Records that one partner may have stored here in a day.";
+    budget_rows: Amount, "budget.rows_per_day" = "5000000", "Records that one partner may have stored here in a day.";
+    budget_control: Amount, "budget.control_per_day" = "10000", "Of these, how many about agreements: proposals, signatures, ends; a batch has up to 256.";
     budget_statements: Amount, "budget.statements_per_second" = "2000", "Statements that one partner may propose to the register here each second; a steward ten times as many.";
     budget_statements_day: Amount, "budget.statements_per_day" = "1000000", "Statements that one partner may propose to the register here in a day; a steward ten times as many.";
 }

@@ -18,6 +18,7 @@ use crate::domain::authority::{AuthorityEntry, PinnedKey, PublicKey};
 use crate::domain::directory::{DirectoryView, Member, Policy};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, Hasher};
 use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
 use crate::domain::time::UnixMs;
 use crate::services::access::Work;
 use crate::services::actor::Codes;
@@ -86,6 +87,9 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
         rows: config.budget_statements_day.0.saturating_mul(times),
         ..Allowance::default()
     };
+    // Control needs no agreement (9.2), so its budget is its own, and small.
+    let control = Allowance { rows: config.budget_control.0, ..exchange };
+    let control = Budgets::new(control, clock.clone());
     let budgets = Budgets::new(exchange, clock.clone());
     let members = Budgets::new(statements(1), clock.clone());
     let stewards = Budgets::new(statements(STEWARDS), clock.clone());
@@ -105,7 +109,12 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
     (
         Arc::new(spend),
         Arc::new(place),
-        Arc::new(move |peer, items| rows.check(peer, Cost::rows(items)).map_err(|wait| wait.0)),
+        Arc::new(move |peer, class, items| {
+            if class == StreamClass::Control {
+                control.check(peer, Cost::rows(items)).map_err(|wait| wait.0)?;
+            }
+            rows.check(peer, Cost::rows(items)).map_err(|wait| wait.0)
+        }),
     )
 }
 

@@ -43,6 +43,10 @@ pub const RECIPIENTS: usize = 256;
 pub const PARTIES: usize = 16;
 /// Grants of one agreement.
 pub const GRANTS: usize = 64;
+/// Proposals of one authority that wait here for a signature.
+pub const OPEN_PROPOSALS: usize = 64;
+/// A proposal that not everybody signed is forgotten this long after it was made, by all parties alike.
+pub const PROPOSAL_LIFE: Millis = Millis::days(90);
 /// Characters of a request id.
 pub const REQUEST_ID_CHARS: usize = 64;
 /// Rows of one page, at most; the default is a quarter of it.

@@ -131,7 +131,8 @@ pub const fn concerns_person(kind: RecordKind, details: ContentDetails) -> bool 
 /// How long notices to a removed authority are tried at its last endpoint.
 const REMOVED_NOTICES: Millis = Millis::days(30);
 
-/// The one question.
+/// The one question. Who is unknown or removed is refused first, who is suspended last: `MEMBER_SUSPENDED` says that
+/// nothing else stands in the way, and what is held for a restored partner is found by it.
 ///
 /// # Errors
 /// Why not.
@@ -139,8 +140,11 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
     if q.kind.class() != StreamClass::Content || q.from == q.to {
         return Err(Reason::AgreementNotInForce);
     }
-    active(q.view, q.from, q.now)?;
-    active(q.view, q.to, q.now)?;
+    let standings = [active(q.view, q.from, q.now), active(q.view, q.to, q.now)];
+    let gone = |refused: &Reason| *refused != Reason::MemberSuspended;
+    if let Some(reason) = standings.into_iter().filter_map(Result::err).find(gone) {
+        return Err(reason);
+    }
     if concerns_person(q.kind, q.details) {
         about_person(q)?;
     }
@@ -150,6 +154,7 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
         (_, None) if q.side == Side::Sender => best_grant(q)?,
         (_, None) => return Err(Reason::AgreementNotInForce),
     };
+    standings.into_iter().collect::<Result<(), _>>()?;
     Ok(Permit { from: q.from.clone(), to: q.to.clone(), kind: q.kind, purpose: q.purpose, grant: Some(held.reference) })
 }
 

@@ -10,8 +10,8 @@
 //! receipt that the partner signed; publishing only records, every other step is a pass that finds its work in the
 //! store, so the normal case and recovery are one path.
 //!
-//! Latency: at one record in flight no timer lies on the path, only wake-ups and four commits: publication, queue,
-//! inbox, settlement. Throughput: the dispatcher turns up to `limits::BATCH_ITEMS` publications into deliveries per
+//! Latency: at one record in flight no timer lies on the path, only wake-ups and three commits: publication with its
+//! envelopes, inbox, settlement. Throughput: the dispatcher turns up to `limits::BATCH_ITEMS` publications into deliveries per
 //! pass and signs them in parallel; a stream sends whatever was queued while its last batch was away.
 
 mod agreements;
@@ -101,7 +101,7 @@ struct Inner {
     /// Held from the look at the agreements to the commit of what is published by them.
     publishing: tokio::sync::RwLock<()>,
     /// One change of agreements at a time.
-    agreement_changes: tokio::sync::Mutex<()>,
+    agreement_changes: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Exchange {
@@ -129,7 +129,7 @@ impl Exchange {
             suspended_here: Mutex::default(),
             dispatching: tokio::sync::Mutex::default(),
             publishing: tokio::sync::RwLock::default(),
-            agreement_changes: tokio::sync::Mutex::default(),
+            agreement_changes: Arc::default(),
         }));
         exchange.reload_agreements().await?;
         Ok(exchange)

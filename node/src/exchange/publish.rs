@@ -29,7 +29,7 @@ use super::{Exchange, content, new_record_id};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     pub record_id: RecordId,
-    /// For whom the record is prepared.
+    /// For whom the record is prepared; for one that is suspended now, once it is restored.
     pub recipients: Vec<AuthorityId>,
 }
 
@@ -113,7 +113,8 @@ impl Exchange {
         }
     }
 
-    /// Named recipients must all be allowed; none named: everyone whose agreement covers the record.
+    /// Named recipients must all be allowed; none named: everyone whose agreement covers the record. Who is suspended
+    /// just now is among them: theirs is made when they are restored.
     pub(super) fn recipients(
         &self,
         from: &AuthorityId,
@@ -139,7 +140,8 @@ impl Exchange {
             })
         };
         if sharing.recipients.is_empty() {
-            let mut covered: Vec<_> = agreements.recipients_of(from).filter(|to| ask(to).is_ok()).cloned().collect();
+            let covered = |to: &&AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
+            let mut covered: Vec<_> = agreements.recipients_of(from).filter(covered).cloned().collect();
             covered.sort_unstable();
             return refuse_person(&ask, &agreements, from).map(|()| covered);
         }

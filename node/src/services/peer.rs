@@ -10,11 +10,12 @@ use tonic::{Request, Response, Status};
 use super::{errors, layers};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
 use crate::exchange::Exchange;
 use crate::wire::peer as wire;
 
-/// Takes rows from a peer's budget of the day; otherwise how long it has to wait.
-pub type Rows = Arc<dyn Fn(&AuthorityId, usize) -> Result<(), Duration> + Send + Sync>;
+/// Takes rows of a class from a peer's budget of the day; otherwise how long it has to wait.
+pub type Rows = Arc<dyn Fn(&AuthorityId, StreamClass, usize) -> Result<(), Duration> + Send + Sync>;
 
 /// The Exchange service.
 pub struct Peer {
@@ -34,7 +35,7 @@ impl ExchangeService for Peer {
     async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {
         let caller = layers::peer(&request)?;
         let batch = wire::batch_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
-        (self.rows)(&caller, batch.items.len()).map_err(|wait| {
+        (self.rows)(&caller, batch.stream.class, batch.items.len()).map_err(|wait| {
             errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after: Some(wait), ..Default::default() })
         })?;
         let answer = self.exchange.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;

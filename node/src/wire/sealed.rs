@@ -113,10 +113,7 @@ pub fn own_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
 /// # Errors
 /// When the stored bytes do not decode.
 pub fn sign_again(bytes: &Bytes, federation: &FederationId, key: &SigningKey) -> Result<Sealed, Error> {
-    let mut signed = havenlink_proto::record::v1::Signed::decode(bytes.clone())
-        .map_err(|_| Error::new(Reason::DecodeFailed, "signed", ""))?;
-    signed.signatures = vec![signed::countersign(federation, &signed, key)];
-    let bytes = Bytes::from(signed.encode_to_vec());
+    let bytes = signed::sign_again(bytes, federation, key)?;
     Ok(Sealed { digest: Digest::of(&bytes), bytes })
 }
 

@@ -61,6 +61,21 @@ pub fn countersign(federation: &FederationId, signed: &Signed, key: &SigningKey)
     signature(key, &signed_message(&signed.r#type, federation, &Digest::of(&signed.payload)))
 }
 
+/// The same payload, byte for byte, under this key alone; as it is, if it stands under that already. For what an
+/// authority signed itself, with a key that was replaced since.
+///
+/// # Errors
+/// `DECODE_FAILED` when the bytes are no `Signed`.
+pub fn sign_again(bytes: &Bytes, federation: &FederationId, key: &SigningKey) -> Result<Bytes, Error> {
+    let mut signed = Signed::decode(bytes.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "signed", ""))?;
+    let id = key.public().id();
+    if signed.signatures.iter().all(|s| s.key_id[..] == id.as_bytes()[..]) {
+        return Ok(bytes.clone());
+    }
+    signed.signatures = vec![countersign(federation, &signed, key)];
+    Ok(signed.encode_to_vec().into())
+}
+
 fn signature(key: &SigningKey, message: &[u8]) -> Signature {
     Signature {
         key_id: Bytes::copy_from_slice(key.public().id().as_bytes()),

@@ -7,6 +7,7 @@ use crate::app::doors::budgets;
 use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;
+use crate::domain::record::StreamClass;
 use crate::services::layers::Spent;
 
 #[test]
@@ -48,4 +49,18 @@ fn bytes_are_counted_as_they_come() {
     }
     assert!(budget(&kehl, Spent::Bytes(1_000)).is_err(), "four times as many at once");
     budget(&kehl, Spent::Call).unwrap();
+}
+
+#[test]
+fn control_has_a_budget_of_its_own_within_that_of_all_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let set = ["budget.control_per_day=10".to_owned(), "budget.rows_per_day=100".to_owned()];
+    let config = config(root.path(), &set);
+    let kehl = AuthorityId::parse("de-kehl").unwrap();
+    let shared: crate::clock::SharedClock = MovedClock::new();
+    let (_, _, rows) = budgets(&config, empty_view(), &shared);
+    rows(&kehl, StreamClass::Control, 10).unwrap();
+    assert!(rows(&kehl, StreamClass::Control, 1).unwrap_err() > Duration::from_secs(3_600));
+    rows(&kehl, StreamClass::Content, 90).unwrap();
+    assert!(rows(&kehl, StreamClass::Content, 1).is_err(), "control was counted among all rows");
 }

@@ -63,7 +63,7 @@ impl Exchange {
     async fn announce(&self, row: AgreementRow, deliveries: Vec<NewDelivery>) -> Result<(), Error> {
         let name = announced(&row.id);
         let put = PutAgreement { request: None, agreement: row, deliveries, audit: Vec::<AuditDraft>::new() };
-        self.put_agreement(put).await?;
+        self.put_agreement(put, self.one_change().await).await?;
         let mark = PutMeta { name, value: Some(Bytes::from_static(&[1])), only_if: None, audit: Vec::new() };
         self.store().write(WriteOp::PutMeta(mark)).await?;
         Ok(())

@@ -79,6 +79,8 @@ impl Exchange {
     pub async fn farewell_pass(&self) -> Result<usize, Error> {
         let mut told = 0;
         for (name, _) in self.store().metas(PREFIX.to_owned()).await? {
+            // The note stands before its end does: whoever is ending an agreement just now is waited for.
+            let _change = self.one_change().await;
             let (view, now) = (self.view(), self.now());
             if let Some((id, by, to)) = parse(&name)
                 && !matches!(view.standing(&to, now), Standing::Removed | Standing::Unknown)

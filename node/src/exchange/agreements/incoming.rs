@@ -98,11 +98,25 @@ impl Exchange {
         let row = match self.row_in(changes, &opened.id).await? {
             Some(row) if row.complete || !complete => return Ok(Ok(Vec::new())),
             Some(row) => AgreementRow { signed: opened.bytes, complete, ..row },
+            None if !complete && opened.agreement.created + limits::PROPOSAL_LIFE <= self.now() => {
+                return Ok(Err(Reason::AgreementInvalid));
+            }
+            // A proposal needs nobody's consent to be stored here: it costs its proposer a place.
+            None if !complete && self.open_proposals(changes, from) >= limits::OPEN_PROPOSALS => {
+                return Ok(Err(Reason::TooManyProposals));
+            }
             None => AgreementRow { id: opened.id, signed: opened.bytes, complete, ends: Vec::new() },
         };
         let audit = vec![written(act, from, &row.id)];
         changes.0.insert(row.id, row);
         Ok(Ok(audit))
+    }
+
+    /// How many proposals of this authority wait here: those held, and those of its batch that are new.
+    fn open_proposals(&self, changes: &Changes, of: &AuthorityId) -> usize {
+        let set = self.0.agreements.load();
+        let held = set.all().filter(|held| !held.complete && held.agreement.proposer == *of).count();
+        held + changes.0.values().filter(|row| !row.complete && set.get(&row.id).is_none()).count()
     }
 
     async fn sign_here(

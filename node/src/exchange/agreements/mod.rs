@@ -33,6 +33,8 @@ use super::{Exchange, dispatch};
 
 pub(super) use incoming::Changes;
 
+type Change = tokio::sync::OwnedMutexGuard<()>;
+
 /// An agreement as this node holds it, for people.
 #[derive(Clone, Debug)]
 pub struct AgreementSummary {
@@ -74,7 +76,7 @@ impl Exchange {
             deliveries,
             audit: vec![draft(call, AuditAct::AgreementProposed, &id)],
         };
-        match self.put_agreement(put).await? {
+        match self.put_agreement(put, self.one_change().await).await? {
             Written::Again(first) => Ok(AgreementId::from_slice(&first).ok_or(Reason::StorageDamaged)?),
             _ => Ok(id),
         }
@@ -85,7 +87,7 @@ impl Exchange {
     /// # Errors
     /// `AGREEMENT_NOT_FOUND`, `AGREEMENT_NOT_PARTY`, `AGREEMENT_ENDED`.
     pub async fn sign_agreement(&self, call: &Call, id: AgreementId) -> Result<AgreementState, Error> {
-        let _change = self.0.agreement_changes.lock().await;
+        let change = self.one_change().await;
         let (view, now) = (self.view(), self.now());
         let row = self.agreement_row(&id).await?;
         let held = rows::held(&row)?;
@@ -112,7 +114,7 @@ impl Exchange {
             deliveries: vec![self.control(&view, now, &signer, proposer, &id, &body)?],
             audit,
         };
-        self.put_agreement(put).await?;
+        self.put_agreement(put, change).await?;
         let held = self.0.agreements.load().get(&id).cloned();
         Ok(held.map_or(AgreementState::Proposed, |held| held.state(now)))
     }
@@ -127,7 +129,7 @@ impl Exchange {
         id: AgreementId,
         reason: AgreementEndReason,
     ) -> Result<UnixMs, Error> {
-        let _change = self.0.agreement_changes.lock().await;
+        let change = self.one_change().await;
         let (view, now) = (self.view(), self.now());
         let row = self.agreement_row(&id).await?;
         let held = rows::held(&row)?;
@@ -145,7 +147,7 @@ impl Exchange {
             deliveries,
             audit: vec![draft(call, AuditAct::AgreementEnded, &id)],
         };
-        match self.put_agreement(put).await? {
+        match self.put_agreement(put, change).await? {
             Written::Again(first) => Ok(first.as_ref().try_into().map_or(now, |ms| UnixMs(i64::from_be_bytes(ms)))),
             _ => Ok(now),
         }
@@ -180,11 +182,18 @@ impl Exchange {
         Ok(())
     }
 
-    async fn put_agreement(&self, put: PutAgreement) -> Result<Written, Error> {
+    /// The right to change agreements; nobody else does until it is dropped.
+    async fn one_change(&self) -> Change {
+        self.0.agreement_changes.clone().lock_owned().await
+    }
+
+    async fn put_agreement(&self, put: PutAgreement, change: Change) -> Result<Written, Error> {
         let streams: Vec<_> = put.deliveries.iter().map(dispatch::stream_of).collect();
         let exchange = self.clone();
-        // A task of its own: a caller that hangs up must not leave the set in memory behind the store.
+        // A task of its own: a caller that hangs up must not leave the set in memory behind the store, nor let the next
+        // change begin before this one is stored.
         let stored = tokio::spawn(async move {
+            let _change = change;
             let written = exchange.store().write(WriteOp::PutAgreement(put)).await?;
             exchange.reload_agreements().await?;
             exchange.0.wakeups.wake_upkeep();

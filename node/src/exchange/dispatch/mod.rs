@@ -2,8 +2,8 @@
 //!
 //! A pass takes what was published, oldest first, asks the one question again for each recipient, seals the envelopes
 //! (in parallel when there are many) and queues them with the ledger's rows. Whoever may no longer get the record gets
-//! nothing, and the ledger says so; what a suspended recipient would have got is made when it is restored, and what is
-//! for all reaches a partner whose agreement comes later. A publication for few recipients does not wait for a pass:
+//! nothing, and the ledger says so; what a suspended recipient would have got is made when it is restored, and what stands
+//! for all (practices, offers) reaches a partner whose agreement comes later. A publication for few recipients does not wait for a pass:
 //! publishing presses it, and one commit takes it together with its envelopes.
 
 mod newcomers;

@@ -1,6 +1,7 @@
 //! What was published for all whom agreements cover, before an agreement came into force: its partner gets it too.
 //!
-//! A new partner must see the present capacity, not wait for the next statement. Each grant of ours is caught up with
+//! A new partner must see the present capacity, not wait for the next statement, and finds the practices that there are.
+//! An alert is news to those whom its publisher was told of: nobody is added to it later (decisions/016). Each grant of ours is caught up with
 //! once, when it is in force here, and marked then. Only what was dispatched already is looked at: the rest goes to
 //! whoever is covered when it is pressed. A pass that dies in between is repeated; what has a delivery is left out.
 
@@ -12,14 +13,14 @@ use crate::domain::agreement::GrantState;
 use crate::domain::authority::Standing;
 use crate::domain::ids::AuthorityId;
 use crate::domain::publication::Record;
-use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::record::{RecordKey, RecordKind};
 use crate::storage::ops::Queue;
 use crate::storage::rows::PublicationRow;
 use crate::wire::stored;
 
 use super::super::Exchange;
 use super::super::error::Error;
-use super::press::{About, Press, Pressed};
+use super::press::{About, Press, Pressed, STANDING};
 
 const PREFIX: &str = "caught-up/";
 /// Publications read at a time.
@@ -63,9 +64,8 @@ impl Exchange {
 
     async fn catch_up(&self, press: &Press, from: &AuthorityId, to: &AuthorityId) -> Result<usize, Error> {
         let mut current: Vec<(u64, RecordKey)> = Vec::new();
-        let content = |kind: &&RecordKind| kind.class() == StreamClass::Content && !kind.is_answer();
-        for kind in RecordKind::ALL.iter().filter(content) {
-            self.current(press, *kind, from, to, &mut current).await?;
+        for kind in STANDING {
+            self.current(press, kind, from, to, &mut current).await?;
         }
         // In the order in which they were published.
         current.sort_unstable();

@@ -21,6 +21,9 @@ use crate::wire::{sealed, stored};
 
 use super::super::{content, new_publication_id};
 
+/// What goes on being said until it expires. An alert is news to those whom its publisher was told of (decisions/016).
+pub(super) const STANDING: [RecordKind; 2] = [RecordKind::Practice, RecordKind::OfferView];
+
 /// From so many publications on, sealing moves off the threads that serve sockets.
 const PARALLEL_FROM: usize = 16;
 
@@ -101,10 +104,10 @@ impl Press {
         pressed
     }
 
-    /// Those found when it was published; if it is for all, also whom an agreement has come to cover since.
+    /// Those found when it was published; of what stands for all, also whom an agreement has come to cover since.
     pub(super) fn recipients(&self, publication: &Publication) -> Vec<AuthorityId> {
         let mut recipients = publication.sharing.recipients.clone();
-        if publication.for_all_covered {
+        if publication.for_all_covered && STANDING.contains(&publication.record.kind()) {
             let known = recipients.len();
             let covered = self.agreements.recipients_of(&publication.authority);
             let since = covered.filter(|to| !publication.sharing.recipients.contains(to));

@@ -22,7 +22,7 @@ use crate::domain::time::UnixMs;
 use crate::storage;
 use crate::storage::ops::{Receive, WriteOp, Written};
 use crate::storage::rows::{InStream, InStreamKey};
-use crate::wire::peer;
+use crate::wire::{peer, signed};
 
 use super::error::Error;
 use super::register::active;
@@ -74,7 +74,7 @@ impl Exchange {
     ) -> Result<BatchAnswer, Error> {
         let stream = self.stream_place(&mut place, &key).await?;
         if received.batch.first != stream.next {
-            return Ok(BatchAnswer { next: stream.next, receipt: stream.receipt });
+            return self.again(&received, BatchAnswer { next: stream.next, receipt: stream.receipt });
         }
         // Until the write is answered, what stands in memory is not known to be true.
         *place = None;
@@ -84,7 +84,18 @@ impl Exchange {
         } else if let Taken::Waiting(_) = &answer {
             *place = Some((key, stream));
         }
-        Ok(answer.into_answer())
+        match answer {
+            Taken::Stored(answer) | Taken::Waiting(answer) => Ok(answer),
+            Taken::Moved(answer) => self.again(&received, answer),
+        }
+    }
+
+    /// A receipt that was given before, and lost on the way. Its key may have been replaced, or withdrawn, since: then
+    /// nobody takes it any more, and the sender could never go on.
+    fn again(&self, Received { batch, view, .. }: &Received, answer: BatchAnswer) -> Result<BatchAnswer, Error> {
+        let key = self.0.keys.of(&batch.stream.recipient).ok_or(Reason::WrongRecipient)?;
+        let receipt = answer.receipt.map(|bytes| signed::sign_again(&bytes, &view.federation, &key));
+        Ok(BatchAnswer { receipt: receipt.transpose()?, ..answer })
     }
 
     /// Who calls, for whom, to whom, and whether both sides speak of the same incarnations.
@@ -216,11 +227,4 @@ enum Taken {
     Waiting(BatchAnswer),
     /// A call that was cut off had stored it: the stream stands elsewhere.
     Moved(BatchAnswer),
-}
-
-impl Taken {
-    fn into_answer(self) -> BatchAnswer {
-        let (Self::Stored(answer) | Self::Waiting(answer) | Self::Moved(answer)) = self;
-        answer
-    }
 }

@@ -1,5 +1,8 @@
 //! Agreements: proposed, signed, in force on both sides, sent along, ended.
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::{AgreementEndReason, AgreementState};
@@ -159,6 +162,53 @@ async fn who_could_not_be_told_that_a_party_left_is_told_as_soon_as_it_may() {
     world.settle().await;
     assert_eq!(left(ESCH).await, 1);
     assert!(world.node(KEHL).store.metas("untold-end/".to_owned()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_member_has_so_many_proposals_at_another_and_no_more() {
+    use crate::domain::limits::OPEN_PROPOSALS;
+    let world = World::new().await;
+    let propose = async || {
+        let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+        let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await;
+        made.unwrap()
+    };
+    let mut made = Vec::new();
+    for _ in 0..OPEN_PROPOSALS + 5 {
+        made.push(propose().await);
+    }
+    world.settle().await;
+    let held = async || world.exchange(KEHL).list_agreements().await.unwrap().len();
+    assert_eq!(held().await, OPEN_PROPOSALS, "also when they come in one batch");
+    let filter = DeliveryFilter { recipient: Some(id(KEHL)), ..DeliveryFilter::default() };
+    let refused = async || {
+        let rows = world.exchange(STRASBOURG).deliveries(filter.clone(), None, 200).await.unwrap();
+        rows.iter().filter(|row| row.reason == Some(Reason::TooManyProposals)).count()
+    };
+    assert_eq!(refused().await, 5);
+    // One that is signed gives its place back, and others' proposals have places of their own.
+    world.exchange(KEHL).sign_agreement(&call(), made[0]).await.unwrap();
+    world.settle().await;
+    propose().await;
+    world.agree(ESCH, KEHL, DisclosureLevel::Light).await;
+    world.settle().await;
+    assert_eq!((held().await, refused().await), (OPEN_PROPOSALS + 2, 5));
+}
+
+#[tokio::test]
+async fn a_note_is_kept_while_the_end_that_it_is_about_is_being_stored() {
+    let world = World::new().await;
+    let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
+    let kehl = world.exchange(KEHL);
+    let note = format!("untold-end/{made}/{KEHL}/{ESCH}");
+    kehl.put_meta(note.clone(), Bytes::from_static(&[1])).await.unwrap();
+    let change = kehl.0.agreement_changes.clone().lock_owned().await;
+    assert!(kehl.farewell_pass().now_or_never().is_none(), "the pass waits for the change that is under way");
+    assert!(world.node(KEHL).store.meta(note.clone()).await.unwrap().is_some());
+    drop(change);
+    // Nothing ended after all: the note goes.
+    assert_eq!(kehl.farewell_pass().await.unwrap(), 0);
+    assert!(world.node(KEHL).store.meta(note).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -1,16 +1,19 @@
 //! Publish → dispatch → deliver → receive → consume, once, whatever breaks in between.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::answer::Answer;
-use crate::domain::authority::Standing;
+use crate::domain::authority::{KeyRecord, Standing};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
+use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::*;
+use crate::wire::keys::SigningKey;
 
 #[tokio::test]
 async fn an_alert_is_delivered_and_acknowledged_once_to_each_partner() {
@@ -61,6 +64,26 @@ async fn an_answer_lost_on_the_way_is_given_again_under_the_same_numbers() {
     for record in [first.record_id, second.record_id] {
         assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None)]);
     }
+}
+
+#[tokio::test]
+async fn an_answer_lost_on_the_way_is_given_again_under_the_key_that_is_current_then() {
+    let world = World::with_agreements().await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    world.line.lose_answers.store(1, Ordering::SeqCst);
+    let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
+    assert!(matches!(world.exchange(STRASBOURG).deliver_pass(&content).await, Pass::After(_)));
+    // Kehl's key is stolen, and replaced: what it signed verifies nothing any more.
+    let new = Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    world.change_member(KEHL, |member| {
+        member.keys[0].compromised = true;
+        member.keys.push(KeyRecord { key: new.public(), replaced_at: None, compromised: false });
+    });
+    world.node(KEHL).keys.set(&id(KEHL), &new);
+    world.clock.advance(Millis::hours(1));
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None)]);
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
 }
 
 #[tokio::test]

@@ -96,3 +96,25 @@ async fn what_waits_at_a_suspended_authority_goes_at_once_when_it_is_restored() 
     assert_eq!(kehl.deliver_pass(&stream).await, Pass::Sent);
     assert_eq!(world.inbox(STRASBOURG).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_for_all_reaches_a_suspended_partner_on_restore() {
+    let world = World::with_agreements().await;
+    world.suspend(KEHL);
+    let alert = world.publish(STRASBOURG, &[]).await;
+    assert_eq!(alert.recipients, [id(KEHL), id(ESCH)], "the publisher is told of whom it is for");
+    let practice = crate::wire::practice::from_proto(crate::demo::sample::practice()).unwrap();
+    let practice = world.exchange(STRASBOURG).publish_practice(&call(), None, sharing(&[]), practice).await.unwrap();
+    world.settle().await;
+    let delivered = (DeliveryState::Delivered, None);
+    for record in [alert.record_id, practice.record_id] {
+        assert_eq!(world.delivery(STRASBOURG, record).await, [delivered], "Esch has it, Kehl nothing");
+    }
+    world.restore(KEHL);
+    world.settle().await;
+    world.settle().await;
+    for record in [alert.record_id, practice.record_id] {
+        assert_eq!(world.delivery(STRASBOURG, record).await, [delivered; 2]);
+    }
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
+}
