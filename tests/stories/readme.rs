@@ -164,8 +164,7 @@ async fn two_real_cities_in_short() {
         let done = eventually(&command, PATIENCE, || async {
             let done = machine.run(&command, &format!("{words}\n")).await;
             let told = String::from_utf8_lossy(&done.stderr).into_owned();
-            let early =
-                ["AGREEMENT_NOT_FOUND", "NODE_NOT_REACHABLE", "JOIN_PENDING"].iter().any(|r| told.contains(r));
+            let early = ["AGREEMENT_NOT_FOUND", "NODE_NOT_REACHABLE", "JOIN_PENDING"].iter().any(|r| told.contains(r));
             (!early).then_some(done)
         })
         .await;

@@ -80,15 +80,22 @@ fn fresh(config: &Config) -> Result<DataDir, Failure> {
         found => found.is_some(),
     };
     if under_way || has_register(config, &data) {
-        return Err(Failure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string()));
+        let joined = Failure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
+        let lost = (!under_way && data.authority_key().is_err()).then_some("authority.key is lost; havenlink recover");
+        return Err(lost.into_iter().fold(joined, |failure, lost| failure.fact("but", lost)));
     }
     // Keys without a register are left from a run that did not come to its end; nobody knows them.
     data.forget_keys();
     Ok(data)
 }
 
+/// Also when its key is lost: what is here is a member's, and comes back by `havenlink recover`.
 fn has_register(config: &Config, data: &DataDir) -> bool {
-    let Ok(key) = data.authority_key() else { return false };
+    if !data.path().join(directory::FILE).exists() {
+        return false;
+    }
+    let spare = || SigningKey::from_pkcs8(&SigningKey::generate().ok()?);
+    let Some(key) = data.authority_key().ok().or_else(spare) else { return true };
     let opened = Directory::open(Opening {
         data_dir: data.path().to_owned(),
         authority: config.authority.clone(),
@@ -225,7 +232,8 @@ async fn introduce(
         match applicant.step(&door).await {
             Ok(Next::Stop(reason)) => return Err(Failure::new(reason)),
             Ok(_) => {}
-            Err(error) if error.retryable() && tries < 5 => {
+            // What the inviter's node did not say itself may pass; a person waits for it a moment, and asks again.
+            Err(_) if tries < 5 => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

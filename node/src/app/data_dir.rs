@@ -96,9 +96,12 @@ impl DataDir {
         renamed.and_then(|()| File::open(&self.path)?.sync_all()).map_err(|e| Failure::file(&path, &e))
     }
 
-    /// Removes keys of an `init` or `join` that did not come to its end.
+    /// Removes keys of an `init` or `join` that did not come to its end. The node key stays where it has sealed something:
+    /// without it `keys.db` could never be read again (9.9).
     pub fn forget_keys(&self) {
-        for name in [AUTHORITY_KEY, "tls.key", "tls.crt", "node.key"] {
+        let sealed = self.path.join("keys.db").exists();
+        let names = [AUTHORITY_KEY, "tls.key", "tls.crt"].into_iter().chain((!sealed).then_some("node.key"));
+        for name in names {
             let _ = std::fs::remove_file(self.path.join(name));
         }
     }
@@ -120,6 +123,23 @@ mod tests {
         assert_eq!(held.make_authority_key().err().unwrap().reason(), Reason::AlreadyJoined);
         drop(held);
         assert!(DataDir::take(&path).unwrap().has_keys());
+    }
+
+    #[test]
+    fn the_key_of_what_is_sealed_is_never_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::take(&dir.path().join("data")).unwrap();
+        let node_key = held.path().join("node.key");
+        for (sealed, kept) in [(true, true), (false, false)] {
+            held.make_authority_key().unwrap();
+            std::fs::write(&node_key, "key").unwrap();
+            match sealed {
+                true => std::fs::write(held.path().join("keys.db"), "sealed").unwrap(),
+                false => std::fs::remove_file(held.path().join("keys.db")).unwrap(),
+            }
+            held.forget_keys();
+            assert_eq!((held.has_keys(), node_key.exists()), (false, kept));
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ struct Rooms {
     address: SocketAddr,
     data_dir: std::path::PathBuf,
     health: HealthReporter,
+    renewing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Member {
@@ -153,9 +154,11 @@ impl Member {
             data_dir: dir,
             config: config.clone(),
             health: HealthReporter::new(),
+            renewing: Arc::default(),
         };
         let mut serving = Serving::new();
         let gate = JoinGate::closed();
+        gate.set(*inviter.gate().borrow());
         let door = transport::Door {
             identity,
             view: view.clone(),
@@ -276,6 +279,8 @@ impl Rooms {
             identity: self.identity.clone(),
             governance: self.governance.clone(),
             clock: self.clock.clone(),
+            inviter: self.inviter.clone(),
+            renewing: self.renewing.clone(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The node's certificate: made anew at two thirds of its life, published first, proved, then taken into use.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use crate::clock::SharedClock;
 use crate::domain::audit::Actor;
@@ -10,7 +13,7 @@ use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::governance::Governance;
-use crate::exchange::join::Admissions as _;
+use crate::exchange::join::{Admissions as _, Inviter};
 use crate::telemetry::metrics;
 use crate::transport::NodeIdentity;
 
@@ -25,7 +28,10 @@ const SPREAD: Duration = Duration::from_secs(60);
 /// Between two looks at the certificate.
 const LOOK: Duration = Duration::from_secs(3_600);
 
-/// Renews the certificate of one node.
+/// Applicants dial the pins of their invitation: while one may still ask, the certificate stays, as long as there is time.
+const FOR_APPLICANTS: Millis = Millis::days(8);
+
+/// Renews the certificate of one node. Clones are one: of two renewals, one waits for the other.
 #[derive(Clone)]
 pub struct Renewal {
     pub authority: AuthorityId,
@@ -33,6 +39,8 @@ pub struct Renewal {
     pub identity: NodeIdentity,
     pub governance: Governance,
     pub clock: SharedClock,
+    pub inviter: Inviter,
+    pub renewing: Arc<Mutex<()>>,
 }
 
 impl Renewal {
@@ -46,13 +54,17 @@ impl Renewal {
 
     /// Renews if it is time; whether it did.
     pub async fn look(&self, spread: Duration) -> bool {
+        let _one_at_a_time = self.renewing.lock().await;
         let certificate = self.identity.certificate();
         metrics::CERTIFICATE_EXPIRES.set([], certificate.not_after.0 / 1_000);
-        if self.clock.now() < certificate.renew_at() {
+        let now = self.clock.now();
+        let due =
+            now >= certificate.renew_at() && (now + FOR_APPLICANTS >= certificate.not_after || !self.is_asked().await);
+        if !due && !self.is_replaced(&certificate.pin) {
             return false;
         }
         metrics::PASSES.add(["renew"], 1);
-        if let Err(reason) = self.renew(Actor::NODE, spread).await {
+        if let Err(reason) = self.replace(Actor::NODE, spread).await {
             metrics::PASSES_FAILED.add(["renew", reason.code()], 1);
             tracing::warn!(reason = reason.code(), "the certificate was not renewed");
             return false;
@@ -60,11 +72,37 @@ impl Renewal {
         true
     }
 
-    /// Makes a new certificate, publishes its pin, waits for it to spread, and takes it into use.
+    /// Whether an applicant may still ask at the door.
+    async fn is_asked(&self) -> bool {
+        if let Err(error) = self.inviter.refresh_gate().await {
+            tracing::warn!(reason = error.reason().code(), "the invitations could not be read");
+        }
+        *self.inviter.gate().borrow()
+    }
+
+    /// Whether the register lists another pin that is to follow this one: a renewal was cut short after it was published, and
+    /// this one lapses soon.
+    fn is_replaced(&self, pin: &Pin) -> bool {
+        let view = self.governance.view();
+        let pins = view.member(&self.authority).map(|member| &member.entry.pins);
+        pins.is_some_and(|pins| pins.iter().any(|p| p.pin == *pin && p.valid_until < UnixMs::NEVER))
+    }
+
+    /// Makes a new certificate, publishes its pin, waits for it to spread, and takes it into use. To its end: a caller that
+    /// hangs up does not leave the new pin published and the old one in use.
     ///
     /// # Errors
-    /// The reason of the step that failed; the old certificate stays in use, and the next try goes on from there.
+    /// The reason of the step that failed; the old certificate stays in use, and the next look goes on from there.
     pub async fn renew(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
+        let renewal = self.clone();
+        let renewed = tokio::spawn(async move {
+            let _one_at_a_time = renewal.renewing.lock().await;
+            renewal.replace(actor, spread).await
+        });
+        renewed.await.map_err(|_| Reason::Internal)?
+    }
+
+    async fn replace(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
         let now = self.clock.now();
         let next = NodeIdentity::prepare(&self.data_dir, &self.authority, now, LIFE).map_err(|e| e.reason())?;
         self.publish(next.pin, now, actor).await?;

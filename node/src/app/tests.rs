@@ -27,6 +27,7 @@ use crate::transport::{self, Connections, Limits, NodeIdentity, Pool};
 mod budgets;
 mod endpoints;
 mod register_acts;
+mod renewing;
 
 pub(super) fn free_port() -> u16 {
     crate::demo::ports::free().unwrap()

@@ -31,7 +31,7 @@ use crate::wire::beat::Beat;
 use crate::wire::keys::SigningKey;
 
 /// The register's file in the data directory.
-const FILE: &str = "directory.redb";
+pub const FILE: &str = "directory.redb";
 /// Statements that may wait to be passed on.
 const PASSING: usize = 1_024;
 

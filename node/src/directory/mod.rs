@@ -42,7 +42,7 @@ mod steward;
 pub(crate) mod tests;
 
 pub use error::Error;
-pub use handle::{Directory, Opening, Proposed, RegisterStatus, forget_raft, raft_id};
+pub use handle::{Directory, FILE, Opening, Proposed, RegisterStatus, forget_raft, raft_id};
 pub use raft::Standing as RaftStanding;
 #[doc(hidden)]
 pub use raft::durability;

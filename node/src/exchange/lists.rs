@@ -36,6 +36,8 @@ pub struct HeldAlert {
     pub place: u64,
     /// Own: what each partner answered. Received: what this authority answered.
     pub answers: Vec<HeldAnswer>,
+    /// Older answers that are not among them.
+    pub answers_left_out: usize,
     /// Own: where each delivery stands.
     pub deliveries: Vec<DeliveryRow>,
 }
@@ -60,6 +62,8 @@ pub struct AuditFinding {
 
 /// Answers of one alert, and own answers looked through for a list.
 const ANSWERS: usize = 1_000;
+/// Bytes of the answers that are shown with one alert: several are longer than any.
+const ANSWERS_BYTES: usize = 256 << 10;
 /// Leaves read at a time.
 const LEAVES: usize = 4_096;
 
@@ -163,8 +167,15 @@ impl Exchange {
         let publication = stored::decode(row.body)?;
         let Record::Alert(alert) = publication.record else { return Err(Reason::StorageDamaged.into()) };
         let key = RecordKey { origin: row.authority, record_id: row.record_id };
-        let mut answers = Vec::new();
-        for about in self.store().inbox_about(key.clone(), ANSWERS).await? {
+        let (mut answers, mut bytes) = (Vec::new(), 0);
+        let all = self.store().inbox_about(key.clone(), ANSWERS).await?;
+        // A partner that answers at length must not make the alert too long to show.
+        let newest = all.iter().rev().take_while(|about| {
+            bytes += about.envelope.len();
+            bytes <= ANSWERS_BYTES
+        });
+        let shown = newest.count();
+        for about in &all[all.len() - shown..] {
             let opened = sealed::own_opened(&about.envelope)?;
             if let Body::Answer(answer) = opened.body {
                 let created = opened.envelope.created;
@@ -181,6 +192,7 @@ impl Exchange {
             received: None,
             place: row.sequence,
             answers,
+            answers_left_out: all.len() - shown,
             deliveries,
         })
     }
@@ -209,6 +221,7 @@ fn received_alert(row: &InboxRow, answers: &HashMap<RecordKey, Vec<HeldAnswer>>)
         received: Some(row.received),
         place: row.position,
         answers: answers.get(&row.key).cloned().unwrap_or_default(),
+        answers_left_out: 0,
         deliveries: Vec::new(),
     })
 }

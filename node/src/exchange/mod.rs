@@ -62,7 +62,7 @@ pub use keys::Keys;
 pub use link::{LinkError, LinkState, PeerLink};
 pub use lists::{AuditFinding, DeliveryFilter, DeliveryRow, DeliveryState, HeldAlert, HeldAnswer, QueueCount};
 pub use offers::{HeldOffer, PartnerOffer};
-pub use practices::{FoundPractice, PracticeCursor, PracticePage, PracticeQuery};
+pub use practices::{FoundPractice, PracticeCursor, PracticeQuery};
 pub use publish::Published;
 pub use register::{Register, SharedView};
 

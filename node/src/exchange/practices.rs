@@ -3,8 +3,6 @@
 //! Coded fields find a practice whatever language it is written in; words find it in any language that it has. Newest
 //! first, received before own; a version that a later one replaces is left out.
 
-use std::collections::HashSet;
-
 use crate::domain::handling::Handling;
 use crate::domain::practice::{Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic};
 use crate::domain::publication::Record;
@@ -44,13 +42,8 @@ pub struct FoundPractice {
     pub practice: Practice,
     pub handling: Handling,
     pub created: UnixMs,
-}
-
-/// A page of a search.
-#[derive(Clone, Debug, Default)]
-pub struct PracticePage {
-    pub practices: Vec<FoundPractice>,
-    pub next: Option<PracticeCursor>,
+    /// Where a search goes on behind it.
+    pub place: PracticeCursor,
 }
 
 /// Rows looked at per read.
@@ -59,7 +52,7 @@ const LOOK: usize = 200;
 const WORDS_CHARS: usize = 120;
 
 impl Exchange {
-    /// One page of matches.
+    /// Matches behind a place, `limit` at most.
     ///
     /// # Errors
     /// `FIELD_TOO_LONG` for too many words; when the store cannot be read.
@@ -68,79 +61,77 @@ impl Exchange {
         query: &PracticeQuery,
         from: Option<PracticeCursor>,
         limit: usize,
-    ) -> Result<PracticePage, Error> {
+    ) -> Result<Vec<FoundPractice>, Error> {
         if query.words.chars().count() > WORDS_CHARS {
             let detail = format!("at most {WORDS_CHARS} characters");
             return Err(wire::Error::new(crate::domain::reason::Reason::FieldTooLong, "words", detail).into());
         }
         let search = Search { words: folded_words(&query.words), query, limit, now: self.now() };
-        let mut page = PracticePage::default();
-        let mut replaced = HashSet::new();
-        let own_from = match from {
-            Some(PracticeCursor::Own(before)) => Some(before),
-            Some(PracticeCursor::Received(before)) => {
-                if self.search_received(&search, Some(before), &mut replaced, &mut page).await? {
-                    return Ok(page);
-                }
-                None
-            }
-            None => {
-                if self.search_received(&search, None, &mut replaced, &mut page).await? {
-                    return Ok(page);
-                }
-                None
-            }
+        let mut found = Vec::new();
+        let (received, own) = match from {
+            None => (Some(None), None),
+            Some(PracticeCursor::Received(before)) => (Some(Some(before)), None),
+            Some(PracticeCursor::Own(before)) => (None, Some(before)),
         };
-        self.search_own(&search, own_from, &mut page).await?;
-        Ok(page)
+        if let Some(before) = received {
+            self.search_received(&search, before, &mut found).await?;
+        }
+        self.search_own(&search, own, &mut found).await?;
+        Ok(found)
     }
 
-    /// True when the page is full.
     async fn search_received(
         &self,
         search: &Search<'_>,
         mut before: Option<u64>,
-        replaced: &mut HashSet<RecordKey>,
-        page: &mut PracticePage,
-    ) -> Result<bool, Error> {
+        found: &mut Vec<FoundPractice>,
+    ) -> Result<(), Error> {
         loop {
             let rows = self.store().inbox_before(RecordKind::Practice, before, LOOK).await?;
             for row in &rows {
-                if page.practices.len() == search.limit {
-                    page.next = Some(PracticeCursor::Received(before.unwrap_or(u64::MAX)));
-                    return Ok(true);
+                if found.len() == search.limit {
+                    return Ok(());
                 }
-                before = Some(row.position);
-                if let Some(found) =
-                    received(row, replaced, search.now)?.filter(|found| search.matches(&found.practice))
+                if let Some(practice) = received(row, search.now)?.filter(|found| search.matches(&found.practice))
+                    && !self.is_replaced(&row.key).await?
                 {
-                    page.practices.push(found);
+                    found.push(practice);
                 }
             }
+            before = rows.last().map(|row| row.position);
             if rows.len() < LOOK {
-                return Ok(false);
+                return Ok(());
             }
         }
+    }
+
+    /// Whether a later version of the practice is here.
+    async fn is_replaced(&self, key: &RecordKey) -> Result<bool, Error> {
+        for about in self.store().inbox_about(key.clone(), LOOK).await? {
+            let replaces = about.kind == RecordKind::Practice
+                && sealed::own(&about.envelope)?.target(ReferenceKind::Replaces) == Some(key);
+            if replaces {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn search_own(
         &self,
         search: &Search<'_>,
         mut before: Option<u64>,
-        page: &mut PracticePage,
+        found: &mut Vec<FoundPractice>,
     ) -> Result<(), Error> {
         loop {
             let rows = self.store().publications(RecordKind::Practice, before, LOOK).await?;
             for row in &rows {
-                if page.practices.len() == search.limit {
-                    page.next = Some(PracticeCursor::Own(before.unwrap_or(u64::MAX)));
+                if found.len() == search.limit {
                     return Ok(());
                 }
-                before = Some(row.sequence);
-                if let Some(found) = own(row, search.now)?.filter(|found| search.matches(&found.practice)) {
-                    page.practices.push(found);
-                }
+                found.extend(own(row, search.now)?.filter(|found| search.matches(&found.practice)));
             }
+            before = rows.last().map(|row| row.sequence);
             if rows.len() < LOOK {
                 return Ok(());
             }
@@ -179,27 +170,24 @@ fn folded_words(words: &str) -> Vec<String> {
     words.split_whitespace().map(str::to_lowercase).collect()
 }
 
-fn received(row: &InboxRow, replaced: &mut HashSet<RecordKey>, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
-    let opened = sealed::own_opened(&row.envelope)?;
-    // Newest first: the later version comes by before the one that it replaces.
-    if let Some(target) = opened.envelope.target(ReferenceKind::Replaces) {
-        replaced.insert(target.clone());
-    }
-    let Body::Practice(practice) = opened.body else { return Ok(None) };
-    if replaced.contains(&row.key) || row.expires <= now {
-        return Ok(None);
-    }
-    let (handling, created) = (opened.envelope.handling, opened.envelope.created);
-    Ok(Some(FoundPractice { key: row.key.clone(), practice, handling, created }))
-}
-
-fn own(row: &PublicationRow, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
-    let publication = stored::decode(row.body.clone())?;
-    let Record::Practice(practice) = publication.record else { return Ok(None) };
+fn received(row: &InboxRow, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
     if row.expires <= now {
         return Ok(None);
     }
+    let opened = sealed::own_opened(&row.envelope)?;
+    let Body::Practice(practice) = opened.body else { return Ok(None) };
+    let (handling, created) = (opened.envelope.handling, opened.envelope.created);
+    let place = PracticeCursor::Received(row.position);
+    Ok(Some(FoundPractice { key: row.key.clone(), practice, handling, created, place }))
+}
+
+fn own(row: &PublicationRow, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
+    if row.expires <= now {
+        return Ok(None);
+    }
+    let publication = stored::decode(row.body.clone())?;
+    let Record::Practice(practice) = publication.record else { return Ok(None) };
     let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
-    let handling = publication.sharing.handling;
-    Ok(Some(FoundPractice { key, practice, handling, created: row.created }))
+    let (handling, place) = (publication.sharing.handling, PracticeCursor::Own(row.sequence));
+    Ok(Some(FoundPractice { key, practice, handling, created: row.created, place }))
 }

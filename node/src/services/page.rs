@@ -1,6 +1,7 @@
 //! Pages of a list: a size, and a token that only the call that gave it takes back.
 
 use data_encoding::BASE64URL_NOPAD;
+use prost::Message;
 use tonic::Status;
 
 use super::errors;
@@ -22,6 +23,24 @@ pub fn size(asked: i32) -> Result<usize, Status> {
         Ok(n) => Ok(n.min(limits::PAGE_SIZE)),
         Err(_) => Err(errors::field(&wire::Error::invalid("page_size", "0 to 200"))),
     }
+}
+
+/// Bytes of one page: well below the 4 MiB that a stock gRPC client takes in one message. A row that is larger alone is
+/// a page of its own.
+const BYTES: usize = 1 << 20;
+
+/// Encodes rows until the page is full, by their number or by their bytes. `true`: rows are left for the next one.
+pub fn fill<T, M: Message>(rows: &[T], size: usize, encode: impl Fn(&T) -> M) -> (Vec<M>, bool) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let message = encode(row);
+        bytes += message.encoded_len();
+        if page.len() == size || !page.is_empty() && bytes > BYTES {
+            return (page, true);
+        }
+        page.push(message);
+    }
+    (page, false)
 }
 
 /// A token for the place after which the next page starts. `list` names the call.
@@ -66,6 +85,23 @@ fn check(list: &str, place: &[u8]) -> [u8; CHECK] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_full_by_number_or_by_bytes_and_never_empty() {
+        let encode = |bytes: &usize| havenlink_proto::record::v1::Signature {
+            sig: vec![0; *bytes].into(),
+            ..Default::default()
+        };
+        let filled = |rows: &[usize], size| {
+            let (page, more) = fill(rows, size, encode);
+            (page.len(), more)
+        };
+        assert_eq!(filled(&[], 5), (0, false));
+        assert_eq!(filled(&[1, 1, 1], 3), (3, false));
+        assert_eq!(filled(&[1, 1, 1], 2), (2, true));
+        assert_eq!(filled(&[BYTES / 2, BYTES / 3, BYTES / 2], 9), (2, true));
+        assert_eq!(filled(&[2 * BYTES, 1], 9), (1, true), "one row alone goes");
+    }
 
     #[test]
     fn a_token_belongs_to_its_list() {

@@ -201,6 +201,11 @@ impl Metric {
             see(labels, if self.sort == Sort::Duration { value / 1e6 } else { value });
         });
     }
+
+    /// How many durations stand behind each sum of `each`.
+    pub fn each_count(&self, see: &mut dyn FnMut(&[Labelled], f64)) {
+        self.touched(&mut |labels, cell| see(labels, cell.count() as f64));
+    }
 }
 
 impl Cell {

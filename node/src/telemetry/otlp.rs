@@ -10,7 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
-use super::metrics::{self, Sort};
+use super::metrics::{self, Metric, Sort};
 
 /// Where and how much.
 #[derive(Clone, Debug)]
@@ -86,26 +86,35 @@ impl Exporters {
     }
 }
 
-/// Every number of the catalogue as an observable instrument; durations are exported as their sum and count.
+/// Every number of the catalogue as an observable instrument; durations are exported as their sum, and as `…_count`.
 fn observe(provider: &SdkMeterProvider) {
     let meter = provider.meter("havenlink");
+    let counter = |name: String, metric: &'static Metric, each: Each| {
+        let counter = meter.f64_observable_counter(name).with_description(metric.help);
+        counter.with_callback(move |o| read(metric, each, &mut |v, l| o.observe(v, l))).build();
+    };
     for metric in metrics::ALL {
-        let read = move |emit: &mut dyn FnMut(f64, &[KeyValue])| {
-            metrics::refresh();
-            metric.each(&mut |labels, value| {
-                let labels: Vec<KeyValue> = labels.iter().map(|(k, v)| KeyValue::new(*k, *v)).collect();
-                emit(value, &labels);
-            });
-        };
         match metric.sort {
             Sort::Gauge => {
                 let gauge = meter.f64_observable_gauge(metric.name).with_description(metric.help);
-                gauge.with_callback(move |o| read(&mut |v, l| o.observe(v, l))).build();
+                gauge.with_callback(move |o| read(metric, Metric::each, &mut |v, l| o.observe(v, l))).build();
             }
-            Sort::Counter | Sort::Duration => {
-                let counter = meter.f64_observable_counter(metric.name).with_description(metric.help);
-                counter.with_callback(move |o| read(&mut |v, l| o.observe(v, l))).build();
+            Sort::Counter => counter(metric.name.to_owned(), metric, Metric::each),
+            Sort::Duration => {
+                counter(metric.name.to_owned(), metric, Metric::each);
+                counter(format!("{}_count", metric.name), metric, Metric::each_count);
             }
         }
     }
+}
+
+/// A reading of a metric.
+type Each = fn(&Metric, &mut dyn FnMut(&[metrics::Labelled], f64));
+
+fn read(metric: &Metric, each: Each, emit: &mut dyn FnMut(f64, &[KeyValue])) {
+    metrics::refresh();
+    each(metric, &mut |labels, value| {
+        let labels: Vec<KeyValue> = labels.iter().map(|(k, v)| KeyValue::new(*k, *v)).collect();
+        emit(value, &labels);
+    });
 }

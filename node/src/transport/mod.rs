@@ -48,7 +48,7 @@ pub use pool::{JoinChannel, Lane, Pool};
 pub use registry::{Connections, Counts, Direction};
 pub use settings::Limits;
 pub use tls::install_provider;
-pub use unix::{LocalIncoming, LocalInfo, LocalListener};
+pub use unix::{LocalInfo, LocalListener};
 pub use verify::PinUnknown;
 
 /// The register's current view, swapped by whoever follows the register.

@@ -1,18 +1,19 @@
 //! The local doors: one unix socket per role. The socket decides the role, the peer's uid names the actor (9.13).
 
-use std::fs::Permissions;
+use std::fs::{Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::stream;
 use rustix::fs::Mode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
@@ -30,40 +31,61 @@ pub struct LocalInfo {
     pub uid: u32,
 }
 
-/// A bound socket. Its file goes when this is dropped.
+/// A socket that listens. Its file goes when this is dropped.
 pub struct LocalListener {
     socket: UnixListener,
     role: ActorRole,
-    file: SocketFile,
+    _file: SocketFile,
 }
 
-struct SocketFile(PathBuf);
+/// The file of a socket that listens. A later process may have put its own in the same place: that one stays.
+struct SocketFile {
+    path: PathBuf,
+    made: Metadata,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let same = |found: &Metadata| (found.dev(), found.ino()) == (self.made.dev(), self.made.ino());
+        if std::fs::symlink_metadata(&self.path).as_ref().is_ok_and(same) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
-/// Binds `path` for one role: mode 0660, and the group's id where one is given. A socket that nobody answers on any
-/// more is replaced.
+/// Listens at `path` for one role: mode 0660, and the group's id where one is given. A socket that nobody answers on any
+/// more is replaced. The file is there only once it is listened on: who sees it can connect.
 ///
 /// # Errors
 /// `ADDRESS_IN_USE` when another process listens there, or the path is not a socket; `SOCKET_GROUP_REFUSED`.
 pub fn bind(path: &Path, role: ActorRole, group: Option<u32>) -> Result<LocalListener, Error> {
     let failed = |source| Error::Bind { address: path.display().to_string(), source };
-    remove_stale(path).map_err(failed)?;
+    in_use(path).map_err(failed)?;
+    let mut made = path.as_os_str().to_owned();
+    made.push(".new");
+    let made = PathBuf::from(made);
+    let bound = listen(&made, group, failed).and_then(|socket| {
+        let file = std::fs::symlink_metadata(&made).map_err(failed)?;
+        std::fs::rename(&made, path).map_err(failed)?;
+        Ok(LocalListener { socket, role, _file: SocketFile { path: path.to_owned(), made: file } })
+    });
+    bound.inspect_err(|_| drop(std::fs::remove_file(&made)))
+}
+
+fn listen(path: &Path, group: Option<u32>, failed: impl Fn(io::Error) -> Error + Copy) -> Result<UnixListener, Error> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
     let socket = UnixSocket::new_stream().map_err(failed)?;
     // The file takes the mode of the socket it is made for: at no instant may others connect.
     rustix::fs::fchmod(&socket, Mode::from_raw_mode(MODE)).map_err(|e| failed(e.into()))?;
     socket.bind(path).map_err(failed)?;
-    let file = SocketFile(path.to_owned());
     if let Some(group) = group {
         give(path, group)?;
     }
     std::fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(failed)?;
-    let socket = socket.listen(64).map_err(failed)?;
-    Ok(LocalListener { socket, role, file })
+    socket.listen(64).map_err(failed)
 }
 
 /// Each role has a group of its own (9.13). Without it the node does not go on: the socket would be open to the node's own
@@ -73,58 +95,37 @@ fn give(path: &Path, group: u32) -> Result<(), Error> {
     std::os::unix::fs::chown(path, None, Some(group)).map_err(refused)
 }
 
-fn remove_stale(path: &Path) -> io::Result<()> {
+/// Whether somebody answers at the path, or something else than a socket is there.
+fn in_use(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
         Ok(found) if !found.file_type().is_socket() => Err(io::Error::other("the path is taken by a file")),
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-            Err(_) => std::fs::remove_file(path),
+            Err(_) => Ok(()),
         },
     }
 }
 
 impl LocalListener {
-    /// Starts accepting; stops, and removes the file, when the result is dropped.
-    pub fn serve(self) -> LocalIncoming {
-        let (out, incoming) = mpsc::channel(16);
+    /// Local connections, for `serve_with_incoming`. When it is dropped, nothing listens any more and the file is gone.
+    pub fn serve(self) -> impl Stream<Item = io::Result<LocalIo>> + Send + 'static {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
-        tokio::spawn(async move {
-            let _file = self.file;
+        stream::unfold((self, places), |(listener, places)| async move {
             loop {
                 // A full socket makes the next one wait in the kernel's queue.
-                let Ok(place) = places.clone().acquire_owned().await else { return };
-                let accepted = tokio::select! {
-                    () = out.closed() => return,
-                    accepted = self.socket.accept() => accepted,
-                };
-                let io = accepted.and_then(|(stream, _)| LocalIo::new(stream, self.role, place));
-                match io {
-                    Ok(io) => {
-                        if out.send(io).await.is_err() {
-                            return;
-                        }
-                    }
+                let place = places.clone().acquire_owned().await.ok()?;
+                let accepted = listener.socket.accept().await;
+                match accepted.and_then(|(stream, _)| LocalIo::new(stream, listener.role, place)) {
+                    Ok(io) => return Some((Ok(io), (listener, places))),
                     Err(error) => {
-                        tracing::warn!(%error, role = %self.role, "local accept failed");
+                        tracing::warn!(%error, role = %listener.role, "local accept failed");
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 }
             }
-        });
-        LocalIncoming(incoming)
-    }
-}
-
-/// Local connections, for `serve_with_incoming`.
-pub struct LocalIncoming(mpsc::Receiver<LocalIo>);
-
-impl Stream for LocalIncoming {
-    type Item = io::Result<LocalIo>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|io| io.map(Ok))
+        })
     }
 }
 

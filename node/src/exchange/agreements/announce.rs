@@ -1,6 +1,8 @@
 //! Sends control records about agreements: the complete agreement to all by its proposer, and along to a partner that
 //! lacks it.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use crate::domain::audit::AuditDraft;
@@ -13,7 +15,7 @@ use crate::domain::reason::Reason;
 use crate::domain::sharing::default_life;
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
-use crate::storage::ops::{NewDelivery, PutAgreement, PutMeta, Queue, WriteOp};
+use crate::storage::ops::{NewDelivery, PutAgreement, Queue, WriteOp};
 use crate::storage::rows::AgreementRow;
 use crate::wire::body::Body;
 use crate::wire::sealed;
@@ -22,50 +24,56 @@ use super::super::error::Error;
 use super::super::{Exchange, dispatch, new_publication_id};
 use super::{others, rows};
 
-fn announced(id: &AgreementId) -> String {
-    format!("agreement-announced/{id}")
+const PREFIX: &str = "agreement-announced/";
+
+/// The mark that a party was sent the complete agreement.
+fn announced(id: &AgreementId, to: &AuthorityId) -> String {
+    format!("{PREFIX}{id}/{to}")
 }
 
 impl Exchange {
-    /// Sends each complete agreement that this node proposed to all its parties, once. Returns how many.
+    /// Sends each complete agreement that this node proposed to all its parties, once to each. Returns how many agreements.
     ///
     /// # Errors
     /// When the store fails; the rest is sent by the next pass.
     pub async fn announce_pass(&self) -> Result<usize, Error> {
+        let marks = self.store().metas(PREFIX.to_owned()).await?;
+        let marks: HashSet<String> = marks.into_iter().map(|(name, _)| name).collect();
         let mut sent = 0;
         for row in self.store().agreements().await?.into_iter().filter(|row| row.complete) {
             let held = rows::held(&row)?;
             let proposer = &held.agreement.proposer;
-            let ours = self.0.keys.serves(proposer) && held.ended_at().is_none();
-            if !ours || self.store().meta(announced(&row.id)).await?.is_some() {
+            if !self.0.keys.serves(proposer) || held.ended_at().is_some() {
                 continue;
             }
             let (view, now) = (self.view(), self.now());
             let body = Body::AgreementComplete(row.signed.clone());
-            let deliveries: Result<Vec<_>, _> = others(&held.agreement, proposer)
-                .map(|to| self.control(&view, now, proposer, to, &row.id, &body))
-                .collect();
-            // A party that may get no control now waits for the next pass; the record ids make a second copy harmless.
-            let deliveries = match deliveries {
-                Ok(deliveries) => deliveries,
-                Err(error) => {
-                    let reason = error.reason().code();
-                    tracing::warn!(agreement = %row.id, reason, "a complete agreement could not be sent to all its parties");
-                    continue;
+            let mut deliveries = Vec::new();
+            for to in others(&held.agreement, proposer).filter(|to| !marks.contains(&announced(&row.id, to))) {
+                match self.control(&view, now, proposer, to, &row.id, &body) {
+                    Ok(delivery) => deliveries.push(delivery),
+                    // Who may get no control now waits for a later pass, and keeps it from nobody else.
+                    Err(error) => {
+                        let reason = error.reason().code();
+                        tracing::warn!(agreement = %row.id, %to, reason, "a complete agreement waits to be sent");
+                    }
                 }
-            };
-            self.announce(row, deliveries).await?;
-            sent += 1;
+            }
+            if !deliveries.is_empty() {
+                self.announce(row, deliveries).await?;
+                sent += 1;
+            }
         }
         Ok(sent)
     }
 
     async fn announce(&self, row: AgreementRow, deliveries: Vec<NewDelivery>) -> Result<(), Error> {
-        let name = announced(&row.id);
+        let told = deliveries.iter().map(|item| announced(&row.id, item.permit.to())).collect::<Vec<_>>();
         let put = PutAgreement { request: None, agreement: row, deliveries, audit: Vec::<AuditDraft>::new() };
         self.put_agreement(put, self.one_change().await).await?;
-        let mark = PutMeta { name, value: Some(Bytes::from_static(&[1])), only_if: None, audit: Vec::new() };
-        self.store().write(WriteOp::PutMeta(mark)).await?;
+        for name in told {
+            self.put_meta(name, Bytes::from_static(&[1])).await?;
+        }
         Ok(())
     }
 

@@ -9,13 +9,14 @@ use prost::Message;
 use tokio::sync::watch;
 
 use super::{Error, Governance};
-use crate::directory::state::ProposalState;
+use crate::directory::state::{Proposal, ProposalState, RegisterState};
 use crate::directory::statements::Invited;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::join::Rejection;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Outcome, RejectionReason};
+use crate::domain::time::UnixMs;
 use crate::exchange::join::{self, Admission, Admissions, Decision};
 use crate::wire::statement::Act;
 
@@ -32,30 +33,36 @@ impl Admissions for Governance {
         self.state().genesis_signed().clone()
     }
 
-    fn admission(&self, authority: &AuthorityId) -> Option<Admission> {
+    fn admissions(&self, authority: &AuthorityId) -> Vec<Admission> {
         let (state, now) = (self.state(), self.0.clock.now());
         let about = state.proposals().filter(|p| p.subject.authority() == Some(authority));
-        let newest = about.filter(|p| matches!(&*p.act, Act::Admit(_))).max_by_key(|p| p.opened_at)?;
-        let Act::Admit(admit) = &*newest.act else { return None };
-        let rejection = match newest.state {
-            ProposalState::Rejected(reason) => Rejection::from_code(reason.code()),
-            _ => None,
-        };
-        Some(Admission {
-            proposal: newest.id,
-            application: Digest::of(&admit.application.unverified().bytes),
-            words_digest: admit.words.unwrap_or(Digest([0; 32])),
-            approved_by: newest.approvals(&state).cloned().collect(),
-            needed: u32::try_from(newest.needed(&state)).unwrap_or(u32::MAX),
-            open: newest.is_open(now),
-            carried: matches!(newest.state, ProposalState::Carried),
-            rejection,
-        })
+        let mut found: Vec<_> = about.filter_map(|p| Some((p.opened_at, admission(p, &state, now)?))).collect();
+        found.sort_by_key(|(opened, _)| std::cmp::Reverse(*opened));
+        found.into_iter().map(|(_, admission)| admission).collect()
     }
 
     fn decide(&self, act: join::Act) -> BoxFuture<'_, Result<Decision, join::Error>> {
         Box::pin(async move { self.decide_admission(act).await.map_err(refused) })
     }
+}
+
+/// A proposal as an admission; `None`: it is another act.
+fn admission(proposal: &Proposal, state: &RegisterState, now: UnixMs) -> Option<Admission> {
+    let Act::Admit(admit) = &*proposal.act else { return None };
+    let rejection = match proposal.state {
+        ProposalState::Rejected(reason) => Rejection::from_code(reason.code()),
+        _ => None,
+    };
+    Some(Admission {
+        proposal: proposal.id,
+        application: Digest::of(&admit.application.unverified().bytes),
+        words_digest: admit.words.unwrap_or(Digest([0; 32])),
+        approved_by: proposal.approvals(state).cloned().collect(),
+        needed: u32::try_from(proposal.needed(state)).unwrap_or(u32::MAX),
+        open: proposal.is_open(now),
+        carried: matches!(proposal.state, ProposalState::Carried),
+        rejection,
+    })
 }
 
 impl Governance {

@@ -19,8 +19,9 @@ pub trait Admissions: Send + Sync + 'static {
     fn changes(&self) -> watch::Receiver<u64>;
     /// The genesis statement, encoded `Signed`.
     fn genesis(&self) -> Bytes;
-    /// The newest proposal to admit this authority.
-    fn admission(&self, authority: &AuthorityId) -> Option<Admission>;
+    /// The proposals to admit this authority, newest first. Any member may propose one, with a key of its own choice: which
+    /// is meant only the application in it tells.
+    fn admissions(&self, authority: &AuthorityId) -> Vec<Admission>;
     /// Signs with this node's authority key and proposes; answers when it is applied here.
     fn decide(&self, act: Act) -> BoxFuture<'_, Result<Decision, Error>>;
 }

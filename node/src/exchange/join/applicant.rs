@@ -53,19 +53,28 @@ pub trait Door: Send + Sync {
 #[error("the inviter's node: {reason}")]
 pub struct DoorError {
     pub reason: Reason,
+    /// The inviter's node said so itself, behind its pin. What the line did anybody on the way can do.
+    pub said: bool,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl DoorError {
+    /// Whether asking again cannot help.
+    fn is_final(&self) -> bool {
+        self.said && !self.reason.retryable()
+    }
+}
+
 impl From<Reason> for DoorError {
     fn from(reason: Reason) -> Self {
-        Self { reason, source: None }
+        Self { reason, said: true, source: None }
     }
 }
 
 impl From<crate::wire::Error> for DoorError {
     fn from(error: crate::wire::Error) -> Self {
-        Self { reason: error.reason, source: Some(Box::new(error)) }
+        Self { reason: error.reason, said: true, source: Some(Box::new(error)) }
     }
 }
 
@@ -187,10 +196,8 @@ impl Applicant {
         };
         let after = match after {
             Ok(after) => after,
-            Err(error) if error.reason.retryable() => {
-                return Err(Error::Register(error.reason, error.source));
-            }
-            Err(error) => self.applying.refused(error.reason),
+            Err(error) if error.is_final() => self.applying.refused(error.reason),
+            Err(error) => return Err(Error::Register(error.reason, error.source)),
         };
         if after != self.applying {
             self.file.write(&after)?;

@@ -1,7 +1,7 @@
 //! The approver: compares the typed words with the transcript, then proposes; further stewards sign what it pinned.
 
 use super::Error;
-use super::admissions::{Act, Decision};
+use super::admissions::{Act, Admission, Decision};
 use super::inviter::{Inviter, Step};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
@@ -58,12 +58,12 @@ impl Inviter {
     /// words of the list, which does not count as a failure; `APPLICATION_UNKNOWN`; what the register answers.
     pub async fn approve(&self, authority: &AuthorityId, words: &str, actor: Actor) -> Result<Decision, Error> {
         let _deciding = self.0.deciding.lock().await;
-        let proposed = self.0.register.admission(authority).filter(|a| a.open);
         let Some(held) = self.application_of(authority).await? else {
-            let admission = proposed.ok_or(Reason::ApplicationUnknown)?;
+            let admission = self.only_open(authority)?.ok_or(Reason::ApplicationUnknown)?;
             return self.sign(authority, admission.proposal).await;
         };
         let received = held.received().ok_or(Reason::ApplicationUnknown)?.clone();
+        let proposed = self.admission_of(&received).filter(|a| a.open);
         let pinned = proposed.filter(|a| a.words_digest == received.words_digest);
         if let (Some(admission), true) = (&pinned, words.trim().is_empty()) {
             return self.sign(authority, admission.proposal).await;
@@ -103,7 +103,11 @@ impl Inviter {
         reason: Rejection,
         actor: Actor,
     ) -> Result<Option<Decision>, Error> {
-        let proposed = self.0.register.admission(authority).filter(|a| a.open);
+        let held = self.application_of(authority).await?;
+        let proposed = match held.as_ref().and_then(Held::received) {
+            Some(received) => self.admission_of(received).filter(|a| a.open),
+            None => self.only_open(authority)?,
+        };
         let decision = match &proposed {
             Some(a) => {
                 let act = Act::Reject { authority: authority.clone(), proposal: a.proposal, reason };
@@ -111,7 +115,7 @@ impl Inviter {
             }
             None => None,
         };
-        let Some(held) = self.application_of(authority).await? else {
+        let Some(held) = held else {
             return if decision.is_some() { Ok(decision) } else { Err(Reason::ApplicationUnknown.into()) };
         };
         let reject = |r: &mut Received| {
@@ -120,6 +124,15 @@ impl Inviter {
         };
         self.note(&held.invitation.id, reject, AuditAct::MemberRejected, actor).await?;
         Ok(decision)
+    }
+
+    /// The one admission of this authority that is open. By name alone it cannot be told which of several is meant.
+    fn only_open(&self, authority: &AuthorityId) -> Result<Option<Admission>, Error> {
+        let mut open = self.0.register.admissions(authority).into_iter().filter(|admission| admission.open);
+        match (open.next(), open.next()) {
+            (_, Some(_)) => Err(Reason::SeveralApplications.into()),
+            (one, None) => Ok(one),
+        }
     }
 
     /// Nobody compared its words in time.

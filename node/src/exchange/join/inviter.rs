@@ -56,6 +56,8 @@ pub(super) struct Inner {
     pub(super) clock: SharedClock,
     /// Whether the door for strangers is open.
     gate: watch::Sender<bool>,
+    /// One look at the invitations at a time: what an older one saw must not be set after a newer one.
+    looking: tokio::sync::Mutex<()>,
     /// Rises with every change of an invitation here.
     news: watch::Sender<u64>,
     /// Two equal calls are one after the other.
@@ -94,8 +96,9 @@ impl Inviter {
     ) -> Self {
         let (gate, _) = watch::channel(false);
         let (news, _) = watch::channel(0);
-        let (making, deciding) = <(tokio::sync::Mutex<()>, tokio::sync::Mutex<()>)>::default();
-        Self(Arc::new(Inner { authority, key: Box::new(key), store, register, clock, gate, news, making, deciding }))
+        let key = Box::new(key);
+        let (looking, making, deciding) = Default::default();
+        Self(Arc::new(Inner { authority, key, store, register, clock, gate, looking, news, making, deciding }))
     }
 
     /// Whether the door for strangers is open: while an invitation can be used or its applicant still asks.
@@ -108,6 +111,7 @@ impl Inviter {
     /// # Errors
     /// When the store cannot be read; the door stays as it was.
     pub async fn refresh_gate(&self) -> Result<(), Error> {
+        let _looking = self.0.looking.lock().await;
         let now = self.0.clock.now();
         let open = self.all().await?.iter().any(|held| held.keeps_door_open(now));
         self.0.gate.send_if_modified(|was| std::mem::replace(was, open) != open);
@@ -343,9 +347,10 @@ impl Inviter {
     }
 
     /// The newest decision about exactly this application.
-    fn admission_of(&self, received: &Received) -> Option<Admission> {
-        let admission = self.0.register.admission(&received.application.authority);
-        admission.filter(|a| a.application == Digest::of(&received.application.signed))
+    pub(super) fn admission_of(&self, received: &Received) -> Option<Admission> {
+        let application = Digest::of(&received.application.signed);
+        let all = self.0.register.admissions(&received.application.authority);
+        all.into_iter().find(|admission| admission.application == application)
     }
 
     async fn progress(&self, id: &InvitationId, secret: &[u8], pin: &Pin) -> Result<Progress, Error> {

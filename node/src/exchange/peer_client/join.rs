@@ -61,11 +61,12 @@ impl JoinClient {
             };
             if let Some(reason) = status.get_details_error_info().and_then(|info| Reason::from_code(&info.reason)) {
                 self.answering.store(at, Ordering::Relaxed);
-                return Err(DoorError { reason, source: Some(Box::new(status)) });
+                return Err(DoorError { reason, said: true, source: Some(Box::new(status)) });
             }
             // What an endpoint that was reached did says more than that another one was not.
             if failed.as_ref().is_none_or(|before| before.reason == Reason::PeerUnreachable) {
-                failed = Some(DoorError { reason: (self.classify)(&status), source: Some(Box::new(status)) });
+                let reason = (self.classify)(&status);
+                failed = Some(DoorError { reason, said: false, source: Some(Box::new(status)) });
             }
         }
         Err(failed.unwrap_or_else(|| Reason::InvitationInvalid.into()))

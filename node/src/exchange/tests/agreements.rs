@@ -110,6 +110,27 @@ async fn what_can_be_proposed_can_be_sent_with_all_signatures() {
 }
 
 #[tokio::test]
+async fn a_suspended_party_keeps_the_complete_agreement_from_nobody() {
+    let world = World::new().await;
+    let mut whole = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Band);
+    let third = world.agreement(STRASBOURG, ESCH, DisclosureLevel::Band);
+    whole.parties.push(third.parties[1].clone());
+    whole.grants.extend(third.grants);
+    let made = world.exchange(STRASBOURG).propose_agreement(&call(), whole).await.unwrap();
+    world.settle().await;
+    world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    world.suspend(ESCH);
+    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    assert_eq!(state(&world, KEHL, made).await, AgreementState::InForce);
+    assert_eq!(state(&world, ESCH, made).await, AgreementState::Proposed);
+    world.restore(ESCH);
+    world.settle().await;
+    assert_eq!(state(&world, ESCH, made).await, AgreementState::InForce);
+}
+
+#[tokio::test]
 async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
     let mut world = World::of(&[STRASBOURG, KEHL, ESCH, GOERLITZ]).await;
     let made = world.agree_all(&[STRASBOURG, KEHL, ESCH, GOERLITZ]).await;

@@ -3,11 +3,14 @@
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
+use crate::domain::answer::Answer;
 use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
 use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
 use crate::domain::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::reason::Reason;
+use crate::domain::record::RecordKey;
+use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::wire::{offer, practice};
@@ -73,9 +76,9 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
     let by_words = PracticeQuery { words: word, ..PracticeQuery::default() };
     for node in [KEHL, STRASBOURG] {
         for query in [&by_topic, &by_words] {
-            let page = world.exchange(node).search_practices(query, None, 10).await.unwrap();
-            assert_eq!(page.practices.len(), 1, "{node} {query:?}");
-            assert_eq!((&page.practices[0].practice, &page.next), (&sample, &None));
+            let found = world.exchange(node).search_practices(query, None, 10).await.unwrap();
+            assert_eq!(found.len(), 1, "{node} {query:?}");
+            assert_eq!(found[0].practice, sample);
         }
         let other = PracticeTopic::ALL.iter().find(|t| !sample.topics.contains(t)).unwrap();
         let outcome = PracticeOutcome::ALL.iter().find(|o| **o != sample.outcome).unwrap();
@@ -84,7 +87,7 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
             PracticeQuery { outcomes: vec![*outcome], ..by_topic.clone() },
             PracticeQuery { words: "word-that-nobody-wrote".to_owned(), ..PracticeQuery::default() },
         ] {
-            assert!(world.exchange(node).search_practices(&query, None, 10).await.unwrap().practices.is_empty());
+            assert!(world.exchange(node).search_practices(&query, None, 10).await.unwrap().is_empty());
         }
     }
 }
@@ -97,18 +100,52 @@ async fn a_search_is_read_page_by_page_without_gap_or_repetition() {
         world.exchange(from).publish_practice(&call(), None, sharing(&[]), sample.clone()).await.unwrap();
     }
     world.settle().await;
-    let (mut seen, mut from) = (Vec::new(), None);
-    loop {
-        let page = world.exchange(KEHL).search_practices(&PracticeQuery::default(), from, 2).await.unwrap();
-        assert!(page.practices.len() <= 2);
-        seen.extend(page.practices.into_iter().map(|found| found.key));
-        from = page.next;
-        if from.is_none() {
-            break;
+    let all = async |together| {
+        let (mut seen, mut from) = (Vec::new(), None);
+        loop {
+            let found = world.exchange(KEHL).search_practices(&PracticeQuery::default(), from, together).await.unwrap();
+            assert!(found.len() <= together);
+            from = found.last().map(|found| found.place);
+            seen.extend(found.into_iter().map(|found| found.key));
+            if from.is_none() {
+                return seen;
+            }
         }
-    }
+    };
+    let seen = all(2).await;
     let unique: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!((seen.len(), unique.len()), (5, 5));
+    // A later version, from a partner whose node writes them already: the one that it replaces shows on no page.
+    let replaced = seen.iter().find(|key| key.origin == id(STRASBOURG)).unwrap().clone();
+    world.queue_version(STRASBOURG, KEHL, &sample, &replaced).await;
+    world.settle().await;
+    for together in [1, 2, 10] {
+        let seen = all(together).await;
+        assert_eq!((seen.len(), seen.contains(&replaced)), (5, false), "{together} together");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_shows_the_newest_answers_and_how_many_it_leaves_out() {
+    let world = World::with_agreements().await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
+    // As long as a question may be: 24 languages, and nearly as many bytes as an envelope has.
+    let text = |letter: char| Text {
+        language: Language::parse(&format!("q{letter}")).unwrap(),
+        text: "\u{10348}".repeat(480),
+    };
+    let question = Answer::Question(('a'..='x').map(text).collect());
+    for _ in 0..8 {
+        world.exchange(KEHL).answer_alert(&call(), key.clone(), question.clone()).await.unwrap();
+    }
+    world.exchange(KEHL).answer_alert(&call(), key.clone(), Answer::Acknowledged).await.unwrap();
+    world.settle().await;
+    let alert = world.exchange(STRASBOURG).alert(key).await.unwrap();
+    assert_eq!(alert.answers.len() + alert.answers_left_out, 9);
+    assert!((2..9).contains(&alert.answers.len()), "{}", alert.answers.len());
+    assert_eq!(alert.answers.last().unwrap().answer, Answer::Acknowledged, "the newest is among them");
 }
 
 #[tokio::test]

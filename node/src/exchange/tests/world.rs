@@ -17,11 +17,13 @@ use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind};
 use crate::domain::directory::{DirectoryView, Member, Policy};
+use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
 use crate::domain::offer::{DisclosureLevel, ServiceKind};
+use crate::domain::practice::Practice;
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKind;
+use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
 use crate::domain::sharing::Sharing;
 use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::{Millis, UnixMs};
@@ -31,6 +33,7 @@ use crate::storage::memory::MemoryStore;
 use crate::storage::ops::{Publish, WriteOp};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wakeup::Wakeups;
+use crate::wire::body::Body;
 use crate::wire::keys::SigningKey;
 use crate::wire::{alert, peer};
 
@@ -409,13 +412,24 @@ pub fn sample_alert() -> Alert {
 impl World {
     /// Queues an envelope whose signature is good and whose body is no record.
     pub async fn queue_odd(&self, from: &str, to: &str) {
+        self.queue_practice(from, to, |envelope| envelope.body = Bytes::from_static(b"\xff\xff no message")).await;
+    }
+
+    /// Queues a later version of a practice that was sent.
+    pub async fn queue_version(&self, from: &str, to: &str, practice: &Practice, target: &RecordKey) {
+        let replaces = Reference { kind: ReferenceKind::Replaces, target: target.clone() };
+        let body = Body::Practice(practice.clone()).encode();
+        self.queue_practice(from, to, |envelope| (envelope.body, envelope.references) = (body, vec![replaces])).await;
+    }
+
+    async fn queue_practice(&self, from: &str, to: &str, change: impl FnOnce(&mut Envelope)) {
         let (exchange, now) = (self.exchange(from), self.clock.now());
         let agreements = exchange.agreements();
         let held = agreements.grants(&id(from), &id(to)).next().unwrap();
         let view = self.view.load_full();
         let mut envelope = self.envelope(from, to);
         envelope.grant = Some(held.reference);
-        envelope.body = Bytes::from_static(b"\xff\xff no message");
+        change(&mut envelope);
         let permit = crate::domain::policy::may_share(&crate::domain::policy::ShareQuestion {
             from: &id(from),
             to: &id(to),
@@ -446,9 +460,9 @@ impl World {
     }
 
     /// A practice's envelope without body or grant.
-    pub fn envelope(&self, from: &str, to: &str) -> crate::domain::envelope::Envelope {
+    pub fn envelope(&self, from: &str, to: &str) -> Envelope {
         let now = self.clock.now();
-        crate::domain::envelope::Envelope {
+        Envelope {
             federation: self.view.load().federation,
             origin: id(from),
             recipient: id(to),

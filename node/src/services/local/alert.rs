@@ -37,6 +37,7 @@ fn held(alert_held: &HeldAlert) -> local::HeldAlert {
         received_ms: alert_held.received.map_or(0, |t| t.0),
         position: if alert_held.received.is_some() { alert_held.place } else { 0 },
         answers: answers.collect(),
+        answers_left_out: i32::try_from(alert_held.answers_left_out).unwrap_or(i32::MAX),
         deliveries: alert_held.deliveries.iter().map(delivery).collect(),
     }
 }
@@ -71,12 +72,11 @@ impl AlertService for Alerts {
                 (RECEIVED, self.exchange.received_alerts(before, size + 1).await)
             }
         };
-        let mut alerts = alerts.map_err(|e| errors::exchange(&e))?;
-        let more = alerts.len() > size;
-        alerts.truncate(size);
-        let last = alerts.last().filter(|_| more);
+        let rows = alerts.map_err(|e| errors::exchange(&e))?;
+        let (alerts, more) = page::fill(&rows, size, held);
+        let last = alerts.len().checked_sub(1).filter(|_| more).map(|last| &rows[last]);
         let next_page_token = last.map(|a| page::token(list, &a.place.to_be_bytes())).unwrap_or_default();
-        Ok(Response::new(local::ListAlertsResponse { alerts: alerts.iter().map(held).collect(), next_page_token }))
+        Ok(Response::new(local::ListAlertsResponse { alerts, next_page_token }))
     }
 
     async fn get_alert(&self, request: Request<local::GetAlertRequest>) -> Answer<local::GetAlertResponse> {

@@ -80,10 +80,12 @@ impl PracticeService for Practices {
             resolution_paragraphs: asked.resolution_paragraphs,
             words: asked.words,
         };
-        let page = self.exchange.search_practices(&query, from, size).await.map_err(|e| errors::exchange(&e))?;
+        let matches = self.exchange.search_practices(&query, from, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let (practices, more) = page::fill(&matches, size, found);
+        let last = practices.len().checked_sub(1).filter(|_| more).map(|last| matches[last].place);
         Ok(Response::new(local::SearchPracticesResponse {
-            practices: page.practices.iter().map(found).collect(),
-            next_page_token: page.next.map(token).unwrap_or_default(),
+            practices,
+            next_page_token: last.map(token).unwrap_or_default(),
         }))
     }
 }

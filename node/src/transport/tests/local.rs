@@ -6,7 +6,6 @@ use tokio::net::UnixStream;
 use tokio_stream::StreamExt;
 use tonic::transport::server::Connected;
 
-use super::world::eventually;
 use crate::domain::audit::ActorRole;
 use crate::domain::reason::Reason;
 use crate::transport::*;
@@ -17,7 +16,7 @@ async fn a_socket_knows_its_role_and_the_callers_uid() {
     let path = dir.path().join("operator.sock");
     let listener = unix::bind(&path, ActorRole::Operator, None).unwrap();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o660);
-    let mut incoming = listener.serve();
+    let mut incoming = Box::pin(listener.serve());
     let _client = UnixStream::connect(&path).await.unwrap();
     let io = incoming.next().await.unwrap().unwrap();
     let uid = rustix::process::getuid().as_raw();
@@ -26,7 +25,7 @@ async fn a_socket_knows_its_role_and_the_callers_uid() {
     let taken = unix::bind(&path, ActorRole::Operator, None).err().map(|e| e.reason());
     assert_eq!(taken, Some(Reason::AddressInUse));
     drop((io, incoming));
-    eventually("the file goes with the listener", || !path.exists()).await;
+    assert!(!path.exists(), "the file goes with the listener");
 }
 
 #[tokio::test]
@@ -39,4 +38,17 @@ async fn a_socket_left_by_a_killed_node_is_replaced_and_a_file_is_not() {
     std::fs::write(&path, "not a socket").unwrap();
     assert!(unix::bind(&path, ActorRole::Publisher, None).is_err());
     assert!(path.exists());
+}
+
+#[tokio::test]
+async fn a_socket_that_ends_late_leaves_its_successors_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("consumer.sock");
+    let first = unix::bind(&path, ActorRole::Consumer, None).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let second = unix::bind(&path, ActorRole::Consumer, None).unwrap();
+    drop(first);
+    UnixStream::connect(&path).await.unwrap();
+    drop(second);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "and nothing is left");
 }

@@ -1,6 +1,7 @@
 //! Who wins when many try, who is refused, who is heard on the phone.
 
 use super::*;
+use crate::domain::join::Rejection;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixty_four_at_once_exactly_one_joins() {
@@ -73,6 +74,87 @@ async fn a_stolen_token_neither_watches_nor_takes_back_what_another_applied_for(
     let (invitation, secret) = (honest.token().invitation.id, honest.token().secret);
     assert_eq!(door(&other, 66).watch(invitation, secret, None).await.unwrap_err().reason, Reason::InvitationUsed);
     assert_eq!(honest.step(&door(&other, 9)).await.unwrap(), Next::Watch);
+}
+
+/// Any member may propose to admit any name, with a key of its own.
+#[tokio::test]
+async fn an_admission_that_another_member_proposed_is_not_taken_for_the_one_that_is_known_here() {
+    let city = city(2);
+    let dir = tempfile::tempdir().unwrap();
+    let mut honest = applied(&city, dir.path()).await;
+    city.inviter.approve(&id("de-kehl"), &words(&honest), Actor::NODE).await.unwrap();
+    let ours = city.book.admissions(&id("de-kehl")).remove(0);
+    let planted = Admission {
+        proposal: StatementId([7; 32]),
+        application: Digest([7; 32]),
+        words_digest: Digest([7; 32]),
+        approved_by: vec![id("be-gent")],
+        ..ours.clone()
+    };
+    city.book.others.lock().unwrap().push(planted);
+    assert_eq!(honest.proposal(&door(&city, 9)).await.unwrap(), Some(ours.proposal), "told of its own");
+    let refused = honest.withdraw(&door(&city, 9), None).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::FieldMissing, "over here only when it is over in the register");
+    // A steward who knows neither cannot tell by the name which is meant.
+    city.book.others.lock().unwrap().push(ours.clone());
+    let elsewhere = Inviter::new(
+        id("lu-esch-sur-alzette"),
+        new_key,
+        Arc::new(MemoryStore::new(Incarnation(1), Arc::new(|| UnixMs(0)))),
+        city.book.clone(),
+        city.clock.clone(),
+    );
+    let several = Reason::SeveralApplications;
+    assert_eq!(elsewhere.approve(&id("de-kehl"), "", Actor::NODE).await.unwrap_err().reason(), several);
+    let rejected = elsewhere.reject(&id("de-kehl"), Rejection::NoLegalBasis, Actor::NODE).await;
+    assert_eq!(rejected.unwrap_err().reason(), several);
+    // Here it is the one whose words were compared.
+    city.inviter.reject(&id("de-kehl"), Rejection::NoLegalBasis, Actor::NODE).await.unwrap();
+    assert_eq!(honest.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::ApplicationRejected));
+}
+
+/// Whoever is on the way can send an alert in the inviter's place.
+#[tokio::test]
+async fn what_the_line_did_ends_no_application() {
+    let city = city(1);
+    let dir = tempfile::tempdir().unwrap();
+    let text = invited(&city).await.token;
+    let mut honest = applicant(dir.path(), &text, 9);
+    for said in [false, true] {
+        let line = Broken(Reason::InvitationUnknown, said);
+        let step = honest.step(&line).await;
+        match said {
+            false => assert_eq!(step.unwrap_err().reason(), Reason::InvitationUnknown),
+            true => assert_eq!(step.unwrap(), Next::Stop(Reason::InvitationUnknown)),
+        }
+        let again = Applicant::resume(dir.path()).unwrap().unwrap();
+        assert_eq!(matches!(again.applying().next(), Next::Stop(_)), said, "on disk");
+    }
+}
+
+/// A door that answers everything so.
+struct Broken(Reason, bool);
+
+impl Broken {
+    fn answer<T: Send + 'static>(&self) -> BoxFuture<'_, Result<T, DoorError>> {
+        let error = DoorError { reason: self.0, said: self.1, source: None };
+        async move { Err(error) }.boxed()
+    }
+}
+
+impl Door for Broken {
+    fn commit(&self, _: InvitationId, _: [u8; 32], _: Digest) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+        self.answer()
+    }
+    fn reveal(&self, _: InvitationId, _: [u8; 32], _: Nonce, _: Bytes) -> BoxFuture<'_, Result<Digest, DoorError>> {
+        self.answer()
+    }
+    fn watch(&self, _: InvitationId, _: [u8; 32], _: Option<Progress>) -> BoxFuture<'_, Result<Progress, DoorError>> {
+        self.answer()
+    }
+    fn withdraw(&self, _: InvitationId, _: [u8; 32], _: Option<Bytes>) -> BoxFuture<'_, Result<(), DoorError>> {
+        self.answer()
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ struct Book {
     view: Mutex<Arc<DirectoryView>>,
     genesis: Bytes,
     admissions: Mutex<HashMap<AuthorityId, (Admission, Bytes)>>,
+    /// Admissions of the same authority that other members proposed.
+    others: Mutex<Vec<Admission>>,
     changes: watch::Sender<u64>,
     needed: u32,
     forwarded: Mutex<Vec<Bytes>>,
@@ -104,8 +106,10 @@ impl Admissions for Book {
         self.genesis.clone()
     }
 
-    fn admission(&self, authority: &AuthorityId) -> Option<Admission> {
-        self.admissions.lock().unwrap().get(authority).map(|(a, _)| a.clone())
+    fn admissions(&self, authority: &AuthorityId) -> Vec<Admission> {
+        let own = self.admissions.lock().unwrap().get(authority).map(|(a, _)| a.clone());
+        // What somebody else proposed is newer.
+        self.others.lock().unwrap().iter().cloned().chain(own).collect()
     }
 
     fn decide(&self, act: Act) -> BoxFuture<'_, Result<Decision, Error>> {
@@ -200,6 +204,7 @@ fn city(needed: u32) -> City {
         view: Mutex::new(Arc::new(view)),
         genesis: genesis.encode_to_vec().into(),
         admissions: Mutex::default(),
+        others: Mutex::default(),
         changes: watch::channel(0).0,
         needed,
         forwarded: Mutex::default(),
