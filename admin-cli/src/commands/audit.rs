@@ -43,6 +43,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ("consistent", Cell::text(answer.consistent.to_string())),
                 ("size", Cell::number(answer.size)),
                 ("root", Cell::text(id::show(&answer.root))),
+                ("checkpoints", Cell::number(answer.checkpoints)),
             ];
             session.show(&View::text(to_json(&answer), verdict(&answer), pairs))?;
             if answer.consistent {
@@ -51,10 +52,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Err(Failure::new(
                 "AUDIT_DAMAGED",
                 1,
-                format!(
-                    "the audit log does not fit its root; the first entry that does not fit is {}",
-                    answer.first_bad_index
-                ),
+                match (answer.first_bad_index, answer.contradicting_size) {
+                    (-1, -1) => "the audit log does not fit its root".to_owned(),
+                    (-1, size) => {
+                        format!("the audit log contradicts the checkpoint that was signed over {size} entries")
+                    }
+                    (index, _) => format!("the first entry of the audit log that does not fit is {index}"),
+                },
                 "somebody or something changed it",
                 "keep the files as they are and call the data-protection officer",
             ))
@@ -101,7 +105,12 @@ fn verdict(answer: &VerifyAuditResponse) -> String {
         0 => "never cosigned: a rollback to an old checkpoint would not be seen".to_owned(),
         at => format!("last cosigned at {}", when::show(at)),
     };
-    format!("consistent with itself: {} entries, root {}\n{cosigned}\n", answer.size, id::show(&answer.root))
+    format!(
+        "consistent with itself, signed checkpoints {}: {} entries, root {}\n{cosigned}\n",
+        answer.checkpoints,
+        answer.size,
+        id::show(&answer.root)
+    )
 }
 
 #[cfg(test)]
@@ -110,10 +119,11 @@ mod tests {
 
     #[test]
     fn the_verdict_promises_no_more_than_was_proved() {
-        let answer = VerifyAuditResponse { consistent: true, size: 3, root: vec![1; 2].into(), ..Default::default() };
+        let root = vec![1; 2].into();
+        let answer = VerifyAuditResponse { consistent: true, size: 3, root, checkpoints: 2, ..Default::default() };
         assert_eq!(
             verdict(&answer),
-            "consistent with itself: 3 entries, root 0101\nnever cosigned: a rollback to an old checkpoint would not be seen\n"
+            "consistent with itself, signed checkpoints 2: 3 entries, root 0101\nnever cosigned: a rollback to an old checkpoint would not be seen\n"
         );
     }
 }

@@ -13,7 +13,6 @@ use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::sharing::Sharing;
 use crate::domain::time::UnixMs;
-use crate::storage::audit::Replay;
 use crate::storage::rows::{AuditHead, InboxRow, PublicationRow};
 use crate::wire::body::Body;
 use crate::wire::{sealed, stored};
@@ -50,22 +49,10 @@ pub struct HeldAnswer {
     pub created: UnixMs,
 }
 
-/// What recomputing the ledger showed.
-#[derive(Clone, Debug)]
-pub struct AuditFinding {
-    pub head: AuditHead,
-    /// Index of the first leaf that does not fit; `None`: none.
-    pub first_bad: Option<u64>,
-    /// Size and root as recomputed are those stored.
-    pub consistent: bool,
-}
-
 /// Answers of one alert, and own answers looked through for a list.
 const ANSWERS: usize = 1_000;
 /// Bytes of the answers that are shown with one alert: several are longer than any.
 const ANSWERS_BYTES: usize = 256 << 10;
-/// Leaves read at a time.
-const LEAVES: usize = 4_096;
 
 impl Exchange {
     /// Received alerts, newest first, below a position.
@@ -139,28 +126,6 @@ impl Exchange {
     /// When the store cannot be read.
     pub async fn audit_leaves(&self, from: u64, limit: usize) -> Result<(Vec<Bytes>, AuditHead), Error> {
         Ok((self.store().audit_leaves(from, limit).await?, self.store().audit_head().await?))
-    }
-
-    /// Recomputes the whole tree and compares it with what is stored.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn verify_audit(&self) -> Result<AuditFinding, Error> {
-        let head = self.store().audit_head().await?;
-        let mut replay = Replay::default();
-        while replay.frontier().size() < head.size {
-            let from = replay.frontier().size();
-            let left = usize::try_from(head.size - from).unwrap_or(LEAVES);
-            let leaves = self.store().audit_leaves(from, LEAVES.min(left)).await?;
-            if leaves.is_empty() {
-                break;
-            }
-            leaves.iter().for_each(|leaf| replay.push(leaf));
-        }
-        let frontier = replay.frontier();
-        let same = frontier.size() == head.size && frontier.root() == head.root;
-        let first_bad = replay.first_bad();
-        Ok(AuditFinding { consistent: same && first_bad.is_none(), first_bad, head })
     }
 
     async fn published_alert(&self, row: PublicationRow) -> Result<HeldAlert, Error> {

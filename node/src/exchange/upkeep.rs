@@ -58,7 +58,8 @@ impl Exchange {
     /// # Errors
     /// When the store fails.
     pub async fn sweep_pass(&self) -> Result<u64, Error> {
-        Ok(self.store().sweep(self.now()).await?)
+        let forgotten = self.forget_proposals().await?;
+        Ok(forgotten + self.store().sweep(self.now()).await?)
     }
 
     /// Greets every partner: tells our incarnation after a start, learns theirs, and shows who answers. Returns those

@@ -165,6 +165,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Audit leaves from an index on: encoded `AuditLeaf` messages.
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<bytes::Bytes>>>;
+    /// Signed checkpoints over more leaves than `after`, smallest first: size, and encoded `Signed`.
+    fn audit_checkpoints(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<(u64, bytes::Bytes)>>>;
     /// Size, root and last checkpoint of the audit log.
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>>;
 

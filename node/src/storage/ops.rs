@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AuthorityId, Digest, Incarnation, OfferId, RecordId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId, RecordId};
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -34,6 +34,8 @@ pub enum WriteOp {
     CommitCursor { consumer: String, position: u64 },
     /// An agreement as it now stands, and control records to dispatch.
     PutAgreement(PutAgreement),
+    /// Proposals that not everybody signed in time. One that was signed by all meanwhile stays.
+    ForgetProposals(Vec<AgreementId>),
     /// Own offers changed or confirmed, with the views to dispatch.
     PutOffers(PutOffers),
     /// Audit drafts alone.

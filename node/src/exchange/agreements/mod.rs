@@ -175,6 +175,21 @@ impl Exchange {
         self.0.agreements.load_full()
     }
 
+    /// Proposals that not everybody signed in time. Returns how many.
+    pub(super) async fn forget_proposals(&self) -> Result<u64, Error> {
+        let _change = self.one_change().await;
+        let now = self.now();
+        let set = self.0.agreements.load_full();
+        let past = set.all().filter(|held| !held.complete && held.agreement.created + limits::PROPOSAL_LIFE <= now);
+        let past: Vec<AgreementId> = past.map(|held| held.id).collect();
+        let count = past.len() as u64;
+        if count > 0 {
+            self.store().write(WriteOp::ForgetProposals(past)).await?;
+            self.reload_agreements().await?;
+        }
+        Ok(count)
+    }
+
     pub(super) async fn reload_agreements(&self) -> Result<(), Error> {
         let rows = self.store().agreements().await?;
         let held = rows.iter().map(rows::held).collect::<Result<Vec<_>, _>>()?;

@@ -214,6 +214,11 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
     world.agree(ESCH, KEHL, DisclosureLevel::Light).await;
     world.settle().await;
     assert_eq!((held().await, refused().await), (OPEN_PROPOSALS + 2, 5));
+    // What nobody signs in time is forgotten on both sides, and what is in force is not.
+    world.clock.advance(crate::domain::limits::PROPOSAL_LIFE);
+    assert!(world.exchange(KEHL).sweep_pass().await.unwrap() >= OPEN_PROPOSALS as u64);
+    assert_eq!(held().await, 2);
+    assert_eq!(state(&world, KEHL, made[0]).await, AgreementState::InForce);
 }
 
 #[tokio::test]

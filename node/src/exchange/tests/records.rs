@@ -159,10 +159,39 @@ async fn the_ledger_names_what_was_disclosed_received_and_refused_and_verifies()
         assert!(!exchange.checkpoint_pass().await.unwrap(), "nothing has grown");
         let finding = exchange.verify_audit().await.unwrap();
         assert!(finding.consistent && finding.first_bad.is_none());
+        assert_eq!((finding.checkpoints, finding.contradicting), (1, None));
         let (leaves, head) = exchange.audit_leaves(0, 1_000).await.unwrap();
         assert_eq!(leaves.len() as u64, head.size);
         assert_eq!(head.checkpoint.map(|(size, _)| size), Some(head.size));
     }
+}
+
+/// Whoever holds the file can make the root fit other leaves, but not sign for the authority.
+#[tokio::test]
+async fn a_ledger_that_contradicts_a_signed_checkpoint_is_found() {
+    use crate::domain::audit::AuditCheckpoint;
+    use crate::domain::ids::Digest;
+    use crate::storage::ops::WriteOp;
+    use crate::wire::checkpoint::sign;
+    let world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let exchange = world.exchange(STRASBOURG);
+    let size = exchange.verify_audit().await.unwrap().head.size;
+    let put = async |size, root, key: &str| {
+        let federation = world.view.load().federation;
+        let authority = id(STRASBOURG);
+        let checkpoint = AuditCheckpoint { federation, authority, size, root, time: world.clock.now() };
+        let signed = sign(&checkpoint, &world.node(key).key);
+        world.node(STRASBOURG).store.write(WriteOp::PutCheckpoint { size, signed }).await.unwrap();
+        let found = exchange.verify_audit().await.unwrap();
+        (found.consistent, found.contradicting)
+    };
+    let root = exchange.verify_audit().await.unwrap().head.root;
+    assert_eq!(put(size, Digest([1; 32]), STRASBOURG).await, (false, Some(size)), "an edit");
+    assert_eq!(put(size, root, KEHL).await, (false, Some(size)), "a signature of somebody else");
+    assert_eq!(put(size, root, STRASBOURG).await, (true, None));
+    assert_eq!(put(size + 5, root, STRASBOURG).await, (false, Some(size + 5)), "cut off");
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ impl AuditService for Audit {
             size: finding.head.size,
             root: fields::bytes_of(finding.head.root.as_bytes()),
             checkpoint,
+            checkpoints: finding.checkpoints,
+            contradicting_size: finding.contradicting.and_then(|size| i64::try_from(size).ok()).unwrap_or(-1),
             first_bad_index: finding.first_bad.and_then(|i| i64::try_from(i).ok()).unwrap_or(-1),
             // Nobody cosigns yet: the log can show that it is consistent with itself, not that it was not rolled back.
             last_cosigned_ms: 0,

@@ -139,6 +139,10 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
         store.write(WriteOp::PutCheckpoint { size, signed: signed.into() }).await.unwrap();
     }
     assert_eq!(store.audit_head().await.unwrap().checkpoint, Some((42, "newest".into())));
+    let sizes = async |after, limit| {
+        store.audit_checkpoints(after, limit).await.unwrap().into_iter().map(|(size, _)| size).collect::<Vec<_>>()
+    };
+    assert_eq!((sizes(0, 2).await, sizes(41, 9).await), (vec![40, 41], vec![42]));
 }
 
 pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {

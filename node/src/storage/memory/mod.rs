@@ -206,11 +206,18 @@ impl Store for MemoryStore {
         self.read(move |s| s.leaves.iter().skip(from).take(limit).cloned().collect())
     }
 
+    fn audit_checkpoints(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<(u64, Bytes)>>> {
+        self.read(move |s| {
+            let later = s.checkpoints.range(after.saturating_add(1)..).take(limit);
+            later.map(|(size, signed)| (*size, signed.clone())).collect()
+        })
+    }
+
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>> {
         self.read(|s| AuditHead {
             size: s.ledger.frontier.size(),
             root: s.ledger.frontier.root(),
-            checkpoint: s.checkpoint.clone(),
+            checkpoint: s.checkpoints.last_key_value().map(|(size, signed)| (*size, signed.clone())),
         })
     }
 

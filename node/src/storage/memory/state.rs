@@ -89,7 +89,7 @@ pub(super) struct State {
     pub metas: BTreeMap<String, Bytes>,
     pub leaves: Vec<Bytes>,
     pub ledger: Ledger,
-    pub checkpoint: Option<(u64, Bytes)>,
+    pub checkpoints: BTreeMap<u64, Bytes>,
     pub salts: HashMap<RecordId, Salt>,
 }
 

@@ -24,13 +24,14 @@ impl State {
             WriteOp::PutMeta(op) => (self.put_meta(&op), op.audit),
             WriteOp::CommitCursor { consumer, position } => (self.commit_cursor(consumer, position), Vec::new()),
             WriteOp::PutAgreement(op) => (self.put_agreement_op(&op, incarnation), op.audit),
+            WriteOp::ForgetProposals(ids) => {
+                self.agreements.retain(|id, row| row.complete || !ids.contains(id));
+                (Ok(Written::Done), Vec::new())
+            }
             WriteOp::PutOffers(op) => (self.put_offers(&op), op.audit),
             WriteOp::Audit(drafts) => (Ok(Written::Done), drafts),
             WriteOp::PutCheckpoint { size, signed } => {
-                let newer = self.checkpoint.as_ref().is_none_or(|(at, _)| *at <= size);
-                if newer {
-                    self.checkpoint = Some((size, signed));
-                }
+                self.checkpoints.insert(size, signed);
                 (Ok(Written::Done), Vec::new())
             }
         };

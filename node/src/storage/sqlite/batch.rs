@@ -12,7 +12,7 @@ use super::script::Script;
 use super::state::{InState, OutState, State, StreamName};
 use super::statements;
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::Incarnation;
+use crate::domain::ids::{AgreementId, Incarnation};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::storage::ops::*;
@@ -48,6 +48,7 @@ impl<'a> Batch<'a> {
             WriteOp::PutMeta(op) => (self.put_meta(op).await?, &op.audit),
             WriteOp::CommitCursor { consumer, position } => (self.commit_cursor(consumer, *position).await?, &[]),
             WriteOp::PutAgreement(op) => (self.put_agreement(op).await?, &op.audit),
+            WriteOp::ForgetProposals(ids) => (self.forget_proposals(ids), &[]),
             WriteOp::PutOffers(op) => (self.put_offers(op).await?, &op.audit),
             WriteOp::Audit(drafts) => (Ok(Written::Done), drafts),
             WriteOp::PutCheckpoint { size, signed } => {
@@ -390,6 +391,14 @@ impl<'a> Batch<'a> {
             let args = id().with(&end.by).with(end.at).with(end.reason).with(&end.notice);
             self.script.push(&statements::AGREEMENT_END_PUT, args);
         }
+    }
+
+    fn forget_proposals(&mut self, ids: &[AgreementId]) -> Answer {
+        for id in ids {
+            self.script.push(&statements::AGREEMENT_END_FORGET, Args::new().with(id.0.as_slice()));
+            self.script.push(&statements::AGREEMENT_FORGET, Args::new().with(id.0.as_slice()));
+        }
+        Ok(Written::Done)
     }
 
     fn store_partner_offer(&mut self, row: &PartnerOfferRow) {

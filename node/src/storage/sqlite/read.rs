@@ -303,6 +303,11 @@ impl Store for SqliteStore {
         self.list(&statements::AUDIT_LEAF_LIST, Args::new().with(from).with(limit as u64), |row| row.bytes(1))
     }
 
+    fn audit_checkpoints(&self, after: u64, limit: usize) -> Read<'_, Vec<(u64, Bytes)>> {
+        let args = Args::new().with(after).with(limit as u64);
+        self.list(&statements::AUDIT_CHECKPOINT_LIST, args, |row| Ok((row.number(0)?, row.bytes(1)?)))
+    }
+
     fn audit_head(&self) -> Read<'_, AuditHead> {
         bounded(async move {
             let head = db::one(&self.readers, &statements::HEAD_GET, Args::new()).await?;

@@ -412,6 +412,7 @@ fn is_essential(op: &WriteOp) -> bool {
         | WriteOp::PutMeta(_)
         | WriteOp::CommitCursor { .. }
         | WriteOp::PutAgreement(_)
+        | WriteOp::ForgetProposals(_)
         | WriteOp::Audit(_)
         | WriteOp::PutCheckpoint { .. } => true,
     }
@@ -436,6 +437,7 @@ fn size_of(op: &WriteOp) -> usize {
         WriteOp::PutMeta(op) => op.value.as_ref().map_or(0, bytes::Bytes::len),
         WriteOp::Audit(drafts) => drafts.len() * 192,
         WriteOp::PutCheckpoint { signed, .. } => signed.len(),
+        WriteOp::ForgetProposals(ids) => ids.len() * 64,
         WriteOp::Attempt(_) | WriteOp::Requeue(_) | WriteOp::SetHeld(_) | WriteOp::CommitCursor { .. } => 0,
     }
 }

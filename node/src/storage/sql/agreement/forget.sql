@@ -1,0 +1,1 @@
+DELETE FROM agreement WHERE id = $1 AND complete = 0
