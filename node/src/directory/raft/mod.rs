@@ -16,10 +16,12 @@ mod handlers;
 mod log_store;
 mod network;
 mod node;
+mod places;
 mod snapshot;
 mod state_machine;
 mod tasks;
 mod types;
+mod voters;
 
 #[cfg(test)]
 mod tests;

@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use openraft::entry::RaftEntry;
 use openraft::raft::AppendEntriesRequest;
-use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
-use openraft::{RaftLogReader, StorageError};
+use openraft::{RaftLogReader, RaftSnapshotBuilder, StorageError};
 use tempfile::TempDir;
 
 use super::doors::{Doors, Passed};
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
-use super::types::{Command, Entry, LogId, Membership, Payload, Peer, TypeConfig, Vote, config};
-use crate::clock::SystemClock;
+use super::types::{Command, Entry, LogId, Membership, Payload, Peer, SnapshotMeta, TypeConfig, Vote, config};
+use crate::clock::{MovedClock, SystemClock};
 use crate::directory::chain::Chain;
 use crate::directory::disk::{Disk, Meta, Write};
-use crate::directory::tests::World;
-use crate::domain::time::UnixMs;
+use crate::directory::tests::{GENT, KEHL, STRASBOURG, World, id};
+use crate::domain::time::{Millis, UnixMs};
 
 fn open(path: &Path) -> (LogStore, StateMachine) {
     let disk = Disk::open(path).unwrap();
@@ -184,3 +184,16 @@ async fn a_membership_before_what_it_follows_on_is_not_let_through() {
     doors.entries(&mut unknown, &mut Passed::default()).await.unwrap();
     assert!(unknown.entries.is_empty(), "nobody can say yet whether it may stand there");
 }
+
+#[tokio::test]
+async fn only_what_is_in_the_log_counts_as_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _machine) = open(&dir.path().join("directory.redb"));
+    append(&mut log, entries(0..3)).await;
+    log.save_committed(Some(LogId::new_term_index(1, 1))).await.unwrap();
+    for beyond in [LogId::new_term_index(0, 1_000_000_000_000), LogId::new_term_index(0, 2)] {
+        assert!(log.save_committed(Some(beyond)).await.is_err(), "openraft would apply up to there");
+    }
+    assert_eq!(log.committed(), Some(LogId::new_term_index(1, 1)));
+}
+
