@@ -110,10 +110,10 @@ pub fn append_from(request: proto::AppendStreamRequest) -> Result<AppendEntriesR
     let entries = request.entries.into_iter().map(entry_from).collect::<Result<Vec<_>, _>>()?;
     let mut last = prev_log_id;
     for entry in &entries {
-        let index = last.as_ref().map_or(0, |id| id.index() + 1);
+        let index = last.as_ref().map_or(Some(0), |id| id.index().checked_add(1));
         let term = last.as_ref().map_or(0, |id| id.committed_leader_id().term);
         let entry_term = entry.log_id.committed_leader_id().term;
-        if entry.log_id.index() != index || entry_term < term || entry_term > vote.leader_id().term {
+        if Some(entry.log_id.index()) != index || entry_term < term || entry_term > vote.leader_id().term {
             return Err(Error::invalid("entries.log_id", "consecutive, terms not falling nor beyond the vote's"));
         }
         last = Some(entry.log_id);

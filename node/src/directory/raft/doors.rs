@@ -3,9 +3,14 @@
 //! Raft trusts whoever may send. Here a sender is believed only as far as signatures reach: it is a steward by the
 //! newest verified register, it speaks for itself, its term is near what a majority has reached, and what it orders can
 //! only be what the register allows at that very place. What passes may still be a lie about order; beats find that out.
+//!
+//! What remains: a steward may say that it was elected when it was not. A quorum's votes are not shown to anybody, so a
+//! vote that is called committed is believed of the one that it names, and of nobody else; whoever lies so keeps others
+//! from leading for as long as it goes on, in a term within bounds, and can neither commit alone nor change what is
+//! committed. The same goes for a vote that claims to be a transfer, which is not held up by the leader's lease.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::entry::RaftEntry;
@@ -14,13 +19,12 @@ use openraft::raft::AppendEntriesRequest;
 use super::answers::Terms;
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
-use super::types::{Entry, LogId, Membership, Payload, SnapshotMeta, TypeConfig, Vote};
+use super::types::{Entry, LogId, Membership, Payload, TypeConfig, Vote};
+use super::voters::{follows, membership_of};
 use crate::clock::SharedClock;
 use crate::directory::chain::Chain;
 use crate::directory::error::Error;
-use crate::directory::snapshot;
 use crate::directory::state::{RegisterState, entry_time_fits};
-use crate::domain::directory::Steward;
 use crate::domain::ids::{AuthorityId, FederationId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -28,16 +32,22 @@ use crate::domain::time::UnixMs;
 
 /// How long a membership entry waits for the entries before it to be in the log.
 const PREVIOUS: Duration = Duration::from_secs(2);
+/// A voter that the register names no more is heard for this long in every `LEAVING_AGAIN`: long enough to bring what it
+/// alone has and to hand over, and not for as long as it likes.
+const LEAVING: Duration = Duration::from_secs(10);
+const LEAVING_AGAIN: Duration = Duration::from_secs(60);
 
 /// The checks of one node.
 pub struct Doors {
     federation: FederationId,
     raft_id: u64,
-    chain: Arc<Chain>,
-    log: LogStore,
-    machine: StateMachine,
+    pub(super) chain: Arc<Chain>,
+    pub(super) log: LogStore,
+    pub(super) machine: StateMachine,
     clock: SharedClock,
     terms: Terms,
+    /// Since when voters are heard that the register names no more.
+    leaving: Mutex<BTreeMap<u64, Duration>>,
 }
 
 /// What one stream of appends has let through so far: entries that may not be in the log yet.
@@ -46,7 +56,7 @@ pub struct Passed {
     time: Option<(u64, UnixMs)>,
 }
 
-fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
+pub(super) fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
     let error = Error::new(reason, detail);
     tracing::warn!(%error, "a message of another steward's Raft was refused");
     error
@@ -61,8 +71,8 @@ impl Doors {
         machine: StateMachine,
         clock: SharedClock,
     ) -> Self {
-        let terms = Terms::new(Arc::clone(&chain), log.vote());
-        Self { federation, raft_id, chain, log, machine, clock, terms }
+        let terms = Terms::new(Arc::clone(&chain), raft_id, log.clone());
+        Self { federation, raft_id, chain, log, machine, clock, terms, leaving: Mutex::default() }
     }
 
     /// The message belongs to this federation, and is meant for this enrolment: an authority that came back under a new
@@ -88,10 +98,11 @@ impl Doors {
         let gate = self.chain.gate();
         let leader = vote.leader_id();
         let mut ids = gate.ids(sender, self.chain.monotonic()).peekable();
-        if ids.peek().is_none() {
-            return Err(refuse(Reason::NotASteward, sender.as_str()));
-        }
-        if !ids.any(|id| id == leader.voted_for) {
+        let known = ids.peek().is_some();
+        if !ids.any(|id| id == leader.voted_for) && !self.is_leaving(sender, leader.voted_for) {
+            if !known {
+                return Err(refuse(Reason::NotASteward, sender.as_str()));
+            }
             return Err(refuse(
                 Reason::RaftSenderMismatch,
                 format!("{sender} speaks for Raft id {}", leader.voted_for),
@@ -103,20 +114,26 @@ impl Doors {
         Ok(())
     }
 
-    /// Nothing in an append contradicts what is committed here: a leader has every committed entry, and openraft takes
-    /// that for granted (it believes an entry at a committed index to be the one it has).
-    pub fn place(&self, request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Error> {
-        let Some(committed) = self.log.committed().max(self.machine.applied()) else { return Ok(()) };
-        let named = request.prev_log_id.into_iter().chain(request.entries.iter().map(|entry| entry.log_id));
-        for id in named.take_while(|id| id.index() <= committed.index()) {
-            let fits = self.log.log_id(id.index()).map_or(id <= committed, |own| own == id);
-            if !fits {
-                let detail =
-                    format!("{id} under a vote of term {}, committed {committed}", request.vote.leader_id().term);
-                return Err(refuse(Reason::RaftLogContradicted, detail));
-            }
+    /// The sender's vote counts although the register names it no more: Raft here has not moved on yet. Without it there
+    /// may be no quorum, or its log may be the only one that is long enough to be elected.
+    fn is_leaving(&self, sender: &AuthorityId, id: u64) -> bool {
+        let upto = self.log.last().as_ref().map(LogId::index);
+        let voters =
+            self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership());
+        let counts = voters.is_some_and(|voters| {
+            voters.voter_ids().any(|voter| voter == id)
+                && voters.nodes().any(|(node, peer)| *node == id && peer.authority == sender.as_str())
+        });
+        if !counts {
+            return false;
         }
-        Ok(())
+        let now = self.chain.monotonic();
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = leaving.entry(id).or_insert(now);
+        if now.saturating_sub(*since) >= LEAVING_AGAIN {
+            *since = now;
+        }
+        now.saturating_sub(*since) < LEAVING
     }
 
     /// The entries of an append: times run forward and not ahead, memberships are what the register signed at their place.
@@ -207,90 +224,4 @@ impl Doors {
         }
         Ok(state)
     }
-
-    /// A snapshot's place in the log: openraft panics at one that does not fit.
-    pub fn snapshot(&self, vote: &Vote, meta: &SnapshotMeta, state: &RegisterState) -> Result<(), Error> {
-        let invalid = |why: &str| refuse(Reason::SnapshotInvalid, why);
-        let last = meta.last_log_id.ok_or_else(|| invalid("no last log id"))?;
-        if last.committed_leader_id().term > vote.leader_id().term {
-            return Err(invalid("its last entry lies beyond the leader's term"));
-        }
-        let committed = self.log.committed().max(self.machine.applied());
-        if let Some(applied) = self.chain.raft_state()
-            && Some(last) > committed
-        {
-            // What Raft has applied here is agreed on: a snapshot from before it, true as it may be, would take that back.
-            snapshot::continues(&applied, state).map_err(|error| invalid(&error.to_string()))?;
-        }
-        for committed in [self.log.committed(), self.machine.applied()].into_iter().flatten() {
-            let above = last.index() > committed.index();
-            // At or below what is committed it is not installed; above by term and not by index it would be a panic.
-            if last > committed && !above {
-                return Err(invalid("it contradicts what is committed here"));
-            }
-        }
-        let place = meta.last_membership.log_id().as_ref();
-        if place.is_none_or(|place| *place > last) {
-            return Err(invalid("its membership lies beyond its last entry"));
-        }
-        signed_in_time(state, self.machine.membership().as_ref(), meta.last_membership.membership())
-            .map_err(|why| refuse(Reason::RaftMembershipUnsigned, why))
-    }
-}
-
-fn membership_of(entry: &Entry) -> Option<Membership> {
-    match &entry.payload {
-        Payload::Membership(membership) => Some(membership.clone()),
-        _ => None,
-    }
-}
-
-fn ids(stewards: &[Steward]) -> BTreeSet<u64> {
-    stewards.iter().map(|steward| steward.raft_id).collect()
-}
-
-/// Whether a membership may follow another one while these stewards are in force: the set itself, the joint step to it,
-/// the end of a joint step already begun, or other learners beside the same voters.
-fn follows(in_force: &RegisterState, earlier: Option<&Membership>, membership: &Membership) -> Result<(), String> {
-    let set = ids(in_force.stewards());
-    let configs = membership.get_joint_config();
-    let same_voters = match earlier {
-        None => configs.as_slice() == std::slice::from_ref(&set),
-        Some(earlier) => {
-            let before = earlier.get_joint_config();
-            let last = before.last().cloned().unwrap_or_default();
-            let joint = [last.clone(), set.clone()];
-            *configs == *before
-                || configs.as_slice() == std::slice::from_ref(&last)
-                || (before.len() == 1 && configs.as_slice() == joint.as_slice())
-                || (before.contains(&set) && configs.as_slice() == std::slice::from_ref(&set))
-        }
-    };
-    if !same_voters {
-        return Err(format!("voters {configs:?}, stewards {set:?}"));
-    }
-    let known: BTreeMap<u64, &AuthorityId> =
-        in_force.stewards().iter().map(|steward| (steward.raft_id, &steward.authority)).collect();
-    for (id, peer) in membership.nodes() {
-        let authority = AuthorityId::parse(&peer.authority);
-        let member = authority.as_ref().is_some_and(|authority| in_force.member(authority).is_some());
-        let right = known.get(id).is_none_or(|steward| Some(*steward) == authority.as_ref());
-        if !member || !right {
-            return Err(format!("Raft id {id} is not {peer}'s"));
-        }
-    }
-    Ok(())
-}
-
-/// The membership of a snapshot is the set in force, or, unless Raft has followed the last decision here already, the one
-/// before it or the step between the two. No majority signs it with the snapshot: the sender alone says it.
-fn signed_in_time(state: &RegisterState, here: Option<&Membership>, membership: &Membership) -> Result<(), String> {
-    let (set, before) = (ids(state.stewards()), ids(state.stewards_before()));
-    let configs = membership.get_joint_config();
-    let followed = here.is_some_and(|here| here.get_joint_config().as_slice() == std::slice::from_ref(&set));
-    let decided = |config: &BTreeSet<u64>| *config == set || (!followed && !config.is_empty() && *config == before);
-    if matches!(configs.len(), 1 | 2) && configs.iter().all(decided) {
-        return Ok(());
-    }
-    Err(format!("voters {configs:?}, stewards {set:?}, before {before:?}"))
 }

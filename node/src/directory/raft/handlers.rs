@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::raft::v1 as proto;
+use openraft::raft::AppendEntriesRequest;
 use openraft::type_config::alias::SnapshotOf;
 use proto::install_snapshot_request::Part;
 use tokio::sync::mpsc;
@@ -15,7 +16,7 @@ use super::convert;
 use super::doors::Passed;
 use super::node::Node;
 use super::snapshot::Carried;
-use super::types::TypeConfig;
+use super::types::{SnapshotMeta, TypeConfig, Vote};
 use crate::directory::captured::Assembly;
 use crate::directory::error::Error;
 use crate::domain::ids::AuthorityId;
@@ -99,7 +100,7 @@ impl Node {
         sender: &AuthorityId,
         request: proto::AppendStreamRequest,
         seen: &mut Passed,
-    ) -> Result<openraft::raft::AppendEntriesRequest<TypeConfig>, Error> {
+    ) -> Result<AppendEntriesRequest<TypeConfig>, Error> {
         self.doors.meant_for_us(&request.federation_id, request.target)?;
         let mut request = convert::append_from(request)?;
         if !request.vote.is_committed() {
@@ -110,6 +111,7 @@ impl Node {
         if !request.entries.is_empty() {
             self.doors.entries(&mut request, seen).await?;
         }
+        self.hear();
         Ok(request)
     }
 
@@ -154,7 +156,11 @@ impl Node {
     ) -> Result<openraft::raft::VoteRequest<TypeConfig>, Error> {
         self.doors.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::vote_request_from(request)?;
+        if request.vote.is_committed() {
+            return Err(Error::new(Reason::RaftSenderMismatch, "a vote asked for that is called won already"));
+        }
         self.doors.sender(sender, &request.vote)?;
+        self.doors.end(request.last_log_id.as_ref())?;
         Ok(request)
     }
 
@@ -211,9 +217,30 @@ impl Node {
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
         let (captured, _, _) = verified.map_err(|_| Error::from(Reason::Internal))??;
         self.doors.snapshot(&vote, &meta, &captured.state)?;
+        if let Some(own) = self.take_leader(vote, &meta).await? {
+            return Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&own)) });
+        }
         let carried = Carried { captured: Arc::new(captured), chain: Arc::clone(&self.chain) };
         let snapshot = SnapshotOf::<TypeConfig, Carried> { meta, snapshot: carried };
         let answer = self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&answer.vote)) })
+    }
+
+    /// Takes the sender for the leader, as an append without entries would, and looks again at what openraft knows to be
+    /// committed: from now on nobody but the sender itself can move that, and openraft panics at a snapshot that does not
+    /// fit it. A sender that moves it all the same while its own snapshot comes in stops the instance here for as long as
+    /// it takes to be started again (`steward`). Tells the vote here where the sender's does not stand.
+    async fn take_leader(&self, vote: Vote, meta: &SnapshotMeta) -> Result<Option<Vote>, Error> {
+        let nothing =
+            AppendEntriesRequest::<TypeConfig> { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
+        self.hear();
+        self.raft.append_entries(nothing).await.map_err(stopped)?;
+        let known = self.raft.with_raft_state(|state| (*state.vote_ref(), state.local_committed().copied()));
+        let (own, committed) = known.await.map_err(stopped)?;
+        if own != vote {
+            return Ok(Some(own));
+        }
+        meta.last_log_id.map_or(Ok(()), |last| self.doors.above(last, committed))?;
+        Ok(None)
     }
 }

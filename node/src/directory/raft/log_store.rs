@@ -135,7 +135,8 @@ impl LogStore {
     /// Entries after `applied` up to and including `upto`, oldest first.
     pub fn unapplied(&self, applied: Option<u64>, upto: Option<u64>) -> Vec<Entry> {
         let tail = self.read();
-        let (from, upto) = (applied.map_or(0, |index| index + 1), upto.map_or(0, |index| index + 1));
+        let after = |index: Option<u64>| index.map_or(0, |index| index.saturating_add(1));
+        let (from, upto) = (after(applied), after(upto).min(after(tail.last().as_ref().map(LogId::index))));
         (from..upto).filter_map(|index| tail.get(index).cloned()).collect()
     }
 
@@ -223,8 +224,17 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     /// Kept in memory only: the position that the state machine writes with its changes says the same after a restart.
+    ///
+    /// openraft asks before it applies up to there, and takes the entries that it gets for those it asked for: an id that
+    /// is not in the log, however it came about, would end as entries that the register lacks for good. So it ends here.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        self.write().committed = committed;
+        let mut tail = self.write();
+        if let Some(id) = committed
+            && tail.get(id.index()).is_none_or(|own| own.log_id != id)
+        {
+            return Err(damaged(format!("{id} is called committed, and is not in the log")));
+        }
+        tail.committed = committed;
         Ok(())
     }
 

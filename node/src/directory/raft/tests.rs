@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use openraft::entry::RaftEntry;
 use openraft::raft::AppendEntriesRequest;
-use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
-use openraft::{RaftLogReader, StorageError};
+use openraft::{RaftLogReader, RaftSnapshotBuilder, StorageError};
 use tempfile::TempDir;
 
 use super::doors::{Doors, Passed};
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
-use super::types::{Command, Entry, LogId, Membership, Payload, Peer, TypeConfig, Vote, config};
-use crate::clock::SystemClock;
+use super::types::{Command, Entry, LogId, Membership, Payload, Peer, SnapshotMeta, TypeConfig, Vote, config};
+use crate::clock::{MovedClock, SystemClock};
 use crate::directory::chain::Chain;
 use crate::directory::disk::{Disk, Meta, Write};
-use crate::directory::tests::World;
-use crate::domain::time::UnixMs;
+use crate::directory::tests::{GENT, KEHL, STRASBOURG, World, id};
+use crate::domain::time::{Millis, UnixMs};
 
 fn open(path: &Path) -> (LogStore, StateMachine) {
     let disk = Disk::open(path).unwrap();
@@ -183,4 +183,59 @@ async fn a_membership_before_what_it_follows_on_is_not_let_through() {
     let mut unknown = request(7);
     doors.entries(&mut unknown, &mut Passed::default()).await.unwrap();
     assert!(unknown.entries.is_empty(), "nobody can say yet whether it may stand there");
+}
+
+#[tokio::test]
+async fn only_what_is_in_the_log_counts_as_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _machine) = open(&dir.path().join("directory.redb"));
+    append(&mut log, entries(0..3)).await;
+    log.save_committed(Some(LogId::new_term_index(1, 1))).await.unwrap();
+    for beyond in [LogId::new_term_index(0, 1_000_000_000_000), LogId::new_term_index(0, 2)] {
+        assert!(log.save_committed(Some(beyond)).await.is_err(), "openraft would apply up to there");
+    }
+    assert_eq!(log.committed(), Some(LogId::new_term_index(1, 1)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_overtaken_while_it_is_built_ends_as_the_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_log, mut machine) = open(&dir.path().join("directory.redb"));
+    let first = machine.try_create_snapshot_builder(true).await.unwrap().build_snapshot().await.unwrap();
+    let membership = machine.applied_state().await.unwrap().1;
+    let at = |index| SnapshotMeta {
+        last_log_id: Some(LogId::new_term_index(1, index)),
+        last_membership: membership.clone(),
+    };
+    // One that was asked for and has not begun, and one that has.
+    let mut late = machine.try_create_snapshot_builder(true).await.unwrap();
+    machine.install_snapshot(&at(5), first.snapshot.clone()).await.unwrap();
+    assert_eq!(late.build_snapshot().await.unwrap().meta, at(5));
+    let mut begun = machine.try_create_snapshot_builder(true).await.unwrap();
+    let newer = at(9);
+    let (built, installed) = tokio::join!(begun.build_snapshot(), machine.install_snapshot(&newer, first.snapshot));
+    installed.unwrap();
+    assert!(built.unwrap().meta.last_log_id.is_some());
+    assert_eq!(machine.current().unwrap().0, at(9));
+}
+
+#[tokio::test]
+async fn a_voter_that_the_register_names_no_more_is_heard_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("directory.redb");
+    drop(open(&path));
+    let (disk, clock) = (Disk::open(&path).unwrap(), MovedClock::new());
+    let chain = Arc::new(Chain::open(disk.clone(), clock.clone()).unwrap());
+    let (mut log, machine) = (LogStore::open(disk).unwrap(), StateMachine::open(Arc::clone(&chain)).unwrap());
+    let doors = Doors::new(chain.state().federation(), 1, chain, log.clone(), machine, clock.clone());
+    let heard = |name: &str| doors.sender(&id(name), &Vote::new(1, 2)).is_ok();
+    assert!(!heard(KEHL), "nobody knows it");
+    let nodes = [(1, STRASBOURG), (2, KEHL)].map(|(id, name)| (id, Peer { authority: name.to_owned() }));
+    let both = Membership::new(vec![[1, 2].into()], BTreeMap::from(nodes)).unwrap();
+    append(&mut log, vec![Entry { log_id: LogId::new_term_index(1, 0), payload: Payload::Membership(both) }]).await;
+    assert!(heard(KEHL) && !heard(GENT), "Raft counts its vote, and its alone");
+    clock.advance(Millis::seconds(11));
+    assert!(!heard(KEHL), "the others are to lead now");
+    clock.advance(Millis::seconds(50));
+    assert!(heard(KEHL), "but not for good: its log may be the only one that is long enough");
 }

@@ -140,6 +140,32 @@ async fn a_hostile_steward_is_refused_by_name() {
     let vote = Some(raft::Vote { term, node_id: hostile.raft_id, committed: true });
     let request = raft::AppendStreamRequest { vote, ..hostile.append(blank()) };
     assert_eq!(hostile.sent(request).await, Some(Reason::RaftTermTooFar));
+    // In which place: so far ahead that an index would begin again at 0, or committed in a term before what is here.
+    let far = raft::LogId { term: hostile.next.term, index: u64::MAX - 1 };
+    let ahead = raft::LogId { term: hostile.next.term, index: hostile.next.index + (1 << 33) };
+    for prev_log_id in [Some(far), Some(ahead)] {
+        let request = raft::AppendStreamRequest { prev_log_id, entries: Vec::new(), ..hostile.append(blank()) };
+        assert_eq!(hostile.sent(request).await, Some(Reason::RaftLogContradicted));
+    }
+    let before_it = raft::LogId { term: hostile.next.term - 1, index: hostile.next.index + 1_000 };
+    for leader_commit in [Some(far), Some(before_it)] {
+        let request = raft::AppendStreamRequest { leader_commit, entries: Vec::new(), ..hostile.append(blank()) };
+        assert_eq!(hostile.sent(request).await, Some(Reason::RaftLogContradicted));
+    }
+    // A vote that is asked for and called won, and one by a log that cannot be.
+    let mut asked = raft::VoteRequest {
+        federation_id: hostile.federation.clone(),
+        vote: Some(raft::Vote { term: hostile.term + 1, node_id: hostile.raft_id, committed: true }),
+        last_log_id: Some(hostile.next),
+        leadership_transfer: true,
+        target: hostile.target.raft_id(),
+    };
+    let refused = hostile.target.vote(&hostile.name, asked.clone()).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::RaftSenderMismatch);
+    asked.vote = Some(raft::Vote { term: hostile.term + 1, node_id: hostile.raft_id, committed: false });
+    asked.last_log_id = Some(far);
+    let refused = hostile.target.vote(&hostile.name, asked).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::RaftLogContradicted);
     // When.
     let year = (now + Millis::days(365)).0;
     assert_eq!(hostile.sent(hostile.append(command(year))).await, Some(Reason::EntryTimeInvalid));
@@ -279,6 +305,18 @@ async fn a_snapshot_is_refused_that_nobody_signed_that_is_old_or_that_names_othe
     let two = [hostile.raft_id, hostile.target.raft_id()];
     assert_eq!(sent(THREE, &now, 100, &two).await, Some(Reason::RaftMembershipUnsigned), "before there were three");
     assert_eq!(sent(THREE, &old, 100, &voters).await, Some(Reason::SnapshotInvalid), "it would take changes back");
+    let far = u64::MAX - 1 - hostile.next.index;
+    assert_eq!(sent(THREE, &now, far, &voters).await, Some(Reason::SnapshotInvalid), "where no log can be");
+    assert_eq!(sent(THREE, &now, 1 << 33, &voters).await, Some(Reason::SnapshotInvalid), "further than logs grow");
+    let mut misnamed = hostile.snapshot(&federation, THREE, &now, 100, &voters);
+    if let Ok(raft::InstallSnapshotRequest { part: Some(raft::install_snapshot_request::Part::Begin(begin)) }) =
+        &mut misnamed[0]
+    {
+        let membership = begin.meta.as_mut().and_then(|meta| meta.last_membership.as_mut()?.membership.as_mut());
+        membership.unwrap().nodes.insert(hostile.target.raft_id(), GENT.to_owned());
+    }
+    let refused = hostile.target.install_snapshot(&hostile.name, futures_util::stream::iter(misnamed)).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::RaftMembershipUnsigned, "a steward under another's name");
     // While one of it is on its way, no other one is held in memory.
     let begun = futures_util::stream::iter(hostile.snapshot(&federation, THREE, &now, 0, &voters).into_iter().take(2));
     let (target, name) = (hostile.target.clone(), hostile.name.clone());
