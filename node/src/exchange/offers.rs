@@ -166,7 +166,8 @@ impl Exchange {
     pub async fn partner_offers(&self) -> Result<Vec<PartnerOffer>, Error> {
         let now = self.now();
         let rows = self.store().partner_offers().await?;
-        rows.into_iter().map(|row| self.partner_offer(row, now)).collect()
+        // A sweep takes away what is past; until it comes, nobody is shown it.
+        rows.into_iter().filter(|row| row.keep_until > now).map(|row| self.partner_offer(row, now)).collect()
     }
 
     async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {

@@ -162,6 +162,8 @@ pub trait Store: Send + Sync + 'static {
     fn own_offer(&self, id: OfferId) -> BoxFuture<'_, Result<Option<OwnOfferRow>>>;
     /// The latest view of each partner's offer.
     fn partner_offers(&self) -> BoxFuture<'_, Result<Vec<PartnerOfferRow>>>;
+    /// The offers of one partner that are kept, whether or not their time is over.
+    fn partner_offer_ids(&self, origin: AuthorityId) -> BoxFuture<'_, Result<Vec<OfferId>>>;
 
     /// Audit leaves from an index on: encoded `AuditLeaf` messages.
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<bytes::Bytes>>>;
@@ -177,7 +179,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, dedup keys (30 days after expiry), received
-    /// records past their retention, sent envelopes past their expiry, own records and deliveries 30 days later.
+    /// records and partners' offers past their retention, sent envelopes past their expiry, own records and deliveries 30
+    /// days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
 }
 

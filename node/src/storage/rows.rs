@@ -213,6 +213,8 @@ pub struct PartnerOfferRow {
     /// Age of the statement at the origin when it was sent; `None`: not reported.
     pub age_at_sending_ms: Option<i64>,
     pub received: UnixMs,
+    /// When it leaves this store: with the record that brought it.
+    pub keep_until: UnixMs,
 }
 
 /// The audit log's size, root and newest checkpoint.

@@ -3,13 +3,17 @@
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{Incarnation, OfferId};
 use crate::domain::light::Light;
+use crate::domain::limits;
 use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
 use crate::domain::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
 use crate::domain::time::Millis;
 use crate::exchange::*;
+use crate::storage::ops::{Effect, Receive, WriteOp};
+use crate::storage::rows::{InStreamKey, PartnerOfferRow};
 use crate::wire::{offer, practice};
 
 fn refuge(world: &World, free: u32) -> OwnOffer {
@@ -42,6 +46,72 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.exchange(KEHL).greet_pass().await.unwrap();
     assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::Unreachable);
+}
+
+#[tokio::test]
+async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
+    let world = World::with_agreements().await;
+    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 2), None).await.unwrap();
+    world.settle().await;
+    let kehl = world.exchange(KEHL);
+    let kept = async || world.node(KEHL).store.partner_offers().await.unwrap().len();
+    world.clock.advance(limits::CAPACITY_LIFE - Millis::minutes(1));
+    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+    // The statement has expired. Nothing newer came, and no agreement has to end for it.
+    world.clock.advance(Millis::minutes(1));
+    assert!(kehl.partner_offers().await.unwrap().is_empty());
+    assert_eq!(kept().await, 1);
+    kehl.sweep_pass().await.unwrap();
+    assert_eq!(kept().await, 0);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    world.settle().await;
+    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_behind_it() {
+    let world = World::with_agreements().await;
+    let offer = |n: u8| {
+        let mut offer = refuge(&world, 4);
+        offer.id = OfferId([n; 16]);
+        offer
+    };
+    let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
+    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    world.settle().await;
+    let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
+    let others = (2..limits::PARTNER_OFFERS as u128).map(|n| {
+        Effect::PutPartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() })
+    });
+    let stream = InStreamKey {
+        origin: id(ESCH),
+        recipient: id(KEHL),
+        class: StreamClass::Content,
+        origin_incarnation: Incarnation(1),
+        recipient_incarnation: Incarnation(1),
+    };
+    let (items, audit, receipt, now) = (vec![], vec![], "".into(), world.clock.now());
+    let others = Receive { stream, first: 1, next: 2, items, effects: others.collect(), receipt, now, audit };
+    world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
+
+    // The last that fits, one more, a new statement about one that is known, and an alert.
+    strasbourg.set_offer(&call(), offer(2), None).await.unwrap();
+    strasbourg.set_offer(&call(), offer(3), None).await.unwrap();
+    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, alert).await, [(DeliveryState::Delivered, None)]);
+    let to_kehl = DeliveryFilter { recipient: Some(id(KEHL)), ..DeliveryFilter::default() };
+    let mut rows = strasbourg.deliveries(to_kehl, None, 4).await.unwrap();
+    rows.reverse();
+    let became: Vec<_> = rows.iter().map(|row| (row.state, row.reason)).collect();
+    let delivered = (DeliveryState::Delivered, None);
+    let refused = (DeliveryState::Refused, Some(Reason::BudgetExhausted));
+    assert_eq!(became, [delivered, refused, delivered, delivered]);
+    let held = world.node(KEHL).store.partner_offers().await.unwrap();
+    assert_eq!(held.len(), limits::PARTNER_OFFERS);
+    let version = |n: u8| held.iter().find(|row| row.id == OfferId([n; 16])).map(|row| row.version);
+    assert!(version(1) > Some(known.version) && version(2).is_some() && version(3).is_none());
 }
 
 #[tokio::test]

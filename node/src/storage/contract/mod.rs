@@ -55,6 +55,7 @@ sections! {
     receive::a_hidden_record_gets_its_position_when_its_target_comes,
     receive::waiting_records_are_shown_one_after_the_other,
     receive::effects_come_with_the_batch,
+    receive::a_partners_offer_goes_with_the_record_that_brought_it,
     receive::readers_page_by_position_and_kind,
     receive::cursors_never_go_back,
     rest::agreements_do_not_become_less,

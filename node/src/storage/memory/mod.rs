@@ -201,6 +201,10 @@ impl Store for MemoryStore {
         self.read(|s| s.partner_offers.values().cloned().collect())
     }
 
+    fn partner_offer_ids(&self, origin: AuthorityId) -> BoxFuture<'_, Result<Vec<OfferId>>> {
+        self.read(|s| s.partner_offers.keys().filter(|(of, _)| *of == origin).map(|(_, id)| *id).collect())
+    }
+
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Bytes>>> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         self.read(move |s| s.leaves.iter().skip(from).take(limit).cloned().collect())

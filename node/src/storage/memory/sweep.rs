@@ -11,6 +11,7 @@ impl State {
         self.requests.retain(|_, mark| mark.expires > now);
         self.waiting.retain(|kept| kept.row.expires > now);
         self.taken.retain(|_, taken| taken.forget_at > now);
+        self.partner_offers.retain(|_, row| row.keep_until > now);
         let gone: Vec<_> = self.inbox.values().filter(|k| k.keep_until <= now).map(|k| k.row.clone()).collect();
         for row in gone {
             self.inbox.remove(&row.position);
@@ -37,6 +38,7 @@ impl State {
             self.requests.len(),
             self.waiting.len(),
             self.taken.len(),
+            self.partner_offers.len(),
             self.inbox.len(),
             self.publications.len(),
             self.deliveries.len(),

@@ -114,7 +114,8 @@ fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::
         version: row.number(2)?,
         age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
         received: row.time(4)?,
-        view: row.bytes(5)?,
+        keep_until: row.time(5)?,
+        view: row.bytes(6)?,
     })
 }
 
@@ -297,6 +298,10 @@ impl Store for SqliteStore {
 
     fn partner_offers(&self) -> Read<'_, Vec<PartnerOfferRow>> {
         self.list(&statements::PARTNER_OFFER_ALL, Args::new(), partner_offer)
+    }
+
+    fn partner_offer_ids(&self, origin: AuthorityId) -> Read<'_, Vec<OfferId>> {
+        self.list(&statements::PARTNER_OFFER_IDS, Args::new().with(&origin), |row| offer_id(row, 0))
     }
 
     fn audit_leaves(&self, from: u64, limit: usize) -> Read<'_, Vec<Bytes>> {

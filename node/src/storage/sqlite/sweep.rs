@@ -49,6 +49,7 @@ pub(super) async fn chunk(
             (&statements::REQUEST_SWEEP, now),
             (&statements::WAITING_SWEEP, now),
             (&statements::TAKEN_SWEEP, now),
+            (&statements::PARTNER_OFFER_SWEEP, now),
             (&statements::OUTBOX_SWEEP, now),
             (&statements::DELIVERY_SWEEP, past),
             (&statements::RECEIPT_SWEEP, now - RECEIPT_LIFE),
