@@ -217,12 +217,14 @@ pub struct PartnerOfferRow {
     pub keep_until: UnixMs,
 }
 
-/// The audit log's size, root and newest checkpoint.
+/// The audit log's size, root, time and newest checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditHead {
     pub size: u64,
     /// RFC 6962 root hash.
     pub root: Digest,
+    /// Time of the newest leaf; no earlier one stands before it.
+    pub time: UnixMs,
     /// Encoded signed `AuditCheckpoint`, and the size it covers.
     pub checkpoint: Option<(u64, Bytes)>,
 }

@@ -55,6 +55,7 @@ struct Desk<'a> {
 
 impl Exchange {
     pub(super) async fn judge(&self, received: &Received, items: Vec<Item>) -> Result<Judged, Error> {
+        let at = self.0.clock.monotonic();
         let mut desk = Desk {
             received,
             agreements: self.0.agreements.load_full(),
@@ -88,6 +89,7 @@ impl Exchange {
             }
         }
         let Desk { mut judged, changes, .. } = desk;
+        self.note_heard(at, &judged.effects);
         judged.effects.extend(changes.into_rows().map(Effect::PutAgreement));
         Ok(judged)
     }

@@ -49,6 +49,30 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
+    let mut world = World::with_agreements().await;
+    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 4), None).await.unwrap();
+    world.settle().await;
+    async fn light(world: &World) -> Light {
+        world.exchange(KEHL).partner_offers().await.unwrap()[0].light
+    }
+    assert_eq!(light(&world).await, Light::Available);
+    world.clock.advance(Millis::minutes(150));
+    assert_eq!(light(&world).await, Light::CallFirst);
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.clock.advance(Millis::minutes(-120));
+    assert_eq!(light(&world).await, Light::CallFirst);
+    // Nor does a start: the ledger knows that it was later already.
+    let store = world.node(KEHL).store.clone();
+    world.start(KEHL, 0, Some(store)).await;
+    assert_eq!(light(&world).await, Light::NotReported);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    world.settle().await;
+    assert_eq!(light(&world).await, Light::Available);
+}
+
+#[tokio::test]
 async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
     let world = World::with_agreements().await;
     world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 2), None).await.unwrap();

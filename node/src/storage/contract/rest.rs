@@ -6,7 +6,7 @@ use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::storage::audit::Replay;
 use crate::storage::ops::*;
 use crate::storage::rows::*;
@@ -110,7 +110,8 @@ pub(super) async fn named_values_compare_and_swap(store: &dyn Store) {
 }
 
 pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
-    assert_eq!(store.audit_head().await.unwrap().size, 0);
+    let empty = store.audit_head().await.unwrap();
+    assert_eq!((empty.size, empty.time), (0, UnixMs(0)));
     for n in 1..=20 {
         store.write(publish(n)).await.unwrap();
     }
@@ -118,7 +119,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     let drafts = vec![act(AuditAct::ReadForPerson, 3), AuditDraft::by_node(AuditAct::PolicyChanged)];
     store.write(WriteOp::Audit(drafts)).await.unwrap();
     let head = store.audit_head().await.unwrap();
-    assert_eq!((head.size, head.checkpoint), (42, None));
+    assert_eq!((head.size, head.time, head.checkpoint), (42, NOW, None));
     let mut replay = Replay::default();
     while replay.frontier().size() < head.size {
         for leaf in store.audit_leaves(replay.frontier().size(), 7).await.unwrap() {

@@ -214,6 +214,7 @@ impl Store for MemoryStore {
         self.read(|s| AuditHead {
             size: s.ledger.frontier.size(),
             root: s.ledger.frontier.root(),
+            time: s.ledger.time,
             checkpoint: s.checkpoint.clone(),
         })
     }

@@ -316,6 +316,7 @@ impl Store for SqliteStore {
             Ok(AuditHead {
                 size: head.number(4)?,
                 root: head.value(5, Digest::from_slice(&head.blob(5)?))?,
+                time: head.time(7)?,
                 checkpoint: last.map(|row| Ok::<_, sqlx::Error>((row.number(0)?, row.bytes(1)?))).transpose()?,
             })
         })
