@@ -1,5 +1,7 @@
 //! Offers at their level, practices by their codes, the ledger.
 
+use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
+
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
@@ -9,7 +11,7 @@ use crate::domain::limits;
 use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
 use crate::domain::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::reason::Reason;
-use crate::domain::record::StreamClass;
+use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::storage::ops::{Effect, Receive, WriteOp};
@@ -136,6 +138,12 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     assert_eq!(held.len(), limits::PARTNER_OFFERS);
     let version = |n: u8| held.iter().find(|row| row.id == OfferId([n; 16])).map(|row| row.version);
     assert!(version(1) > Some(known.version) && version(2).is_some() && version(3).is_none());
+    // The ledger says what kind was refused, and nothing that needs a salt: no sweep would come for that.
+    let leaves = kehl.audit_leaves(0, 1_000).await.unwrap().0;
+    let mut leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
+    let refused = leaves.find(|leaf| leaf.act() == AuditAct::Refused).unwrap();
+    assert_eq!((refused.record_kind, refused.reason.as_str()), (RecordKind::OfferView.code(), "BUDGET_EXHAUSTED"));
+    assert!(refused.record_commitment.is_empty());
 }
 
 #[tokio::test]

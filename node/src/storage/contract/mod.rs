@@ -64,6 +64,7 @@ sections! {
     rest::named_values_compare_and_swap,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,
+    rest::a_salt_dies_with_its_record_and_a_refusal_begins_none,
     rest::sixty_four_writers_at_once,
     rest::a_closed_store_takes_nothing,
 }

@@ -129,10 +129,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     assert_eq!((replay.first_bad(), replay.frontier().root()), (None, head.root));
     // One salt for a record: its leaves carry one commitment, and another record's another.
     let leaves = store.audit_leaves(0, 99).await.unwrap();
-    let commitment = |place: usize| {
-        use havenlink_proto::record::v1::AuditLeaf;
-        <AuditLeaf as prost::Message>::decode(leaves[place].clone()).unwrap().record_commitment
-    };
+    let commitment = |place: usize| commitment(&leaves[place]);
     assert_eq!(commitment(2), commitment(40));
     assert_ne!(commitment(2), commitment(3));
     assert!(commitment(41).is_empty());
@@ -173,6 +170,39 @@ pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {
     assert_eq!(store.sweep(NOW + RECEIPT_LIFE).await.unwrap(), 1);
     // Positions are never used again.
     assert_eq!(store_batch(store, 3, vec![received(3)]).await, [2]);
+}
+
+pub(super) async fn a_salt_dies_with_its_record_and_a_refusal_begins_none(store: &dyn Store) {
+    let last = async || {
+        let size = store.audit_head().await.unwrap().size;
+        commitment(&store.audit_leaves(size - 1, 1).await.unwrap()[0])
+    };
+    let refuse = async |n| {
+        store.write(WriteOp::Audit(vec![act(AuditAct::Refused, n)])).await.unwrap();
+        last().await
+    };
+    // Refused, and never stored: not even what names it salted. What is stored is named in a refusal too.
+    assert!(refuse(1).await.is_empty());
+    store_batch(store, 1, vec![NewInbox { keep_until: NOW + Millis::minutes(10), ..hidden(1, 99) }]).await;
+    let stored = last().await;
+    assert!(!stored.is_empty());
+    assert_eq!(refuse(1).await, stored);
+    // In one commit: refused first, stored under the same id.
+    let both = Receive { audit: vec![act(AuditAct::Refused, 2), act(AuditAct::Received, 2)], ..receive(2, vec![received(2)]) };
+    store.write(WriteOp::Receive(Box::new(both))).await.unwrap();
+    let second = last().await;
+    assert!(!second.is_empty());
+    assert_eq!(refuse(2).await, second);
+
+    // What waits goes with its retention, long before it expires; with it goes its salt, and no late line makes another.
+    assert_eq!(store.sweep(NOW + Millis::minutes(10) - Millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(NOW + Millis::minutes(10)).await.unwrap(), 1);
+    assert_eq!(store.taken(vec![key(THERE, 1)]).await.unwrap(), [true], "not even then may it come again");
+    assert!(refuse(1).await.is_empty());
+    assert_eq!(store_batch(store, 3, vec![received(99)]).await, [2], "nothing waits any more");
+    store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    assert!(last().await != stored);
+    assert_eq!(refuse(2).await, second, "its neighbour's lives");
 }
 
 pub(super) async fn sixty_four_writers_at_once(store: &dyn Store) {

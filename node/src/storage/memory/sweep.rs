@@ -9,10 +9,13 @@ impl State {
     pub(super) fn sweep(&mut self, now: UnixMs) -> u64 {
         let before = self.rows();
         self.requests.retain(|_, mark| mark.expires > now);
-        self.waiting.retain(|kept| kept.row.expires > now);
         self.taken.retain(|_, taken| taken.forget_at > now);
         self.partner_offers.retain(|_, row| row.keep_until > now);
-        let gone: Vec<_> = self.inbox.values().filter(|k| k.keep_until <= now).map(|k| k.row.clone()).collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        let (gone, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|kept| kept.keep_until <= now);
+        self.waiting = waiting;
+        let shown = self.inbox.values().filter(|kept| kept.keep_until <= now);
+        let gone: Vec<_> = shown.chain(&gone).map(|kept| kept.row.clone()).collect();
         for row in gone {
             self.inbox.remove(&row.position);
             self.salts.remove(&row.key.record_id);

@@ -169,8 +169,8 @@ statements! {
     WAITING_DELETE "waiting/delete.sql",
     WAITING_FOR_TARGET "waiting/for_target.sql",
     WAITING_INSERT "waiting/insert.sql",
+    WAITING_PAST "waiting/past.sql",
     WAITING_SHOW "waiting/show.sql",
-    WAITING_SWEEP "waiting/sweep.sql",
     WAITING_TARGETS "waiting/targets.sql",
 }
 
