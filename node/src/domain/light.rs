@@ -40,14 +40,14 @@ pub fn age(at_sending: Option<Millis>, since_receipt: Millis) -> Option<Millis> 
     (since_receipt.0 >= 0).then(|| Millis(at_sending.0.saturating_add(since_receipt.0)))
 }
 
-/// Both clocks, the monotonic one read first: a pause between the two makes what is heard older, never newer.
+/// Both clocks, read together, the monotonic one read first: a pause between the two makes what is heard older, never newer.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct Clocks {
     pub monotonic: Duration,
     pub wall: UnixMs,
 }
 
-impl Reading {
+impl Clocks {
     /// Wall time less monotonic time; only a step of the wall clock changes it.
     fn lead(self) -> Millis {
         self.wall.since(UnixMs(0)) - span(self.monotonic)
@@ -76,8 +76,8 @@ pub struct Heard {
 
 impl Heard {
     /// Nothing yet. `written`: the newest instant that this node wrote down before it started.
-    pub fn new(written: UnixMs, now: Reading) -> Self {
-        let least = Reading { wall: written, ..now }.lead();
+    pub fn new(written: UnixMs, now: Clocks) -> Self {
+        let least = Clocks { wall: written, ..now }.lead();
         let mut heard = Self { started: now.monotonic, least, furthest: None, statements: HashMap::new() };
         heard.look(now);
         heard
@@ -88,7 +88,7 @@ impl Heard {
         // What is older than this is NOT_REPORTED, noted or not.
         self.statements.retain(|_, (_, heard)| span(at.saturating_sub(*heard)) <= limits::LIGHT_STALE);
         for told in statements {
-            self.look(Reading { monotonic: at, wall: told.received });
+            self.look(Clocks { monotonic: at, wall: told.received });
             let key = (told.origin.clone(), told.offer);
             // A lower version is not stored.
             if self.statements.get(&key).is_none_or(|(held, _)| held.version <= told.version) {
@@ -98,7 +98,7 @@ impl Heard {
     }
 
     /// Time since the receipt of a stored statement: never less than passed in this run. `None`: nobody can know.
-    pub fn since(&mut self, told: &Told, now: Reading) -> Option<Millis> {
+    pub fn since(&mut self, told: &Told, now: Clocks) -> Option<Millis> {
         self.look(now);
         let noted = self.statements.get(&(told.origin.clone(), told.offer)).filter(|(held, _)| held == told);
         if let Some((_, at)) = noted {
@@ -110,7 +110,7 @@ impl Heard {
         (since.0 >= 0).then(|| since.max(span(now.monotonic.saturating_sub(self.started))))
     }
 
-    fn look(&mut self, now: Reading) {
+    fn look(&mut self, now: Clocks) {
         let lead = now.lead();
         if lead >= self.least {
             self.furthest = Some(self.furthest.map_or(lead, |furthest| furthest.max(lead)));
@@ -240,7 +240,7 @@ mod tests {
             course in a_course(), written in -500_i64..500, before in -500_i64..500, age in 0_i64..30,
         ) {
             let minutes = |n: u64| Duration::from_secs(n * 60);
-            let mut now = Reading { monotonic: minutes(7), wall: NOW };
+            let mut now = Clocks { monotonic: minutes(7), wall: NOW };
             let mut heard = Heard::new(NOW + Millis::minutes(written), now);
             // What is stored: from before the start, with no better instant of its receipt than the start.
             let (mut row, mut receipt, mut version) = (told(1, NOW + Millis::minutes(before)), now.monotonic, 1);
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_statement_of_this_run_outlives_a_wrong_clock_and_one_from_before_does_not() {
-        let at = |minutes: u64, ahead: i64| Reading {
+        let at = |minutes: u64, ahead: i64| Clocks {
             monotonic: Duration::from_secs(minutes * 60),
             wall: NOW + Millis::minutes(minutes as i64 + ahead),
         };
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_clock_behind_what_was_written_down_tells_no_age_until_it_is_set_right() {
-        let at = |minutes: u64, wall: i64| Reading {
+        let at = |minutes: u64, wall: i64| Clocks {
             monotonic: Duration::from_secs(minutes * 60),
             wall: NOW + Millis::minutes(wall),
         };
@@ -307,13 +307,13 @@ mod tests {
     #[test]
     fn what_is_stale_is_forgotten() {
         let hours = |n: u64| Duration::from_secs(n * 3_600);
-        let mut heard = Heard::new(NOW, Reading { monotonic: hours(0), wall: NOW });
+        let mut heard = Heard::new(NOW, Clocks { monotonic: hours(0), wall: NOW });
         for n in 0..100_u64 {
             let received = NOW + Millis::hours(n as i64);
             heard.note(hours(n), [Told { offer: OfferId([n as u8; 16]), ..told(1, received) }]);
         }
         assert_eq!(heard.statements.len(), 9);
-        let now = Reading { monotonic: hours(100), wall: NOW + Millis::hours(100) };
+        let now = Clocks { monotonic: hours(100), wall: NOW + Millis::hours(100) };
         assert!(heard.since(&Told { offer: OfferId([5; 16]), ..told(1, NOW + Millis::hours(5)) }, now) >= Some(Millis::hours(95)));
     }
 

@@ -49,7 +49,7 @@ use crate::clock::SharedClock;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::light::{Heard, Reading};
+use crate::domain::light::{Clocks, Heard};
 use crate::domain::time::UnixMs;
 use crate::storage::Store;
 use crate::wakeup::Wakeups;
@@ -116,7 +116,7 @@ impl Exchange {
         let Parts { store, register, keys, clock, wakeups, link } = parts;
         let position = store.inbox_position().await?;
         let written = store.audit_head().await?.time;
-        let heard = Mutex::new(Heard::new(written, reading(&clock)));
+        let heard = Mutex::new(Heard::new(written, clocks(&clock)));
         wakeups.advance_inbox(position);
         let exchange = Self(Arc::new(Inner {
             store,
@@ -179,10 +179,10 @@ impl Exchange {
     }
 }
 
-/// Both clocks.
-fn reading(clock: &SharedClock) -> Reading {
+/// Both clocks, read now.
+fn clocks(clock: &SharedClock) -> Clocks {
     let monotonic = clock.monotonic();
-    Reading { monotonic, wall: clock.now() }
+    Clocks { monotonic, wall: clock.now() }
 }
 
 /// A new record id: UUID version 7, so that rows of one time lie together.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::domain::audit::AuditDraft;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
-use crate::domain::light::{self, Light, Reading, Told};
+use crate::domain::light::{self, Light, Clocks, Told};
 use crate::domain::offer::{OfferStatus, OfferView, OwnOffer};
 use crate::domain::publication::{Publication, Record};
 use crate::domain::reason::Reason;
@@ -168,7 +168,7 @@ impl Exchange {
     /// When the store cannot be read.
     pub async fn partner_offers(&self) -> Result<Vec<PartnerOffer>, Error> {
         let rows = self.store().partner_offers().await?;
-        let now = super::reading(&self.0.clock);
+        let now = super::clocks(&self.0.clock);
         // A sweep takes away what is past; until it comes, nobody is shown it.
         rows.into_iter().filter(|row| row.keep_until > now.wall).map(|row| self.partner_offer(row, now)).collect()
     }
@@ -189,7 +189,7 @@ impl Exchange {
         }
     }
 
-    fn partner_offer(&self, row: PartnerOfferRow, now: Reading) -> Result<PartnerOffer, Error> {
+    fn partner_offer(&self, row: PartnerOfferRow, now: Clocks) -> Result<PartnerOffer, Error> {
         let since = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).since(&told(&row), now);
         let age = since.and_then(|since| light::age(row.age_at_sending_ms.map(Millis), since));
         let (view, now) = (stored::decode_view(row.view)?, now.wall);
