@@ -120,10 +120,11 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     let others = Receive { stream, first: 1, next: 2, items, effects: others.collect(), receipt, now, audit };
     world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
 
-    // The last that fits, one more, a new statement about one that is known, and an alert.
+    // The last that fits, one more, a new statement about one that is known; and behind them an alert.
     strasbourg.set_offer(&call(), offer(2), None).await.unwrap();
     strasbourg.set_offer(&call(), offer(3), None).await.unwrap();
     strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    strasbourg.dispatch_pass().await.unwrap();
     let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, alert).await, [(DeliveryState::Delivered, None)]);
