@@ -179,8 +179,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, dedup keys (30 days after expiry), received
-    /// records and partners' offers past their retention, sent envelopes past their expiry, own records and deliveries 30
-    /// days later.
+    /// records and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
+    /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
 }
 

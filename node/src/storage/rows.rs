@@ -105,6 +105,7 @@ pub struct DeliveryRow {
     pub attempts: u32,
     pub reason: Option<Reason>,
     pub queued: UnixMs,
+    /// When it was settled, or closed; of one that expired while it waited, when that was seen: its number is settled later.
     pub finished: Option<UnixMs>,
     pub next_attempt: Option<UnixMs>,
     /// The agreement that it went out under; none for control.

@@ -46,6 +46,7 @@ sections! {
     deliver::each_result_becomes_its_state,
     deliver::attempts_wait_and_skip,
     deliver::a_new_incarnation_queues_again_what_is_unexpired,
+    deliver::what_expires_while_it_waits_is_kept_as_a_number_alone,
     deliver::held_items_wait_and_closed_ones_end,
     deliver::a_record_knows_the_grants_under_which_it_was_sent,
     deliver::deliveries_are_found_by_recipient_state_and_record,

@@ -2,8 +2,10 @@
 
 use super::state::State;
 use crate::domain::limits;
+use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::storage::RECEIPT_LIFE;
+use crate::storage::rows::DeliveryState;
 
 impl State {
     pub(super) fn sweep(&mut self, now: UnixMs) -> u64 {
@@ -21,8 +23,12 @@ impl State {
             self.salts.remove(&row.key.record_id);
         }
         let past = |expires: UnixMs| expires + limits::DEDUP_AFTER_EXPIRY <= now;
-        for d in self.deliveries.values_mut().filter(|d| !d.open && d.expires <= now) {
+        for d in self.deliveries.values_mut().filter(|d| d.envelope.is_some() && d.expires <= now) {
             d.envelope = None;
+            if d.open && d.skip.is_none() {
+                let reason = Some(Reason::EnvelopeExpired);
+                (d.skip, d.state, d.reason, d.finished) = (reason, DeliveryState::Expired, reason, Some(now));
+            }
         }
         self.deliveries.retain(|_, d| d.open || !past(d.expires));
         self.receipts.retain(|(_, _, _, at)| *at + RECEIPT_LIFE > now);

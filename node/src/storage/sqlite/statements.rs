@@ -90,6 +90,7 @@ statements! {
     AUDIT_LEAF_LIST "audit_leaf/list.sql",
     DELIVERY_BATCH "delivery/batch.sql",
     DELIVERY_CLOSE "delivery/close.sql",
+    DELIVERY_EXPIRE "delivery/expire.sql",
     DELIVERY_INSERT "delivery/insert.sql",
     DELIVERY_LIST "delivery/list.sql",
     DELIVERY_LIST_OPEN "delivery/list_open.sql",
