@@ -153,12 +153,7 @@ impl Exchange {
     }
 
     /// What the record changes besides the inbox.
-    async fn effect(
-        &self,
-        desk: &mut Desk<'_>,
-        item: &OpenItem,
-        permit: &Permit,
-    ) -> Result<Result<(), Reason>, Error> {
+    async fn effect(&self, desk: &mut Desk<'_>, item: &OpenItem, permit: &Permit) -> Result<Result<(), Reason>, Error> {
         let envelope = &item.opened.envelope;
         match &item.opened.body {
             Body::OfferView(view) => {

@@ -106,9 +106,8 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
     world.settle().await;
     let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
-    let others = (2..limits::PARTNER_OFFERS as u128).map(|n| {
-        Effect::PutPartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() })
-    });
+    let others = (2..limits::PARTNER_OFFERS as u128)
+        .map(|n| Effect::PutPartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() }));
     let stream = InStreamKey {
         origin: id(ESCH),
         recipient: id(KEHL),
