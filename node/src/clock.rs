@@ -51,7 +51,11 @@ pub struct MovedClock {
 impl MovedClock {
     /// A clock that starts with no offset.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { base: SystemClock { started: Instant::now() }, offset_ms: AtomicI64::new(0), forward_ms: AtomicU64::new(0) })
+        Arc::new(Self {
+            base: SystemClock { started: Instant::now() },
+            offset_ms: AtomicI64::new(0),
+            forward_ms: AtomicU64::new(0),
+        })
     }
 
     /// Moves the clock; monotonic time follows forward moves only.

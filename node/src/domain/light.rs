@@ -314,7 +314,10 @@ mod tests {
         }
         assert_eq!(heard.statements.len(), 9);
         let now = Clocks { monotonic: hours(100), wall: NOW + Millis::hours(100) };
-        assert!(heard.since(&Told { offer: OfferId([5; 16]), ..told(1, NOW + Millis::hours(5)) }, now) >= Some(Millis::hours(95)));
+        assert!(
+            heard.since(&Told { offer: OfferId([5; 16]), ..told(1, NOW + Millis::hours(5)) }, now)
+                >= Some(Millis::hours(95))
+        );
     }
 
     #[test]

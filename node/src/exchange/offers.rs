@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::domain::audit::AuditDraft;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
-use crate::domain::light::{self, Light, Clocks, Told};
+use crate::domain::light::{self, Clocks, Light, Told};
 use crate::domain::offer::{OfferStatus, OfferView, OwnOffer};
 use crate::domain::publication::{Publication, Record};
 use crate::domain::reason::Reason;
