@@ -188,7 +188,8 @@ pub(super) async fn a_salt_dies_with_its_record_and_a_refusal_begins_none(store:
     assert!(!stored.is_empty());
     assert_eq!(refuse(1).await, stored);
     // In one commit: refused first, stored under the same id.
-    let both = Receive { audit: vec![act(AuditAct::Refused, 2), act(AuditAct::Received, 2)], ..receive(2, vec![received(2)]) };
+    let both =
+        Receive { audit: vec![act(AuditAct::Refused, 2), act(AuditAct::Received, 2)], ..receive(2, vec![received(2)]) };
     store.write(WriteOp::Receive(Box::new(both))).await.unwrap();
     let second = last().await;
     assert!(!second.is_empty());

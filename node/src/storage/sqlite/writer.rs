@@ -317,7 +317,8 @@ impl Writer {
                 asked.retain(|other| *other != id);
             }
         }
-        let begun: std::collections::HashSet<RecordId> = batch.drafts.iter().filter_map(|draft| begins(draft)).collect();
+        let begun: std::collections::HashSet<RecordId> =
+            batch.drafts.iter().filter_map(|draft| begins(draft)).collect();
         asked.retain(|id| begun.contains(id));
         let taken = self.keys.take(asked.len()).await.map_err(Stop::Store)?;
         let new = asked.into_iter().zip(taken).map(|(id, (slot, salt))| (id, slot, salt)).collect();
