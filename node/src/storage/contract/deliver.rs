@@ -348,6 +348,37 @@ pub(super) async fn deliveries_are_found_by_recipient_state_and_record(store: &d
     assert_eq!((row.kind, row.queued, row.finished), (RecordKind::Alert, NOW, None::<UnixMs>));
 }
 
+pub(super) async fn deliveries_are_listed_page_by_page_and_since_an_instant(store: &dyn Store) {
+    // 1 to 4 content and 5 control for one partner, 6 for the other, 7 content again.
+    queued(store, 1..=4).await;
+    store.write(queue(vec![delivery_to(THERE, RecordKind::AgreementEnd, 5)])).await.unwrap();
+    store.write(queue(vec![delivery_to(ELSEWHERE, RecordKind::Alert, 6), delivery(7)])).await.unwrap();
+    let results = [ItemResult::Stored, ItemResult::Refused(Reason::AgreementEnded), ItemResult::Stored];
+    store.write(WriteOp::Settle(Settle { now: NOW + HOUR, ..settle(store, 1, &results) })).await.unwrap();
+    let list = async |filter: &DeliveryFilter, before, limit| {
+        let rows = store.deliveries(filter.clone(), before, limit).await.unwrap();
+        rows.iter().map(|row| row.sequence).collect::<Vec<_>>()
+    };
+    let to = |recipient: &str| DeliveryFilter { recipient: Some(authority(recipient)), ..DeliveryFilter::default() };
+    assert_eq!(list(&to(THERE), None, 3).await, [7, 5, 4]);
+    assert_eq!(list(&to(THERE), Some(4), 3).await, [3, 2, 1]);
+    assert_eq!(list(&to(ELSEWHERE), Some(6), 3).await, [0; 0]);
+    assert_eq!(list(&to(HERE), None, 3).await, [0; 0]);
+    let in_state = |state, filter| DeliveryFilter { state: Some(state), ..filter };
+    assert_eq!(list(&in_state(DeliveryState::Refused, DeliveryFilter::default()), None, 9).await, [2]);
+    assert_eq!(list(&in_state(DeliveryState::Refused, to(ELSEWHERE)), None, 9).await, [0; 0]);
+    assert_eq!(list(&in_state(DeliveryState::Delivered, to(THERE)), None, 9).await, [3, 1]);
+    assert_eq!(list(&in_state(DeliveryState::Queued, to(THERE)), Some(7), 9).await, [5, 4]);
+    // Queued or finished since.
+    let since = |filter| DeliveryFilter { since: Some(NOW + HOUR), ..filter };
+    assert_eq!(list(&since(DeliveryFilter::default()), None, 9).await, [3, 2, 1]);
+    assert_eq!(list(&since(to(THERE)), Some(3), 9).await, [2, 1]);
+    assert_eq!(list(&since(in_state(DeliveryState::Refused, to(THERE))), None, 9).await, [2]);
+    assert_eq!(list(&since(in_state(DeliveryState::Queued, to(THERE))), None, 9).await, [0; 0]);
+    let all = DeliveryFilter { since: Some(NOW), ..DeliveryFilter::default() };
+    assert_eq!(list(&all, None, 9).await.len(), 7);
+}
+
 pub(super) async fn a_record_knows_the_grants_under_which_it_was_sent(store: &dyn Store) {
     let grant = |n: u8, number| GrantRef { agreement: AgreementId([n; 32]), number };
     let under = |n: u32, to: &str, grant| {

@@ -50,6 +50,7 @@ sections! {
     deliver::held_items_wait_and_closed_ones_end,
     deliver::a_record_knows_the_grants_under_which_it_was_sent,
     deliver::deliveries_are_found_by_recipient_state_and_record,
+    deliver::deliveries_are_listed_page_by_page_and_since_an_instant,
     receive::a_batch_is_stored_once_and_in_order,
     receive::a_stream_that_stands_elsewhere_says_where,
     receive::a_taken_key_stores_nothing_of_the_batch,

@@ -158,6 +158,12 @@ pub(super) async fn readers_page_by_position_and_kind(store: &dyn Store) {
     assert_eq!(after(4, Vec::new(), 99).await, [5, 6, 7, 8, 9]);
     assert_eq!(after(1, vec![RecordKind::Alert], 99).await, [4, 7]);
     assert_eq!(after(0, vec![RecordKind::Practice, RecordKind::WithdrawalCode], 3).await, [2, 3, 5]);
+    assert_eq!(after(3, vec![RecordKind::WithdrawalCode, RecordKind::Practice], 9).await, [5, 6, 8, 9]);
+    assert_eq!(after(1, vec![RecordKind::Practice, RecordKind::Alert, RecordKind::Practice], 3).await, [2, 4, 5]);
+    assert_eq!(after(9, vec![RecordKind::Practice], 9).await, [0; 0]);
+    assert_eq!(after(2, RecordKind::ALL.to_vec(), 2).await, [3, 4]);
+    let most = RecordKind::ALL.iter().copied().filter(|kind| *kind != RecordKind::Alert).collect();
+    assert_eq!(after(0, most, 4).await, [2, 3, 5, 6]);
     let page = store.inbox_before(RecordKind::Practice, None, 2).await.unwrap();
     assert_eq!(page.iter().map(|r| r.position).collect::<Vec<_>>(), [8, 5]);
     let page = store.inbox_before(RecordKind::Practice, Some(5), 2).await.unwrap();

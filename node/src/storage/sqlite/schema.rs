@@ -22,6 +22,7 @@ pub(in crate::storage) const STORE: &[(i64, &str, &str)] = &[
     (3, "delivery_grant", include_str!("../../../migrations/sqlite/0003_delivery_grant.sql")),
     (4, "partner_offer_keep", include_str!("../../../migrations/sqlite/0004_partner_offer_keep.sql")),
     (5, "waiting_keep", include_str!("../../../migrations/sqlite/0005_waiting_keep.sql")),
+    (6, "delivery_ended", include_str!("../../../migrations/sqlite/0006_delivery_ended.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.

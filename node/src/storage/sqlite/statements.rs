@@ -93,8 +93,10 @@ statements! {
     DELIVERY_EXPIRE "delivery/expire.sql",
     DELIVERY_INSERT "delivery/insert.sql",
     DELIVERY_LIST "delivery/list.sql",
+    DELIVERY_LIST_ENDED "delivery/list_ended.sql",
     DELIVERY_LIST_OPEN "delivery/list_open.sql",
     DELIVERY_LIST_RECORD "delivery/list_record.sql",
+    DELIVERY_LIST_STREAM "delivery/list_stream.sql",
     DELIVERY_REQUEUE_CLEAR "delivery/requeue_clear.sql",
     DELIVERY_REQUEUE_FINISH "delivery/requeue_finish.sql",
     DELIVERY_REQUEUE_NUMBER "delivery/requeue_number.sql",
@@ -111,6 +113,7 @@ statements! {
     IN_STREAM_PUT "in_stream/put.sql",
     INBOX_ABOUT "inbox/about.sql",
     INBOX_AFTER "inbox/after.sql",
+    INBOX_AFTER_KIND "inbox/after_kind.sql",
     INBOX_BEFORE "inbox/before.sql",
     INBOX_DELETE "inbox/delete.sql",
     INBOX_GET "inbox/get.sql",
@@ -132,6 +135,7 @@ statements! {
     OUT_STREAM_GET "out_stream/get.sql",
     OUT_STREAM_OPEN "out_stream/open.sql",
     OUT_STREAM_PUT "out_stream/put.sql",
+    OUT_STREAM_TO "out_stream/to.sql",
     OUTBOX_CLOSE "outbox/close.sql",
     OUTBOX_INSERT "outbox/insert.sql",
     OUTBOX_SWEEP "outbox/sweep.sql",
@@ -183,6 +187,23 @@ mod tests {
     fn a_tuple_is_repeated_with_further_numbers() {
         let many = repeat_tuple("INSERT INTO t (a, b) VALUES ($1, $2)\nON CONFLICT (a) DO NOTHING", 3);
         assert_eq!(many, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT (a) DO NOTHING");
+    }
+
+    /// What is SQLite's own stands in `file/` and `tx/`.
+    #[test]
+    fn a_shared_statement_is_read_by_both_databases() {
+        for statement in ALL.iter().filter(|s| !s.file.starts_with("file/") && !s.file.starts_with("tx/")) {
+            let text = statement.text.to_lowercase();
+            for word in ["x'", "ifnull", "insert or ", "rowid", "glob", "strftime", "unixepoch", "printf", "pragma"] {
+                assert!(!text.contains(word), "{}: {word}", statement.file);
+            }
+            for function in ["max(", "min("] {
+                for (at, _) in text.match_indices(function) {
+                    let inside = text[at..].split(')').next().unwrap_or_default();
+                    assert!(!inside.contains(','), "{}: of a group only: {inside})", statement.file);
+                }
+            }
+        }
     }
 
     #[test]
