@@ -64,6 +64,7 @@ sections! {
     rest::each_party_leaves_an_agreement_once,
     rest::offers_are_replaced_by_version,
     rest::named_values_compare_and_swap,
+    rest::a_store_is_one_authoritys_in_one_federation,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,
     rest::a_salt_dies_with_its_record_and_a_refusal_begins_none,

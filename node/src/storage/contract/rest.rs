@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::audit::{AuditAct, AuditDraft};
-use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::ids::{AgreementId, FederationId, OfferId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
@@ -10,7 +10,7 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::storage::audit::Replay;
 use crate::storage::ops::*;
 use crate::storage::rows::*;
-use crate::storage::{Error, RECEIPT_LIFE};
+use crate::storage::{Error, RECEIPT_LIFE, identity};
 
 fn agreement(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> PutAgreement {
     let agreement = AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends };
@@ -107,6 +107,17 @@ pub(super) async fn named_values_compare_and_swap(store: &dyn Store) {
     put("invitation/1", None, None).await.unwrap();
     assert_eq!(store.meta("invitation/1".to_owned()).await.unwrap(), None);
     assert_eq!(store.meta("invitation/2".to_owned()).await.unwrap(), Some("open".into()));
+}
+
+pub(super) async fn a_store_is_one_authoritys_in_one_federation(store: &dyn Store) {
+    let (here, federation) = (authority(HERE), FederationId([7; 32]));
+    identity::claim(store, &here, &federation).await.unwrap();
+    identity::claim(store, &here, &federation).await.unwrap();
+    for (other, of) in [(authority(THERE), federation), (here.clone(), FederationId([8; 32]))] {
+        let refused = identity::claim(store, &other, &of).await;
+        assert!(matches!(refused, Err(Error::Damaged(_))), "{refused:?}");
+    }
+    identity::claim(store, &here, &federation).await.unwrap();
 }
 
 pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
