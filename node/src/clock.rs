@@ -1,7 +1,7 @@
 //! The one source of time. Decisions get an instant as an argument; only the edges ask a clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::{Millis, UnixMs};
@@ -44,16 +44,23 @@ impl Clock for SystemClock {
 pub struct MovedClock {
     base: SystemClock,
     offset_ms: AtomicI64,
+    /// All moves forward together.
+    forward_ms: AtomicU64,
 }
 
 impl MovedClock {
     /// A clock that starts with no offset.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { base: SystemClock { started: Instant::now() }, offset_ms: AtomicI64::new(0) })
+        Arc::new(Self {
+            base: SystemClock { started: Instant::now() },
+            offset_ms: AtomicI64::new(0),
+            forward_ms: AtomicU64::new(0),
+        })
     }
 
     /// Moves the clock; monotonic time follows forward moves only.
     pub fn advance(&self, span: Millis) {
+        self.forward_ms.fetch_add(u64::try_from(span.0).unwrap_or(0), Ordering::SeqCst);
         self.offset_ms.fetch_add(span.0, Ordering::SeqCst);
     }
 }
@@ -64,7 +71,6 @@ impl Clock for MovedClock {
     }
 
     fn monotonic(&self) -> Duration {
-        let forward = u64::try_from(self.offset_ms.load(Ordering::SeqCst)).unwrap_or(0);
-        self.base.monotonic() + Duration::from_millis(forward)
+        self.base.monotonic() + Duration::from_millis(self.forward_ms.load(Ordering::SeqCst))
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use havenlink::demo::acts::request_id;
 use havenlink::demo::city::City;
 use havenlink::demo::sample;
+use havenlink::domain::reason::Reason;
 use havenlink::wire::signed;
 use havenlink_proto::admin::v1::ListLeavesRequest;
 use havenlink_proto::admin::v1::VerifyAuditRequest;
@@ -15,6 +16,8 @@ use havenlink_proto::local::v1::{
 };
 use havenlink_proto::record::v1::{AuditAct, AuditCheckpoint, AuditLeaf, OfferStatus};
 use havenlink_tests::federation::{Federation, ctl, ctl_refused};
+use havenlink_tests::refused::assert_refused;
+use havenlink_tests::tools::havenlink;
 use havenlink_tests::wait::eventually;
 
 use crate::steps::*;
@@ -24,7 +27,8 @@ async fn backup(city: &City) -> anyhow::Result<u64> {
     let folder = city.dir.join("backups");
     let printed = city.once(&["backup", text(&folder)]).await?;
     let names: Vec<String> = walk(&folder);
-    assert!(names.iter().any(|n| n.ends_with(".backup")), "{names:?}");
+    let own = format!("havenlink-{}-", city.id());
+    assert!(names.iter().any(|n| n.starts_with(&own) && n.ends_with(".backup")), "{names:?}");
     for secret in ["keys.db", "node.key"] {
         assert!(!names.iter().any(|n| n.contains(secret)), "{secret} must not be in a backup: {names:?}");
     }
@@ -224,4 +228,35 @@ async fn a_recipient_loses_nothing_that_was_acknowledged_and_no_reader_passes_ov
     let both: BTreeSet<Bytes> = known.into_iter().chain(resumed.iter().map(record_of)).collect();
     assert_eq!(both.len(), sent.len(), "a reader that kept its cursor lost records");
     until_delivered(esch, kehl.id(), &from_esch, DeliveryState::Delivered).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_city_is_never_given_the_backup_of_another() {
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two cities") };
+    // Both into one folder, Strasbourg's last.
+    let folder = kehl.dir.join("backups");
+    for city in [&*kehl, &*strasbourg] {
+        city.once(&["backup", text(&folder)]).await.unwrap();
+    }
+    let names = walk(&folder);
+    let of_strasbourg = format!("havenlink-{}-", strasbourg.id());
+    let theirs = names.iter().find(|n| n.starts_with(&of_strasbourg) && n.ends_with(".backup"));
+    let theirs = folder.join(theirs.unwrap_or_else(|| panic!("{names:?}")));
+
+    let before = kehl.status().await.unwrap();
+    kehl.stop().await.unwrap();
+    let refused = havenlink(kehl, &["restore", text(&theirs)]).await.unwrap();
+    assert_refused(&refused, Reason::BackupInvalid);
+    assert!(refused.err.contains(strasbourg.id()) && refused.err.contains(kehl.id()), "it names both: {refused:?}");
+    // Nothing was changed, and nothing is with the disk gone; its own backup is found beside the other.
+    kehl.start().unwrap();
+    assert_eq!(kehl.ready().await.unwrap().incarnation, before.incarnation);
+    lose_disk(kehl).await.unwrap();
+    assert_refused(&havenlink(kehl, &["restore", text(&theirs)]).await.unwrap(), Reason::BackupInvalid);
+    kehl.once(&["restore", text(&folder)]).await.unwrap();
+    kehl.start().unwrap();
+    let after = kehl.ready().await.unwrap();
+    assert_eq!(after.authority, before.authority);
+    assert!(after.incarnation > before.incarnation);
 }

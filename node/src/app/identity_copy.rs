@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::domain::ids::KeyId;
+use crate::wire::keys::SigningKey;
+
 /// Each file, and whether there can be none without it. The authority's key last: where it is, the others are.
 const FILES: &[(&str, bool)] = &[
     ("tls.key", true),
@@ -16,14 +19,15 @@ const FILES: &[(&str, bool)] = &[
 
 const ENDING: &str = "identity";
 
-/// The folder beside a backup; of a folder of backups the newest one.
+/// The folder beside a backup.
 pub fn beside(backup: &Path) -> PathBuf {
-    if !backup.is_dir() {
-        return backup.with_extension(ENDING);
-    }
-    let all = fs::read_dir(backup).into_iter().flatten().flatten().map(|entry| entry.path());
-    let newest = all.filter(|path| path.extension().is_some_and(|e| e == ENDING)).max();
-    newest.unwrap_or_else(|| backup.join(ENDING))
+    backup.with_extension(ENDING)
+}
+
+/// The id of the authority's key in such a folder; `None`: there is none.
+pub fn key(folder: &Path) -> Option<KeyId> {
+    let pkcs8 = zeroize::Zeroizing::new(fs::read(folder.join("authority.key")).ok()?);
+    SigningKey::from_pkcs8(&pkcs8).map(|key| key.public().id())
 }
 
 /// Copies from a data directory, durably.

@@ -32,7 +32,7 @@ use crate::services::admin::status::MemberStatus;
 use crate::services::layers::{Now, Runtimes};
 use crate::services::{self, http, routes};
 use crate::storage::sqlite::{Options, SqliteStore};
-use crate::storage::{Store, backup};
+use crate::storage::{Store, backup, identity};
 use crate::transport::{self, Connections, JoinGate, NodeIdentity, Pool};
 use crate::wakeup::Wakeups;
 use crate::workers::Workers;
@@ -113,6 +113,7 @@ impl Member {
         let address = listener.local_addr();
 
         let store = open_store(&dir, &clock, on).await?;
+        identity::claim(store.as_ref(), &config.authority, &directory.view().federation).await?;
         let keys = Keys::new(config.authority.clone(), key);
         let exchange = Exchange::open(Parts {
             store: store.clone(),

@@ -68,6 +68,8 @@ pub const REQUEST_ID_LIFE: Millis = Millis::hours(24);
 pub const RETRY_LATER: Millis = Millis::minutes(15);
 /// The receiver accepts under an agreement this long after its end date.
 pub const AGREEMENT_GRACE: Millis = Millis::minutes(5);
+/// Offers of one partner that are kept here at a time; a further one is refused (BUDGET_EXHAUSTED) and its number consumed.
+pub const PARTNER_OFFERS: usize = 2_000;
 /// Longest life of any record; nothing is eternal.
 pub const RECORD_LIFE: Millis = Millis::days(5 * 366);
 /// Nothing reported longer ago may show AVAILABLE.

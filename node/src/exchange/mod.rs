@@ -50,6 +50,7 @@ use crate::clock::SharedClock;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
+use crate::domain::light::{Clocks, Heard};
 use crate::domain::time::UnixMs;
 use crate::storage::Store;
 use crate::wakeup::Wakeups;
@@ -96,6 +97,8 @@ struct Inner {
     incoming: receive::Incoming,
     outgoing: deliver::Outgoing,
     answered: answered::Answered,
+    /// When partners' capacity statements came.
+    heard: Mutex<Heard>,
     /// Authorities of this node that were suspended or removed when upkeep looked last.
     suspended_here: Mutex<BTreeSet<AuthorityId>>,
     /// One dispatch pass at a time.
@@ -114,6 +117,8 @@ impl Exchange {
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let Parts { store, register, keys, clock, wakeups, link } = parts;
         let position = store.inbox_position().await?;
+        let written = store.audit_head().await?.time;
+        let heard = Mutex::new(Heard::new(written, clocks(&clock)));
         wakeups.advance_inbox(position);
         let exchange = Self(Arc::new(Inner {
             store,
@@ -128,6 +133,7 @@ impl Exchange {
             incoming: receive::Incoming::default(),
             outgoing: deliver::Outgoing::default(),
             answered: answered::Answered::default(),
+            heard,
             suspended_here: Mutex::default(),
             dispatching: tokio::sync::Mutex::default(),
             publishing: tokio::sync::RwLock::default(),
@@ -173,6 +179,12 @@ impl Exchange {
     fn store(&self) -> &dyn Store {
         self.0.store.as_ref()
     }
+}
+
+/// Both clocks, read now.
+fn clocks(clock: &SharedClock) -> Clocks {
+    let monotonic = clock.monotonic();
+    Clocks { monotonic, wall: clock.now() }
 }
 
 /// A new record id: UUID version 7, so that rows of one time lie together.

@@ -3,18 +3,21 @@
 //! A statement is one transaction: the new row and the publication from which each partner gets its view. Raw figures
 //! never leave this node: the dispatcher prepares `OwnOffer::view` at the level of each partner's agreement.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::domain::audit::AuditDraft;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
-use crate::domain::light::{self, Light};
+use crate::domain::light::{self, Clocks, Light, Told};
 use crate::domain::offer::{OfferStatus, OfferView, OwnOffer};
 use crate::domain::publication::{Publication, Record};
 use crate::domain::reason::Reason;
 use crate::domain::sharing::Sharing;
-use crate::domain::time::{Millis, UnixMs};
-use crate::storage::ops::{NewPublication, PutOffers, RequestMark, WriteOp, Written};
+use crate::domain::time::Millis;
+use crate::storage::ops::{Effect, NewPublication, PutOffers, RequestMark, WriteOp, Written};
 use crate::storage::rows::{OwnOfferRow, PartnerOfferRow};
 use crate::wire::{self, stored};
 
@@ -164,18 +167,32 @@ impl Exchange {
     /// # Errors
     /// When the store cannot be read.
     pub async fn partner_offers(&self) -> Result<Vec<PartnerOffer>, Error> {
-        let now = self.now();
         let rows = self.store().partner_offers().await?;
-        rows.into_iter().map(|row| self.partner_offer(row, now)).collect()
+        let now = super::clocks(&self.0.clock);
+        // A sweep takes away what is past; until it comes, nobody is shown it.
+        rows.into_iter().filter(|row| row.keep_until > now.wall).map(|row| self.partner_offer(row, now)).collect()
     }
 
     async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
         held(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?)
     }
 
-    fn partner_offer(&self, row: PartnerOfferRow, now: UnixMs) -> Result<PartnerOffer, Error> {
-        let view = stored::decode_view(row.view)?;
-        let age = light::age(row.age_at_sending_ms.map(Millis), now.since(row.received));
+    /// Notes when statements came that are about to be stored.
+    pub(super) fn note_heard(&self, at: Duration, effects: &[Effect]) {
+        let offers = effects.iter().filter_map(|effect| match effect {
+            Effect::PutPartnerOffer(row) => Some(told(row)),
+            Effect::PutAgreement(_) => None,
+        });
+        let mut offers = offers.peekable();
+        if offers.peek().is_some() {
+            self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).note(at, offers);
+        }
+    }
+
+    fn partner_offer(&self, row: PartnerOfferRow, now: Clocks) -> Result<PartnerOffer, Error> {
+        let since = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).since(&told(&row), now);
+        let age = since.and_then(|since| light::age(row.age_at_sending_ms.map(Millis), since));
+        let (view, now) = (stored::decode_view(row.view)?, now.wall);
         let answers = self.link_state(&row.origin).is_none_or(|state| state.failed.is_none());
         let reachable = answers && super::register::active(&self.view(), &row.origin, now).is_ok();
         Ok(PartnerOffer { light: light::light(&view.capacity, age, reachable, now), authority: row.origin, view, age })
@@ -235,6 +252,10 @@ fn sharing() -> Sharing {
         expires: None,
         review_by: None,
     }
+}
+
+fn told(row: &PartnerOfferRow) -> Told {
+    Told { origin: row.origin.clone(), offer: row.id, version: row.version, received: row.received }
 }
 
 fn held(row: OwnOfferRow) -> Result<HeldOffer, Error> {

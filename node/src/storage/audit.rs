@@ -6,7 +6,7 @@
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 
-use crate::domain::audit::{AuditDraft, AuditLeaf};
+use crate::domain::audit::{AuditAct, AuditDraft, AuditLeaf};
 use crate::domain::ids::{Digest, Hasher, RecordId};
 use crate::domain::time::UnixMs;
 use crate::wire::audit as wire;
@@ -37,6 +37,12 @@ pub fn commitment(salt: &Salt, record: &RecordId) -> Digest {
     let mut out = [0_u8; 32];
     out.copy_from_slice(tag.as_ref());
     Digest(out)
+}
+
+/// The record whose first salt a draft may be. A refusal begins none: what was refused was never stored here, or is gone
+/// by now, and no sweep would ever take that salt away. Its leaf has a commitment if the record has a salt.
+pub fn begins(draft: &AuditDraft) -> Option<RecordId> {
+    draft.record.filter(|_| draft.act != AuditAct::Refused).map(|(_, id)| id)
 }
 
 /// Size and subtree roots of a log: all that an append needs.
@@ -142,7 +148,6 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::AuditAct;
     use crate::domain::record::RecordKind;
 
     /// The definition of RFC 6962, 2.1, as it is written there.

@@ -10,17 +10,16 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnection;
 
 use super::audit::Replay;
+use super::identity::{self, BACKUP_KEY, Whose};
 use super::sqlite::db::{self, Args, Columns, failed};
 use super::sqlite::state::State;
 use super::sqlite::{INCARNATION, RESTORING_FILE, STORE_FILE, schema, statements};
 use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
-use crate::domain::ids::{Digest, Incarnation};
+use crate::domain::ids::{Digest, Incarnation, KeyId};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 
-/// How a backup's name ends.
-pub const BACKUP_ENDING: &str = "backup";
 /// File in the data directory that tells when the last backup was made.
 pub const LAST_BACKUP: &str = "last-backup";
 
@@ -28,6 +27,7 @@ pub const LAST_BACKUP: &str = "last-backup";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupReport {
     pub file: PathBuf,
+    pub whose: Whose,
     pub bytes: u64,
     pub incarnation: Incarnation,
     pub audit_size: u64,
@@ -48,25 +48,46 @@ pub struct RestoreReport {
     pub to_size: u64,
 }
 
-/// Copies the store of a data directory, whether a node runs on it or not, into `folder/havenlink-<ms>.backup`.
+/// Copies the store of a data directory, whether a node runs on it or not, into a file of the folder.
 ///
 /// # Errors
 /// `BACKUP_FAILED` when the copy cannot be made, or does not verify; no file is left then.
 pub async fn backup(data_dir: &Path, folder: &Path, now: UnixMs) -> Result<BackupReport> {
-    let file = folder.join(format!("havenlink-{}.{BACKUP_ENDING}", now.0));
-    let part = file.with_extension("part");
-    let made = copy(&data_dir.join(STORE_FILE), &part).await;
-    let report = match made {
-        Ok(report) => report,
-        Err(error) => {
-            tracing::error!(%error, "the backup could not be made");
-            std::fs::remove_file(&part).ok();
-            return Err(Error::Refused(Reason::BackupFailed));
-        }
+    make(data_dir, &file_for(data_dir, folder, now).await?, None, now).await
+}
+
+/// The file of a backup that is made now: its name tells whose it is, if the store does.
+///
+/// # Errors
+/// `BACKUP_FAILED` when the store cannot be read.
+pub async fn file_for(data_dir: &Path, folder: &Path, now: UnixMs) -> Result<PathBuf> {
+    let asked = async {
+        let mut store = schema::options(&data_dir.join(STORE_FILE)).connect().await.map_err(failed)?;
+        identity::told(&mut store).await
     };
-    let named = std::fs::rename(&part, &file).and_then(|()| schema::sync_folder(&file));
+    let whose = asked.await.map_err(|error| not_made(&error))?;
+    Ok(folder.join(identity::backup_name(whose.authority.as_ref(), now)))
+}
+
+fn not_made(error: &Error) -> Error {
+    tracing::error!(%error, "the backup could not be made");
+    Error::Refused(Reason::BackupFailed)
+}
+
+/// Makes the backup in this file. `key`: the authority's key that stands beside it; the backup tells, so that no other is
+/// taken for it.
+///
+/// # Errors
+/// As `backup`.
+pub async fn make(data_dir: &Path, file: &Path, key: Option<KeyId>, now: UnixMs) -> Result<BackupReport> {
+    let part = file.with_extension("part");
+    let report = copy(&data_dir.join(STORE_FILE), &part, key).await.map_err(|error| {
+        std::fs::remove_file(&part).ok();
+        not_made(&error)
+    })?;
+    let named = std::fs::rename(&part, file).and_then(|()| schema::sync_folder(file));
     named.and_then(|()| std::fs::write(data_dir.join(LAST_BACKUP), now.0.to_string())).map_err(io)?;
-    Ok(BackupReport { file, ..report })
+    Ok(BackupReport { file: file.to_owned(), ..report })
 }
 
 /// When the last backup of this data directory was made.
@@ -74,7 +95,7 @@ pub fn last_backup(data_dir: &Path) -> Option<UnixMs> {
     std::fs::read_to_string(data_dir.join(LAST_BACKUP)).ok()?.trim().parse().ok().map(UnixMs)
 }
 
-async fn copy(store: &Path, part: &Path) -> Result<BackupReport> {
+async fn copy(store: &Path, part: &Path, key: Option<KeyId>) -> Result<BackupReport> {
     std::fs::create_dir_all(part.parent().unwrap_or(Path::new("."))).map_err(io)?;
     std::fs::remove_file(part).ok();
     schema::create_private(part).map_err(io)?;
@@ -82,6 +103,12 @@ async fn copy(store: &Path, part: &Path) -> Result<BackupReport> {
     let before = State::load(&mut source).await.map_err(failed)?;
     let target = part.to_str().ok_or(Error::Damaged("the backup's name is not text"))?;
     db::run(&mut source, &statements::FILE_COPY, Args::new().with(target)).await.map_err(failed)?;
+    if let Some(key) = key {
+        let mut copy = schema::options(part).connect().await.map_err(failed)?;
+        let args = Args::new().with(BACKUP_KEY).with(key.as_bytes().as_slice());
+        db::run(&mut copy, &statements::META_PUT, args).await.map_err(failed)?;
+        sqlx::Connection::close(copy).await.map_err(failed)?;
+    }
     std::fs::File::open(part).and_then(|f| f.sync_all()).map_err(io)?;
     let report = verify(part).await?;
     let mut copy = schema::reading(part).connect().await.map_err(failed)?;
@@ -127,6 +154,7 @@ async fn read_through(file: &Path) -> Result<BackupReport> {
     }
     Ok(BackupReport {
         file: file.to_owned(),
+        whose: identity::told(&mut conn).await?,
         bytes,
         incarnation: stored_incarnation(&mut conn).await?,
         audit_size: state.ledger.frontier.size(),
@@ -161,14 +189,15 @@ async fn stored_incarnation(conn: &mut SqliteConnection) -> Result<Incarnation> 
     bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"))
 }
 
-/// Puts a backup (a file, or a folder's newest one) in the place of the data directory's store. `keys.db` stays as it
-/// is: what was erased since the backup stays erased. No node may run on the directory.
+/// Puts a backup (a file, or a folder's newest one), whosever it is, in the place of the data directory's store. `keys.db`
+/// stays as it is: what was erased since the backup stays erased. No node may run on the directory.
 ///
 /// # Errors
 /// `BACKUP_INVALID` when the backup does not verify; nothing has been changed then. After any other failure, run it
 /// again: the node does not start in between.
 pub async fn restore(from: &Path, data_dir: &Path, now: UnixMs) -> Result<RestoreReport> {
-    prepare(from, data_dir, now).await?.finish()
+    let file = if from.is_dir() { identity::newest_backup(from, None)? } else { from.to_owned() };
+    prepare(&verify(&file).await?, data_dir, now).await?.finish()
 }
 
 /// A restore that needs nothing but its last step. While it waits, or when it is dropped, no node starts on the directory.
@@ -198,13 +227,12 @@ impl Prepared {
     }
 }
 
-/// All of a restore but its last step, so that the rest of the node can be put in order before a node may start.
+/// All of a restore of a verified backup but its last step, so that the rest of the node can be put in order before a node
+/// may start.
 ///
 /// # Errors
-/// As `restore`.
-pub async fn prepare(from: &Path, data_dir: &Path, now: UnixMs) -> Result<Prepared> {
-    let from = if from.is_dir() { newest(from)? } else { from.to_owned() };
-    let backup = verify(&from).await?;
+/// When files cannot be written: run it again.
+pub async fn prepare(backup: &BackupReport, data_dir: &Path, now: UnixMs) -> Result<Prepared> {
     std::fs::create_dir_all(data_dir).map_err(io)?;
     let store = data_dir.join(STORE_FILE);
     let old = if store.exists() { old_store(&store).await.ok() } else { None };
@@ -213,7 +241,7 @@ pub async fn prepare(from: &Path, data_dir: &Path, now: UnixMs) -> Result<Prepar
         std::fs::remove_file(with_ending(&restoring, ending)).ok();
     }
     schema::create_private(&restoring).map_err(io)?;
-    std::fs::copy(&from, &restoring).map_err(io)?;
+    std::fs::copy(&backup.file, &restoring).map_err(io)?;
     let newest = old.map_or(backup.incarnation, |(incarnation, _)| incarnation.max(backup.incarnation));
     let incarnation = Incarnation(u64::try_from(now.0).unwrap_or(0).max(newest.0 + 1));
     let from_size = old.map_or(backup.audit_size, |(_, size)| size);
@@ -245,6 +273,7 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
         sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await?;
         let incarnation = Args::new().with(INCARNATION).with(report.incarnation.0.to_be_bytes().as_slice());
         db::run(&mut conn, &statements::META_PUT, incarnation).await?;
+        db::run(&mut conn, &statements::META_DELETE, Args::new().with(BACKUP_KEY)).await?;
         db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
         let leaves = [(place, leaf)];
         db::run_many(&mut conn, &statements::AUDIT_LEAF_INSERT, &leaves, |(place, leaf), args| {
@@ -266,17 +295,6 @@ async fn old_store(file: &Path) -> Result<(Incarnation, u64)> {
     let incarnation = stored_incarnation(&mut conn).await?;
     sqlx::Connection::close(conn).await.map_err(failed)?;
     Ok((incarnation, state.ledger.frontier.size()))
-}
-
-/// The newest backup of a folder, by the time in its name.
-fn newest(folder: &Path) -> Result<PathBuf> {
-    let files = std::fs::read_dir(folder).map_err(io)?.filter_map(|entry| entry.ok().map(|e| e.path()));
-    let backups = files.filter(|path| path.extension().is_some_and(|e| e == BACKUP_ENDING));
-    let made = |path: &PathBuf| -> i64 {
-        let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        name.rsplit('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(0)
-    };
-    backups.max_by_key(made).ok_or(Error::Refused(Reason::BackupInvalid))
 }
 
 fn with_ending(file: &Path, ending: &str) -> PathBuf {

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod identity;
 pub mod keys;
 pub mod memory;
 pub mod ops;
@@ -162,6 +163,8 @@ pub trait Store: Send + Sync + 'static {
     fn own_offer(&self, id: OfferId) -> BoxFuture<'_, Result<Option<OwnOfferRow>>>;
     /// The latest view of each partner's offer.
     fn partner_offers(&self) -> BoxFuture<'_, Result<Vec<PartnerOfferRow>>>;
+    /// The offers of one partner that are kept, whether or not their time is over.
+    fn partner_offer_ids(&self, origin: AuthorityId) -> BoxFuture<'_, Result<Vec<OfferId>>>;
 
     /// Audit leaves from an index on: encoded `AuditLeaf` messages.
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<bytes::Bytes>>>;
@@ -170,7 +173,7 @@ pub trait Store: Send + Sync + 'static {
     /// Size, root and last checkpoint of the audit log.
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>>;
 
-    /// Named small values: incarnation, invitations (`invitation/<hex>`), last contacts (`contact/<authority>`), and the like.
+    /// Named small values: incarnation, whose the store is (`identity`), invitations (`invitation/<hex>`), last contacts (`contact/<authority>`), and the like.
     fn meta(&self, name: String) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
     /// All named values with this prefix.
     fn metas(&self, prefix: String) -> BoxFuture<'_, Result<Vec<(String, bytes::Bytes)>>>;
@@ -179,7 +182,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, dedup keys (30 days after expiry), received
-    /// records past their retention, sent envelopes past their expiry, own records and deliveries 30 days later.
+    /// records and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
+    /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
 }
 

@@ -217,7 +217,7 @@ pub struct NewInbox {
     /// the target is here already.
     pub hidden: bool,
     pub expires: UnixMs,
-    /// When it leaves this store: the grant's retention or its expiry, whichever is first.
+    /// When it leaves this store, hidden or not: the grant's retention or its expiry, whichever is first.
     pub keep_until: UnixMs,
     pub traceparent: String,
 }

@@ -105,6 +105,7 @@ pub struct DeliveryRow {
     pub attempts: u32,
     pub reason: Option<Reason>,
     pub queued: UnixMs,
+    /// When it was settled, or closed; of one that expired while it waited, when that was seen: its number is settled later.
     pub finished: Option<UnixMs>,
     pub next_attempt: Option<UnixMs>,
     /// The agreement that it went out under; none for control.
@@ -213,14 +214,18 @@ pub struct PartnerOfferRow {
     /// Age of the statement at the origin when it was sent; `None`: not reported.
     pub age_at_sending_ms: Option<i64>,
     pub received: UnixMs,
+    /// When it leaves this store: with the record that brought it.
+    pub keep_until: UnixMs,
 }
 
-/// The audit log's size, root and newest checkpoint.
+/// The audit log's size, root, time and newest checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditHead {
     pub size: u64,
     /// RFC 6962 root hash.
     pub root: Digest,
+    /// Time of the newest leaf; no earlier one stands before it.
+    pub time: UnixMs,
     /// Encoded signed `AuditCheckpoint`, and the size it covers.
     pub checkpoint: Option<(u64, Bytes)>,
 }

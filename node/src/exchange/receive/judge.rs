@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::envelope::{Envelope, GrantRef};
-use crate::domain::ids::AgreementId;
+use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::limits;
 use crate::domain::policy::{Permit, Side};
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Verdict};
@@ -46,16 +47,20 @@ struct Desk<'a> {
     agreements: Arc<AgreementSet>,
     /// Dedup keys that are taken, in the store or earlier in this batch.
     taken: HashSet<RecordKey>,
+    /// The origin's offers that are kept here, with those of this batch; `None`: the batch has brought none yet.
+    offers: Option<HashSet<OfferId>>,
     changes: Changes,
     judged: Judged,
 }
 
 impl Exchange {
     pub(super) async fn judge(&self, received: &Received, items: Vec<Item>) -> Result<Judged, Error> {
+        let at = self.0.clock.monotonic();
         let mut desk = Desk {
             received,
             agreements: self.0.agreements.load_full(),
             taken: self.taken(&items).await?,
+            offers: None,
             changes: Changes::default(),
             judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
         };
@@ -84,6 +89,7 @@ impl Exchange {
             }
         }
         let Desk { mut judged, changes, .. } = desk;
+        self.note_heard(at, &judged.effects);
         judged.effects.extend(changes.into_rows().map(Effect::PutAgreement));
         Ok(judged)
     }
@@ -109,7 +115,11 @@ impl Exchange {
         if desk.taken.contains(&envelope.key()) {
             return Ok(Verdict::Duplicate);
         }
-        if let Err(reason) = self.effect(desk, &item).await? {
+        if !self.has_room(desk, &item).await? {
+            // Final, although a budget passes by itself: its offers must not hold up a partner's alerts.
+            return Ok(desk.refuse_for_good(&item, Reason::BudgetExhausted));
+        }
+        if let Err(reason) = self.effect(desk, &item, &permit).await? {
             return Ok(desk.refuse(&item, reason));
         }
         desk.store(item, permit);
@@ -125,11 +135,29 @@ impl Exchange {
         Ok(named.or(sent.first()).map(|grant| Some(*grant)).ok_or(Reason::TargetUnknown))
     }
 
+    /// Whether an offer is one that is known here, or one of not too many.
+    async fn has_room(&self, desk: &mut Desk<'_>, item: &OpenItem) -> Result<bool, Error> {
+        let Body::OfferView(view) = &item.opened.body else { return Ok(true) };
+        let offers = match &mut desk.offers {
+            Some(offers) => offers,
+            none => {
+                let kept = self.store().partner_offer_ids(item.opened.envelope.origin.clone()).await?;
+                none.insert(kept.into_iter().collect())
+            }
+        };
+        let room = offers.len() < limits::PARTNER_OFFERS || offers.contains(&view.id);
+        if room {
+            offers.insert(view.id);
+        }
+        Ok(room)
+    }
+
     /// What the record changes besides the inbox.
-    async fn effect(&self, desk: &mut Desk<'_>, item: &OpenItem) -> Result<Result<(), Reason>, Error> {
+    async fn effect(&self, desk: &mut Desk<'_>, item: &OpenItem, permit: &Permit) -> Result<Result<(), Reason>, Error> {
         let envelope = &item.opened.envelope;
         match &item.opened.body {
             Body::OfferView(view) => {
+                let keep_until = desk.keep_until(permit, envelope.expires);
                 desk.judged.effects.push(Effect::PutPartnerOffer(PartnerOfferRow {
                     origin: envelope.origin.clone(),
                     id: view.id,
@@ -137,6 +165,7 @@ impl Exchange {
                     version: view.version,
                     age_at_sending_ms: item.as_of_age.map(|age| age.0),
                     received: desk.received.now,
+                    keep_until,
                 }));
                 Ok(Ok(()))
             }
@@ -174,6 +203,10 @@ impl Desk<'_> {
         if reason.retryable() {
             return Verdict::RetryLater(reason);
         }
+        self.refuse_for_good(item, reason)
+    }
+
+    fn refuse_for_good(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
         self.judged.audit.push(AuditDraft { reason: Some(reason), ..self.draft(item, AuditAct::Refused) });
         Verdict::Refused(reason)
     }

@@ -1,18 +1,23 @@
 //! Offers at their level, practices by their codes, the ledger.
 
+use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
+
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
 use crate::domain::answer::Answer;
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{Incarnation, OfferId};
 use crate::domain::light::Light;
+use crate::domain::limits;
 use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
 use crate::domain::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKey;
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
 use crate::exchange::*;
+use crate::storage::ops::{Effect, Receive, WriteOp};
+use crate::storage::rows::{InStreamKey, PartnerOfferRow};
 use crate::wire::{offer, practice};
 
 fn refuge(world: &World, free: u32) -> OwnOffer {
@@ -45,6 +50,102 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.exchange(KEHL).greet_pass().await.unwrap();
     assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::Unreachable);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
+    let mut world = World::with_agreements().await;
+    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 4), None).await.unwrap();
+    world.settle().await;
+    async fn light(world: &World) -> Light {
+        world.exchange(KEHL).partner_offers().await.unwrap()[0].light
+    }
+    assert_eq!(light(&world).await, Light::Available);
+    world.clock.advance(Millis::minutes(150));
+    assert_eq!(light(&world).await, Light::CallFirst);
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.clock.advance(Millis::minutes(-120));
+    assert_eq!(light(&world).await, Light::CallFirst);
+    // Nor does a start: the ledger knows that it was later already.
+    let store = world.node(KEHL).store.clone();
+    world.start(KEHL, 0, Some(store)).await;
+    assert_eq!(light(&world).await, Light::NotReported);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    world.settle().await;
+    assert_eq!(light(&world).await, Light::Available);
+}
+
+#[tokio::test]
+async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
+    let world = World::with_agreements().await;
+    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 2), None).await.unwrap();
+    world.settle().await;
+    let kehl = world.exchange(KEHL);
+    let kept = async || world.node(KEHL).store.partner_offers().await.unwrap().len();
+    world.clock.advance(limits::CAPACITY_LIFE - Millis::minutes(1));
+    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+    // The statement has expired. Nothing newer came, and no agreement has to end for it.
+    world.clock.advance(Millis::minutes(1));
+    assert!(kehl.partner_offers().await.unwrap().is_empty());
+    assert_eq!(kept().await, 1);
+    kehl.sweep_pass().await.unwrap();
+    assert_eq!(kept().await, 0);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    world.settle().await;
+    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_behind_it() {
+    let world = World::with_agreements().await;
+    let offer = |n: u8| {
+        let mut offer = refuge(&world, 4);
+        offer.id = OfferId([n; 16]);
+        offer
+    };
+    let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
+    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    world.settle().await;
+    let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
+    let others = (2..limits::PARTNER_OFFERS as u128)
+        .map(|n| Effect::PutPartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() }));
+    let stream = InStreamKey {
+        origin: id(ESCH),
+        recipient: id(KEHL),
+        class: StreamClass::Content,
+        origin_incarnation: Incarnation(1),
+        recipient_incarnation: Incarnation(1),
+    };
+    let (items, audit, receipt, now) = (vec![], vec![], "".into(), world.clock.now());
+    let others = Receive { stream, first: 1, next: 2, items, effects: others.collect(), receipt, now, audit };
+    world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
+
+    // The last that fits, one more, a new statement about one that is known; and behind them an alert.
+    strasbourg.set_offer(&call(), offer(2), None).await.unwrap();
+    strasbourg.set_offer(&call(), offer(3), None).await.unwrap();
+    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    strasbourg.dispatch_pass().await.unwrap();
+    let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, alert).await, [(DeliveryState::Delivered, None)]);
+    let to_kehl = DeliveryFilter { recipient: Some(id(KEHL)), ..DeliveryFilter::default() };
+    let mut rows = strasbourg.deliveries(to_kehl, None, 4).await.unwrap();
+    rows.reverse();
+    let became: Vec<_> = rows.iter().map(|row| (row.state, row.reason)).collect();
+    let delivered = (DeliveryState::Delivered, None);
+    let refused = (DeliveryState::Refused, Some(Reason::BudgetExhausted));
+    assert_eq!(became, [delivered, refused, delivered, delivered]);
+    let held = world.node(KEHL).store.partner_offers().await.unwrap();
+    assert_eq!(held.len(), limits::PARTNER_OFFERS);
+    let version = |n: u8| held.iter().find(|row| row.id == OfferId([n; 16])).map(|row| row.version);
+    assert!(version(1) > Some(known.version) && version(2).is_some() && version(3).is_none());
+    // The ledger says what kind was refused, and nothing that needs a salt: no sweep would come for that.
+    let leaves = kehl.audit_leaves(0, 1_000).await.unwrap().0;
+    let mut leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
+    let refused = leaves.find(|leaf| leaf.act() == AuditAct::Refused).unwrap();
+    assert_eq!((refused.record_kind, refused.reason.as_str()), (RecordKind::OfferView.code(), "BUDGET_EXHAUSTED"));
+    assert!(refused.record_commitment.is_empty());
 }
 
 #[tokio::test]
@@ -171,7 +272,6 @@ async fn the_ledger_names_what_was_disclosed_received_and_refused_and_verifies()
 async fn a_ledger_that_contradicts_a_signed_checkpoint_is_found() {
     use crate::domain::audit::AuditCheckpoint;
     use crate::domain::ids::Digest;
-    use crate::storage::ops::WriteOp;
     use crate::wire::checkpoint::sign;
     let world = World::with_agreements().await;
     world.publish(STRASBOURG, &[KEHL]).await;

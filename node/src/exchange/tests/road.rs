@@ -167,6 +167,13 @@ async fn a_thousand_alerts_arrive_in_order_and_in_batches_within_the_limits() {
 
 #[tokio::test]
 async fn an_expired_record_is_skipped_not_sent() {
+    for swept in [false, true] {
+        an_expired_record_is_skipped(swept).await;
+    }
+}
+
+/// `swept`: the partner stays away until its envelope is gone here.
+async fn an_expired_record_is_skipped(swept: bool) {
     let world = World::with_agreements().await;
     let early = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
@@ -178,12 +185,16 @@ async fn an_expired_record_is_skipped_not_sent() {
     let lasting = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     world.clock.advance(Millis::minutes(11));
+    let expired = [(DeliveryState::Expired, Some(Reason::EnvelopeExpired))];
+    if swept {
+        assert_eq!(strasbourg.sweep_pass().await.unwrap(), 1);
+        assert_eq!(world.delivery(STRASBOURG, published.record_id).await, expired);
+    }
     world.line.down.lock().unwrap().clear();
     world.settle().await;
-    assert_eq!(
-        world.delivery(STRASBOURG, published.record_id).await,
-        [(DeliveryState::Expired, Some(Reason::EnvelopeExpired))]
-    );
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, expired);
+    let all = strasbourg.deliveries(DeliveryFilter::default(), None, 100).await.unwrap();
+    assert!(all.iter().all(|row| row.state != DeliveryState::Queued));
     assert_eq!(
         world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect::<Vec<_>>(),
         [early.record_id, lasting.record_id]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, Digest, Incarnation};
+use crate::domain::limits;
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
@@ -211,6 +212,75 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
     assert_eq!((skipped[0].state, skipped[0].reason), (DeliveryState::Skipped, Some(Reason::SkippedAfterWait)));
 }
 
+pub(super) async fn what_expires_while_it_waits_is_kept_as_a_number_alone(store: &dyn Store) {
+    let lasting = |to: &str, n| NewDelivery { expires: NOW + HOUR + HOUR, ..delivery_to(to, RecordKind::Alert, n) };
+    for to in [THERE, ELSEWHERE] {
+        let short = |n| delivery_to(to, RecordKind::Alert, n);
+        store.write(queue(vec![short(1), short(2), short(3), lasting(to, 4)])).await.unwrap();
+    }
+    let waited = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(1) };
+    store.write(WriteOp::Attempt(waited)).await.unwrap();
+    let to = |to: &str| store.out_batch(authority(HERE), authority(to), StreamClass::Content, 9, 1 << 20);
+    let before = to(THERE).await.unwrap();
+    assert_eq!(store.sweep(NOW + HOUR - Millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 6, "the envelopes");
+    let again = Attempt { skip_first: true, reason: Reason::Internal, ..attempt(1) };
+    store.write(WriteOp::Attempt(again)).await.unwrap();
+
+    // The stream stands where it stood, in order, and each item is what it was but for what it says.
+    let left = to(THERE).await.unwrap();
+    let payload = |i: usize| &left[i].payload;
+    assert_eq!(payload(0), &OutPayload::Skip(Reason::SkippedAfterWait), "why it was given up first");
+    assert_eq!((payload(1), payload(2)), (&OutPayload::Skip(Reason::EnvelopeExpired), payload(1)));
+    assert_eq!(left[3], before[3]);
+    let named = |items: &[OutItem]| items.iter().map(|i| (i.number, i.record_id, i.digest)).collect::<Vec<_>>();
+    assert_eq!(named(&left), named(&before));
+
+    // Who looks sees that it expired, also while the stream is held.
+    let hold = |holding| SetHeld { recipient: authority(THERE), holding, reason: Reason::MemberSuspended, now: NOW };
+    store.write(WriteOp::SetHeld(hold(Holding::Hold))).await.unwrap();
+    let find = async |state, record| {
+        let filter = DeliveryFilter { recipient: Some(authority(THERE)), state: Some(state), record, since: None };
+        store.deliveries(filter, None, 9).await.unwrap()
+    };
+    let records = |rows: &[DeliveryRow]| rows.iter().map(|r| r.record_id).collect::<Vec<_>>();
+    let expired = find(DeliveryState::Expired, None).await;
+    assert_eq!(records(&expired), [record(3), record(2)]);
+    for row in &expired {
+        assert_eq!((row.reason, row.finished), (Some(Reason::EnvelopeExpired), Some(NOW + HOUR)));
+        assert_eq!((row.attempts, row.next_attempt), (2, None), "those of its stream");
+    }
+    assert_eq!(records(&find(DeliveryState::Held, None).await), [record(4), record(1)]);
+    store.write(WriteOp::SetHeld(hold(Holding::Release))).await.unwrap();
+    assert_eq!(records(&find(DeliveryState::Queued, None).await), [record(4), record(1)]);
+    assert_eq!(find(DeliveryState::Queued, Some(record(2))).await, []);
+    assert_eq!(store.sent_under(key(HERE, 2), authority(THERE)).await.unwrap(), []);
+
+    // A new incarnation of the partner is sent what has not expired.
+    let requeue = Requeue {
+        origin: authority(HERE),
+        recipient: authority(ELSEWHERE),
+        origin_incarnation: store.incarnation(),
+        recipient_incarnation: Incarnation(2_000),
+        now: NOW + HOUR,
+    };
+    store.write(WriteOp::Requeue(requeue)).await.unwrap();
+    let anew: Vec<_> = to(ELSEWHERE).await.unwrap().iter().map(|i| (i.number, i.record_id)).collect();
+    assert_eq!(anew, [(1, record(4))]);
+
+    // Its number is settled as the receipt says: skipped, or stored by an earlier attempt whose answer was lost.
+    let results = [ItemResult::Skipped, ItemResult::Skipped, ItemResult::Stored, ItemResult::Stored];
+    store.write(WriteOp::Settle(Settle { now: NOW + HOUR, ..settle(store, 1, &results) })).await.unwrap();
+    let mut rows = find(DeliveryState::Expired, None).await;
+    rows.extend(find(DeliveryState::Skipped, None).await);
+    assert_eq!(records(&rows), [record(2), record(1)]);
+    assert_eq!(records(&find(DeliveryState::Delivered, None).await), [record(4), record(3)]);
+    assert_eq!(store.open_streams().await.unwrap().len(), 1);
+    // What was settled goes when its time is over.
+    assert_eq!(store.sweep(NOW + HOUR + limits::DEDUP_AFTER_EXPIRY).await.unwrap(), 8, "six rows, two envelopes");
+    assert_eq!(to(ELSEWHERE).await.unwrap()[0].payload, OutPayload::Skip(Reason::EnvelopeExpired));
+}
+
 pub(super) async fn held_items_wait_and_closed_ones_end(store: &dyn Store) {
     queued(store, 1..=3).await;
     store.write(queue(vec![delivery_to(ELSEWHERE, RecordKind::Alert, 1)])).await.unwrap();
@@ -276,6 +346,37 @@ pub(super) async fn deliveries_are_found_by_recipient_state_and_record(store: &d
     let row = &first[0];
     assert_eq!((&row.origin, &row.recipient), (&authority(HERE), &authority(ELSEWHERE)));
     assert_eq!((row.kind, row.queued, row.finished), (RecordKind::Alert, NOW, None::<UnixMs>));
+}
+
+pub(super) async fn deliveries_are_listed_page_by_page_and_since_an_instant(store: &dyn Store) {
+    // 1 to 4 content and 5 control for one partner, 6 for the other, 7 content again.
+    queued(store, 1..=4).await;
+    store.write(queue(vec![delivery_to(THERE, RecordKind::AgreementEnd, 5)])).await.unwrap();
+    store.write(queue(vec![delivery_to(ELSEWHERE, RecordKind::Alert, 6), delivery(7)])).await.unwrap();
+    let results = [ItemResult::Stored, ItemResult::Refused(Reason::AgreementEnded), ItemResult::Stored];
+    store.write(WriteOp::Settle(Settle { now: NOW + HOUR, ..settle(store, 1, &results) })).await.unwrap();
+    let list = async |filter: &DeliveryFilter, before, limit| {
+        let rows = store.deliveries(filter.clone(), before, limit).await.unwrap();
+        rows.iter().map(|row| row.sequence).collect::<Vec<_>>()
+    };
+    let to = |recipient: &str| DeliveryFilter { recipient: Some(authority(recipient)), ..DeliveryFilter::default() };
+    assert_eq!(list(&to(THERE), None, 3).await, [7, 5, 4]);
+    assert_eq!(list(&to(THERE), Some(4), 3).await, [3, 2, 1]);
+    assert_eq!(list(&to(ELSEWHERE), Some(6), 3).await, [0; 0]);
+    assert_eq!(list(&to(HERE), None, 3).await, [0; 0]);
+    let in_state = |state, filter| DeliveryFilter { state: Some(state), ..filter };
+    assert_eq!(list(&in_state(DeliveryState::Refused, DeliveryFilter::default()), None, 9).await, [2]);
+    assert_eq!(list(&in_state(DeliveryState::Refused, to(ELSEWHERE)), None, 9).await, [0; 0]);
+    assert_eq!(list(&in_state(DeliveryState::Delivered, to(THERE)), None, 9).await, [3, 1]);
+    assert_eq!(list(&in_state(DeliveryState::Queued, to(THERE)), Some(7), 9).await, [5, 4]);
+    // Queued or finished since.
+    let since = |filter| DeliveryFilter { since: Some(NOW + HOUR), ..filter };
+    assert_eq!(list(&since(DeliveryFilter::default()), None, 9).await, [3, 2, 1]);
+    assert_eq!(list(&since(to(THERE)), Some(3), 9).await, [2, 1]);
+    assert_eq!(list(&since(in_state(DeliveryState::Refused, to(THERE))), None, 9).await, [2]);
+    assert_eq!(list(&since(in_state(DeliveryState::Queued, to(THERE))), None, 9).await, [0; 0]);
+    let all = DeliveryFilter { since: Some(NOW), ..DeliveryFilter::default() };
+    assert_eq!(list(&all, None, 9).await.len(), 7);
 }
 
 pub(super) async fn a_record_knows_the_grants_under_which_it_was_sent(store: &dyn Store) {

@@ -149,7 +149,14 @@ pub(crate) fn received(n: u32) -> NewInbox {
 
 /// An answer, hidden, to a record of the same origin.
 pub(crate) fn hidden(n: u32, target: u32) -> NewInbox {
-    NewInbox { target: Some(key(THERE, target)), hidden: true, kind: RecordKind::Answer, ..received(n) }
+    let (target, kind) = (Some(key(THERE, target)), RecordKind::Answer);
+    NewInbox { target, hidden: true, kind, keep_until: NOW + HOUR, ..received(n) }
+}
+
+/// The commitment of an encoded leaf; empty: none.
+pub(crate) fn commitment(leaf: &[u8]) -> Bytes {
+    use prost::Message;
+    havenlink_proto::record::v1::AuditLeaf::decode(leaf).unwrap().record_commitment
 }
 
 pub(crate) fn receive(first: u64, items: Vec<NewInbox>) -> Receive {

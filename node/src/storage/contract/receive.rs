@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKind;
+use crate::domain::time::Millis;
 use crate::storage::Error;
 use crate::storage::ops::*;
 use crate::storage::rows::*;
@@ -98,6 +99,7 @@ pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
         version,
         age_at_sending_ms: (version == 2).then_some(40),
         received: NOW,
+        keep_until: NOW + HOUR,
     };
     let with = |first, effects| Receive { effects, ..receive(first, vec![received(first as u32)]) };
     let effects = vec![Effect::PutAgreement(agreement.clone()), Effect::PutPartnerOffer(offer(2, "two"))];
@@ -112,6 +114,38 @@ pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
     assert_eq!(store.partner_offers().await.unwrap(), [offer(3, "three")]);
 }
 
+pub(super) async fn a_partners_offer_goes_with_the_record_that_brought_it(store: &dyn Store) {
+    let offer = |origin: &str, n, version, keep_until| PartnerOfferRow {
+        origin: authority(origin),
+        id: OfferId([n; 16]),
+        view: "view".into(),
+        version,
+        age_at_sending_ms: None,
+        received: NOW,
+        keep_until,
+    };
+    let put = async |first, row| {
+        let effects = vec![Effect::PutPartnerOffer(row)];
+        let op = Receive { effects, next: first + 1, ..receive(first, Vec::new()) };
+        store.write(WriteOp::Receive(Box::new(op))).await.unwrap();
+    };
+    put(1, offer(THERE, 1, 1, NOW + HOUR)).await;
+    put(2, offer(THERE, 2, 1, NOW + HOUR)).await;
+    put(3, offer(ELSEWHERE, 3, 1, NOW + HOUR)).await;
+    // A newer statement keeps it longer; one that is ignored keeps it no longer.
+    put(4, offer(THERE, 2, 2, NOW + HOUR + HOUR)).await;
+    put(5, offer(THERE, 2, 1, NOW + Millis::days(9))).await;
+    let mut ids = store.partner_offer_ids(authority(THERE)).await.unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, [OfferId([1; 16]), OfferId([2; 16])]);
+    assert_eq!(store.partner_offer_ids(authority(HERE)).await.unwrap(), []);
+    assert_eq!(store.sweep(NOW + HOUR - Millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 2);
+    assert_eq!(store.partner_offers().await.unwrap(), [offer(THERE, 2, 2, NOW + HOUR + HOUR)]);
+    assert_eq!(store.sweep(NOW + HOUR + HOUR).await.unwrap(), 1);
+    assert_eq!(store.partner_offers().await.unwrap(), []);
+}
+
 pub(super) async fn readers_page_by_position_and_kind(store: &dyn Store) {
     let kinds = [RecordKind::Alert, RecordKind::Practice, RecordKind::WithdrawalCode];
     let items = (0..9).map(|n| NewInbox { kind: kinds[n as usize % 3], ..received(n) }).collect();
@@ -124,6 +158,12 @@ pub(super) async fn readers_page_by_position_and_kind(store: &dyn Store) {
     assert_eq!(after(4, Vec::new(), 99).await, [5, 6, 7, 8, 9]);
     assert_eq!(after(1, vec![RecordKind::Alert], 99).await, [4, 7]);
     assert_eq!(after(0, vec![RecordKind::Practice, RecordKind::WithdrawalCode], 3).await, [2, 3, 5]);
+    assert_eq!(after(3, vec![RecordKind::WithdrawalCode, RecordKind::Practice], 9).await, [5, 6, 8, 9]);
+    assert_eq!(after(1, vec![RecordKind::Practice, RecordKind::Alert, RecordKind::Practice], 3).await, [2, 4, 5]);
+    assert_eq!(after(9, vec![RecordKind::Practice], 9).await, [0; 0]);
+    assert_eq!(after(2, RecordKind::ALL.to_vec(), 2).await, [3, 4]);
+    let most = RecordKind::ALL.iter().copied().filter(|kind| *kind != RecordKind::Alert).collect();
+    assert_eq!(after(0, most, 4).await, [2, 3, 5, 6]);
     let page = store.inbox_before(RecordKind::Practice, None, 2).await.unwrap();
     assert_eq!(page.iter().map(|r| r.position).collect::<Vec<_>>(), [8, 5]);
     let page = store.inbox_before(RecordKind::Practice, Some(5), 2).await.unwrap();

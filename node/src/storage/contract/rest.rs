@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::domain::audit::{AuditAct, AuditDraft};
-use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::ids::{AgreementId, FederationId, OfferId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::storage::audit::Replay;
 use crate::storage::ops::*;
 use crate::storage::rows::*;
-use crate::storage::{Error, RECEIPT_LIFE};
+use crate::storage::{Error, RECEIPT_LIFE, identity};
 
 fn agreement(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> PutAgreement {
     let agreement = AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends };
@@ -109,8 +109,20 @@ pub(super) async fn named_values_compare_and_swap(store: &dyn Store) {
     assert_eq!(store.meta("invitation/2".to_owned()).await.unwrap(), Some("open".into()));
 }
 
+pub(super) async fn a_store_is_one_authoritys_in_one_federation(store: &dyn Store) {
+    let (here, federation) = (authority(HERE), FederationId([7; 32]));
+    identity::claim(store, &here, &federation).await.unwrap();
+    identity::claim(store, &here, &federation).await.unwrap();
+    for (other, of) in [(authority(THERE), federation), (here.clone(), FederationId([8; 32]))] {
+        let refused = identity::claim(store, &other, &of).await;
+        assert!(matches!(refused, Err(Error::Damaged(_))), "{refused:?}");
+    }
+    identity::claim(store, &here, &federation).await.unwrap();
+}
+
 pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
-    assert_eq!(store.audit_head().await.unwrap().size, 0);
+    let empty = store.audit_head().await.unwrap();
+    assert_eq!((empty.size, empty.time), (0, UnixMs(0)));
     for n in 1..=20 {
         store.write(publish(n)).await.unwrap();
     }
@@ -118,7 +130,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     let drafts = vec![act(AuditAct::ReadForPerson, 3), AuditDraft::by_node(AuditAct::PolicyChanged)];
     store.write(WriteOp::Audit(drafts)).await.unwrap();
     let head = store.audit_head().await.unwrap();
-    assert_eq!((head.size, head.checkpoint), (42, None));
+    assert_eq!((head.size, head.time, head.checkpoint), (42, NOW, None));
     let mut replay = Replay::default();
     while replay.frontier().size() < head.size {
         for leaf in store.audit_leaves(replay.frontier().size(), 7).await.unwrap() {
@@ -128,10 +140,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     assert_eq!((replay.first_bad(), replay.frontier().root()), (None, head.root));
     // One salt for a record: its leaves carry one commitment, and another record's another.
     let leaves = store.audit_leaves(0, 99).await.unwrap();
-    let commitment = |place: usize| {
-        use havenlink_proto::record::v1::AuditLeaf;
-        <AuditLeaf as prost::Message>::decode(leaves[place].clone()).unwrap().record_commitment
-    };
+    let commitment = |place: usize| commitment(&leaves[place]);
     assert_eq!(commitment(2), commitment(40));
     assert_ne!(commitment(2), commitment(3));
     assert!(commitment(41).is_empty());
@@ -156,8 +165,8 @@ pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {
     store_batch(store, 1, vec![received(1), hidden(2, 99)]).await;
     assert_eq!(store.sweep(NOW).await.unwrap(), 0);
 
-    // Past expiry: the sent envelope and what waited in vain; the open one stays, it must still be skipped.
-    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 2);
+    // Past expiry: both envelopes and what waited in vain; the open one's number stays, it must still be skipped.
+    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 3);
     assert_eq!(batch(store).await.len(), 1);
     assert_eq!(store.taken(vec![key(THERE, 2)]).await.unwrap(), [true], "not even then may it come again");
     // A day: the request id. Two days: the received record has had its time.
@@ -176,6 +185,40 @@ pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {
     assert_eq!(store.sweep(NOW + RECEIPT_LIFE).await.unwrap(), 1);
     // Positions are never used again.
     assert_eq!(store_batch(store, 3, vec![received(3)]).await, [2]);
+}
+
+pub(super) async fn a_salt_dies_with_its_record_and_a_refusal_begins_none(store: &dyn Store) {
+    let last = async || {
+        let size = store.audit_head().await.unwrap().size;
+        commitment(&store.audit_leaves(size - 1, 1).await.unwrap()[0])
+    };
+    let refuse = async |n| {
+        store.write(WriteOp::Audit(vec![act(AuditAct::Refused, n)])).await.unwrap();
+        last().await
+    };
+    // Refused, and never stored: not even what names it salted. What is stored is named in a refusal too.
+    assert!(refuse(1).await.is_empty());
+    store_batch(store, 1, vec![NewInbox { keep_until: NOW + Millis::minutes(10), ..hidden(1, 99) }]).await;
+    let stored = last().await;
+    assert!(!stored.is_empty());
+    assert_eq!(refuse(1).await, stored);
+    // In one commit: refused first, stored under the same id.
+    let both =
+        Receive { audit: vec![act(AuditAct::Refused, 2), act(AuditAct::Received, 2)], ..receive(2, vec![received(2)]) };
+    store.write(WriteOp::Receive(Box::new(both))).await.unwrap();
+    let second = last().await;
+    assert!(!second.is_empty());
+    assert_eq!(refuse(2).await, second);
+
+    // What waits goes with its retention, long before it expires; with it goes its salt, and no late line makes another.
+    assert_eq!(store.sweep(NOW + Millis::minutes(10) - Millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(NOW + Millis::minutes(10)).await.unwrap(), 1);
+    assert_eq!(store.taken(vec![key(THERE, 1)]).await.unwrap(), [true], "not even then may it come again");
+    assert!(refuse(1).await.is_empty());
+    assert_eq!(store_batch(store, 3, vec![received(99)]).await, [2], "nothing waits any more");
+    store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    assert!(last().await != stored);
+    assert_eq!(refuse(2).await, second, "its neighbour's lives");
 }
 
 pub(super) async fn sixty_four_writers_at_once(store: &dyn Store) {

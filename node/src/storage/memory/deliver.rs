@@ -96,7 +96,7 @@ impl State {
                 d.waiting_since.get_or_insert(op.now);
             }
             if op.skip_first {
-                d.skip = Some(op.reason);
+                d.skip.get_or_insert(op.reason);
             }
         }
         Ok(Written::Done)

@@ -201,6 +201,10 @@ impl Store for MemoryStore {
         self.read(|s| s.partner_offers.values().cloned().collect())
     }
 
+    fn partner_offer_ids(&self, origin: AuthorityId) -> BoxFuture<'_, Result<Vec<OfferId>>> {
+        self.read(|s| s.partner_offers.keys().filter(|(of, _)| *of == origin).map(|(_, id)| *id).collect())
+    }
+
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Bytes>>> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         self.read(move |s| s.leaves.iter().skip(from).take(limit).cloned().collect())
@@ -217,6 +221,7 @@ impl Store for MemoryStore {
         self.read(|s| AuditHead {
             size: s.ledger.frontier.size(),
             root: s.ledger.frontier.root(),
+            time: s.ledger.time,
             checkpoint: s.checkpoints.last_key_value().map(|(size, signed)| (*size, signed.clone())),
         })
     }

@@ -42,18 +42,19 @@ impl State {
 
     fn delivery_row(&self, sequence: u64, d: &Delivery) -> DeliveryRow {
         let stream = self.streams.get(&d.stream).filter(|_| d.open);
+        let waits_in = stream.filter(|_| d.state == DeliveryState::Queued);
         DeliveryRow {
             sequence,
             origin: d.stream.0.clone(),
             recipient: d.stream.1.clone(),
             record_id: d.record_id,
             kind: d.kind,
-            state: if stream.is_some_and(|s| s.held) { DeliveryState::Held } else { d.state },
+            state: if waits_in.is_some_and(|s| s.held) { DeliveryState::Held } else { d.state },
             attempts: d.attempts + stream.map_or(0, |s| s.attempts),
-            reason: stream.and_then(|s| s.reason).or(d.reason),
+            reason: waits_in.and_then(|s| s.reason).or(d.reason),
             queued: d.queued,
             finished: d.finished,
-            next_attempt: stream.and_then(|s| s.next_attempt),
+            next_attempt: waits_in.and_then(|s| s.next_attempt),
             agreement: d.grant.map(|grant| grant.agreement),
         }
     }

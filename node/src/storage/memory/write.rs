@@ -6,6 +6,7 @@ use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
+use crate::storage::audit::begins;
 use crate::storage::ops::*;
 use crate::storage::rows::*;
 
@@ -43,13 +44,14 @@ impl State {
 
     fn append_audit(&mut self, now: UnixMs, drafts: &[AuditDraft]) {
         for draft in drafts {
-            let salt = draft.record.map(|(_, id)| {
-                *self.salts.entry(id).or_insert_with(|| {
+            if let Some(id) = begins(draft) {
+                self.salts.entry(id).or_insert_with(|| {
                     let mut salt = [0; 32];
                     aws_lc_rs::rand::fill(&mut salt).expect("the system gives randomness");
                     salt
-                })
-            });
+                });
+            }
+            let salt = draft.record.and_then(|(_, id)| self.salts.get(&id).copied());
             let leaf = self.ledger.append(now, draft, salt.as_ref());
             self.leaves.push(leaf);
         }

@@ -403,7 +403,8 @@ impl<'a> Batch<'a> {
 
     fn store_partner_offer(&mut self, row: &PartnerOfferRow) {
         let args = Args::new().with(&row.origin).with(row.id.0.as_slice()).with(row.version);
-        let args = args.with(row.age_at_sending_ms.unwrap_or(-1)).with(row.received).with(&row.view);
+        let args = args.with(row.age_at_sending_ms.unwrap_or(-1)).with(row.received).with(row.keep_until);
+        let args = args.with(&row.view);
         self.script.push(&statements::PARTNER_OFFER_PUT, args);
     }
 

@@ -8,6 +8,7 @@ mod ballast;
 mod batch;
 pub(in crate::storage) mod db;
 mod facts;
+mod lists;
 mod read;
 mod rows;
 mod salts;

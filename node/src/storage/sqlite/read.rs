@@ -1,4 +1,4 @@
-//! Reads: a small pool of read-only connections, each read one statement, bounded in rows and in time.
+//! Reads: a small pool of read-only connections, each read one statement (`lists` a few), bounded in rows and in time.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::storage::{Error, Result, Store};
 
 /// A reader holds the log back no longer than this (9.9).
 const LONGEST_READ: Duration = Duration::from_secs(5);
+
+/// The notice of nobody.
+const NOTHING: &[u8] = &[];
 
 type Read<'a, T> = BoxFuture<'a, Result<T>>;
 
@@ -114,7 +117,8 @@ fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::
         version: row.number(2)?,
         age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
         received: row.time(4)?,
-        view: row.bytes(5)?,
+        keep_until: row.time(5)?,
+        view: row.bytes(6)?,
     })
 }
 
@@ -185,17 +189,7 @@ impl Store for SqliteStore {
     }
 
     fn deliveries(&self, filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Read<'_, Vec<DeliveryRow>> {
-        let recipient = filter.recipient.as_ref().map_or("", AuthorityId::as_str);
-        let state = filter.state.map_or(0, |s| s as i32);
-        let args = |state: i32| Args::new().with(below(before)).with(recipient).with(state).with(limit as u64);
-        let since = filter.since.unwrap_or(UnixMs(0));
-        let (statement, args) = match (&filter.record, filter.state) {
-            (Some(id), _) => (&statements::DELIVERY_LIST_RECORD, args(state).with(id)),
-            (None, Some(DeliveryState::Queued)) => (&statements::DELIVERY_LIST_OPEN, args(0)),
-            (None, Some(DeliveryState::Held)) => (&statements::DELIVERY_LIST_OPEN, args(1)),
-            (None, _) => (&statements::DELIVERY_LIST, args(state)),
-        };
-        self.list(statement, args.with(since), rows::delivery)
+        bounded(async move { self.delivery_list(&filter, below(before), limit).await })
     }
 
     fn sent_under(&self, record: RecordKey, recipient: AuthorityId) -> Read<'_, Vec<GrantRef>> {
@@ -244,9 +238,7 @@ impl Store for SqliteStore {
     }
 
     fn inbox_after(&self, position: u64, kinds: Vec<RecordKind>, limit: usize) -> Read<'_, Vec<InboxRow>> {
-        let kinds = kinds.iter().fold(0_i64, |bits, kind| bits | 1 << kind.code());
-        let args = Args::new().with(position).with(kinds).with(limit as u64);
-        self.list(&statements::INBOX_AFTER, args, rows::inbox)
+        bounded(self.inbox_list(position, kinds, limit))
     }
 
     fn inbox_before(&self, kind: RecordKind, position: Option<u64>, limit: usize) -> Read<'_, Vec<InboxRow>> {
@@ -277,12 +269,15 @@ impl Store for SqliteStore {
     }
 
     fn agreements(&self) -> Read<'_, Vec<AgreementRow>> {
-        bounded(async move { agreements(&db::all(&self.readers, &statements::AGREEMENT_ALL, Args::new()).await?) })
+        bounded(async move {
+            let args = Args::new().with(NOTHING);
+            agreements(&db::all(&self.readers, &statements::AGREEMENT_ALL, args).await?)
+        })
     }
 
     fn agreement(&self, id: AgreementId) -> Read<'_, Option<AgreementRow>> {
         bounded(async move {
-            let args = Args::new().with(id.0.as_slice());
+            let args = Args::new().with(NOTHING).with(id.0.as_slice());
             Ok(agreements(&db::all(&self.readers, &statements::AGREEMENT_GET, args).await?)?.pop())
         })
     }
@@ -297,6 +292,10 @@ impl Store for SqliteStore {
 
     fn partner_offers(&self) -> Read<'_, Vec<PartnerOfferRow>> {
         self.list(&statements::PARTNER_OFFER_ALL, Args::new(), partner_offer)
+    }
+
+    fn partner_offer_ids(&self, origin: AuthorityId) -> Read<'_, Vec<OfferId>> {
+        self.list(&statements::PARTNER_OFFER_IDS, Args::new().with(&origin), |row| offer_id(row, 0))
     }
 
     fn audit_leaves(&self, from: u64, limit: usize) -> Read<'_, Vec<Bytes>> {
@@ -316,6 +315,7 @@ impl Store for SqliteStore {
             Ok(AuditHead {
                 size: head.number(4)?,
                 root: head.value(5, Digest::from_slice(&head.blob(5)?))?,
+                time: head.time(7)?,
                 checkpoint: last.map(|row| Ok::<_, sqlx::Error>((row.number(0)?, row.bytes(1)?))).transpose()?,
             })
         })

@@ -20,6 +20,9 @@ pub(in crate::storage) const STORE: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
     (2, "agreement_end", include_str!("../../../migrations/sqlite/0002_agreement_end.sql")),
     (3, "delivery_grant", include_str!("../../../migrations/sqlite/0003_delivery_grant.sql")),
+    (4, "partner_offer_keep", include_str!("../../../migrations/sqlite/0004_partner_offer_keep.sql")),
+    (5, "waiting_keep", include_str!("../../../migrations/sqlite/0005_waiting_keep.sql")),
+    (6, "delivery_ended", include_str!("../../../migrations/sqlite/0006_delivery_ended.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.
@@ -202,6 +205,20 @@ mod tests {
         let query = "SELECT hex(agreement) || party || at || reason || hex(notice) FROM agreement_end ORDER BY arrival";
         let moved: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut conn).await.unwrap();
         assert_eq!(moved, ["02de-kehl73", "03fr-strasbourg91"]);
+    }
+
+    #[tokio::test]
+    async fn an_offer_from_before_it_had_an_end_lives_as_long_as_a_capacity_statement() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = connect_writing(&dir.path().join("a.db"), &[]).await.unwrap();
+        migrate(&mut conn, &STORE[..3]).await.unwrap();
+        let old = "INSERT INTO partner_offer (origin, id, version, age_at_sending, received, view) \
+                   VALUES ('de-kehl', x'01', 1, 0, 7, x'aa')";
+        sqlx::query(old).execute(&mut conn).await.unwrap();
+        migrate(&mut conn, STORE).await.unwrap();
+        let query = sqlx::query_scalar("SELECT keep_until FROM partner_offer");
+        let keep_until: i64 = query.fetch_one(&mut conn).await.unwrap();
+        assert_eq!(keep_until, 7 + crate::domain::limits::CAPACITY_LIFE.0);
     }
 
     #[test]

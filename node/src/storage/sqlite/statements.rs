@@ -93,10 +93,13 @@ statements! {
     AUDIT_LEAF_LIST "audit_leaf/list.sql",
     DELIVERY_BATCH "delivery/batch.sql",
     DELIVERY_CLOSE "delivery/close.sql",
+    DELIVERY_EXPIRE "delivery/expire.sql",
     DELIVERY_INSERT "delivery/insert.sql",
     DELIVERY_LIST "delivery/list.sql",
+    DELIVERY_LIST_ENDED "delivery/list_ended.sql",
     DELIVERY_LIST_OPEN "delivery/list_open.sql",
     DELIVERY_LIST_RECORD "delivery/list_record.sql",
+    DELIVERY_LIST_STREAM "delivery/list_stream.sql",
     DELIVERY_REQUEUE_CLEAR "delivery/requeue_clear.sql",
     DELIVERY_REQUEUE_FINISH "delivery/requeue_finish.sql",
     DELIVERY_REQUEUE_NUMBER "delivery/requeue_number.sql",
@@ -113,6 +116,7 @@ statements! {
     IN_STREAM_PUT "in_stream/put.sql",
     INBOX_ABOUT "inbox/about.sql",
     INBOX_AFTER "inbox/after.sql",
+    INBOX_AFTER_KIND "inbox/after_kind.sql",
     INBOX_BEFORE "inbox/before.sql",
     INBOX_DELETE "inbox/delete.sql",
     INBOX_GET "inbox/get.sql",
@@ -134,6 +138,7 @@ statements! {
     OUT_STREAM_GET "out_stream/get.sql",
     OUT_STREAM_OPEN "out_stream/open.sql",
     OUT_STREAM_PUT "out_stream/put.sql",
+    OUT_STREAM_TO "out_stream/to.sql",
     OUTBOX_CLOSE "outbox/close.sql",
     OUTBOX_INSERT "outbox/insert.sql",
     OUTBOX_SWEEP "outbox/sweep.sql",
@@ -142,7 +147,9 @@ statements! {
     OWN_OFFER_PAUSE_ALL "own_offer/pause_all.sql",
     OWN_OFFER_PUT "own_offer/put.sql",
     PARTNER_OFFER_ALL "partner_offer/all.sql",
+    PARTNER_OFFER_IDS "partner_offer/ids.sql",
     PARTNER_OFFER_PUT "partner_offer/put.sql",
+    PARTNER_OFFER_SWEEP "partner_offer/sweep.sql",
     PUBLICATION_DELETE "publication/delete.sql",
     PUBLICATION_FIND "publication/find.sql",
     PUBLICATION_GET "publication/get.sql",
@@ -170,8 +177,8 @@ statements! {
     WAITING_DELETE "waiting/delete.sql",
     WAITING_FOR_TARGET "waiting/for_target.sql",
     WAITING_INSERT "waiting/insert.sql",
+    WAITING_PAST "waiting/past.sql",
     WAITING_SHOW "waiting/show.sql",
-    WAITING_SWEEP "waiting/sweep.sql",
     WAITING_TARGETS "waiting/targets.sql",
 }
 
@@ -183,6 +190,23 @@ mod tests {
     fn a_tuple_is_repeated_with_further_numbers() {
         let many = repeat_tuple("INSERT INTO t (a, b) VALUES ($1, $2)\nON CONFLICT (a) DO NOTHING", 3);
         assert_eq!(many, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT (a) DO NOTHING");
+    }
+
+    /// What is SQLite's own stands in `file/` and `tx/`.
+    #[test]
+    fn a_shared_statement_is_read_by_both_databases() {
+        for statement in ALL.iter().filter(|s| !s.file.starts_with("file/") && !s.file.starts_with("tx/")) {
+            let text = statement.text.to_lowercase();
+            for word in ["x'", "ifnull", "insert or ", "rowid", "glob", "strftime", "unixepoch", "printf", "pragma"] {
+                assert!(!text.contains(word), "{}: {word}", statement.file);
+            }
+            for function in ["max(", "min("] {
+                for (at, _) in text.match_indices(function) {
+                    let inside = text[at..].split(')').next().unwrap_or_default();
+                    assert!(!inside.contains(','), "{}: of a group only: {inside})", statement.file);
+                }
+            }
+        }
     }
 
     #[test]

@@ -61,11 +61,6 @@ async fn what_was_answered_is_there_after_a_crash() {
     assert_eq!(once_more.inbox_position().await.unwrap(), 3);
 }
 
-fn commitment(leaf: &[u8]) -> bytes::Bytes {
-    use prost::Message;
-    havenlink_proto::record::v1::AuditLeaf::decode(leaf).unwrap().record_commitment
-}
-
 #[tokio::test]
 async fn dropping_a_caller_cancels_nothing() {
     let dir = tempfile::tempdir().unwrap();

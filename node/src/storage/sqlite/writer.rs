@@ -28,7 +28,7 @@ use super::{schema, statements, sweep};
 use crate::domain::ids::{Incarnation, RecordId};
 use crate::domain::record::StreamClass;
 use crate::domain::time::UnixMs;
-use crate::storage::audit::Salt;
+use crate::storage::audit::{Salt, begins};
 use crate::storage::keys::KeyStore;
 use crate::storage::ops::*;
 use crate::storage::{EndProcess, Error, Now, Result};
@@ -294,7 +294,7 @@ impl Writer {
         Ok(fresh)
     }
 
-    /// Salts of the records that the drafts name and that the cache does not have: stored ones, and new ones.
+    /// Salts of the records that the drafts name and that the cache does not have: stored ones, and those that begin now.
     #[allow(clippy::type_complexity)]
     async fn salts_for(
         &self,
@@ -317,6 +317,9 @@ impl Writer {
                 asked.retain(|other| *other != id);
             }
         }
+        let begun: std::collections::HashSet<RecordId> =
+            batch.drafts.iter().filter_map(|draft| begins(draft)).collect();
+        asked.retain(|id| begun.contains(id));
         let taken = self.keys.take(asked.len()).await.map_err(Stop::Store)?;
         let new = asked.into_iter().zip(taken).map(|(id, (slot, salt))| (id, slot, salt)).collect();
         Ok((known, new))

@@ -1,1 +1,1 @@
-DELETE FROM waiting WHERE arrival = $1
+DELETE FROM waiting WHERE arrival IN (VALUES ($1))

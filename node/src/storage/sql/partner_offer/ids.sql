@@ -1,0 +1,1 @@
+SELECT id FROM partner_offer WHERE origin = $1

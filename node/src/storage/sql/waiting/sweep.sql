@@ -1,1 +1,0 @@
-DELETE FROM waiting WHERE arrival IN (SELECT arrival FROM waiting WHERE expires <= $1 ORDER BY arrival LIMIT $2 + 0)
