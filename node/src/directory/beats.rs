@@ -65,10 +65,26 @@ const FORKS: usize = 16;
 const SNAPSHOTS: usize = 8;
 
 impl Beats {
+    /// Whether a beat would say something new. Costs no signature: whoever holds a lock looks first, and verifies without.
+    ///
+    /// # Errors
+    /// `BEAT_INVALID`: of no steward, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    pub(super) fn look(&self, opened: &Opened, state: &RegisterState, now: UnixMs) -> Result<bool, Reason> {
+        let beat = &opened.beat;
+        if beat.federation != state.federation() {
+            return Err(Reason::WrongFederation);
+        }
+        if !self.is_newer(beat) && !self.is_new_head(beat) {
+            return Ok(false);
+        }
+        let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
+        if ahead || !state.is_steward(&beat.steward) { Err(Reason::BeatInvalid) } else { Ok(true) }
+    }
+
     /// Takes in a beat; whether it said something new, so that it is passed on.
     ///
     /// # Errors
-    /// `BEAT_INVALID`: not signed by a steward's key, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    /// As `look` and `Opened::check`.
     pub fn accept(
         &mut self,
         signed: &Bytes,
@@ -77,22 +93,13 @@ impl Beats {
         verify: &dyn Verify,
     ) -> Result<bool, Reason> {
         let opened = open(signed)?;
-        let beat = &opened.beat;
-        if beat.federation != state.federation() {
-            return Err(Reason::WrongFederation);
-        }
-        let newer = self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time);
-        let heads = self.said.get(&beat.number).and_then(|by| by.get(&beat.steward));
-        let new_head = heads.is_none_or(|heads| heads.iter().all(|(head, _)| *head != beat.head));
-        if !newer && !new_head {
+        if !self.look(&opened, state, now)? {
             return Ok(false);
         }
-        let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
-        if ahead || !state.is_steward(&beat.steward) || !opened.verify(state, verify) {
-            return Err(Reason::BeatInvalid);
-        }
+        opened.check(state, verify)?;
         let bytes = Bytes::copy_from_slice(signed);
         let beat = opened.beat;
+        let (newer, new_head) = (self.is_newer(&beat), self.is_new_head(&beat));
         if new_head {
             self.remember(&beat, &bytes);
         }
@@ -109,6 +116,15 @@ impl Beats {
             self.newest.insert(beat.steward.clone(), (beat, bytes));
         }
         Ok(true)
+    }
+
+    fn is_newer(&self, beat: &Beat) -> bool {
+        self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time)
+    }
+
+    fn is_new_head(&self, beat: &Beat) -> bool {
+        let heads = self.said.get(&beat.number).and_then(|by| by.get(&beat.steward));
+        heads.is_none_or(|heads| heads.iter().all(|(head, _)| *head != beat.head))
     }
 
     fn remember(&mut self, beat: &Beat, bytes: &Bytes) {
@@ -263,11 +279,22 @@ pub(super) fn open(signed: &Bytes) -> Result<Opened, Reason> {
 impl Opened {
     /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.
     pub fn verify(&self, state: &RegisterState, verify: &dyn Verify) -> bool {
-        let Some(member) = state.member(&self.beat.steward) else {
-            return false;
-        };
+        self.check(state, verify).is_ok()
+    }
+
+    /// The same, with the reason.
+    ///
+    /// # Errors
+    /// `BEAT_INVALID` when the key is none of the steward's, `SIGNATURE_INVALID` when it is and did not sign this: nobody who
+    /// verified it passed it on, and looking cost what a signature costs.
+    pub fn check(&self, state: &RegisterState, verify: &dyn Verify) -> Result<(), Reason> {
+        let member = state.member(&self.beat.steward).ok_or(Reason::BeatInvalid)?;
         let key_of = |id: &KeyId| key_at(member, id, self.beat.time);
-        self.unverified.check(&state.federation(), key_of, verify).is_ok()
+        match self.unverified.check(&state.federation(), key_of, verify) {
+            Ok(_) => Ok(()),
+            Err(error) if error.reason == Reason::SignatureInvalid => Err(Reason::SignatureInvalid),
+            Err(_) => Err(Reason::BeatInvalid),
+        }
     }
 }
 

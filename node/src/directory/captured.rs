@@ -27,15 +27,19 @@ impl Captured {
 
     /// The messages in which it is sent, with the beats that prove it.
     pub fn messages(&self, proof: Vec<Bytes>) -> Vec<SnapshotChunk> {
-        let encoded = self.encode();
-        let beats = proof.into_iter().filter_map(|beat| Signed::decode(beat).ok()).collect();
-        let header = SnapshotHeader { beats, ..encoded.header };
-        let header = SnapshotChunk { part: Some(snapshot_chunk::Part::Header(header)) };
-        let items = snapshot::chunks(&encoded.items);
-        std::iter::once(header)
-            .chain(items.map(|piece| SnapshotChunk { part: Some(snapshot_chunk::Part::Items(piece)) }))
-            .collect()
+        messages(&self.encode(), proof)
     }
+}
+
+/// The messages in which an encoded snapshot is sent; they share its bytes.
+pub fn messages(encoded: &Encoded, proof: Vec<Bytes>) -> Vec<SnapshotChunk> {
+    let beats = proof.into_iter().filter_map(|beat| Signed::decode(beat).ok()).collect();
+    let header = SnapshotHeader { beats, ..encoded.header.clone() };
+    let header = SnapshotChunk { part: Some(snapshot_chunk::Part::Header(header)) };
+    let items = snapshot::chunks(&encoded.items);
+    std::iter::once(header)
+        .chain(items.map(|piece| SnapshotChunk { part: Some(snapshot_chunk::Part::Items(piece)) }))
+        .collect()
 }
 
 /// Puts a snapshot together again as its messages come in.

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Request;
 
 use super::dial::refused;
+use super::error::Error;
 use super::handle::{Directory, random};
 use super::statements;
 use crate::domain::authority::Standing;
@@ -27,6 +28,8 @@ use crate::wire::beat::Beat;
 const CALL: Duration = Duration::from_secs(2);
 /// Nodes that are told of a suspension directly; everyone else hears it from the one that it follows.
 const SPREAD: usize = 32;
+/// Beats in one message that are looked at: stewards are few.
+const BEATS: usize = 64;
 /// Overlay statements in one message: below the limit of a call.
 const STATEMENTS: usize = 96;
 /// Orders that wait for a second signature, in one message.
@@ -99,6 +102,7 @@ struct Said {
 pub async fn exchange(directory: Directory) {
     loop {
         sleep(directory.view().policy.beat_interval.to_duration().max(LEAST)).await;
+        directory.0.chain.forget_encoded();
         let forgotten = directory.0.chain.forget_overlay().and_then(|()| directory.0.chain.forget_changes());
         if let Err(error) = forgotten {
             tracing::warn!(%error, "what nobody needs any more was not dropped");
@@ -188,38 +192,50 @@ fn push(directory: &Directory, to: AuthorityId, said: Said) {
     }));
 }
 
-/// What another node said. One bad statement does not spoil the others; a repeated one costs a look. Answers with why
-/// some were not taken.
+/// What another node said. One bad statement does not spoil the others; a repeated one costs a look. But a signature that
+/// does not hold ends the look at all of it: nobody passes on what it has not verified, and looking costs what signing does.
+/// Answers with why some were not taken.
 async fn take(
     directory: &Directory,
     beats: Vec<Signed>,
     overlay: Vec<Signed>,
     half_signed: Vec<Signed>,
 ) -> Vec<Reason> {
-    let mut refused = Vec::new();
-    for beat in beats {
-        if let Err(error) = directory.0.chain.accept_beat(&beat.encode_to_vec().into()) {
-            tracing::debug!(%error, "a beat was not taken");
-            refused.push(error.reason());
+    let mut refused = Refused::default();
+    for beat in beats.into_iter().take(BEATS) {
+        if refused.ends_with(directory.0.chain.accept_beat(&beat.encode_to_vec().into())) {
+            return refused.0;
         }
     }
     for statement in overlay.into_iter().take(STATEMENTS) {
         // Boxed: taking one in may pass it on, which ends in another exchange.
         let added = Box::pin(directory.overlay_add(statement.encode_to_vec().into())).await;
-        if let Err(error) = added {
-            tracing::debug!(%error, "a suspension was not taken");
-            refused.push(error.reason());
+        if refused.ends_with(added) {
+            return refused.0;
         }
     }
     // Of use to stewards only.
     let steward = directory.view().is_steward(directory.authority());
     for order in half_signed.into_iter().take(HALF_SIGNED).filter(|_| steward) {
-        if let Err(error) = directory.0.chain.accept_half_signed(&order.encode_to_vec().into()) {
-            tracing::debug!(%error, "an order that waits for a second signature was not taken");
-            refused.push(error.reason());
+        if refused.ends_with(directory.0.chain.accept_half_signed(&order.encode_to_vec().into())) {
+            return refused.0;
         }
     }
-    refused
+    refused.0
+}
+
+/// Why some of what was said was not taken.
+#[derive(Default)]
+struct Refused(Vec<Reason>);
+
+impl Refused {
+    /// Notes the refusal, if it is one; whether nothing more of the message is looked at.
+    fn ends_with(&mut self, taken: Result<bool, Error>) -> bool {
+        let Err(error) = taken else { return false };
+        tracing::debug!(%error, "a beat or suspension was not taken");
+        self.0.push(error.reason());
+        error.reason() == Reason::SignatureInvalid
+    }
 }
 
 /// Takes what another node has, and answers with what it lacks.

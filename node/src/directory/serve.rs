@@ -11,6 +11,7 @@ use proto::follow_response::Event;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::captured;
 use super::error::Error;
 use super::handle::Directory;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
@@ -58,9 +59,11 @@ impl Directory {
         let none = || Error::new(Reason::ChangesGone, "no snapshot that a majority has signed");
         let (captured, proof) = self.0.chain.snapshot().ok_or_else(none)?;
         let proof = proof.ok_or_else(none)?;
-        let encoding = tokio::task::spawn_blocking(move || captured.messages(proof)).await;
-        let chunks = encoding.map_err(|_| Error::from(Reason::Internal))?;
-        Ok(chunks.into_iter().map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) }).collect())
+        let encoded = self.0.chain.encoded(captured).await?;
+        Ok(captured::messages(&encoded, proof)
+            .into_iter()
+            .map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) })
+            .collect())
     }
 }
 

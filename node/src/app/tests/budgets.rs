@@ -49,3 +49,29 @@ fn bytes_are_counted_as_they_come() {
     assert!(budget(&kehl, Spent::Bytes(1_000)).is_err(), "four times as many at once");
     budget(&kehl, Spent::Call).unwrap();
 }
+
+#[test]
+fn questions_to_the_register_have_a_budget_of_their_own_and_stewards_ten_times_as_much() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let [kehl, graz] = ["de-kehl", "at-graz"].map(|id| AuthorityId::parse(id).unwrap());
+    let view = empty_view();
+    let stewards = Arc::new(vec![Steward { authority: graz.clone(), raft_id: 1 }]);
+    view.store(Arc::new(DirectoryView { stewards, ..DirectoryView::clone(&view.load()) }));
+    let clock = MovedClock::new();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (budget, _, _) = budgets(&config, view, &shared);
+    let take = |who: &AuthorityId, spent| (0..10_000).take_while(|_| budget(who, spent).is_ok()).count();
+    // The clock goes on while the test runs: a little more than the number is the number.
+    let about = |taken: usize, n: usize| assert!((n..n + n / 4).contains(&taken), "{taken} of {n}");
+    about(take(&kehl, Spent::Asked), 200);
+    about(take(&graz, Spent::Asked), 2_000);
+    let largest = Spent::AskedBytes(64 << 10);
+    about(take(&kehl, largest), 64);
+    about(take(&graz, largest), 640);
+    budget(&kehl, Spent::Call).unwrap();
+    budget(&kehl, Spent::Statement).unwrap();
+    clock.advance(Millis::seconds(1));
+    about(take(&kehl, Spent::Asked), 100);
+    about(take(&kehl, largest), 16);
+}

@@ -89,6 +89,7 @@ impl Chain {
             disk,
             clock,
             memo: Memo::default(),
+            sent: tokio::sync::Mutex::default(),
         })
     }
 }

@@ -135,11 +135,21 @@ impl Chain {
     /// Why it does not count.
     pub fn accept_beat(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
+        let opened = beats::open(signed)?;
+        let best = {
+            let core = self.lock();
+            if !core.beats.look(&opened, &core.best, now)? {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // Consensus does not wait for a signature that somebody made up: what holds is remembered for the look under the lock.
+        opened.check(&best, &self.memo)?;
         let mut core = self.lock();
         let best = core.best.clone();
         let new = core.beats.accept(signed, &best, now, &self.memo)?;
         if new {
-            self.judge_own(&mut core, beats::open(signed)?.beat.number)?;
+            self.judge_own(&mut core, opened.beat.number)?;
             self.publish(&mut core);
             self.heard.send_modify(|count| *count += 1);
         }
@@ -188,11 +198,12 @@ impl Chain {
     /// Why it does not count, or that it could not be stored.
     pub async fn accept_overlay(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
-        let judged = {
+        // Sets are cheap to clone: signatures are verified without the lock.
+        let (overlay, best) = {
             let core = self.lock();
-            core.overlay.judge(signed, &core.best, now, &self.memo)?
+            (core.overlay.clone(), core.best.clone())
         };
-        let Some(entry) = judged else { return Ok(false) };
+        let Some(entry) = overlay.judge(signed, &best, now, &self.memo)? else { return Ok(false) };
         self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
         let mut core = self.lock();
         core.overlay.insert(entry);
@@ -207,6 +218,15 @@ impl Chain {
     /// Why it does not count.
     pub fn accept_half_signed(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
+        let best = {
+            let core = self.lock();
+            if core.half_signed.holds(signed) {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // As for beats: signatures are verified without the lock, and remembered.
+        overlay::read(signed, &best, now, &self.memo)?;
         let mut core = self.lock();
         let Core { half_signed, overlay, best, .. } = &mut *core;
         Ok(half_signed.take(signed, overlay, best, now, &self.memo)?)

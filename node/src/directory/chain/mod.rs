@@ -9,6 +9,7 @@
 mod applied;
 mod load;
 mod mirrored;
+mod sent;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,6 +113,8 @@ pub struct Chain {
     disk: Disk,
     clock: SharedClock,
     memo: Memo,
+    /// The newest snapshot as it was sent last.
+    sent: tokio::sync::Mutex<Option<sent::Sent>>,
 }
 
 impl Chain {

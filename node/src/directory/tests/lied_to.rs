@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::MovedClock;
 use crate::directory::chain::Chain;
 use crate::directory::disk::{Disk, Meta, Write};
+use crate::directory::{Directory, Opening};
 use crate::domain::reason::Reason;
 use havenlink_proto::directory::v1::Change;
 
@@ -19,13 +20,25 @@ fn clock_after(world: &World) -> Arc<MovedClock> {
 }
 
 async fn mirror(dir: &tempfile::TempDir, world: &World) -> Chain {
+    mirror_at(dir, world, clock_after(world)).await
+}
+
+async fn mirror_at(dir: &tempfile::TempDir, world: &World, clock: Arc<MovedClock>) -> Chain {
     let disk = Disk::open(&dir.path().join("directory.redb")).unwrap();
     disk.write(vec![Write::Set(Meta::Genesis, world.state.genesis_signed().to_vec())]).await.unwrap();
-    Chain::open(disk, clock_after(world)).unwrap()
+    Chain::open(disk, clock).unwrap()
+}
+
+/// A member's directory that nothing runs in yet.
+pub fn member(dir: &tempfile::TempDir, world: &World) -> Directory {
+    let genesis = Some(world.state.genesis_signed().clone());
+    let (data_dir, authority) = (dir.path().to_owned(), id(GENT));
+    let key = Arc::clone(&world.keys[&authority]);
+    Directory::open(Opening { data_dir, authority, key, clock: clock_after(world), genesis }).unwrap()
 }
 
 /// What an honest source sends: all changes in their order, with their outcomes.
-fn changes(world: &World) -> Vec<Change> {
+pub fn changes(world: &World) -> Vec<Change> {
     let mut state = RegisterState::genesis(world.state.genesis_signed(), &Plain).unwrap();
     let applied = world.log.iter().filter_map(|(time, signed)| {
         let applied = state.apply(*time, signed, &Plain);
@@ -88,4 +101,26 @@ async fn an_order_from_the_future_is_not_followed() {
         let refused = chain.follow(lies(number, time)).unwrap_err();
         assert_eq!((refused.reason(), chain.number()), (Reason::EntryTimeInvalid, number));
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_encoded_once_for_all_who_ask_and_let_go_when_nobody_does() {
+    let world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock_after(&world);
+    let chain = Arc::new(mirror_at(&dir, &world, clock.clone()).await);
+    chain.follow(changes(&world)).unwrap();
+    chain.keep_snapshot(chain.state()).await.unwrap();
+    let (captured, _) = chain.snapshot().unwrap();
+    let first = chain.encoded(captured.clone()).await.unwrap();
+    let again = chain.encoded(captured.clone()).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again));
+    assert_eq!(first.mark, captured.mark);
+    drop(again);
+    clock.advance(Millis::seconds(50));
+    chain.forget_encoded();
+    assert_eq!(Arc::strong_count(&first), 2, "the next one may come in a moment");
+    clock.advance(Millis::seconds(11));
+    chain.forget_encoded();
+    assert_eq!(Arc::strong_count(&first), 1);
 }
