@@ -87,8 +87,8 @@ keys! {
     budget_rows: Amount, "budget.rows_per_day" = "50000000", "Records that one partner may have stored here in a day.";
     budget_register_calls: Amount, "budget.register_calls_per_second" = "100", "Calls that one partner may make to the register each second, consensus apart; a steward ten times as many.";
     budget_register_bytes: Amount, "budget.register_bytes_per_second" = "1048576", "Bytes that one partner may send with them each second; a steward ten times as many.";
-    budget_statements: Amount, "budget.statements_per_second" = "2000", "Statements that one partner may propose to the register here each second; a steward ten times as many.";
-    budget_statements_day: Amount, "budget.statements_per_day" = "1000000", "Statements that one partner may propose to the register here in a day; a steward ten times as many.";
+    budget_statements: Amount, "budget.statements_per_second" = "20", "Statements that one partner may propose to the register here each second; a steward ten times as many.";
+    budget_statements_day: Amount, "budget.statements_per_day" = "5000", "Statements that one partner may propose to the register here in a day; a steward ten times as many.";
 }
 
 /// The levels of the log.

@@ -113,9 +113,15 @@ impl DirectoryService for Register {
     }
 
     async fn propose(&self, request: Request<proto::ProposeRequest>) -> Answer<proto::ProposeResponse> {
+        let member = layers::peer(&request).is_ok();
         let asked = request.into_inner();
         if asked.signed.is_empty() {
             return Err(errors::field(&wire::Error::missing("signed")));
+        }
+        // A member asks a steward. One that is none would pass it on under its own name, and each such node would add its
+        // budget to the member's. Whoever takes it for a steward has another view than it, and asks the next one.
+        if member && !self.directory.view().is_steward(self.directory.authority()) {
+            return Err(errors::refuse(Reason::NodeStarting));
         }
         let result = self.directory.propose(asked.signed).await;
         result.as_ref().map(proposed).map_err(errors::directory)
@@ -169,6 +175,37 @@ impl DirectoryService for Register {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Opening;
+    use crate::directory::tests::{GENT, STRASBOURG, World, id, pin};
+    use crate::domain::audit::ActorRole;
+    use crate::services::layers::{Actor, Caller};
+
+    #[tokio::test]
+    async fn members_propose_at_stewards_and_at_nobody_else() {
+        let world = World::three();
+        let asked = async |node: &str, caller: Caller| {
+            let dir = tempfile::tempdir().unwrap();
+            let directory = Directory::open(Opening {
+                data_dir: dir.path().to_owned(),
+                authority: id(node),
+                key: world.keys[&id(node)].clone(),
+                clock: crate::clock::MovedClock::new(),
+                genesis: Some(world.state.genesis_signed().clone()),
+            });
+            let directory = directory.unwrap();
+            let register =
+                Register { directory, now: Arc::new(|| crate::domain::time::UnixMs(0)), reading: Reading::default() };
+            let mut request = Request::new(proto::ProposeRequest { signed: vec![1].into() });
+            request.extensions_mut().insert(caller);
+            let refused = register.propose(request).await.unwrap_err();
+            tonic_types::StatusExt::get_details_error_info(&refused).map(|info| info.reason).unwrap()
+        };
+        let member = || Caller::Peer { authority: id(crate::directory::tests::KEHL), pin: pin("x") };
+        assert_eq!(asked(GENT, member()).await, "NODE_STARTING", "it would pass it on under its own name");
+        assert_eq!(asked(STRASBOURG, member()).await, "STATEMENT_MALFORMED", "a steward looks at it");
+        let operator = Caller::Local { role: ActorRole::Operator, actor: Actor::Uid(1) };
+        assert_eq!(asked(GENT, operator).await, "STATEMENT_MALFORMED", "its own operator may");
+    }
 
     #[test]
     fn a_member_reads_one_snapshot_at_a_time() {

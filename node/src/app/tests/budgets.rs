@@ -75,3 +75,20 @@ fn questions_to_the_register_have_a_budget_of_their_own_and_stewards_ten_times_a
     about(take(&kehl, Spent::Asked), 100);
     about(take(&kehl, largest), 16);
 }
+
+#[test]
+fn by_default_a_member_cannot_fill_what_everybody_keeps_for_ever() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let kehl = AuthorityId::parse("de-kehl").unwrap();
+    let clock = MovedClock::new();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (budget, _, _) = budgets(&config, empty_view(), &shared);
+    let mut taken = 0;
+    for _ in 0..4_000 {
+        taken += (0..100).take_while(|_| budget(&kehl, Spent::Statement).is_ok()).count();
+        clock.advance(Millis::seconds(20));
+    }
+    // A day's at once, and what comes again in a day.
+    assert!((5_000..10_000).contains(&taken), "{taken}");
+}
