@@ -65,6 +65,8 @@ impl Chain {
         if !writes.is_empty() {
             self.disk.submit(writes, true, None)?;
             core.best = state;
+            // What stewards said about these numbers may have come before them.
+            self.judge_own(&mut core)?;
             self.publish(&mut core);
         }
         // A node that runs Raft takes its snapshots there, unless it is behind what it follows.
@@ -149,34 +151,34 @@ impl Chain {
         let best = core.best.clone();
         let new = core.beats.accept(signed, &best, now, &self.memo)?;
         if new {
-            self.judge_own(&mut core, opened.beat.number)?;
+            self.weigh(&mut core, opened.beat.number)?;
+            self.judge_own(&mut core)?;
             self.publish(&mut core);
             self.heard.send_modify(|count| *count += 1);
         }
         Ok(new)
     }
 
-    /// Lets go of what was followed, if a majority of stewards has signed another head at a number that is here: whoever it
-    /// came from lied. The fork stays on record, with the beats that prove it.
-    fn judge_own(&self, core: &mut Core, number: u64) -> Result<(), Error> {
+    /// Compares what stewards said at a number with the head that is here, also where memory does not reach back to.
+    fn weigh(&self, core: &mut Core, number: u64) -> Result<(), Error> {
         if number > core.best.number() {
             return Ok(());
         }
         let own = match core.own_head(number) {
-            Some(head) => head,
-            None => match load::links(&self.disk, number, 1)?.first().filter(|link| link.change.number == number) {
-                Some(link) => link.head,
-                None => return Ok(()),
-            },
+            Some(head) => Some(head),
+            None => load::links(&self.disk, number, 1)?.first().filter(|l| l.change.number == number).map(|l| l.head),
         };
-        let Core { beats, best, .. } = &mut *core;
-        if !beats.outvotes(number, own, best) {
-            return Ok(());
+        if let Some(own) = own {
+            core.beats.weigh(number, own);
         }
+        Ok(())
+    }
+
+    /// Lets go of what was followed, if a majority of stewards contradicts it, each wherever it last beat: whoever it came
+    /// from lied. The fork stays on record, with the beats that prove it.
+    fn judge_own(&self, core: &mut Core) -> Result<(), Error> {
+        let Some(number) = core.beats.outvoted(&core.best, core.agreed_number()) else { return Ok(()) };
         let agreed = core.agreed()?;
-        if agreed.number() >= number {
-            return Ok(());
-        }
         tracing::error!(
             number,
             back = agreed.number(),

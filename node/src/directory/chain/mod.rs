@@ -354,11 +354,21 @@ impl Core {
         if let Some(raft) = &self.raft {
             return Ok(raft.clone());
         }
-        let proven = self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some());
-        match proven {
+        match self.proven() {
             Some(captured) => Ok(captured.state.clone()),
             None => load::genesis(self.best.genesis_signed()),
         }
+    }
+
+    /// Its number.
+    fn agreed_number(&self) -> u64 {
+        let raft = self.raft.as_ref().map(RegisterState::number);
+        raft.or_else(|| Some(self.proven()?.mark.number)).unwrap_or(0)
+    }
+
+    /// The followed snapshot, if beats of a majority sign it.
+    fn proven(&self) -> Option<&Arc<Captured>> {
+        self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some())
     }
 
     fn keep(&mut self, link: Link) {

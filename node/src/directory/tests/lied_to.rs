@@ -90,6 +90,58 @@ async fn a_majority_s_beats_take_back_what_a_source_made_up() {
     );
 }
 
+/// A register whose stewards beat one after the other while it moves on: each names another number.
+fn moving(world: &mut World) -> [Bytes; 3] {
+    [KEHL, ESCH, STRASBOURG].map(|steward| {
+        let networks = vec![format!("network-{}", world.state.number())];
+        assert_eq!(world.change_own(GENT, |entry| entry.networks = networks), Outcome::Accepted);
+        world.signed_beat(&world.beat_of(steward))
+    })
+}
+
+#[tokio::test]
+async fn stewards_that_never_beat_at_one_number_take_it_back_as_well() {
+    let mut world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = mirror(&dir, &world).await;
+    chain.follow(changes(&world)).unwrap();
+    let agreed = world.state.number();
+    for steward in [KEHL, ESCH] {
+        chain.accept_beat(&world.signed_beat(&world.beat_of(steward))).unwrap();
+    }
+    assert!(chain.view().is_fresh(world.now));
+    // The source keeps what the stewards decide to itself, and makes up as much.
+    chain.follow(lies(agreed, world.now)).unwrap();
+    chain.disk().write(Vec::new()).await.unwrap();
+    let [first, second, _] = moving(&mut world);
+    assert!(!chain.is_behind(), "it has more than the stewards");
+    assert!(chain.accept_beat(&first).unwrap());
+    assert_eq!(chain.number(), agreed + LIES, "one steward may be the liar");
+    assert!(!chain.view().is_fresh(world.now), "but it makes nothing fresh");
+    assert!(chain.accept_beat(&second).unwrap());
+    assert!(chain.number() <= agreed, "a majority contradicts it, each at its own number");
+    assert_eq!(chain.misled(), 1);
+    assert!(chain.is_behind(), "and another source is asked for what they have");
+    chain.follow(changes(&world).into_iter().skip(usize::try_from(chain.number()).unwrap()).collect()).unwrap();
+    assert_eq!(chain.state().head(), world.state.head());
+    assert!(chain.view().is_fresh(world.now));
+}
+
+#[tokio::test]
+async fn what_is_made_up_after_the_stewards_spoke_does_not_stay_either() {
+    let mut world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = mirror(&dir, &world).await;
+    chain.follow(changes(&world)).unwrap();
+    let agreed = world.state.number();
+    for beat in moving(&mut world) {
+        assert!(chain.accept_beat(&beat).unwrap());
+    }
+    assert!(chain.is_behind());
+    chain.follow(lies(agreed, world.now)).unwrap();
+    assert!(chain.number() <= agreed && chain.misled() == 1, "it goes with the message that brought it");
+}
+
 #[tokio::test]
 async fn an_order_from_the_future_is_not_followed() {
     let world = World::three();
