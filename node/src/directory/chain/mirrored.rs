@@ -208,7 +208,15 @@ impl Chain {
         let Some(entry) = overlay.judge(signed, &best, now, &self.memo)? else { return Ok(false) };
         self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
         let mut core = self.lock();
-        core.overlay.insert(entry);
+        // Others came in while it was written: a steward's one use is counted once, however many are sent at a time.
+        match core.overlay.judge(signed, &core.best, now, &self.memo) {
+            Ok(Some(entry)) => core.overlay.insert(entry),
+            Ok(None) => return Ok(false),
+            Err(reason) => {
+                self.disk.submit(vec![Write::DropOverlay(entry.id.0)], false, None)?;
+                return Err(reason.into());
+            }
+        }
         self.publish(&mut core);
         self.heard.send_modify(|count| *count += 1);
         Ok(true)

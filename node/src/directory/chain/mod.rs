@@ -212,12 +212,10 @@ impl Chain {
     }
 
     /// Emergency suspensions of an authority: what a restore lifts. Those that the overlay holds, and those that still
-    /// wait for a second signature: nobody is to complete one after the restore.
+    /// wait for a second signature: nobody is to complete one after the restore. No more than one statement may name.
     pub fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
         let (core, now) = (self.lock(), self.clock.now());
-        let acting = core.overlay.entries().filter(|entry| entry.subject == *of).map(|entry| entry.id);
-        let waiting = core.half_signed.waiting(&core.best, now).filter(|order| order.subject == *of).map(|o| o.id);
-        acting.chain(waiting).collect()
+        core.overlay.to_lift(of, core.half_signed.waiting(&core.best, now), &core.best, now)
     }
 
     /// Suspensions of stewards that wait for a second signature.

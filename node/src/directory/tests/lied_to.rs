@@ -19,7 +19,7 @@ fn clock_after(world: &World) -> Arc<MovedClock> {
     clock
 }
 
-async fn mirror(dir: &tempfile::TempDir, world: &World) -> Chain {
+pub async fn mirror(dir: &tempfile::TempDir, world: &World) -> Chain {
     mirror_at(dir, world, clock_after(world)).await
 }
 
