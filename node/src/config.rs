@@ -80,14 +80,16 @@ keys! {
     log_format: LogFormat, "log.format" = "\"text\"", "Form of a log line: text or json.";
     otlp_endpoint: Switch<String>, "otlp.endpoint" = "\"off\"", "Where traces and metrics are sent (OTLP over gRPC), or off; the standard OTEL_ variables work as well.";
     otlp_sample: Share, "otlp.sample" = "1.0", "Share of the traces begun here that are sent.";
-    worker_threads: Threads, "worker_threads" = "2", "Threads for the exchange; consensus and suspension have one of their own.";
+    worker_threads: Threads, "worker_threads" = "2", "Threads for the exchange; consensus and suspension have one of their own, and what members ask of the register another.";
     shutdown_drain: Millis, "shutdown.drain" = "\"10s\"", "How long running calls may take to finish when the node stops.";
     budget_calls: Amount, "budget.calls_per_second" = "2000", "Calls that one partner may make each second.";
     budget_bytes: Amount, "budget.bytes_per_second" = "33554432", "Bytes that one partner may send each second.";
     budget_rows: Amount, "budget.rows_per_day" = "5000000", "Records that one partner may have stored here in a day.";
     budget_control: Amount, "budget.control_per_day" = "10000", "Of these, how many about agreements: proposals, signatures, ends; a batch has up to 256.";
-    budget_statements: Amount, "budget.statements_per_second" = "2000", "Statements that one partner may propose to the register here each second; a steward ten times as many.";
-    budget_statements_day: Amount, "budget.statements_per_day" = "1000000", "Statements that one partner may propose to the register here in a day; a steward ten times as many.";
+    budget_register_calls: Amount, "budget.register_calls_per_second" = "100", "Calls that one partner may make to the register each second, consensus apart; a steward ten times as many.";
+    budget_register_bytes: Amount, "budget.register_bytes_per_second" = "1048576", "Bytes that one partner may send with them each second; a steward ten times as many.";
+    budget_statements: Amount, "budget.statements_per_second" = "20", "Statements that one partner may propose to the register here each second; a steward ten times as many.";
+    budget_statements_day: Amount, "budget.statements_per_day" = "5000", "Statements that one partner may propose to the register here in a day; a steward ten times as many.";
 }
 
 /// The levels of the log.

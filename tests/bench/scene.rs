@@ -12,6 +12,7 @@ use havenlink::demo::stage::Stage;
 use havenlink::domain::ids::Pin;
 use havenlink::transport::{PeerChannel, Pool};
 use havenlink_proto::directory::v1::{AuthorityEntry, Consistency, GetRequest};
+use havenlink_tests::federation::UNBOUNDED;
 
 use crate::measure::{Meter, resident_mb};
 use crate::stand::{self, Party};
@@ -42,6 +43,9 @@ impl Scene {
     /// Founds the federation and signs the agreements.
     pub async fn open(root: &Path, binary: &Path) -> anyhow::Result<Self> {
         let mut cities = Cities::prepare(root, binary)?;
+        for city in cities.all() {
+            city.configure(UNBOUNDED)?;
+        }
         let software = stand::party("zz-software", None)?;
         let listens = local_listener(&cities.strasbourg, &software)?;
         let mut stage = Stage::silent();

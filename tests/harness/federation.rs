@@ -10,6 +10,10 @@ use havenlink::demo::stage::Stage;
 use havenlink_proto::record::v1::DisclosureLevel;
 use tempfile::TempDir;
 
+/// Lines of configuration of nodes whose register is driven as fast as it goes: no member's budget is what is measured.
+pub const UNBOUNDED: &str =
+    "budget.register_calls_per_second = 1000000\nbudget.register_bytes_per_second = 100000000\n";
+
 /// Cities of the upper and the lower Rhine, the Moselle and the Meuse, with their LAU codes.
 static CITIES: [CitySample; 10] = [
     city("fr-strasbourg", ("fr", "Strasbourg"), "FRF11", "67482", "contact@strasbourg.example"),

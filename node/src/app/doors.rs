@@ -70,11 +70,25 @@ pub fn guard(
     }
 }
 
-/// How many times as much a steward may propose: it passes on what others ask of it while its own Raft lags.
+/// How many times as much a steward may ask and propose: it passes on what others ask of it.
 const STEWARDS: u32 = 10;
 
-/// What each partner may take: of the exchange, and of the register's log. Statements are counted before they are looked
-/// at, since one that is refused is numbered, stored and replicated all the same.
+/// What each partner may ask of the register.
+fn questions(config: &Config, times: u32) -> Allowance {
+    Allowance {
+        calls: config.budget_register_calls.0.saturating_mul(times),
+        bytes: config.budget_register_bytes.0.saturating_mul(times),
+        ..Allowance::default()
+    }
+}
+
+/// A member's budget, or a steward's.
+fn of<'a>(view: &ViewSource, peer: &AuthorityId, [members, stewards]: &'a [Budgets; 2]) -> &'a Budgets {
+    if view.load().is_steward(peer) { stewards } else { members }
+}
+
+/// What each partner may take: of the exchange, of what the register is asked, and of the register's log. Statements are
+/// counted before they are looked at, since one that is refused is numbered, stored and replicated all the same.
 pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budget, Places, Rows) {
     let exchange = Allowance {
         calls: config.budget_calls.0,
@@ -91,8 +105,8 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
     let control = Allowance { rows: config.budget_control.0, ..exchange };
     let control = Budgets::new(control, clock.clone());
     let budgets = Budgets::new(exchange, clock.clone());
-    let members = Budgets::new(statements(1), clock.clone());
-    let stewards = Budgets::new(statements(STEWARDS), clock.clone());
+    let statements = [1, STEWARDS].map(|times| Budgets::new(statements(times), clock.clone()));
+    let asked = [1, STEWARDS].map(|times| Budgets::new(questions(config, times), clock.clone()));
     let (rows, streams) = (budgets.clone(), budgets.clone());
     let place = move |peer: &AuthorityId| -> Result<Place, _> {
         streams.stream(peer).map(|place| Box::new(place) as Place).map_err(|wait| wait.0)
@@ -100,9 +114,12 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
     let spend = move |peer: &AuthorityId, spent| match spent {
         Spent::Call => budgets.check(peer, Cost::call(0)).map_err(|wait| wait.0),
         Spent::Bytes(bytes) => budgets.check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0),
+        Spent::Asked => of(&view, peer, &asked).check(peer, Cost::call(0)).map_err(|wait| wait.0),
+        Spent::AskedBytes(bytes) => {
+            of(&view, peer, &asked).check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0)
+        }
         Spent::Statement => {
-            let steward = view.load().is_steward(peer);
-            let log = if steward { &stewards } else { &members };
+            let log = of(&view, peer, &statements);
             log.check(peer, Cost { calls: 1, rows: 1, bytes: 0 }).map_err(|wait| wait.0)
         }
     };

@@ -1,4 +1,5 @@
-//! Two runtimes: the exchange's, and one for the register, so that no flood delays consensus and suspension.
+//! Three runtimes: the exchange's, one for what members ask of the register, and one for consensus and suspension, which
+//! no flood of either delays.
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -9,11 +10,12 @@ use crate::services::layers;
 /// The runtimes of a process.
 pub struct Runtimes {
     register: Runtime,
+    members: Runtime,
     exchange: Runtime,
 }
 
 impl Runtimes {
-    /// `workers` threads for the exchange, one for the register.
+    /// `workers` threads for the exchange, one for what members ask, one for consensus.
     ///
     /// # Errors
     /// When the system gives no threads.
@@ -29,12 +31,20 @@ impl Runtimes {
                 .build()
                 .map_err(failed)
         };
-        Ok(Self { register: build("register", 1, 4)?, exchange: build("exchange", workers, 16)? })
+        Ok(Self {
+            register: build("register", 1, 4)?,
+            members: build("members", 1, 2)?,
+            exchange: build("exchange", workers, 16)?,
+        })
     }
 
     /// For the guard of each listener.
     pub fn handles(&self) -> layers::Runtimes {
-        layers::Runtimes { exchange: self.exchange.handle().clone(), register: self.register.handle().clone() }
+        layers::Runtimes {
+            exchange: self.exchange.handle().clone(),
+            members: self.members.handle().clone(),
+            register: self.register.handle().clone(),
+        }
     }
 
     /// Runs to the end, on the register's runtime.
@@ -42,8 +52,9 @@ impl Runtimes {
         self.register.block_on(future)
     }
 
-    /// Ends both without waiting for what hangs.
+    /// Ends all without waiting for what hangs.
     pub fn shutdown(self) {
+        self.members.shutdown_timeout(std::time::Duration::from_secs(1));
         self.exchange.shutdown_timeout(std::time::Duration::from_secs(1));
         self.register.shutdown_timeout(std::time::Duration::from_secs(1));
     }

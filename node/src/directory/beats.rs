@@ -1,9 +1,11 @@
 //! The stewards' signs of life: freshness, forks, the majority's term, the majority's signature of a snapshot (9.4).
 //!
 //! Pure: bytes come in with the state and the time. Each steward's newest beat counts; older ones are kept for a while
-//! only to compare heads: two heads at one number show that somebody was told another order, and who signed it.
+//! only to compare heads: two heads at one number show that somebody was told another order, and who signed it. Stewards
+//! beat at different numbers: what each said last at a number that is here decides whether it stands behind this register,
+//! and one that contradicts it makes nothing fresh.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use havenlink_proto::directory::v1 as proto;
@@ -47,11 +49,12 @@ pub struct Beats {
     newest: BTreeMap<AuthorityId, (Beat, Bytes)>,
     /// Number -> steward -> heads that it signed there; two heads of one steward are a fork too.
     said: BTreeMap<u64, BTreeMap<AuthorityId, Vec<Said>>>,
-    /// Steward -> numbers in `said`, oldest first.
-    remembered: BTreeMap<AuthorityId, VecDeque<u64>>,
+    /// Steward -> numbers in `said`, with whether the one head that it signed there is another than this node's own; `None`:
+    /// it is not known here, or the steward signed two.
+    remembered: BTreeMap<AuthorityId, BTreeMap<u64, Option<bool>>>,
     own: BTreeMap<u64, Digest>,
     /// Steward -> the snapshots that it named last. Each has its own list: one that names many pushes out only its own.
-    marks: BTreeMap<AuthorityId, VecDeque<(SnapshotMark, Bytes)>>,
+    marks: BTreeMap<AuthorityId, Vec<(SnapshotMark, Bytes)>>,
     forks: Vec<Fork>,
 }
 
@@ -65,10 +68,26 @@ const FORKS: usize = 16;
 const SNAPSHOTS: usize = 8;
 
 impl Beats {
+    /// Whether a beat would say something new. Costs no signature: whoever holds a lock looks first, and verifies without.
+    ///
+    /// # Errors
+    /// `BEAT_INVALID`: of no steward, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    pub(super) fn look(&self, opened: &Opened, state: &RegisterState, now: UnixMs) -> Result<bool, Reason> {
+        let beat = &opened.beat;
+        if beat.federation != state.federation() {
+            return Err(Reason::WrongFederation);
+        }
+        if !self.is_newer(beat) && !(is_recent(beat, state, now) && self.is_new_head(beat)) {
+            return Ok(false);
+        }
+        let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
+        if ahead || !state.is_steward(&beat.steward) { Err(Reason::BeatInvalid) } else { Ok(true) }
+    }
+
     /// Takes in a beat; whether it said something new, so that it is passed on.
     ///
     /// # Errors
-    /// `BEAT_INVALID`: not signed by a steward's key, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    /// As `look` and `Opened::check`.
     pub fn accept(
         &mut self,
         signed: &Bytes,
@@ -77,38 +96,45 @@ impl Beats {
         verify: &dyn Verify,
     ) -> Result<bool, Reason> {
         let opened = open(signed)?;
-        let beat = &opened.beat;
-        if beat.federation != state.federation() {
-            return Err(Reason::WrongFederation);
-        }
-        let newer = self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time);
-        let heads = self.said.get(&beat.number).and_then(|by| by.get(&beat.steward));
-        let new_head = heads.is_none_or(|heads| heads.iter().all(|(head, _)| *head != beat.head));
-        if !newer && !new_head {
+        if !self.look(&opened, state, now)? {
             return Ok(false);
         }
-        let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
-        if ahead || !state.is_steward(&beat.steward) || !opened.verify(state, verify) {
-            return Err(Reason::BeatInvalid);
-        }
+        opened.check(state, verify)?;
         let bytes = Bytes::copy_from_slice(signed);
         let beat = opened.beat;
+        let newer = self.is_newer(&beat);
+        // Old ones prove nothing that newer ones do not, and whoever kept them cannot push the newer ones out with them.
+        let new_head = is_recent(&beat, state, now) && self.is_new_head(&beat);
         if new_head {
             self.remember(&beat, &bytes);
         }
         if let Some(mark) = beat.snapshot {
             let marks = self.marks.entry(beat.steward.clone()).or_default();
             if marks.iter().all(|(said, _)| *said != mark) {
-                marks.push_back((mark, bytes.clone()));
+                marks.push((mark, bytes.clone()));
             }
             if marks.len() > SNAPSHOTS {
-                marks.pop_front();
+                let lowest = marks.iter().enumerate().min_by_key(|(_, (mark, _))| mark.number).map(|(at, _)| at);
+                lowest.map(|at| marks.remove(at));
             }
         }
         if newer {
             self.newest.insert(beat.steward.clone(), (beat, bytes));
         }
         Ok(true)
+    }
+
+    fn is_newer(&self, beat: &Beat) -> bool {
+        self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time)
+    }
+
+    fn is_new_head(&self, beat: &Beat) -> bool {
+        let full = self.remembered.get(&beat.steward).filter(|numbers| numbers.len() >= NUMBERS);
+        if full.and_then(|numbers| numbers.first_key_value()).is_some_and(|(lowest, _)| beat.number < *lowest) {
+            return false;
+        }
+        let heads = self.said.get(&beat.number).and_then(|by| by.get(&beat.steward));
+        heads.is_none_or(|heads| heads.iter().all(|(head, _)| *head != beat.head))
     }
 
     fn remember(&mut self, beat: &Beat, bytes: &Bytes) {
@@ -118,16 +144,14 @@ impl Beats {
             heads.push((beat.head, bytes.clone()));
         }
         let numbers = self.remembered.entry(beat.steward.clone()).or_default();
-        if !numbers.contains(&beat.number) {
-            numbers.push_back(beat.number);
-        }
+        numbers.entry(beat.number).or_insert(None);
         if numbers.len() > NUMBERS
-            && let Some(oldest) = numbers.pop_front()
-            && let Some(by) = self.said.get_mut(&oldest)
+            && let Some((lowest, _)) = numbers.pop_first()
+            && let Some(by) = self.said.get_mut(&lowest)
         {
             by.remove(&beat.steward);
             if by.is_empty() {
-                self.said.remove(&oldest);
+                self.said.remove(&lowest);
             }
         }
         self.compare(beat.number, self.own(beat.number));
@@ -151,28 +175,39 @@ impl Beats {
 
     /// What this node's register was told to be above a number is not its own any more.
     pub fn forget_own_above(&mut self, number: u64) {
-        self.own.split_off(&number.saturating_add(1));
+        let above = number.saturating_add(1);
+        self.own.split_off(&above);
+        for numbers in self.remembered.values_mut() {
+            numbers.range_mut(above..).for_each(|(_, against)| *against = None);
+        }
     }
 
-    /// Whether a majority of stewards has signed one and the same other head than this node's own at a number: then the
-    /// own one is wrong. Whoever signed two heads counts for neither.
-    pub fn outvotes(&mut self, number: u64, own: Digest, state: &RegisterState) -> bool {
+    /// This node's own head at a number that memory does not reach any more: compared as in `note_own`.
+    pub fn weigh(&mut self, number: u64, own: Digest) {
         self.compare(number, Some(own));
-        let mut votes: BTreeMap<Digest, usize> = BTreeMap::new();
-        for (steward, said) in self.said.get(&number).into_iter().flatten() {
-            if let [(head, _)] = &said[..]
-                && state.is_steward(steward)
-            {
-                *votes.entry(*head).or_default() += 1;
-            }
-        }
-        votes.iter().any(|(head, count)| *head != own && *count >= state.majority())
+    }
+
+    /// Whether a majority of stewards contradicts this node's own register above a number up to which it is certain: then
+    /// the rest of it is wrong. The lowest of the numbers; who signed two heads at a number counts for neither there.
+    pub fn outvoted(&self, state: &RegisterState, certain: u64) -> Option<u64> {
+        let last = self.remembered.keys().filter(|steward| state.is_steward(steward));
+        let against: Vec<u64> = last.filter_map(|who| self.contradicts(who, state)).filter(|n| *n > certain).collect();
+        against.iter().min().copied().filter(|_| against.len() >= state.majority())
+    }
+
+    /// The number at which a steward contradicts this node's own register: where it last signed a head that can be compared,
+    /// if that is another one. Each steward may name another number, since they do not beat at one time.
+    fn contradicts(&self, steward: &AuthorityId, state: &RegisterState) -> Option<u64> {
+        let numbers = self.remembered.get(steward)?.range(..=state.number()).rev();
+        let (number, against) = numbers.filter_map(|(number, against)| Some((*number, (*against)?))).next()?;
+        against.then_some(number)
     }
 
     fn compare(&mut self, number: u64, own: Option<Digest>) {
         let mut heads: BTreeMap<Digest, Vec<Witness>> = BTreeMap::new();
         if let Some(head) = own {
             heads.entry(head).or_default().push(Witness::Own);
+            self.note_against(number, head);
         }
         let mut proof = Vec::new();
         for (steward, said) in self.said.get(&number).into_iter().flatten() {
@@ -192,14 +227,25 @@ impl Beats {
         }
     }
 
+    fn note_against(&mut self, number: u64, own: Digest) {
+        for (steward, said) in self.said.get(&number).into_iter().flatten() {
+            let against = if let [(head, _)] = &said[..] { Some(*head != own) } else { None };
+            if let Some(noted) = self.remembered.get_mut(steward).and_then(|numbers| numbers.get_mut(&number)) {
+                *noted = against;
+            }
+        }
+    }
+
     /// Beats of those who are stewards now.
     fn counted<'a>(&'a self, state: &'a RegisterState) -> impl Iterator<Item = &'a Beat> {
         self.newest.values().map(|(beat, _)| beat).filter(|beat| state.is_steward(&beat.steward))
     }
 
-    /// Time of the oldest beat of the newest majority: what the view's freshness is judged by.
+    /// Time of the oldest beat of the newest majority: what the view's freshness is judged by. A steward that contradicts
+    /// this register says nothing for how new it is.
     pub fn majority_beat(&self, state: &RegisterState) -> Option<UnixMs> {
-        let mut times: Vec<UnixMs> = self.counted(state).map(|beat| beat.time).collect();
+        let behind_it = self.counted(state).filter(|beat| self.contradicts(&beat.steward, state).is_none());
+        let mut times: Vec<UnixMs> = behind_it.map(|beat| beat.time).collect();
         times.sort_unstable_by(|a, b| b.cmp(a));
         times.get(state.majority() - 1).copied()
     }
@@ -245,6 +291,11 @@ impl Beats {
     }
 }
 
+/// Whether a beat is from within the window in which beats make a view fresh.
+fn is_recent(beat: &Beat, state: &RegisterState, now: UnixMs) -> bool {
+    now.since(beat.time) <= state.policy().freshness_limit
+}
+
 /// A beat whose signature has not been looked at.
 pub(super) struct Opened {
     pub beat: Beat,
@@ -263,11 +314,22 @@ pub(super) fn open(signed: &Bytes) -> Result<Opened, Reason> {
 impl Opened {
     /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.
     pub fn verify(&self, state: &RegisterState, verify: &dyn Verify) -> bool {
-        let Some(member) = state.member(&self.beat.steward) else {
-            return false;
-        };
+        self.check(state, verify).is_ok()
+    }
+
+    /// The same, with the reason.
+    ///
+    /// # Errors
+    /// `BEAT_INVALID` when the key is none of the steward's, `SIGNATURE_INVALID` when it is and did not sign this: nobody who
+    /// verified it passed it on, and looking cost what a signature costs.
+    pub fn check(&self, state: &RegisterState, verify: &dyn Verify) -> Result<(), Reason> {
+        let member = state.member(&self.beat.steward).ok_or(Reason::BeatInvalid)?;
         let key_of = |id: &KeyId| key_at(member, id, self.beat.time);
-        self.unverified.check(&state.federation(), key_of, verify).is_ok()
+        match self.unverified.check(&state.federation(), key_of, verify) {
+            Ok(_) => Ok(()),
+            Err(error) if error.reason == Reason::SignatureInvalid => Err(Reason::SignatureInvalid),
+            Err(_) => Err(Reason::BeatInvalid),
+        }
     }
 }
 

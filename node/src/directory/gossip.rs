@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Request;
 
 use super::dial::refused;
+use super::error::Error;
 use super::handle::{Directory, random};
 use super::statements;
 use crate::domain::authority::Standing;
@@ -27,6 +28,15 @@ use crate::wire::beat::Beat;
 const CALL: Duration = Duration::from_secs(2);
 /// Nodes that are told of a suspension directly; everyone else hears it from the one that it follows.
 const SPREAD: usize = 32;
+/// Bytes that go into one message, below the limit of a call; of them at most, for beats and for orders that wait. Each share
+/// has room for the largest of its kind, and suspensions have the rest.
+const BYTES: usize = 48 << 10;
+const BEAT_BYTES: usize = 12 << 10;
+const HALF_SIGNED_BYTES: usize = 18 << 10;
+/// Of a field's tag and length.
+const FRAME: usize = 8;
+/// Beats in one message that are looked at: stewards are few.
+const BEATS: usize = 64;
 /// Overlay statements in one message: below the limit of a call.
 const STATEMENTS: usize = 96;
 /// Orders that wait for a second signature, in one message.
@@ -99,30 +109,51 @@ struct Said {
 pub async fn exchange(directory: Directory) {
     loop {
         sleep(directory.view().policy.beat_interval.to_duration().max(LEAST)).await;
+        directory.0.chain.forget_encoded();
         let forgotten = directory.0.chain.forget_overlay().and_then(|()| directory.0.chain.forget_changes());
         if let Err(error) = forgotten {
             tracing::warn!(%error, "what nobody needs any more was not dropped");
         }
         let Some(partner) = partners(&directory, 1).pop() else { continue };
-        let beats = directory.0.chain.beats().into_iter().map(|(_, bytes)| bytes).collect();
-        let half_signed = half_signed(&directory, &partner);
-        push(&directory, partner, Said { beats, overlay: overlay(&directory), half_signed });
+        let said = packed(&directory, &partner, &Said::default());
+        push(&directory, partner, said);
     }
 }
 
-/// Orders that wait, for a steward.
-fn half_signed(directory: &Directory, to: &AuthorityId) -> Vec<Bytes> {
-    if !directory.view().is_steward(to) {
-        return Vec::new();
+/// What this node has for another one that has not said it already, as much as fits into one message.
+fn packed(directory: &Directory, to: &AuthorityId, given: &Said) -> Said {
+    let chain = &directory.0.chain;
+    let beats = chain.beats().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.beats.contains(bytes));
+    // Orders that wait are for stewards.
+    let orders = if directory.view().is_steward(to) { directory.half_signed() } else { Vec::new() };
+    let orders = orders.iter().map(|order| order.signed.clone()).filter(|bytes| !given.half_signed.contains(bytes));
+    let overlay = chain.overlay().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.overlay.contains(bytes));
+    let mut room = Room(BYTES);
+    Said {
+        beats: room.pack(beats.collect(), BEATS, BEAT_BYTES),
+        half_signed: room.pack(orders.collect(), HALF_SIGNED, HALF_SIGNED_BYTES),
+        overlay: room.pack(overlay.collect(), STATEMENTS, BYTES),
     }
-    directory.half_signed().iter().map(|order| order.signed.clone()).take(HALF_SIGNED).collect()
 }
 
-/// As many suspensions as fit, beginning anywhere: ids that somebody made to come first crowd nobody out for good.
-fn overlay(directory: &Directory) -> Vec<Bytes> {
-    let all: Vec<Bytes> = directory.0.chain.overlay().into_iter().map(|(_, bytes)| bytes).collect();
-    let first = random().unwrap_or(0) % (all.len() as u64).max(1);
-    all.iter().cycle().skip(usize::try_from(first).unwrap_or(0)).take(STATEMENTS.min(all.len())).cloned().collect()
+/// Bytes of a message that are still free. A statement may be as long as 16 KiB, whoever made it so.
+struct Room(usize);
+
+impl Room {
+    /// As many of these as fit, beginning anywhere: what does not fit has its turn another time, and ids or lengths that
+    /// somebody chose crowd nobody out for good.
+    fn pack(&mut self, mut all: Vec<Bytes>, most: usize, share: usize) -> Vec<Bytes> {
+        let first = random().unwrap_or(0) % (all.len() as u64).max(1);
+        all.rotate_left(usize::try_from(first).unwrap_or(0));
+        let mut left = share.min(self.0);
+        let before = left;
+        all.retain(|signed| left.checked_sub(signed.len() + FRAME).inspect(|rest| left = *rest).is_some());
+        for beyond in all.drain(most.min(all.len())..) {
+            left += beyond.len() + FRAME;
+        }
+        self.0 -= before - left;
+        all
+    }
 }
 
 /// Other members with a node of their own, in no order; stewards first when there are many.
@@ -188,38 +219,50 @@ fn push(directory: &Directory, to: AuthorityId, said: Said) {
     }));
 }
 
-/// What another node said. One bad statement does not spoil the others; a repeated one costs a look. Answers with why
-/// some were not taken.
+/// What another node said. One bad statement does not spoil the others; a repeated one costs a look. But a signature that
+/// does not hold ends the look at all of it: nobody passes on what it has not verified, and looking costs what signing does.
+/// Answers with why some were not taken.
 async fn take(
     directory: &Directory,
     beats: Vec<Signed>,
     overlay: Vec<Signed>,
     half_signed: Vec<Signed>,
 ) -> Vec<Reason> {
-    let mut refused = Vec::new();
-    for beat in beats {
-        if let Err(error) = directory.0.chain.accept_beat(&beat.encode_to_vec().into()) {
-            tracing::debug!(%error, "a beat was not taken");
-            refused.push(error.reason());
+    let mut refused = Refused::default();
+    for beat in beats.into_iter().take(BEATS) {
+        if refused.ends_with(directory.0.chain.accept_beat(&beat.encode_to_vec().into())) {
+            return refused.0;
         }
     }
     for statement in overlay.into_iter().take(STATEMENTS) {
         // Boxed: taking one in may pass it on, which ends in another exchange.
         let added = Box::pin(directory.overlay_add(statement.encode_to_vec().into())).await;
-        if let Err(error) = added {
-            tracing::debug!(%error, "a suspension was not taken");
-            refused.push(error.reason());
+        if refused.ends_with(added) {
+            return refused.0;
         }
     }
     // Of use to stewards only.
     let steward = directory.view().is_steward(directory.authority());
     for order in half_signed.into_iter().take(HALF_SIGNED).filter(|_| steward) {
-        if let Err(error) = directory.0.chain.accept_half_signed(&order.encode_to_vec().into()) {
-            tracing::debug!(%error, "an order that waits for a second signature was not taken");
-            refused.push(error.reason());
+        if refused.ends_with(directory.0.chain.accept_half_signed(&order.encode_to_vec().into())) {
+            return refused.0;
         }
     }
-    refused
+    refused.0
+}
+
+/// Why some of what was said was not taken.
+#[derive(Default)]
+struct Refused(Vec<Reason>);
+
+impl Refused {
+    /// Notes the refusal, if it is one; whether nothing more of the message is looked at.
+    fn ends_with(&mut self, taken: Result<bool, Error>) -> bool {
+        let Err(error) = taken else { return false };
+        tracing::debug!(%error, "a beat or suspension was not taken");
+        self.0.push(error.reason());
+        error.reason() == Reason::SignatureInvalid
+    }
 }
 
 /// Takes what another node has, and answers with what it lacks.
@@ -228,18 +271,62 @@ pub async fn answer(
     sender: &AuthorityId,
     request: proto::GossipRequest,
 ) -> proto::GossipResponse {
-    let given: Vec<Bytes> = request.overlay.iter().map(|signed| signed.encode_to_vec().into()).collect();
-    let said: Vec<Bytes> = request.beats.iter().map(|signed| signed.encode_to_vec().into()).collect();
-    let asked: Vec<Bytes> = request.half_signed.iter().map(|signed| signed.encode_to_vec().into()).collect();
+    let bytes = |all: &[Signed]| all.iter().map(|signed| signed.encode_to_vec().into()).collect();
+    let given = Said {
+        beats: bytes(&request.beats),
+        overlay: bytes(&request.overlay),
+        half_signed: bytes(&request.half_signed),
+    };
     let refused = take(directory, request.beats, request.overlay, request.half_signed).await;
-    let beats = directory.0.chain.beats().into_iter().map(|(_, bytes)| bytes);
+    let said = packed(directory, sender, &given);
     proto::GossipResponse {
-        beats: messages(beats.filter(|bytes| !said.contains(bytes)).collect()),
-        overlay: messages(overlay(directory).into_iter().filter(|bytes| !given.contains(bytes)).collect()),
-        half_signed: messages(
-            half_signed(directory, sender).into_iter().filter(|bytes| !asked.contains(bytes)).collect(),
-        ),
+        beats: messages(said.beats),
+        overlay: messages(said.overlay),
+        half_signed: messages(said.half_signed),
         refused: refused.into_iter().map(|reason| reason.code().to_owned()).collect(),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::limits;
+
+    /// Statements of one length that differ.
+    fn statements(count: u8, bytes: usize) -> Vec<Bytes> {
+        (0..count).map(|n| Signed { payload: vec![n; bytes - 5].into(), ..Signed::default() }.encode_to_vec().into()).collect()
+    }
+
+    #[test]
+    fn whatever_is_known_an_exchange_fits_into_a_call_and_all_of_it_has_its_turn() {
+        let mut told = BTreeSet::new();
+        for _ in 0..400 {
+            let mut room = Room(BYTES);
+            let beats = room.pack(statements(7, limits::CONTROL_BYTES), BEATS, BEAT_BYTES);
+            let half_signed = room.pack(statements(9, limits::STATEMENT_BYTES), HALF_SIGNED, HALF_SIGNED_BYTES);
+            let overlay = room.pack(statements(9, limits::STATEMENT_BYTES), STATEMENTS, BYTES);
+            assert_eq!((beats.len(), half_signed.len(), overlay.len()), (1, 1, 1), "one of each however long they are");
+            told.extend([(0, beats[0].clone()), (1, half_signed[0].clone()), (2, overlay[0].clone())]);
+            let request = proto::GossipRequest {
+                beats: messages(beats),
+                overlay: messages(overlay),
+                half_signed: messages(half_signed),
+                call_back: true,
+            };
+            assert!(request.encoded_len() <= BYTES && BYTES < limits::CALL_BYTES);
+        }
+        assert_eq!(told.len(), 7 + 9 + 9);
+        // Those of the usual length go all at once, and long ones take no place from short ones that fit.
+        let mut all = statements(60, 400);
+        all.extend(statements(4, limits::STATEMENT_BYTES));
+        let mut room = Room(BYTES);
+        let packed = room.pack(all, STATEMENTS, BYTES);
+        let used: usize = packed.iter().map(|signed| signed.len() + FRAME).sum();
+        assert_eq!(room.0, BYTES - used);
+        assert!(packed.iter().filter(|signed| signed.len() < 500).count() >= 30);
+        assert_eq!(Room(BYTES).pack(statements(60, 100), 42, BYTES).len(), 42);
     }
 }

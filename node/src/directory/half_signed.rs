@@ -75,7 +75,7 @@ impl HalfSignedSet {
         now: UnixMs,
         verify: &dyn Verify,
     ) -> Result<bool, Reason> {
-        if self.orders.values().any(|held| held.signed == *signed) {
+        if self.holds(signed) {
             return Ok(false);
         }
         let overlay::Read { entry, author, version, reason } = overlay::read(signed, state, now, verify)?;
@@ -97,6 +97,11 @@ impl HalfSignedSet {
         }
         self.orders.insert(key, Arc::new(order));
         Ok(true)
+    }
+
+    /// Whether these very bytes are here.
+    pub fn holds(&self, signed: &Bytes) -> bool {
+        self.orders.values().any(|held| held.signed == *signed)
     }
 
     /// Orders that a second steward may still sign, by author and target.

@@ -2,13 +2,16 @@
 //!
 //! A grow-only set of signed emergency suspensions, gossiped to everyone, never read by `apply`, never in log or
 //! snapshot. It acts for as long as the policy says after it was first seen here, unless the register lists it as lifted.
-//! Order of use: `judge`, make the entry durable, then `insert`: nothing acts before it is stored.
+//! Order of use: `judge`, make the entry durable, `judge` again, since others came in meanwhile, then `insert`: nothing acts
+//! before it is stored.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use imbl::OrdMap;
 
+use super::half_signed::HalfSigned;
 use super::rules;
 use super::state::RegisterState;
 use crate::domain::ids::{AuthorityId, Digest, Hasher, StatementId};
@@ -17,7 +20,7 @@ use crate::domain::reason::Reason;
 use crate::domain::register::SuspendReason;
 use crate::domain::time::UnixMs;
 use crate::wire::keys::Verify;
-use crate::wire::statement::{self, Body};
+use crate::wire::statement::{self, Body, MAX_LIFTS};
 
 /// One suspension in the overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,15 +73,18 @@ impl Overlay {
     /// the register counts as well.
     pub(super) fn check_unused(&self, entry: &Entry, state: &RegisterState) -> Result<(), Reason> {
         let record = state.record(&entry.subject).ok_or(Reason::MemberUnknown)?;
-        let near = |a: UnixMs, b: UnixMs| a.since(b).max(b.since(a)) < limits::EMERGENCY_AGAIN;
-        let here = self.entries.values().any(|other| {
+        let used = |steward| record.emergencies.get(steward).is_some_and(|at| near(*at, entry.time));
+        let in_register = state.accepted(&entry.id).is_none() && entry.stewards.iter().any(used);
+        if self.is_used(entry) || in_register { Err(Reason::EmergencyUsed) } else { Ok(()) }
+    }
+
+    /// Whether one of its stewards has used the target up here, by another statement.
+    pub(super) fn is_used(&self, entry: &Entry) -> bool {
+        self.entries.values().any(|other| {
             other.subject == entry.subject
                 && near(other.time, entry.time)
                 && other.stewards.iter().any(|steward| entry.stewards.contains(steward))
-        });
-        let used = |steward| record.emergencies.get(steward).is_some_and(|at| near(*at, entry.time));
-        let in_register = state.accepted(&entry.id).is_none() && entry.stewards.iter().any(used);
-        if here || in_register { Err(Reason::EmergencyUsed) } else { Ok(()) }
+        })
     }
 
     /// Adds a judged entry, or one that was stored. The instant at which it was first seen never changes.
@@ -114,6 +120,29 @@ impl Overlay {
         denied
     }
 
+    /// What a restore of an authority lifts, as many as one statement may name: first what acts here, then orders that `wait`
+    /// for a second signature, then what may act elsewhere, then what is lifted already; of each the newest first.
+    pub fn to_lift<'a>(
+        &'a self,
+        of: &'a AuthorityId,
+        waiting: impl Iterator<Item = &'a Arc<HalfSigned>>,
+        state: &RegisterState,
+        now: UnixMs,
+    ) -> Vec<StatementId> {
+        let lifted = |id| state.record(of).is_some_and(|record| record.lifted.binary_search(id).is_ok());
+        let rank = |entry: &Entry| match () {
+            () if lifted(&entry.id) => 3,
+            () if now < entry.first_seen + state.policy().emergency => 0,
+            () => 2,
+        };
+        let here = self.entries.values().filter(|entry| entry.subject == *of);
+        let here = here.map(|entry| (rank(entry), Reverse(entry.time), entry.id));
+        let waiting = waiting.filter(|order| order.subject == *of).map(|order| (1, Reverse(order.time), order.id));
+        let mut all: Vec<_> = here.chain(waiting).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(.., id)| id).take(MAX_LIFTS).collect()
+    }
+
     /// SHA-256 over the ids that nodes may still pass on, ascending: equal sets, equal digests.
     pub fn digest(&self, now: UnixMs) -> Digest {
         let mut hasher = Hasher::new();
@@ -134,6 +163,11 @@ impl Overlay {
         }
         gone
     }
+}
+
+/// Whether two uses are within the days in which one is allowed.
+fn near(a: UnixMs, b: UnixMs) -> bool {
+    a.since(b).max(b.since(a)) < limits::EMERGENCY_AGAIN
 }
 
 fn id_of(signed: &Bytes) -> Result<StatementId, Reason> {

@@ -11,6 +11,7 @@ use proto::follow_response::Event;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::captured;
 use super::error::Error;
 use super::handle::Directory;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
@@ -53,14 +54,17 @@ impl Directory {
     /// The newest snapshot that a majority of stewards has signed, in the messages in which it is sent.
     ///
     /// # Errors
-    /// `CHANGES_GONE` when there is none: then all changes are still kept.
+    /// `CHANGES_GONE` when there is none: then all changes are still kept; `MESSAGE_TOO_LARGE` when nobody would take it.
     pub async fn snapshot_messages(&self) -> Result<Vec<proto::SnapshotResponse>, Error> {
         let none = || Error::new(Reason::ChangesGone, "no snapshot that a majority has signed");
         let (captured, proof) = self.0.chain.snapshot().ok_or_else(none)?;
         let proof = proof.ok_or_else(none)?;
-        let encoding = tokio::task::spawn_blocking(move || captured.messages(proof)).await;
-        let chunks = encoding.map_err(|_| Error::from(Reason::Internal))?;
-        Ok(chunks.into_iter().map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) }).collect())
+        let encoded = self.0.chain.encoded(captured).await?;
+        captured::fits(encoded.items.len())?;
+        Ok(captured::messages(&encoded, proof)
+            .into_iter()
+            .map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) })
+            .collect())
     }
 }
 

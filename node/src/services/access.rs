@@ -28,10 +28,14 @@ pub enum Standing {
     Member,
 }
 
-/// What kind of work a call is: consensus and suspension never wait behind the exchange.
+/// What kind of work a call is, and so on which threads it runs and from which budget a peer's call is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
+    /// Records and all that is about them.
     Exchange,
+    /// What members ask of the register, and have verified here: beside consensus, so that it never runs before it.
+    Members,
+    /// Consensus, and an operator's governing and suspending: behind nobody, and without a budget.
     Register,
 }
 
@@ -122,13 +126,17 @@ const fn slow(method: &'static str, doors: &'static [Door], deadline: Millis) ->
     Row { deadline: Some(deadline), ..local(method, doors) }
 }
 
-/// Governing and status: never behind the exchange.
+/// Governing and status: never behind the exchange or behind what members ask.
 const fn govern(method: &'static str, doors: &'static [Door], deadline: Millis) -> Row {
     Row { work: Work::Register, ..slow(method, doors, deadline) }
 }
 
-const fn register(method: &'static str, doors: &'static [Door], standing: Standing, bytes: usize) -> Row {
-    Row { work: Work::Register, ..row(method, doors, standing, bytes) }
+const fn members(method: &'static str, doors: &'static [Door], bytes: usize) -> Row {
+    Row { work: Work::Members, ..row(method, doors, Standing::Member, bytes) }
+}
+
+const fn consensus(method: &'static str, bytes: usize) -> Row {
+    Row { work: Work::Register, ..row(method, PEER, Standing::Member, bytes) }
 }
 
 const fn stream(row: Row, idle: Option<Millis>) -> Row {
@@ -165,26 +173,24 @@ pub const TABLE: &[Row] = &[
     },
     row("/havenlink.peer.v1.JoinService/Withdraw", JOIN, Standing::Active, limits::JOIN_BYTES),
     // The register
-    register("/havenlink.directory.v1.DirectoryService/Get", PEER_OR_OPERATOR, Standing::Member, CALL),
-    register("/havenlink.directory.v1.DirectoryService/List", PEER_OR_OPERATOR, Standing::Member, CALL),
+    members("/havenlink.directory.v1.DirectoryService/Get", PEER_OR_OPERATOR, CALL),
+    members("/havenlink.directory.v1.DirectoryService/List", PEER_OR_OPERATOR, CALL),
     Row {
         deadline: Some(DECISION),
         orders: true,
-        ..register("/havenlink.directory.v1.DirectoryService/Propose", PEER_OR_OPERATOR, Standing::Member, STATEMENT)
+        ..members("/havenlink.directory.v1.DirectoryService/Propose", PEER_OR_OPERATOR, STATEMENT)
     },
-    stream(register("/havenlink.directory.v1.DirectoryService/Follow", PEER_OR_OPERATOR, Standing::Member, CALL), IDLE),
-    stream(
-        register("/havenlink.directory.v1.DirectoryService/Snapshot", PEER_OR_OPERATOR, Standing::Member, CALL),
-        IDLE,
-    ),
-    register("/havenlink.directory.v1.DirectoryService/Gossip", PEER, Standing::Member, CALL),
+    stream(members("/havenlink.directory.v1.DirectoryService/Follow", PEER_OR_OPERATOR, CALL), IDLE),
+    stream(members("/havenlink.directory.v1.DirectoryService/Snapshot", PEER_OR_OPERATOR, CALL), IDLE),
+    members("/havenlink.directory.v1.DirectoryService/Gossip", PEER, CALL),
+    // Passing on what members propose. Its statements are counted by the handler, which knows how many there are.
+    members("/havenlink.raft.v1.RaftService/Forward", PEER, CALL),
     // Consensus
-    stream(register("/havenlink.raft.v1.RaftService/AppendStream", PEER, Standing::Member, APPEND), IDLE),
-    register("/havenlink.raft.v1.RaftService/Vote", PEER, Standing::Member, CALL),
-    register("/havenlink.raft.v1.RaftService/PreVote", PEER, Standing::Member, CALL),
-    stream(register("/havenlink.raft.v1.RaftService/InstallSnapshot", PEER, Standing::Member, CHUNK), IDLE),
-    register("/havenlink.raft.v1.RaftService/TransferLeader", PEER, Standing::Member, CALL),
-    register("/havenlink.raft.v1.RaftService/Forward", PEER, Standing::Member, CALL),
+    stream(consensus("/havenlink.raft.v1.RaftService/AppendStream", APPEND), IDLE),
+    consensus("/havenlink.raft.v1.RaftService/Vote", CALL),
+    consensus("/havenlink.raft.v1.RaftService/PreVote", CALL),
+    stream(consensus("/havenlink.raft.v1.RaftService/InstallSnapshot", CHUNK), IDLE),
+    consensus("/havenlink.raft.v1.RaftService/TransferLeader", CALL),
     // A city's own systems and coordinators
     local("/havenlink.local.v1.AlertService/PublishAlert", PUBLISH),
     local("/havenlink.local.v1.AlertService/ListAlerts", READ),
@@ -231,8 +237,8 @@ pub const TABLE: &[Row] = &[
     local("/havenlink.admin.v1.AuditService/ListLeaves", AUDIT),
     slow("/havenlink.admin.v1.AuditService/VerifyAudit", AUDIT, WHOLE_LOG),
     // Not of our contract
-    register("/grpc.health.v1.Health/Check", EVERYWHERE, Standing::Member, 1_024),
-    register("/grpc.health.v1.Health/List", ANYONE_LOCAL, Standing::Member, 1_024),
+    members("/grpc.health.v1.Health/Check", EVERYWHERE, 1_024),
+    members("/grpc.health.v1.Health/List", ANYONE_LOCAL, 1_024),
     stream(local("/grpc.health.v1.Health/Watch", ANYONE_LOCAL), None),
     stream(local("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANYONE_LOCAL), IDLE),
 ];
@@ -252,7 +258,7 @@ impl Row {
 
     /// Raft's own messages.
     pub fn is_consensus(&self) -> bool {
-        self.method.starts_with("/havenlink.raft.")
+        self.work == Work::Register && self.method.starts_with("/havenlink.raft.")
     }
 
     /// `peer.ExchangeService`: the service as metrics know it.

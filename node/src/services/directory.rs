@@ -1,16 +1,19 @@
 //! The register for members and the operator: read, list, propose, follow, take a snapshot, gossip.
 
+use std::collections::HashSet;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryService;
 use tonic::{Request, Response, Status};
 
-use super::layers::{self, Now};
+use super::layers::{self, Now, Spent};
 use super::{errors, page};
 use crate::directory::{Directory, Proposed};
-use crate::domain::ids::Digest;
+use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::wire::{self, fields, member};
 
@@ -18,7 +21,35 @@ use crate::wire::{self, fields, member};
 pub struct Register {
     pub directory: Directory,
     pub now: Now,
+    pub reading: Reading,
 }
+
+/// Members that are reading a snapshot: each has one stream at a time, whatever a snapshot weighs.
+#[derive(Clone, Default)]
+pub struct Reading(Arc<Mutex<HashSet<AuthorityId>>>);
+
+/// A member's turn; over when it is dropped.
+struct Turn {
+    reading: Reading,
+    member: AuthorityId,
+}
+
+impl Reading {
+    fn turn(&self, member: AuthorityId) -> Option<Turn> {
+        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone());
+        new.then(|| Turn { reading: self.clone(), member })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.reading.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.member);
+    }
+}
+
+/// What an exchange costs its sender beyond the call when it brought a signature that does not hold: no honest node passes
+/// on what it has not verified.
+const FORGED: usize = 20;
 
 type Answer<T> = Result<Response<T>, Status>;
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -82,9 +113,15 @@ impl DirectoryService for Register {
     }
 
     async fn propose(&self, request: Request<proto::ProposeRequest>) -> Answer<proto::ProposeResponse> {
+        let member = layers::peer(&request).is_ok();
         let asked = request.into_inner();
         if asked.signed.is_empty() {
             return Err(errors::field(&wire::Error::missing("signed")));
+        }
+        // A member asks a steward. One that is none would pass it on under its own name, and each such node would add its
+        // budget to the member's. Whoever takes it for a steward has another view than it, and asks the next one.
+        if member && !self.directory.view().is_steward(self.directory.authority()) {
+            return Err(errors::refuse(Reason::NodeStarting));
         }
         let result = self.directory.propose(asked.signed).await;
         result.as_ref().map(proposed).map_err(errors::directory)
@@ -101,20 +138,84 @@ impl DirectoryService for Register {
 
     type SnapshotStream = Events<proto::SnapshotResponse>;
 
-    async fn snapshot(&self, _request: Request<proto::SnapshotRequest>) -> Answer<Self::SnapshotStream> {
+    async fn snapshot(&self, request: Request<proto::SnapshotRequest>) -> Answer<Self::SnapshotStream> {
+        let busy = || {
+            let retry_after = Some(Duration::from_secs(1));
+            errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after, ..Default::default() })
+        };
+        let turn = layers::peer(&request).ok().map(|member| self.reading.turn(member).ok_or_else(busy)).transpose()?;
         let messages = self.directory.snapshot_messages().await.map_err(|e| errors::directory(&e))?;
-        Ok(Response::new(Box::pin(futures_util::stream::iter(messages.into_iter().map(Ok)))))
+        let kept = move |message| {
+            let _until_read = &turn;
+            Ok(message)
+        };
+        Ok(Response::new(Box::pin(futures_util::stream::iter(messages).map(kept))))
     }
 
     async fn gossip(&self, request: Request<proto::GossipRequest>) -> Answer<proto::GossipResponse> {
         let caller = layers::peer(&request)?;
+        let purse = layers::purse(&request);
         let asked = request.into_inner();
         let call_back = asked.call_back;
         let mut answer = self.directory.gossip(&caller, asked).await;
+        if let Some(purse) = purse
+            && answer.refused.iter().any(|code| code == Reason::SignatureInvalid.code())
+        {
+            let spent = (0..FORGED).take_while(|_| purse.spend(Spent::Asked).is_ok()).count();
+            tracing::info!(%caller, spent, "an exchange brought a signature that does not hold");
+        }
         if call_back && let Err(error) = self.directory.reach(&caller, false).await {
             answer.call_back_reason = error.reason().code().to_owned();
         }
         answer.time_ms = (self.now)().0;
         Ok(Response::new(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Opening;
+    use crate::directory::tests::{GENT, STRASBOURG, World, id, pin};
+    use crate::domain::audit::ActorRole;
+    use crate::services::layers::{Actor, Caller};
+
+    #[tokio::test]
+    async fn members_propose_at_stewards_and_at_nobody_else() {
+        let world = World::three();
+        let asked = async |node: &str, caller: Caller| {
+            let dir = tempfile::tempdir().unwrap();
+            let directory = Directory::open(Opening {
+                data_dir: dir.path().to_owned(),
+                authority: id(node),
+                key: world.keys[&id(node)].clone(),
+                clock: crate::clock::MovedClock::new(),
+                genesis: Some(world.state.genesis_signed().clone()),
+            });
+            let directory = directory.unwrap();
+            let register =
+                Register { directory, now: Arc::new(|| crate::domain::time::UnixMs(0)), reading: Reading::default() };
+            let mut request = Request::new(proto::ProposeRequest { signed: vec![1].into() });
+            request.extensions_mut().insert(caller);
+            let refused = register.propose(request).await.unwrap_err();
+            tonic_types::StatusExt::get_details_error_info(&refused).map(|info| info.reason).unwrap()
+        };
+        let member = || Caller::Peer { authority: id(crate::directory::tests::KEHL), pin: pin("x") };
+        assert_eq!(asked(GENT, member()).await, "NODE_STARTING", "it would pass it on under its own name");
+        assert_eq!(asked(STRASBOURG, member()).await, "STATEMENT_MALFORMED", "a steward looks at it");
+        let operator = Caller::Local { role: ActorRole::Operator, actor: Actor::Uid(1) };
+        assert_eq!(asked(GENT, operator).await, "STATEMENT_MALFORMED", "its own operator may");
+    }
+
+    #[test]
+    fn a_member_reads_one_snapshot_at_a_time() {
+        let reading = Reading::default();
+        let [kehl, gent] = ["de-kehl", "be-gent"].map(|id| AuthorityId::parse(id).unwrap());
+        let turn = reading.turn(kehl.clone()).unwrap();
+        assert!(reading.turn(kehl.clone()).is_none());
+        assert!(reading.turn(gent).is_some(), "each has its own");
+        assert!(reading.turn(kehl.clone()).is_none(), "a refused one gives nothing back");
+        drop(turn);
+        assert!(reading.turn(kehl).is_some());
     }
 }

@@ -4,6 +4,7 @@
 //! request; asks the table; and only then lets the call in, under the limits of its row.
 
 mod body;
+mod purse;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,8 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+pub use purse::{Budget, Purse, Spent, purse};
+
 use super::access::{self, Door, Row, Standing, Work};
 use super::errors::{self, Refusal};
 use crate::domain::audit::ActorRole;
@@ -31,6 +34,7 @@ use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::telemetry::{metrics, propagation};
+use purse::exhausted;
 
 /// Who calls, as the connection proves it. In the extensions of every request that was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,20 +72,6 @@ pub type Identify = Arc<dyn Fn(&http::Extensions) -> Option<Connection> + Send +
 /// Told of each call of an applicant that succeeded, with the extensions that came with it.
 pub type Succeeded = Arc<dyn Fn(&http::Extensions) + Send + Sync>;
 
-/// What one call takes from its peer's budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
-    /// A call of the exchange.
-    Call,
-    /// A message of one, of so many bytes: known as it comes in, since nothing says beforehand how long a body is.
-    Bytes(usize),
-    /// A statement that goes through the register's log.
-    Statement,
-}
-
-/// Whether a peer may spend this on one more call; otherwise how long to wait.
-pub type Budget = Arc<dyn Fn(&AuthorityId, Spent) -> Result<(), Duration> + Send + Sync>;
-
 /// Room for one more open stream of a peer, given back when it is dropped.
 pub type Place = Box<dyn Send + Sync>;
 
@@ -105,23 +95,26 @@ pub struct Guard {
     pub stopping: CancellationToken,
 }
 
-/// Where calls run: a flood of the exchange's work takes no thread from consensus and suspension.
+/// Where calls run: a flood of the exchange's work, or of questions to the register, takes no thread from consensus and
+/// suspension.
 #[derive(Clone, Debug)]
 pub struct Runtimes {
     pub exchange: Handle,
+    pub members: Handle,
     pub register: Handle,
 }
 
 impl Runtimes {
-    /// Both on the runtime that is running.
+    /// All on the runtime that is running.
     pub fn current() -> Self {
-        Self { exchange: Handle::current(), register: Handle::current() }
+        Self { exchange: Handle::current(), members: Handle::current(), register: Handle::current() }
     }
 
     /// The one for this work.
     pub fn of(&self, work: Work) -> &Handle {
         match work {
             Work::Exchange => &self.exchange,
+            Work::Members => &self.members,
             Work::Register => &self.register,
         }
     }
@@ -184,23 +177,19 @@ impl Guard {
             return Err(errors::status(Reason::FieldInvalid, about("compression is off")));
         }
         let Caller::Peer { authority, .. } = caller else { return Ok(None) };
-        // Consensus and suspension are never starved by the exchange's budget.
-        let spent = match row.work {
-            Work::Exchange => Some(Spent::Call),
-            Work::Register => row.orders.then_some(Spent::Statement),
-        };
-        if let Some(spent) = spent {
+        // Consensus and suspension are never starved by a budget.
+        let order = row.orders.then_some(Spent::Statement);
+        for spent in Spent::call(row.work).into_iter().chain(order) {
             (self.budget)(authority, spent).map_err(exhausted)?;
         }
         let counted = row.deadline.is_none() && !row.is_consensus();
         counted.then(|| (self.places)(authority).map_err(exhausted)).transpose()
     }
 
-    /// What the bytes of a call are taken from as they come in.
-    fn charge(&self, caller: &Caller, row: &Row) -> Option<body::Charge> {
-        let (Caller::Peer { authority, .. }, Work::Exchange) = (caller, row.work) else { return None };
-        let (budget, authority) = (self.budget.clone(), authority.clone());
-        Some(Box::new(move |bytes| budget(&authority, Spent::Bytes(bytes)).map_err(exhausted)))
+    /// The budget that a call is taken from, where it has one.
+    fn purse(&self, caller: &Caller) -> Option<Purse> {
+        let Caller::Peer { authority, .. } = caller else { return None };
+        Some(Purse::new(self.budget.clone(), authority.clone()))
     }
 
     fn admit(&self, request: &Request<Body>) -> Result<Admitted, Status> {
@@ -211,8 +200,10 @@ impl Guard {
     }
 }
 
-fn exhausted(wait: Duration) -> Status {
-    errors::status(Reason::BudgetExhausted, Refusal { retry_after: Some(wait), ..Refusal::default() })
+/// Takes the bytes of a call as they come in.
+fn charge(purse: Purse, row: &Row) -> Option<body::Charge> {
+    let spent = Spent::bytes(row.work)?;
+    Some(Box::new(move |bytes| purse.spend(spent(bytes))))
 }
 
 fn about(text: &str) -> Refusal {
@@ -251,8 +242,10 @@ where
         let context = propagation::extract(request.headers()).unwrap_or_else(propagation::TraceContext::begin);
         let span = span_of(row, &caller);
         propagation::continue_from(&span, context);
-        let charge = self.guard.charge(&caller, row);
+        let purse = self.guard.purse(&caller);
+        let charge = purse.clone().and_then(|purse| charge(purse, row));
         request.extensions_mut().insert(caller);
+        purse.map(|purse| request.extensions_mut().insert(purse));
         let request = request.map(|inner| Body::new(body::Limited::new(inner, row.bytes, row.idle, charge)));
         // The service that was polled ready is the one that is called.
         let clone = self.inner.clone();

@@ -1,15 +1,19 @@
-//! Consensus between stewards: each message goes to the register's doors with the authority of its certificate.
+//! Consensus between stewards: each message goes to the register's doors with the authority of its certificate. What a
+//! steward passes on is taken from its budget, statement by statement.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::raft::v1 as raft;
 use havenlink_proto::raft::v1::raft_service_server::RaftService;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{errors, layers};
+use super::errors;
+use super::layers::{self, Purse, Spent};
 use crate::directory::Directory;
+use crate::domain::reason::Reason;
 
 /// The Raft service.
 pub struct Raft {
@@ -37,6 +41,14 @@ fn watched<T>(requests: Streaming<T>) -> (impl Stream<Item = Result<T, Status>> 
         }
     });
     (requests, fault)
+}
+
+/// Takes each statement from the budget of the steward that passes it on, since each is ordered on every steward's disk. How
+/// many are beyond it: those are refused one by one, and the sender asks again.
+fn beyond(purse: Option<&Purse>, signed: &mut Vec<Bytes>) -> usize {
+    let may = |_: &&Bytes| purse.is_none_or(|purse| purse.spend(Spent::Statement).is_ok());
+    let within = signed.iter().take_while(may).count();
+    signed.split_off(within).len()
 }
 
 #[tonic::async_trait]
@@ -88,7 +100,37 @@ impl RaftService for Raft {
 
     async fn forward(&self, request: Request<raft::ForwardRequest>) -> Answer<raft::ForwardResponse> {
         let sender = layers::peer(&request)?;
-        let answer = self.directory.forwarded(&sender, request.into_inner()).await;
-        answer.map(Response::new).map_err(|e| errors::directory(&e))
+        let purse = layers::purse(&request);
+        let mut asked = request.into_inner();
+        let beyond = beyond(purse.as_ref(), &mut asked.signed);
+        let answer = self.directory.forwarded(&sender, asked).await.map_err(|e| errors::directory(&e))?;
+        let refused = raft::forwarded::Result::Refused(Reason::BudgetExhausted.code().to_owned());
+        let refused = std::iter::repeat_n(raft::Forwarded { result: Some(refused) }, beyond);
+        Ok(Response::new(raft::ForwardResponse { results: answer.results.into_iter().chain(refused).collect() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::ids::AuthorityId;
+
+    #[test]
+    fn each_statement_that_is_passed_on_is_taken_from_the_budget_of_who_passes_it() {
+        let left = AtomicUsize::new(5);
+        let spend = move |who: &AuthorityId, spent| {
+            assert_eq!((who.as_str(), spent), ("de-kehl", Spent::Statement));
+            let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            taken.map(drop).map_err(|_| Duration::from_secs(1))
+        };
+        let purse = Purse::new(Arc::new(spend), AuthorityId::parse("de-kehl").unwrap());
+        for (sent, refused) in [(3, 0), (4, 2), (1, 1)] {
+            let mut signed = vec![Bytes::new(); sent];
+            assert_eq!(beyond(Some(&purse), &mut signed), refused);
+            assert_eq!(signed.len(), sent - refused);
+        }
     }
 }

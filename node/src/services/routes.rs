@@ -55,7 +55,7 @@ fn health(reporter: HealthReporter) -> HealthServer<HealthService> {
 
 /// Members' nodes: exchange, register, consensus.
 pub fn peer(peer: peer::Peer, of: &Directory, now: Now, reporter: HealthReporter) -> Routes {
-    let register = directory::Register { directory: of.clone(), now };
+    let register = directory::Register { directory: of.clone(), now, reading: directory::Reading::default() };
     let raft = raft::Raft { directory: of.clone() };
     Routes::new(health(reporter))
         .add_service(ExchangeServiceServer::new(peer).max_decoding_message_size(LARGEST))
@@ -86,7 +86,11 @@ pub fn local(parts: Local) -> Routes {
         .add_service(OfferServiceServer::new(offers))
         .add_service(InboxServiceServer::new(local::inbox::Inbox { exchange: exchange.clone() }))
         .add_service(DeliveryServiceServer::new(local::delivery::Deliveries { exchange }))
-        .add_service(DirectoryServiceServer::new(directory::Register { directory: of, now }))
+        .add_service(DirectoryServiceServer::new(directory::Register {
+            directory: of,
+            now,
+            reading: Default::default(),
+        }))
 }
 
 /// A node that waits for approval: its status, and what a reason means. Everything else of the contract is refused with

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
+use tokio::runtime::Handle;
 use tonic::service::interceptor::InterceptedService;
 
 use super::connection::Alpn;
@@ -38,6 +39,8 @@ struct Inner {
     clock: SharedClock,
     connections: Connections,
     limits: Limits,
+    /// Where the register's connections live, whoever asks for one first: Raft waits for nobody else's thread.
+    home: Option<Handle>,
     channels: Mutex<HashMap<(AuthorityId, Lane), Kept>>,
 }
 
@@ -62,7 +65,7 @@ impl JoinChannel {
 }
 
 impl Pool {
-    /// A pool that dials as this identity and knows peers from this view.
+    /// A pool that dials as this identity and knows peers from this view. Made on the register's runtime.
     pub fn new(
         identity: NodeIdentity,
         view: ViewSource,
@@ -70,7 +73,8 @@ impl Pool {
         connections: Connections,
         limits: Limits,
     ) -> Self {
-        Self(Arc::new(Inner { identity, view, clock, connections, limits, channels: Mutex::default() }))
+        let home = Handle::try_current().ok();
+        Self(Arc::new(Inner { identity, view, clock, connections, limits, home, channels: Mutex::default() }))
     }
 
     /// The channel for records to an authority, or to the node that hosts it. Not connected until first used.
@@ -103,6 +107,7 @@ impl Pool {
             return Ok(kept.channel.clone());
         }
         let goal = Goal::Member(host.clone(), self.0.view.clone());
+        let _entered = self.0.home.as_ref().filter(|_| lane == Lane::Register).map(Handle::enter);
         let (channel, _) = self.open(host.as_str(), goal)?;
         channels.insert(key, Kept { made_for, channel: channel.clone() });
         Ok(channel)

@@ -243,7 +243,7 @@ fn act_from_proto(act: proto::proposal::Act) -> Result<Act, Error> {
 }
 
 /// Emergency suspensions that one decision may lift.
-const MAX_LIFTS: usize = 64;
+pub const MAX_LIFTS: usize = 64;
 
 fn application(signed: Option<Signed>, field: &str) -> Result<Application, Error> {
     let signed = signed.ok_or_else(|| Error::missing(field))?;

@@ -20,7 +20,7 @@ use clap::Parser;
 use havenlink::domain::ids::{Digest, FederationId, Pin};
 use havenlink_tests::authors::{self, Author};
 use havenlink_tests::chance::Chance;
-use havenlink_tests::federation::Federation;
+use havenlink_tests::federation::{Federation, UNBOUNDED};
 use load::{Load, Writer};
 use network::Network;
 use scene::Scene;
@@ -100,7 +100,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let places = (0..=arguments.stewards).map(|place| network.place(place)).collect();
     let interval = arguments.snapshots.to_string();
     let genesis = ["--snapshot-interval", &interval, "--beat-interval", "1s"];
-    let federation = Federation::found_at(&arguments.binary, places, arguments.stewards, "", &genesis).await?;
+    let federation = Federation::found_at(&arguments.binary, places, arguments.stewards, UNBOUNDED, &genesis).await?;
     println!("{} stewards and a mirror stand, each in its own network (seed {seed})", arguments.stewards);
     let id = federation.cities[0].status().await?.federation_id;
     let id = FederationId::from_slice(&id).context("a federation id")?;

@@ -64,3 +64,46 @@ fn control_has_a_budget_of_its_own_within_that_of_all_rows() {
     rows(&kehl, StreamClass::Content, 90).unwrap();
     assert!(rows(&kehl, StreamClass::Content, 1).is_err(), "control was counted among all rows");
 }
+
+#[test]
+fn questions_to_the_register_have_a_budget_of_their_own_and_stewards_ten_times_as_much() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let [kehl, graz] = ["de-kehl", "at-graz"].map(|id| AuthorityId::parse(id).unwrap());
+    let view = empty_view();
+    let stewards = Arc::new(vec![Steward { authority: graz.clone(), raft_id: 1 }]);
+    view.store(Arc::new(DirectoryView { stewards, ..DirectoryView::clone(&view.load()) }));
+    let clock = MovedClock::new();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (budget, _, _) = budgets(&config, view, &shared);
+    let take = |who: &AuthorityId, spent| (0..10_000).take_while(|_| budget(who, spent).is_ok()).count();
+    // The clock goes on while the test runs: a little more than the number is the number.
+    let about = |taken: usize, n: usize| assert!((n..n + n / 4).contains(&taken), "{taken} of {n}");
+    about(take(&kehl, Spent::Asked), 200);
+    about(take(&graz, Spent::Asked), 2_000);
+    let largest = Spent::AskedBytes(64 << 10);
+    about(take(&kehl, largest), 64);
+    about(take(&graz, largest), 640);
+    budget(&kehl, Spent::Call).unwrap();
+    budget(&kehl, Spent::Statement).unwrap();
+    clock.advance(Millis::seconds(1));
+    about(take(&kehl, Spent::Asked), 100);
+    about(take(&kehl, largest), 16);
+}
+
+#[test]
+fn by_default_a_member_cannot_fill_what_everybody_keeps_for_ever() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let kehl = AuthorityId::parse("de-kehl").unwrap();
+    let clock = MovedClock::new();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (budget, _, _) = budgets(&config, empty_view(), &shared);
+    let mut taken = 0;
+    for _ in 0..4_000 {
+        taken += (0..100).take_while(|_| budget(&kehl, Spent::Statement).is_ok()).count();
+        clock.advance(Millis::seconds(20));
+    }
+    // A day's at once, and what comes again in a day.
+    assert!((5_000..10_000).contains(&taken), "{taken}");
+}

@@ -89,6 +89,7 @@ impl Chain {
             disk,
             clock,
             memo: Memo::default(),
+            sent: tokio::sync::Mutex::default(),
         })
     }
 }
@@ -154,11 +155,11 @@ fn again(state: &mut RegisterState, link: &Link) -> Result<(), Error> {
 }
 
 fn overlay(disk: &Disk) -> Result<Overlay, Error> {
-    let mut overlay = Overlay::default();
+    let mut entries = Vec::new();
     for row in disk.overlay()? {
         let bad = || damaged("an overlay statement does not decode");
         let stored = StoredOverlay::decode(Bytes::from(row)).map_err(|_| bad())?;
-        overlay.insert(overlay::Entry {
+        entries.push(overlay::Entry {
             id: StatementId::from_slice(&stored.id).ok_or_else(bad)?,
             subject: AuthorityId::parse(&stored.subject).ok_or_else(bad)?,
             stewards: stored
@@ -170,6 +171,14 @@ fn overlay(disk: &Disk) -> Result<Overlay, Error> {
             first_seen: UnixMs(stored.first_seen_ms),
             signed: stored.signed,
         });
+    }
+    // Of two by one steward, written at a time before the node ended, the first one acts, as it would have.
+    entries.sort_by_key(|entry| entry.first_seen);
+    let mut overlay = Overlay::default();
+    for entry in entries {
+        if !overlay.is_used(&entry) {
+            overlay.insert(entry);
+        }
     }
     Ok(overlay)
 }

@@ -65,6 +65,8 @@ impl Chain {
         if !writes.is_empty() {
             self.disk.submit(writes, true, None)?;
             core.best = state;
+            // What stewards said about these numbers may have come before them.
+            self.judge_own(&mut core)?;
             self.publish(&mut core);
         }
         // A node that runs Raft takes its snapshots there, unless it is behind what it follows.
@@ -135,38 +137,48 @@ impl Chain {
     /// Why it does not count.
     pub fn accept_beat(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
+        let opened = beats::open(signed)?;
+        let best = {
+            let core = self.lock();
+            if !core.beats.look(&opened, &core.best, now)? {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // Consensus does not wait for a signature that somebody made up: what holds is remembered for the look under the lock.
+        opened.check(&best, &self.memo)?;
         let mut core = self.lock();
         let best = core.best.clone();
         let new = core.beats.accept(signed, &best, now, &self.memo)?;
         if new {
-            self.judge_own(&mut core, beats::open(signed)?.beat.number)?;
+            self.weigh(&mut core, opened.beat.number)?;
+            self.judge_own(&mut core)?;
             self.publish(&mut core);
             self.heard.send_modify(|count| *count += 1);
         }
         Ok(new)
     }
 
-    /// Lets go of what was followed, if a majority of stewards has signed another head at a number that is here: whoever it
-    /// came from lied. The fork stays on record, with the beats that prove it.
-    fn judge_own(&self, core: &mut Core, number: u64) -> Result<(), Error> {
+    /// Compares what stewards said at a number with the head that is here, also where memory does not reach back to.
+    fn weigh(&self, core: &mut Core, number: u64) -> Result<(), Error> {
         if number > core.best.number() {
             return Ok(());
         }
         let own = match core.own_head(number) {
-            Some(head) => head,
-            None => match load::links(&self.disk, number, 1)?.first().filter(|link| link.change.number == number) {
-                Some(link) => link.head,
-                None => return Ok(()),
-            },
+            Some(head) => Some(head),
+            None => load::links(&self.disk, number, 1)?.first().filter(|l| l.change.number == number).map(|l| l.head),
         };
-        let Core { beats, best, .. } = &mut *core;
-        if !beats.outvotes(number, own, best) {
-            return Ok(());
+        if let Some(own) = own {
+            core.beats.weigh(number, own);
         }
+        Ok(())
+    }
+
+    /// Lets go of what was followed, if a majority of stewards contradicts it, each wherever it last beat: whoever it came
+    /// from lied. The fork stays on record, with the beats that prove it.
+    fn judge_own(&self, core: &mut Core) -> Result<(), Error> {
+        let Some(number) = core.beats.outvoted(&core.best, core.agreed_number()) else { return Ok(()) };
         let agreed = core.agreed()?;
-        if agreed.number() >= number {
-            return Ok(());
-        }
         tracing::error!(
             number,
             back = agreed.number(),
@@ -188,14 +200,23 @@ impl Chain {
     /// Why it does not count, or that it could not be stored.
     pub async fn accept_overlay(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
-        let judged = {
+        // Sets are cheap to clone: signatures are verified without the lock.
+        let (overlay, best) = {
             let core = self.lock();
-            core.overlay.judge(signed, &core.best, now, &self.memo)?
+            (core.overlay.clone(), core.best.clone())
         };
-        let Some(entry) = judged else { return Ok(false) };
+        let Some(entry) = overlay.judge(signed, &best, now, &self.memo)? else { return Ok(false) };
         self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
         let mut core = self.lock();
-        core.overlay.insert(entry);
+        // Others came in while it was written: a steward's one use is counted once, however many are sent at a time.
+        match core.overlay.judge(signed, &core.best, now, &self.memo) {
+            Ok(Some(entry)) => core.overlay.insert(entry),
+            Ok(None) => return Ok(false),
+            Err(reason) => {
+                self.disk.submit(vec![Write::DropOverlay(entry.id.0)], false, None)?;
+                return Err(reason.into());
+            }
+        }
         self.publish(&mut core);
         self.heard.send_modify(|count| *count += 1);
         Ok(true)
@@ -207,6 +228,15 @@ impl Chain {
     /// Why it does not count.
     pub fn accept_half_signed(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
+        let best = {
+            let core = self.lock();
+            if core.half_signed.holds(signed) {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // As for beats: signatures are verified without the lock, and remembered.
+        overlay::read(signed, &best, now, &self.memo)?;
         let mut core = self.lock();
         let Core { half_signed, overlay, best, .. } = &mut *core;
         Ok(half_signed.take(signed, overlay, best, now, &self.memo)?)

@@ -9,6 +9,7 @@
 mod applied;
 mod load;
 mod mirrored;
+mod sent;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,6 +113,8 @@ pub struct Chain {
     disk: Disk,
     clock: SharedClock,
     memo: Memo,
+    /// The newest snapshot as it was sent last.
+    sent: tokio::sync::Mutex<Option<sent::Sent>>,
 }
 
 impl Chain {
@@ -209,12 +212,10 @@ impl Chain {
     }
 
     /// Emergency suspensions of an authority: what a restore lifts. Those that the overlay holds, and those that still
-    /// wait for a second signature: nobody is to complete one after the restore.
+    /// wait for a second signature: nobody is to complete one after the restore. No more than one statement may name.
     pub fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
         let (core, now) = (self.lock(), self.clock.now());
-        let acting = core.overlay.entries().filter(|entry| entry.subject == *of).map(|entry| entry.id);
-        let waiting = core.half_signed.waiting(&core.best, now).filter(|order| order.subject == *of).map(|o| o.id);
-        acting.chain(waiting).collect()
+        core.overlay.to_lift(of, core.half_signed.waiting(&core.best, now), &core.best, now)
     }
 
     /// Suspensions of stewards that wait for a second signature.
@@ -351,11 +352,21 @@ impl Core {
         if let Some(raft) = &self.raft {
             return Ok(raft.clone());
         }
-        let proven = self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some());
-        match proven {
+        match self.proven() {
             Some(captured) => Ok(captured.state.clone()),
             None => load::genesis(self.best.genesis_signed()),
         }
+    }
+
+    /// Its number.
+    fn agreed_number(&self) -> u64 {
+        let raft = self.raft.as_ref().map(RegisterState::number);
+        raft.or_else(|| Some(self.proven()?.mark.number)).unwrap_or(0)
+    }
+
+    /// The followed snapshot, if beats of a majority sign it.
+    fn proven(&self) -> Option<&Arc<Captured>> {
+        self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some())
     }
 
     fn keep(&mut self, link: Link) {

@@ -177,3 +177,64 @@ fn a_rotated_key_beats_for_a_day_and_a_compromised_one_never() {
     let beat = statements::beat(&world.beat_of(KEHL), &before);
     assert_eq!(Beats::default().accept(&beat, &world.state, world.now, &Plain), Err(Reason::BeatInvalid));
 }
+
+#[test]
+fn a_steward_that_contradicts_this_register_makes_it_no_fresher() {
+    let mut world = World::three();
+    let (agreed, made_up) = (world.state.number(), Digest([9; 32]));
+    let mut beats = Beats::default();
+    for name in [KEHL, ESCH] {
+        world.hear(&mut beats, name, |_| {}).unwrap();
+    }
+    let first = world.now;
+    beats.note_own(agreed, world.state.head());
+    assert_eq!(beats.majority_beat(&world.state), Some(first));
+    // What is here goes on otherwise than what the stewards sign. Here it is never behind them.
+    let mut here = world.clone();
+    here.act(STRASBOURG, |_, _| Bytes::new());
+    here.act(STRASBOURG, |_, _| Bytes::new());
+    beats.note_own(agreed + 1, here.state.head());
+    beats.note_own(agreed + 2, here.state.head());
+    world.now = first + Millis::minutes(3);
+    world.hear(&mut beats, KEHL, |b| (b.number, b.head) = (agreed + 1, made_up)).unwrap();
+    assert_eq!(beats.majority_beat(&here.state), None, "one of three stands behind it");
+    assert_eq!(beats.outvoted(&here.state, 0), None, "one alone may be the liar");
+    world.hear(&mut beats, ESCH, |b| (b.number, b.head) = (agreed + 2, made_up)).unwrap();
+    assert_eq!(beats.outvoted(&here.state, 0), Some(agreed + 1), "two, each at its own number");
+    assert_eq!(beats.outvoted(&here.state, agreed + 1), None, "what is certain is not taken back by who denies it");
+    // Who signed two heads says nothing by either.
+    assert_eq!(world.hear(&mut beats, ESCH, |b| b.number = agreed + 2), Ok(true));
+    assert_eq!(beats.outvoted(&here.state, 0), None);
+    // What was made up is gone: what they said stands against nothing any more.
+    beats.forget_own_above(agreed);
+    assert_eq!(beats.majority_beat(&world.state), Some(world.now));
+}
+
+#[test]
+fn old_beats_push_no_newer_ones_out() {
+    let mut world = World::three();
+    let number = world.state.number();
+    let mut beats = Beats::default();
+    let began = world.now;
+    // As many numbers as are remembered, and what was said before them.
+    for n in 0..256 {
+        world.now = world.now + Millis(1);
+        assert_eq!(world.hear(&mut beats, KEHL, |b| b.number = number + 1_000 + n), Ok(true));
+    }
+    for n in 0..300 {
+        let replayed = world.hear(&mut beats, KEHL, |b| (b.number, b.time) = (number + n, began));
+        assert_eq!(replayed, Ok(false), "below all that is remembered");
+    }
+    world.now = began + Millis::minutes(10) + Millis(1);
+    let replayed = world.hear(&mut beats, KEHL, |b| (b.number, b.time, b.head) = (number + 9_000, began, Digest([4; 32])));
+    assert_eq!(replayed, Ok(false), "older than what makes a view fresh");
+    for n in [0, 255] {
+        beats.note_own(number + 1_000 + n, Digest([9; 32]));
+    }
+    assert_eq!(beats.forks().len(), 2, "what was said lately is still compared");
+    // Above them, the lowest goes first.
+    world.now = world.now + Millis(1);
+    assert_eq!(world.hear(&mut beats, KEHL, |b| b.number = number + 2_000), Ok(true));
+    beats.note_own(number + 1_001, Digest([9; 32]));
+    assert_eq!(beats.forks().len(), 3);
+}

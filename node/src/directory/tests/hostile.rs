@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::domain::ids::Hasher;
+use crate::wire::beat::Beat;
 use crate::wire::signed;
 
 fn reopened(signed: &Bytes) -> (Signed, proto::Statement) {
@@ -209,4 +210,36 @@ fn genesis_statements_that_could_not_found_anything_are_refused() {
     assert!(resigned(&|s| of_genesis(s, |g| g.steward.as_mut().unwrap().pins.clear())).is_err());
     let other = signed::sign(&signed::NO_FEDERATION, &reopened(&genesis).1, &[&new_key()]);
     assert!(RegisterState::genesis(&other.encode_to_vec().into(), &Plain).is_err(), "signed by another key");
+}
+
+#[tokio::test]
+async fn a_signature_that_does_not_hold_ends_the_look_at_what_came_with_it() {
+    let mut world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let directory = lied_to::member(&dir, &world);
+    directory.0.chain.follow(lied_to::changes(&world)).unwrap();
+    let signed = |beat: &Bytes| Signed::decode(beat.clone()).unwrap();
+    let [kehl, esch, strasbourg] =
+        [KEHL, ESCH, STRASBOURG].map(|name| signed(&world.signed_beat(&world.beat_of(name))));
+    let suspension = signed(&world.emergency(STRASBOURG, GENT));
+    // A real steward's id and key, a new time, and a signature that somebody made up.
+    let forged = |time| {
+        let mut beat = signed(&world.signed_beat(&Beat { time: world.now + Millis(time), ..world.beat_of(ESCH) }));
+        beat.signatures[0].sig = vec![7; 64].into();
+        beat
+    };
+    let gossip = async |beats: Vec<Signed>| {
+        let request = proto::GossipRequest { beats, overlay: vec![suspension.clone()], ..Default::default() };
+        directory.gossip(&id(GENT), request).await.refused
+    };
+    let beats = [kehl].into_iter().chain((1..250).map(forged)).chain([esch.clone()]).collect();
+    assert_eq!(gossip(beats).await, ["SIGNATURE_INVALID"], "one look, not two hundred and fifty");
+    let heard: Vec<_> = directory.beats().into_iter().map(|beat| beat.steward).collect();
+    assert_eq!(heard, [id(KEHL)], "what came before it counts, what came after it was not looked at");
+    assert!(directory.overlay().is_empty());
+    // A beat of nobody known costs no look at a signature, and spoils nothing.
+    let mut unknown = forged(1);
+    unknown.signatures[0].key_id = vec![1; 8].into();
+    assert_eq!(gossip(vec![unknown, esch, strasbourg]).await, ["BEAT_INVALID"]);
+    assert_eq!((directory.beats().len(), directory.overlay().len()), (3, 1));
 }

@@ -205,3 +205,49 @@ fn an_order_that_nobody_may_complete_is_not_kept() {
     assert_eq!(world.gossip(&mut late, &world.second(&lone, STRASBOURG)), Ok(true));
     assert_eq!(world.standing(&late, ESCH, world.now), Standing::Active, "completed all the same, it is lifted");
 }
+
+#[test]
+fn a_restore_names_what_acts_first_and_no_more_than_a_statement_may() {
+    let mut world = World::three();
+    let mut overlay = Overlay::default();
+    let signed = world.emergency(KEHL, GENT);
+    world.gossip(&mut overlay, &signed).unwrap();
+    let acting = crate::directory::overlay::Entry::clone(overlay.entries().next().unwrap());
+    // Whatever else came to be in the set: long over, with ids before and after.
+    for n in 0..100_u8 {
+        let (id, first_seen) = (StatementId([n.wrapping_mul(5); 32]), world.now - Millis::hours(25));
+        overlay.insert(crate::directory::overlay::Entry { id, first_seen, time: first_seen, ..acting.clone() });
+    }
+    let mut set = HalfSignedSet::default();
+    let lone = world.emergency(STRASBOURG, ESCH);
+    keep(&mut set, &world, &overlay, &lone).unwrap();
+    let lifts = overlay.to_lift(&id(GENT), set.waiting(&world.state, world.now), &world.state, world.now);
+    assert_eq!((lifts.len(), lifts[0]), (64, acting.id));
+    let opened = world.act(STRASBOURG, |a, s| a.restore(s, &id(GENT), &lifts));
+    assert_eq!(world.decide(opened), Outcome::Accepted);
+    assert_eq!(world.standing(&overlay, GENT, world.now), Standing::Active);
+    let again = overlay.to_lift(&id(GENT), set.waiting(&world.state, world.now), &world.state, world.now);
+    assert!(again[..37].iter().all(|id| !lifts.contains(id)), "what is lifted already comes last");
+    let of_esch = overlay.to_lift(&id(ESCH), set.waiting(&world.state, world.now), &world.state, world.now);
+    assert_eq!(of_esch.len(), 1, "what waits is named as well");
+}
+
+#[tokio::test]
+async fn a_steward_s_one_use_is_counted_once_however_many_it_sends_at_a_time() {
+    let mut world = World::three();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = lied_to::mirror(&dir, &world).await;
+    chain.follow(lied_to::changes(&world)).unwrap();
+    let orders: Vec<Bytes> = (0..100).map(|_| world.emergency(KEHL, GENT)).collect();
+    let taken = futures_util::future::join_all(orders.iter().map(|signed| chain.accept_overlay(signed))).await;
+    assert_eq!(taken.iter().filter(|taken| matches!(taken, Ok(true))).count(), 1);
+    let refused = taken.iter().filter_map(|taken| taken.as_ref().err());
+    assert_eq!(refused.filter(|error| error.reason() == Reason::EmergencyUsed).count(), 99);
+    let lifted = chain.emergencies(&id(GENT));
+    assert_eq!(lifted.len(), 1);
+    let first = taken.iter().position(|taken| matches!(taken, Ok(true))).unwrap();
+    assert!(!chain.accept_overlay(&orders[first]).await.unwrap(), "the same again is nothing new");
+    chain.disk().close().await.unwrap();
+    drop(chain);
+    assert_eq!(lied_to::mirror(&dir, &world).await.emergencies(&id(GENT)), lifted, "also after a start");
+}

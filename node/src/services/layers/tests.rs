@@ -250,20 +250,64 @@ fn first_door(row: &Row) -> Option<Connection> {
 }
 
 #[tokio::test]
-async fn a_budget_stops_the_exchange_and_never_the_register() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = asked.clone();
-    let guard = guard(Arc::new(move |_, _| {
-        counted.fetch_add(1, Ordering::Relaxed);
+async fn a_budget_stops_the_exchange_and_questions_to_the_register_and_never_consensus() {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    let guard = guard(Arc::new(move |_, spent| {
+        noted.lock().unwrap().push(spent);
         Err(Duration::from_secs(7))
     }));
-    let refused = answer(guard.clone(), "/havenlink.peer.v1.ExchangeService/Greet", peer(KEHL), Body::empty()).await;
-    assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
-    assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
-    for method in ["/havenlink.directory.v1.DirectoryService/Gossip", "/havenlink.raft.v1.RaftService/Vote"] {
-        assert_eq!(answer(guard.clone(), method, peer(KEHL), Body::empty()).await.code(), Code::Ok);
+    let of = |method: &str| format!("/havenlink.{method}");
+    for (method, spent) in [
+        ("peer.v1.ExchangeService/Greet", Spent::Call),
+        ("directory.v1.DirectoryService/Get", Spent::Asked),
+        ("directory.v1.DirectoryService/Follow", Spent::Asked),
+        ("directory.v1.DirectoryService/Snapshot", Spent::Asked),
+        ("directory.v1.DirectoryService/Gossip", Spent::Asked),
+        ("raft.v1.RaftService/Forward", Spent::Asked),
+    ] {
+        // Kehl is a steward, Liège suspended: whoever it is pays.
+        for caller in [KEHL, LIEGE].into_iter().filter(|pin| *pin == KEHL || spent == Spent::Asked) {
+            let refused = answer(guard.clone(), &of(method), peer(caller), Body::empty()).await;
+            assert_eq!(reason(&refused), "BUDGET_EXHAUSTED", "{method}");
+            assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
+            assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), [spent]);
+        }
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    for method in ["AppendStream", "Vote", "PreVote", "InstallSnapshot", "TransferLeader"] {
+        let method = of(&format!("raft.v1.RaftService/{method}"));
+        assert_eq!(answer(guard.clone(), &method, peer(KEHL), framed(&[9])).await.code(), Code::Ok, "{method}");
+    }
+    assert!(asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_members_ask_takes_no_thread_from_consensus() {
+    let runtime = |name: &str| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build().unwrap()
+    };
+    let threads = ["exchange", "members", "register"].map(runtime);
+    let [exchange, members, register] = threads.each_ref().map(|runtime| runtime.handle().clone());
+    let guard = Guard { runtimes: Runtimes { exchange, members, register }, ..guard(Arc::new(|_, _| Ok(()))) };
+    let says_where = tower::service_fn(|_: Request<Body>| async {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        Ok::<_, Infallible>(Response::builder().header("thread", name).body(Body::empty()).unwrap())
+    });
+    for (method, door, thread) in [
+        ("peer.v1.ExchangeService/Greet", peer(KEHL), "exchange"),
+        ("directory.v1.DirectoryService/Gossip", peer(KEHL), "members"),
+        ("directory.v1.DirectoryService/Propose", peer(KEHL), "members"),
+        ("raft.v1.RaftService/Forward", peer(KEHL), "members"),
+        ("raft.v1.RaftService/Vote", peer(KEHL), "register"),
+        ("admin.v1.MemberService/SuspendMember", role(ActorRole::Operator), "register"),
+    ] {
+        let mut request =
+            Request::builder().uri(format!("http://node/havenlink.{method}")).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(door.unwrap());
+        let response = guard.layer(says_where).oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["thread"], thread, "{method}");
+    }
+    threads.into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
 }
 
 #[tokio::test]
@@ -281,6 +325,12 @@ async fn each_message_of_the_exchange_is_charged_by_its_bytes_and_streams_have_p
     let all = [Spent::Call, Spent::Bytes(8), Spent::Bytes(5), Spent::Call, Spent::Bytes(8), Spent::Bytes(14)];
     assert_eq!(*spent.lock().unwrap(), all);
 
+    // What the register is asked is charged by its own name.
+    spent.lock().unwrap().clear();
+    let gossip = "/havenlink.directory.v1.DirectoryService/Gossip";
+    assert_eq!(answer(guard.clone(), gossip, peer(KEHL), framed(&[3, 9])).await.code(), Code::Ok);
+    assert_eq!(*spent.lock().unwrap(), [Spent::Asked, Spent::AskedBytes(8), Spent::AskedBytes(14)]);
+
     guard.places = Arc::new(|_| Err(Duration::from_secs(1)));
     let follow = "/havenlink.directory.v1.DirectoryService/Follow";
     assert_eq!(reason(&answer(guard.clone(), follow, peer(KEHL), Body::empty()).await), "BUDGET_EXHAUSTED");
@@ -295,14 +345,15 @@ async fn what_a_member_orders_into_the_register_has_a_budget_of_its_own() {
     let noted = asked.clone();
     let guard = guard(Arc::new(move |who, spent| {
         noted.lock().unwrap().push((who.to_string(), spent));
-        Err(Duration::from_secs(7))
+        if spent == Spent::Statement { Err(Duration::from_secs(7)) } else { Ok(()) }
     }));
     let refused = answer(guard.clone(), PROPOSE, peer(KEHL), Body::empty()).await;
     assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
     assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
     let own = answer(guard, PROPOSE, role(ActorRole::Operator), Body::empty()).await;
     assert_eq!(own.code(), Code::Ok, "this city's own operator has none");
-    assert_eq!(*asked.lock().unwrap(), [("de-kehl".to_owned(), Spent::Statement)]);
+    let kehl = |spent| ("de-kehl".to_owned(), spent);
+    assert_eq!(*asked.lock().unwrap(), [kehl(Spent::Asked), kehl(Spent::Statement)]);
 }
 
 #[tokio::test]
