@@ -188,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn loops_count_what_ended_well() {
-        let ran = closed(2, Duration::from_millis(30), |caller| {
+        let ran = closed(2, Duration::from_millis(300), |caller| {
             move || async move {
                 tokio::task::yield_now().await;
                 if caller == 0 { Ok(()) } else { Err(anyhow::anyhow!("no")) }

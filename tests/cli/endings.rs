@@ -12,6 +12,8 @@ use havenlink_tests::wait::eventually;
 
 use super::{alone, publishing, stable};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_mistyped_command_is_answered_with_the_one_that_was_meant() {
     for (tool, typed, meant) in [
@@ -61,18 +63,18 @@ async fn a_list_without_a_partner_s_word_is_partial_and_a_silent_node_is_timed_o
     let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two") };
     let set = SetOfferRequest { request_id: "places".into(), offer: Some(sample::refuge(4)) };
     kehl.offers().await.unwrap().set_offer(set).await.unwrap();
-    let shows = eventually("Kehl's refuge is shown", Duration::from_secs(20), || async {
-        havenctl(strasbourg, &list).await.ok().filter(|said| said.out.contains(kehl.id()))
-    });
-    assert_eq!(shows.await.code, 0);
+    // On a slow machine a list may take longer than the limit of its call: only those that came count.
+    eventually("Kehl's refuge is shown, by a whole list", PATIENCE, || async {
+        havenctl(strasbourg, &list).await.ok().filter(|said| said.code == 0 && said.out.contains(kehl.id()))
+    })
+    .await;
     kehl.kill().await.unwrap();
     // That nobody is there is found by whatever goes out next.
     road::publish(strasbourg, kehl).await.unwrap().unwrap();
-    let partial = eventually("the list is partial", Duration::from_secs(20), || async {
-        havenctl(strasbourg, &list).await.ok().filter(|said| said.code != 0)
+    let partial = eventually("the list is partial", PATIENCE, || async {
+        havenctl(strasbourg, &list).await.ok().filter(|said| said.code == 7)
     });
     let partial = partial.await;
-    assert_eq!(partial.code, 7, "{partial:?}");
     assert!(
         partial.out.contains("UNREACHABLE")
             && partial.err.contains("partial answer")

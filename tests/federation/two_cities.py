@@ -19,6 +19,8 @@ import time
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
 GUIDE = pathlib.Path(__file__).parents[2] / "deploy" / "TWO-CITIES.md"
+# Longest wait for anything, in seconds; and the exit code of havenctl where a node does not answer, or not yet.
+PATIENCE, UNAVAILABLE = 60, 6
 CITIES = {"strasbourg": "10.98.7.1", "kehl": "10.98.7.2"}
 
 
@@ -49,7 +51,7 @@ class City:
         self.node = subprocess.Popen(self.inside("exec havenlink run"), env=self.env, stdout=log, stderr=log)
 
     def run(self, command, typed=""):
-        done = subprocess.run(self.inside(command), env=self.env, input=typed, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.inside(command), env=self.env, input=typed, capture_output=True, text=True, timeout=120)
         print(f"  {self.name}$ {command}")
         for line in (done.stdout + done.stderr).strip().splitlines():
             print(f"      {line}")
@@ -98,22 +100,25 @@ def play(cities):
         city = cities[name]
         if command.startswith("systemctl start"):
             city.start()
-            eventually("the node's socket", 20, lambda: (city.dir / "run" / "operator.sock").exists())
+            eventually("the node's socket", PATIENCE, lambda: (city.dir / "run" / "operator.sock").exists())
             continue
         for word, value in known.items():
             command = command.replace(word, value)
         typed = known.get("WORDS", "") + "\n"
         city.commands += 1
         if "alert list" in command:
-            done = eventually("the alert at Kehl", 20, lambda: (d := city.run(command)).stdout.count("SUSPICIOUS") and d)
+            done = eventually("the alert at Kehl", PATIENCE, lambda: (d := city.run(command)).stdout.count("SUSPICIOUS") and d)
         elif "agreement sign" in command:
-            done = eventually("the proposal at Kehl", 20, lambda: (d := city.run(command, typed)).returncode == 0 and d)
+            done = eventually("the proposal at Kehl", PATIENCE, lambda: (d := city.run(command, typed)).returncode == 0 and d)
             connected_at = {n: c.commands for n, c in cities.items()}
         elif "member approve" in command:
             done = city.run(command, typed)
             known.pop("WORDS", None)
+        elif "invite create" in command:
+            # The socket's file is there a moment before anybody answers on it.
+            done = eventually("the node answers", PATIENCE, lambda: (d := city.run(command)).returncode != UNAVAILABLE and d)
         elif "alert publish" in command:
-            done = eventually("the agreement in force", 20, lambda: (d := city.run(command)).returncode == 0 and d)
+            done = eventually("the agreement in force", PATIENCE, lambda: (d := city.run(command)).returncode == 0 and d)
         else:
             done = city.run(command, typed)
         if done.returncode != 0:

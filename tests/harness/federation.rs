@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use havenlink::demo::acts::{agreeing, founding};
+use havenlink::demo::acts::{agreeing, founding, reason_of, until};
 use havenlink::demo::city::{City, Place};
 use havenlink::demo::sample::CitySample;
 use havenlink::demo::stage::Stage;
+use havenlink_proto::admin::v1::ShowMemberRequest;
 use havenlink_proto::record::v1::DisclosureLevel;
 use tempfile::TempDir;
+
+use crate::operator::reason_in;
 
 /// Lines of configuration of nodes whose register is driven as fast as it goes: no member's budget is what is measured.
 pub const UNBOUNDED: &str =
@@ -154,8 +157,24 @@ impl Federation {
     /// # Errors
     /// When it does not come into force at both.
     pub async fn agree(&self, first: usize, second: usize) -> anyhow::Result<()> {
-        agreeing::agree(&mut Stage::silent(), &self.cities[first], &self.cities[second], DisclosureLevel::Light).await
+        let (first, second) = (&self.cities[first], &self.cities[second]);
+        knows(first, second).await?;
+        knows(second, first).await?;
+        agreeing::agree(&mut Stage::silent(), first, second, DisclosureLevel::Light).await
     }
+}
+
+/// Waits until a city's register has another one: who joined last is known there once the change has come.
+async fn knows(city: &City, other: &City) -> anyhow::Result<()> {
+    let request = ShowMemberRequest { authority: other.id().to_owned() };
+    until(&format!("{} knows {}", city.id(), other.id()), || async {
+        match city.members().await?.show_member(request.clone()).await {
+            Ok(shown) => Ok(shown.into_inner().member.map(drop)),
+            Err(status) if reason_of(&status) == "MEMBER_UNKNOWN" => Ok(None),
+            Err(status) => Err(status.into()),
+        }
+    })
+    .await
 }
 
 /// A city that is no member yet, by its place in the list of cities, in the folder of a federation.
@@ -214,7 +233,7 @@ pub async fn ctl(city: &City, arguments: &[&str]) -> anyhow::Result<String> {
 pub async fn ctl_refused(city: &City, arguments: &[&str]) -> anyhow::Result<String> {
     let output = run_ctl(city, arguments).await?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let reason = text.split_once("error[").and_then(|(_, rest)| rest.split_once(']')).map(|(code, _)| code.to_owned());
+    let reason = reason_in(&text).map(str::to_owned);
     reason.with_context(|| format!("havenctl {} was not refused: {}\n{text}", arguments.join(" "), output.status))
 }
 

@@ -15,6 +15,18 @@ pub struct Said {
     pub err: String,
 }
 
+impl Said {
+    /// The reason with which it was refused.
+    pub fn reason(&self) -> Option<&str> {
+        reason_in(&self.err)
+    }
+}
+
+/// The reason in what the tool tells of a refusal.
+pub(crate) fn reason_in(told: &str) -> Option<&str> {
+    told.split_once("error[")?.1.split_once(']').map(|(code, _)| code)
+}
+
 /// Runs `havenctl` with these arguments at the city.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ pub async fn arrives(at: &City, record: &Bytes) -> anyhow::Result<()> {
         }
         anyhow::bail!("the inbox of {} ended", at.id())
     };
-    tokio::time::timeout(Duration::from_secs(30), found).await.with_context(|| format!("not at {}", at.id()))?
+    tokio::time::timeout(Duration::from_secs(60), found).await.with_context(|| format!("not at {}", at.id()))?
 }
 
 /// An alert goes from one city's software into the other's inbox, as soon as nothing forbids it any more.

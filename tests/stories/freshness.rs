@@ -21,6 +21,7 @@ use havenlink_tests::wait::eventually;
 use prost::Message;
 
 const LIMIT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_stewards_content_about_a_person_stops_and_the_rest_goes_on() {
@@ -33,14 +34,16 @@ async fn without_stewards_content_about_a_person_stops_and_the_rest_goes_on() {
     let (liege, maastricht) = (&federation.cities[3], &federation.cities[4]);
     let cut = Instant::now();
     for city in [liege, maastricht] {
-        eventually("the node says that it is not fresh", LIMIT + Duration::from_secs(3), || async {
+        eventually("the node says that it is not fresh", PATIENCE, || async {
+            // It is the age of what was asked for that counts, not how long the answer took.
+            let asked = cut.elapsed();
             let status = city.status().await.unwrap();
-            (status.state() == NodeState::NotFresh && !status.fresh && status.reason == "REGISTER_NOT_FRESH")
-                .then_some(())
+            let stale = status.state() == NodeState::NotFresh && !status.fresh && status.reason == "REGISTER_NOT_FRESH";
+            let late = asked > LIMIT + Duration::from_secs(1);
+            assert!(stale || !late, "{} ms after the last beat could have come: {status:?}", asked.as_millis());
+            stale.then_some(())
         })
         .await;
-        let took = cut.elapsed();
-        assert!(took <= LIMIT + Duration::from_secs(1), "{} ms after the last beat could have come", took.as_millis());
     }
     println!("both nodes were not fresh {} ms after the stewards were stopped", cut.elapsed().as_millis());
     let said = havenctl(liege, &["status"]).await.unwrap();
@@ -52,7 +55,7 @@ async fn without_stewards_content_about_a_person_stops_and_the_rest_goes_on() {
     let mut stream = liege.directory().await.unwrap().follow(follow_all(liege).await).await.unwrap().into_inner();
     let mut beats = Vec::new();
     while beats.len() < 3 {
-        let event = tokio::time::timeout(LIMIT, stream.message()).await.unwrap().unwrap().unwrap().event;
+        let event = tokio::time::timeout(PATIENCE, stream.message()).await.unwrap().unwrap().unwrap().event;
         if let Some(Event::Beat(beat)) = event {
             beats.push(beat.encode_to_vec());
         }

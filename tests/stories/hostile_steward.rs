@@ -1,8 +1,8 @@
 //! A steward's keys in the wrong hands: what is sent with them to the other stewards is refused by name, and they go on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use crate::steps::PATIENCE;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use havenlink::demo::acts::reason_of;
@@ -94,7 +94,7 @@ impl Hostile {
     async fn appended(&self, request: raft::AppendStreamRequest) -> String {
         let requests = tokio_stream::iter([request]).chain(tokio_stream::pending());
         let mut answers = self.raft().append_stream(requests).await.unwrap().into_inner();
-        let answer = tokio::time::timeout(Duration::from_secs(10), answers.message()).await.unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answers.message()).await.unwrap();
         answer.map_or_else(|status| reason_of(&status), |answer| format!("taken: {answer:?}"))
     }
 
@@ -232,7 +232,7 @@ async fn a_hostile_steward_is_refused_by_name_and_the_others_go_on() {
     let keys = Intruder::with_keys_of(kehl).await.unwrap();
     kehl.stop().await.unwrap();
     // Kehl may have led.
-    eventually("one of the other two leads", Duration::from_secs(30), || async {
+    eventually("one of the other two leads", PATIENCE, || async {
         let (one, other) = (strasbourg.status().await.ok()?, esch.status().await.ok()?);
         (one.leader || other.leader).then_some(())
     })
@@ -253,7 +253,7 @@ async fn a_hostile_steward_is_refused_by_name_and_the_others_go_on() {
     // The other two decide, exchange goes on, nobody found a fork, and Kehl's own node comes back to the same register.
     let said = havenctl(strasbourg, &["policy", "propose", "--proposal-life", "6d"]).await.unwrap();
     assert_eq!(said.code, 0, "{said:?}");
-    let pending = eventually("the proposal is here", Duration::from_secs(20), || async {
+    let pending = eventually("the proposal is here", PATIENCE, || async {
         esch.status().await.unwrap().pending.into_iter().find(|p| p.act == "POLICY")
     })
     .await;
@@ -265,7 +265,7 @@ async fn a_hostile_steward_is_refused_by_name_and_the_others_go_on() {
     kehl.ready().await.unwrap();
     let head = strasbourg.status().await.unwrap().register_head;
     for city in [&*strasbourg, &*kehl, &*esch, &*liege] {
-        let status = eventually("the same register", Duration::from_secs(20), || async {
+        let status = eventually("the same register", PATIENCE, || async {
             city.status().await.ok().filter(|s| s.register_head == head)
         })
         .await;
@@ -287,7 +287,7 @@ async fn a_steward_that_signs_another_order_is_shown_with_both_heads() {
     let beat = hostile.beat(now.register_number, Digest([0xbd; 32]), hostile.keys.now());
     assert!(hostile.gossiped(&[statements::beat(&beat, &hostile.keys.key)], &[]).await.is_empty());
     for city in [&*strasbourg, &*liege] {
-        let status = eventually("the fork is seen, also by who only follows", Duration::from_secs(40), || async {
+        let status = eventually("the fork is seen, also by who only follows", PATIENCE, || async {
             city.status().await.ok().filter(|s| !s.forks.is_empty())
         })
         .await;

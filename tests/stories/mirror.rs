@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use havenlink::demo::acts::request_id;
 use havenlink::demo::city::City;
@@ -60,7 +59,7 @@ async fn a_member_that_was_away_installs_a_snapshot_and_feeds_another_without_th
     let wrote = strasbourg.status().await.unwrap();
     assert!(wrote.register_number >= number + u64::try_from(CHANGES).unwrap(), "{}", wrote.register_number);
     // The changes since then go once the stewards have signed for a snapshot, with a beat.
-    eventually("the changes since Esch left are gone", Duration::from_secs(30), || async {
+    eventually("the changes since Esch left are gone", PATIENCE, || async {
         let events = strasbourg.directory().await.ok()?.follow(left.clone()).await.ok()?;
         let first = events.into_inner().message().await.ok()??;
         matches!(first.event, Some(Event::SnapshotFirst(_))).then_some(())

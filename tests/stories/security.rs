@@ -12,6 +12,11 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status};
 
+/// How long a stream that stands is listened to.
+const STANDS: Duration = Duration::from_secs(3);
+/// Longer than any call waits by itself.
+const ANSWERED: Duration = Duration::from_secs(40);
+
 /// Bytes as they are, in both directions: a client that follows no contract.
 #[derive(Clone, Copy, Default)]
 struct Raw;
@@ -46,8 +51,9 @@ impl Decoder for Raw {
     }
 }
 
-/// Calls any method with one message and gives its first answer. `Ok(None)`: the call stands, and nothing came for a while.
-async fn call<C>(channel: C, method: &'static str, message: Bytes) -> Result<Option<Bytes>, Status>
+/// Calls any method with one message and gives its first answer. `Ok(None)`: it ended without one; or, where a stream is
+/// expected to stand, it does, and nothing came for a while. Every other call is answered, however long that takes.
+async fn call<C>(channel: C, method: &'static str, message: Bytes, stands: bool) -> Result<Option<Bytes>, Status>
 where
     C: tonic::client::GrpcService<tonic::body::Body>,
     C::ResponseBody: tonic::codegen::Body<Data = Bytes> + Send + 'static,
@@ -64,9 +70,10 @@ where
         let mut answers = client.streaming(request, path, Raw).await?.into_inner();
         answers.message().await
     };
-    match tokio::time::timeout(Duration::from_secs(3), answered).await {
-        Ok(answer) => answer,
-        Err(_) => Ok(None),
+    let patience = if stands { STANDS } else { ANSWERED };
+    match tokio::time::timeout(patience, answered).await {
+        Err(_) if !stands => panic!("{method} was not answered in {patience:?}"),
+        answer => answer.unwrap_or(Ok(None)),
     }
 }
 

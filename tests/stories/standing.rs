@@ -4,10 +4,9 @@ use havenlink_tests::federation::Federation;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_members_of_whom_three_are_stewards_and_two_agree() {
-    let federation = Federation::found(5, 3, "").await.unwrap();
+    let mut federation = Federation::found(5, 3, "").await.unwrap();
     federation.agree(1, 4).await.unwrap();
-    for city in &federation.cities {
-        let status = city.status().await.unwrap();
-        assert_eq!(status.stewards.len(), 3, "{status:?}");
+    for city in &mut federation.cities {
+        city.until("it knows three stewards", |status| status.stewards.len() == 3).await.unwrap();
     }
 }

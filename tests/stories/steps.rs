@@ -21,12 +21,14 @@ use havenlink_proto::local::v1::{
     ConsumeRequest, ConsumeResponse, Delivery, DeliveryState, ListDeliveriesRequest, PublishAlertRequest,
 };
 use havenlink_proto::record::v1::{Purpose, RecordKind, Tlp};
-use havenlink_tests::federation::{ctl, ctl_refused};
+use havenlink_tests::operator::{Said, havenctl};
 use havenlink_tests::wait::eventually;
 use prost::Message;
 
 /// How long anything in a story may take.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long stewards of whom one was stopped may take to decide again, on a machine with other work.
+pub const ELECTED: Duration = Duration::from_secs(120);
 
 /// Publishes an alert; gives the record's id once it is acknowledged.
 pub async fn publish(from: &City, to: &[&str]) -> anyhow::Result<Bytes> {
@@ -105,7 +107,7 @@ pub async fn member(city: &City, authority: &str) -> anyhow::Result<Member> {
 pub async fn decide(cities: &[&City], arguments: &[&str]) -> anyhow::Result<()> {
     for city in cities {
         // An equal decision that is open is approved; it has to have arrived first, or it would be proposed twice.
-        ctl(city, arguments).await?;
+        ctl_decided(city, arguments).await?;
         let number = city.status().await?.register_number;
         for other in cities {
             reached(other, number).await;
@@ -122,19 +124,27 @@ pub async fn reached(city: &City, number: u64) {
     .await;
 }
 
-/// Waits until a command is no longer refused for this reason.
-pub async fn ctl_once_not(city: &City, reason: &str, arguments: &[&str]) -> String {
-    eventually(&format!("havenctl {} is not refused", arguments.join(" ")), PATIENCE, || async {
-        match ctl(city, arguments).await {
-            Ok(printed) => Some(printed),
-            Err(error) => {
-                let said = ctl_refused(city, arguments).await.unwrap_or_default();
-                assert!(said == reason || said.is_empty(), "{error:#}");
-                None
-            }
-        }
+/// Whether a refusal says only that the stewards do not decide now, or did not in time: they elect, or are slow. The same
+/// may be asked again.
+pub fn undecided(reason: &str) -> bool {
+    ["NO_LEADER", "STEWARDS_UNREACHABLE", "DEADLINE_EXCEEDED", "TIMED_OUT"].contains(&reason)
+}
+
+/// Gives a command, again for as long as the stewards do not decide; what it said in the end.
+pub async fn decided(city: &City, arguments: &[&str]) -> Said {
+    let what = format!("the stewards decide on havenctl {} at {}", arguments.join(" "), city.id());
+    eventually(&what, ELECTED, || async {
+        let said = havenctl(city, arguments).await.unwrap();
+        (!said.reason().is_some_and(undecided)).then_some(said)
     })
     .await
+}
+
+/// The same, of a command that must succeed; what it printed.
+pub async fn ctl_decided(city: &City, arguments: &[&str]) -> anyhow::Result<String> {
+    let said = decided(city, arguments).await;
+    anyhow::ensure!(said.code == 0, "havenctl {} at {}: {said:?}", arguments.join(" "), city.id());
+    Ok(said.out)
 }
 
 /// The authority key of a city, as it lies in its data directory.

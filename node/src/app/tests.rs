@@ -29,6 +29,9 @@ mod endpoints;
 mod register_acts;
 mod renewing;
 
+/// Longest wait for anything; shorter than the drain of a node that stops.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) fn free_port() -> u16 {
     crate::demo::ports::free().unwrap()
 }
@@ -43,7 +46,8 @@ pub(super) fn config(root: &Path, more: &[String]) -> Config {
         format!("data_dir={}", root.join("data").display()),
         format!("run_dir={}", root.join("run").display()),
         "http=off".to_owned(),
-        "shutdown.drain=5s".to_owned(),
+        // Longer than anybody here waits for a stop: one that only the end of the drain brings about is seen.
+        "shutdown.drain=60s".to_owned(),
     ];
     set.extend_from_slice(more);
     load(&Sources { set, ..Sources::default() }).unwrap()
@@ -58,7 +62,7 @@ pub(super) async fn started(config: &Config) -> Member {
     let member = Member::start(config.clone(), data, SystemClock::shared(), &Runtimes::current(), None).await.unwrap();
     let mut readiness = member.readiness();
     let ready = readiness.wait_for(Option::is_none);
-    tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready in time").unwrap();
+    tokio::time::timeout(PATIENCE, ready).await.expect("ready in time").unwrap();
     member
 }
 
@@ -93,7 +97,7 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
             }
         }
     };
-    let status = tokio::time::timeout(Duration::from_secs(10), ready).await.expect("ready in time");
+    let status = tokio::time::timeout(PATIENCE, ready).await.expect("ready in time");
     assert!(status.steward, "{status:?}");
 
     let mut members = MemberServiceClient::new(operator.clone());
@@ -126,7 +130,7 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
     let consume = ConsumeRequest { consumer: "case-system".into(), ..Default::default() };
     let mut stream = reader.consume(consume).await.unwrap().into_inner();
 
-    let stopping = tokio::time::timeout(Duration::from_secs(4), member.stop());
+    let stopping = tokio::time::timeout(PATIENCE, member.stop());
     let (stopped, ended) = tokio::join!(stopping, stream.message());
     stopped.expect("an open stream does not hold the node");
     assert_eq!(reason(&ended.unwrap_err()), "NODE_STOPPING");

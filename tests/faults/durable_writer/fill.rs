@@ -87,7 +87,7 @@ async fn publish_until_full(stage: Arc<Stage>, stored: Arc<AtomicUsize>, at_most
 
 /// The next writes find the room by themselves.
 async fn after_room_was_made(stage: &Stage) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while let Err(error) = load::publish(stage, new_id(), RECORD).await {
         ensure!(Instant::now() < deadline, "still refused after room was made: {error}");
         tokio::task::yield_now().await;

@@ -1,7 +1,5 @@
 //! What an applicant reads when it cannot come in, at its own command line.
 
-use std::time::Duration;
-
 use havenlink::demo::city::City;
 use havenlink::demo::sample::CITIES;
 use havenlink::domain::reason::Reason;
@@ -12,6 +10,8 @@ use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::tools::{havenctl, havenlink};
 use havenlink_tests::wait::eventually;
+
+use crate::steps::PATIENCE;
 
 async fn token(inviter: &City, more: &[&str]) -> String {
     let invite = [&["invite", "create", "--for", "de-kehl"], more].concat();
@@ -35,7 +35,7 @@ async fn a_token_that_does_not_let_in() {
     assert!(other.err.contains("de-kehl"), "whom it is for: {other:?}");
 
     let short = token(strasbourg, &["--expires", "1s"]).await;
-    let expired = eventually("the invitation is over", Duration::from_secs(20), || async {
+    let expired = eventually("the invitation is over", PATIENCE, || async {
         let invitations = havenctl(strasbourg, &["invite", "list"]).await.unwrap().fine();
         invitations.contains("EXPIRED").then_some(())
     });
@@ -68,7 +68,7 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     let mut kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
     kehl.once(&["join", &token(strasbourg, &[]).await]).await.unwrap();
     kehl.start().unwrap();
-    let door = eventually("Kehl's door", Duration::from_secs(20), || async {
+    let door = eventually("Kehl's door", PATIENCE, || async {
         havenlink::demo::city::door(&kehl.sockets(), "operator").await.ok()
     })
     .await;
@@ -84,7 +84,7 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     let nobody = ["member", "approve", "lu-esch-sur-alzette", "--words", "zoo zoo zoo zoo zoo zoo"];
     assert_refused(&havenctl(strasbourg, &nobody).await.unwrap(), Reason::MemberUnknown);
     havenctl(strasbourg, &["member", "reject", "de-kehl", "--reason", "NO_LEGAL_BASIS"]).await.unwrap().fine();
-    let log = eventually("Kehl's node ends", Duration::from_secs(40), || async {
+    let log = eventually("Kehl's node ends", PATIENCE, || async {
         let log = std::fs::read_to_string(kehl.dir.join("node.log")).unwrap_or_default();
         log.lines().any(|line| line.starts_with("error[") && line.contains("]: ")).then_some(log)
     })

@@ -13,19 +13,22 @@ use havenlink::domain::limits;
 use havenlink::domain::reason::Reason;
 use havenlink::domain::stream::Hello;
 use havenlink::wire::peer::sign_hello;
-use havenlink_proto::local::v1::PublishAlertRequest;
+use havenlink_proto::local::v1::{Delivery, DeliveryState, PublishAlertRequest};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::{
     DeliverItem, DeliverRequest, DeliverResponse, GreetRequest, Hello as HelloMessage, ItemResult, Receipt,
     deliver_item,
 };
-use havenlink_proto::record::v1::{Purpose, Signed, StreamClass, Tlp};
+use havenlink_proto::record::v1::{Purpose, RecordKind, Signed, StreamClass, Tlp};
 use havenlink_tests::federation::Federation;
 use havenlink_tests::peer;
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::tools::havenctl;
+use havenlink_tests::wait::eventually;
 use prost::Message;
 use tonic::Status;
+
+use crate::steps::{PATIENCE, deliveries};
 
 /// Strasbourg's voice at another city, under an incarnation of its own.
 struct Voice {
@@ -93,16 +96,28 @@ async fn longest(voice: &mut Voice, bytes: usize) {
     assert_eq!(voice.outcome(&vec![0; bytes + 1].into()).await.1, Reason::MessageTooLarge.code());
 }
 
-/// Envelopes that wait in a stopped node's store, for one recipient.
+/// The envelope with content that waits in a stopped node's store, for one recipient.
 async fn queued(data: &Path, to: &str) -> Bytes {
     use sqlx::{Connection, SqliteConnection};
     let file = format!("sqlite://{}", data.join("havenlink.db").display());
     let mut db = SqliteConnection::connect(&file).await.unwrap();
     let query = "SELECT o.envelope FROM outbox o JOIN delivery d ON d.sequence = o.sequence \
-                 JOIN out_stream s ON s.id = d.stream WHERE s.recipient = ? AND d.open = 1";
-    let envelope: Vec<u8> = sqlx::query_scalar(query).bind(to).fetch_one(&mut db).await.unwrap();
+                 JOIN out_stream s ON s.id = d.stream WHERE s.recipient = ? AND s.class = ? AND d.open = 1";
+    let class = i64::from(i32::from(StreamClass::Content));
+    let envelope: Vec<u8> = sqlx::query_scalar(query).bind(to).bind(class).fetch_one(&mut db).await.unwrap();
     db.close().await.unwrap();
     envelope.into()
+}
+
+/// Waits until the partner has the complete agreement, the last that is sent of it: then nothing is queued for it.
+async fn settled(from: &City, to: &City) {
+    eventually("the complete agreement is delivered", PATIENCE, || async {
+        let rows = deliveries(from, to.id()).await.ok()?;
+        let complete = |d: &Delivery| d.kind() == RecordKind::AgreementComplete;
+        let delivered = |d: &Delivery| d.state() == DeliveryState::Delivered;
+        (rows.iter().any(complete) && rows.iter().all(delivered)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,6 +126,8 @@ async fn replayed_tampered_foreign_and_repeated_envelopes() {
     federation.agree(0, 1).await.unwrap();
     federation.agree(0, 2).await.unwrap();
     let [strasbourg, kehl, esch] = &mut federation.cities[..] else { panic!("three") };
+    settled(strasbourg, kehl).await;
+    settled(strasbourg, esch).await;
     kehl.stop().await.unwrap();
     esch.stop().await.unwrap();
     let request = PublishAlertRequest {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use havenlink::demo::city::City;
 use havenlink::demo::sample;
@@ -30,6 +30,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A client that believes everybody.
 #[derive(Debug)]
@@ -151,7 +153,7 @@ async fn another_member_answering_on_kehls_address_gets_nothing() {
     let right = peer::address_of(kehl).await.unwrap().to_string();
     let wrong = peer::address_of(esch).await.unwrap().to_string();
     havenctl(kehl, &["node", "update", "--endpoint", &wrong]).await.unwrap().fine();
-    eventually("Strasbourg knows the new address", Duration::from_secs(20), || async {
+    eventually("Strasbourg knows the new address", PATIENCE, || async {
         let entry = peer::entry_of(strasbourg, "de-kehl").await.unwrap();
         (entry.endpoints == [wrong.clone()]).then_some(())
     })
@@ -164,17 +166,14 @@ async fn another_member_answering_on_kehls_address_gets_nothing() {
     };
     strasbourg.publisher().await.unwrap().publish_alert(request).await.unwrap();
     let listed = async || havenctl(strasbourg, &["delivery", "list"]).await.unwrap().fine();
-    eventually("Strasbourg sees that this is not Kehl", Duration::from_secs(40), || async {
+    eventually("Strasbourg sees that this is not Kehl", PATIENCE, || async {
         listed().await.contains("PEER_PIN_UNKNOWN").then_some(())
     })
     .await;
     let held = havenctl(esch, &["alert", "list", "-o", "jsonl"]).await.unwrap().fine();
     assert_eq!(held, "", "nothing was sent");
     havenctl(kehl, &["node", "update", "--endpoint", &right]).await.unwrap().fine();
-    eventually("it arrives at Kehl", Duration::from_secs(60), || async {
-        listed().await.contains("DELIVERED").then_some(())
-    })
-    .await;
+    eventually("it arrives at Kehl", PATIENCE, || async { listed().await.contains("DELIVERED").then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,11 +193,10 @@ async fn a_suspended_member_has_no_stream_no_ticket_and_no_exchange() {
     let mut stream = DirectoryServiceClient::new(channel.clone()).follow(follow).await.unwrap().into_inner();
 
     let suspend = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];
-    let started = Instant::now();
     havenctl(strasbourg, &suspend).await.unwrap().fine();
     let ended = async { while let Ok(Some(_)) = stream.message().await {} };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the open stream ends");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    // Sooner than one that is merely silent. How soon exactly is measured by the suspensions.
+    tokio::time::timeout(PATIENCE / 2, ended).await.expect("the open stream ends");
 
     let after = connect(door, config).await.unwrap();
     assert_eq!(after.get_ref().1.handshake_kind(), Some(HandshakeKind::Full), "the verifier ran again");

@@ -37,6 +37,11 @@ fn is_nothing(answer: &Result<Option<Bytes>, Status>) -> bool {
     answer.as_ref().is_err_and(|s| (s.code(), s.message(), s.details()) == (Code::NotFound, "not found", &[]))
 }
 
+/// Whether a call may wait there for what is to come.
+fn stands(method: &str, door: Door) -> bool {
+    access::find(method).is_some_and(|row| row.deadline.is_none() && row.opens_at(door))
+}
+
 fn is_closed(answer: &Result<Option<Bytes>, Status>) -> bool {
     let info = answer.as_ref().err().and_then(|status| status.get_details_error_info());
     info.is_some_and(|info| info.reason == Reason::MethodNotOpen.code())
@@ -53,17 +58,14 @@ async fn each_role_calls_each_method_and_gets_what_its_row_says() {
     for role in ROLES {
         let socket = city::door(&strasbourg.sockets(), &role_name(role)).await.unwrap();
         for method in &methods {
-            let (socket, method) = (socket.clone(), *method);
-            calls.spawn(async move {
-                let answer = call(socket, method, Bytes::new()).await;
-                (Door::Local(role), method, answer)
-            });
+            let (socket, method, door) = (socket.clone(), *method, Door::Local(role));
+            calls.spawn(async move { (door, method, call(socket, method, Bytes::new(), stands(method, door)).await) });
         }
     }
     let partner = peer::as_city(kehl, strasbourg).await.unwrap();
     for method in &methods {
-        let (partner, method) = (partner.clone(), *method);
-        calls.spawn(async move { (Door::Peer, method, call(partner, method, Bytes::new()).await) });
+        let (partner, method, door) = (partner.clone(), *method, Door::Peer);
+        calls.spawn(async move { (door, method, call(partner, method, Bytes::new(), stands(method, door)).await) });
     }
     let (mut open, mut closed) = (0, 0);
     while let Some(done) = calls.join_next().await {

@@ -157,13 +157,12 @@ async fn suspension_ends_an_open_stream_at_once_and_both_ways() {
     strasbourg.greet(&kehl).await.unwrap();
 
     let until = world.clock.now() + Millis::hours(24);
-    let started = std::time::Instant::now();
     world.change(|view| {
         view.overlay.insert(kehl.authority.clone(), until);
     });
-    let ended = tokio::time::timeout(Duration::from_secs(1), watching.message()).await.expect("the stream ends");
+    // Sooner than the sweep of every five seconds, which would end it as well.
+    let ended = tokio::time::timeout(Duration::from_secs(4), watching.message()).await.expect("the stream ends");
     assert!(ended.is_err(), "{ended:?}");
-    assert!(started.elapsed() < Duration::from_secs(1));
     eventually("both ends are gone", || strasbourg.connections.held() + kehl.connections.held() == 0).await;
 
     // It may connect again, for Raft and the register; that connection is judged per request and not ended again.

@@ -32,9 +32,9 @@ pub(super) fn id(text: &str) -> AuthorityId {
     AuthorityId::parse(text).unwrap()
 }
 
-/// Waits until the condition holds; fails the test after ten seconds.
+/// Waits until the condition holds; fails the test after thirty seconds.
 pub(super) async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < end, "never: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;

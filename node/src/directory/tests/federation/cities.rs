@@ -146,10 +146,17 @@ impl Federation {
         build(&author, &self.at(at).state())
     }
 
-    /// Signs by what the city knows, and proposes there.
+    /// Signs by what the city knows, and proposes there: the same bytes again while the stewards elect for longer than one
+    /// call waits.
     pub async fn act(&self, name: &str, build: impl FnOnce(&Author<'_>, &RegisterState) -> Bytes) -> Proposed {
         let signed = self.sign(name, name, build);
-        let proposed = self.at(name).propose(signed).await.unwrap();
+        let deadline = tokio::time::Instant::now() + LIMIT * 3;
+        let proposed = loop {
+            match self.at(name).propose(signed.clone()).await {
+                Err(error) if error.retryable() && tokio::time::Instant::now() < deadline => {}
+                answer => break answer.unwrap(),
+            }
+        };
         self.at(name).wait_for(proposed.number, LIMIT).await.unwrap();
         proposed
     }
