@@ -1,12 +1,13 @@
-//! Errors as people read them: code, what happened, facts, why, and the command that fixes it. Status → exit code.
+//! Errors as people read them: code, what happened, facts, why, and the command that fixes it.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::output::clean;
+use crate::reasons::{self, Row};
 
 /// What went wrong, ready to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,24 +26,36 @@ pub struct Failure {
 const PLACED: [&str; 5] = ["what", "why", "remedy", "fix", "exit_code"];
 
 impl Failure {
-    /// A failure with everything that a person needs.
-    pub fn new(code: &str, exit: u8, what: impl Into<String>, why: &str, fix: impl Into<Box<str>>) -> Self {
-        Self { code: code.into(), what: what.into(), facts: Vec::new(), why: why.into(), fix: fix.into(), exit }
+    /// A failure with everything that a person needs. Code and exit code are those of a row, so that `explain` knows it.
+    pub fn new(row: &Row, what: impl Into<String>, why: &str, fix: impl Into<Box<str>>) -> Self {
+        Self {
+            code: row.code.into(),
+            what: what.into(),
+            facts: Vec::new(),
+            why: why.into(),
+            fix: fix.into(),
+            exit: row.exit,
+        }
+    }
+
+    /// A failure in the words of its row.
+    pub fn of(row: &Row) -> Self {
+        Self::new(row, row.what, row.why, row.remedy)
     }
 
     /// Wrong arguments: nothing was sent.
     pub fn usage(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
-        Self::new("USAGE", 2, what, "", fix)
+        Self::new(&reasons::USAGE, what, "", fix)
     }
 
     /// Nothing of that name is there.
     pub fn not_found(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
-        Self::new("NOT_FOUND", 4, what, "", fix)
+        Self::new(&reasons::NOT_FOUND, what, "", fix)
     }
 
     /// This tool, or what it reads and writes, failed.
     pub fn fault(what: &str) -> Self {
-        Self::new("FAULT", 1, what, "", "try again; if it stays, journalctl -u havenlink")
+        Self::new(&reasons::FAULT, what, "", reasons::FAULT.remedy)
     }
 
     /// Adds a fact.
@@ -73,49 +86,21 @@ impl Failure {
     }
 }
 
-/// Exit code of a gRPC status.
-pub fn exit_of(code: Code) -> u8 {
-    match code {
-        Code::Ok => 0,
-        Code::InvalidArgument | Code::OutOfRange => 2,
-        Code::PermissionDenied | Code::Unauthenticated => 3,
-        Code::NotFound => 4,
-        Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => 5,
-        Code::ResourceExhausted | Code::Unavailable => 6,
-        Code::DeadlineExceeded => 8,
-        _ => 1,
-    }
-}
-
-/// `InvalidArgument` → `INVALID_ARGUMENT`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for (i, c) in format!("{code:?}").chars().enumerate() {
-        if c.is_ascii_uppercase() && i > 0 {
-            name.push('_');
-        }
-        name.push(c.to_ascii_uppercase());
-    }
-    name
-}
-
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let mut failure = Self {
-            code: code_name(status.code()),
-            what: status.message().to_owned(),
-            exit: exit_of(status.code()),
-            ..Self::default()
-        };
+        let mut failure = Self::of(reasons::of_status(status.code()));
+        if !status.message().is_empty() {
+            failure.what = status.message().to_owned();
+        }
         if let Some(info) = details.error_info() {
             let told = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
             failure.code.clone_from(&info.reason);
             failure.why = told("why").into();
             failure.fix = if told("remedy").is_empty() { told("fix") } else { told("remedy") }.into();
             failure.exit = told("exit_code").parse().unwrap_or(failure.exit);
-            if failure.what.is_empty() {
-                failure.what = told("what");
+            if status.message().is_empty() {
+                failure.what = if told("what").is_empty() { "the node gave no message".into() } else { told("what") };
             }
             let mut facts: Vec<_> = info.metadata.iter().filter(|(key, _)| !PLACED.contains(&key.as_str())).collect();
             facts.sort();
@@ -140,9 +125,6 @@ impl From<Status> for Failure {
         {
             failure.fix = link.description.as_str().into();
         }
-        if failure.what.is_empty() {
-            failure.what = "the node gave no message".into();
-        }
         failure
     }
 }
@@ -154,6 +136,7 @@ fn join(name: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tonic::Code;
     use tonic_types::ErrorDetails;
 
     #[test]
@@ -184,14 +167,17 @@ mod tests {
     fn a_bare_status_still_has_a_code_and_an_exit_code() {
         let failure = Failure::from(Status::deadline_exceeded("too late"));
         assert_eq!((failure.code.as_str(), failure.exit), ("DEADLINE_EXCEEDED", 8));
-        assert_eq!(exit_of(Code::NotFound), 4);
-        assert_eq!(exit_of(Code::Unavailable), 6);
-        assert_eq!(exit_of(Code::PermissionDenied), 3);
+        assert_eq!((failure.what.as_str(), &*failure.fix), ("too late", "repeat it; a request id makes that safe"));
+        for (code, exit) in
+            [(Code::NotFound, 4), (Code::Unavailable, 6), (Code::PermissionDenied, 3), (Code::Aborted, 5)]
+        {
+            assert_eq!(Failure::from(Status::new(code, "")).exit, exit);
+        }
     }
 
     #[test]
     fn what_a_peer_wrote_cannot_move_the_cursor() {
-        let failure = Failure::new("X", 1, "a\u{1b}[2Jb\u{202e}c", "", "");
+        let failure = Failure::new(&reasons::FAULT, "a\u{1b}[2Jb\u{202e}c", "", "");
         assert!(!failure.text(false).contains('\u{1b}') && !failure.text(false).contains('\u{202e}'));
     }
 }

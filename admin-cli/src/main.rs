@@ -13,6 +13,7 @@ mod failure;
 mod id;
 mod names;
 mod output;
+mod reasons;
 mod session;
 mod value;
 mod when;

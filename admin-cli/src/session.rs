@@ -13,6 +13,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::cli::{Global, Role};
 use crate::failure::Failure;
 use crate::output::{Format, View};
+use crate::reasons;
 
 /// Quiet for this long, then it says what it waits for.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -173,30 +174,21 @@ async fn connect(stream: UnixStream) -> Result<Channel, Failure> {
 fn unreachable(path: &std::path::Path, role: Role, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return Failure::new(
-            "SOCKET_DENIED",
-            3,
+            &reasons::SOCKET_DENIED,
             format!("the socket of the role {role} is closed to this user"),
-            "each role's socket belongs to its own group",
+            reasons::SOCKET_DENIED.why,
             format!("sudo usermod -aG havenlink-{role} $USER, then log in again; or use another --role"),
         )
         .with("socket", path.display().to_string());
     }
-    Failure::new(
-        "NODE_NOT_REACHABLE",
-        6,
-        "the node does not answer on its socket",
-        "it is not running, or the socket directory is another one",
-        "systemctl status havenlink, or havenctl --sockets DIR",
-    )
-    .with("socket", format!("{} ({error})", path.display()))
+    Failure::of(&reasons::NODE_NOT_REACHABLE).with("socket", format!("{} ({error})", path.display()))
 }
 
 fn timed_out(limit: Duration) -> Failure {
     Failure::new(
-        "TIMED_OUT",
-        8,
+        &reasons::TIMED_OUT,
         format!("no answer within {} s", limit.as_secs()),
-        "the node is busy, or waits for others",
+        reasons::TIMED_OUT.why,
         "havenctl status, then again with --timeout 30s and the same --request-id",
     )
 }

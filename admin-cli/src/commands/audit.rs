@@ -12,6 +12,7 @@ use crate::coded;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View};
+use crate::reasons;
 use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
@@ -49,13 +50,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 return Ok(());
             }
             Err(Failure::new(
-                "AUDIT_DAMAGED",
-                1,
+                &reasons::AUDIT_DAMAGED,
                 format!(
                     "the audit log does not fit its root; the first entry that does not fit is {}",
                     answer.first_bad_index
                 ),
-                "somebody or something changed it",
+                reasons::AUDIT_DAMAGED.why,
                 "keep the files as they are and call the data-protection officer",
             ))
         }

@@ -120,8 +120,36 @@ fn reasons_are_explained_and_unknown_ones_named_nearest() {
     assert!(code == 0 && out.contains("fix        wait\n"), "{out}");
     let (code, _, err) = node.run(&["explain", "NO_LEADR"]);
     assert!(code == 4 && err.contains("havenctl explain NO_LEADER"), "{err}");
-    let (_, out, _) = node.run(&["explain", "--all", "-o", "csv"]);
-    assert_eq!(out.lines().count(), 2);
+    let (code, out, err) = node.run(&["explain", "--all", "-o", "csv"]);
+    assert!(out.starts_with("code,what,fix\nNO_LEADER,") && out.contains("\nTIMED_OUT,"), "{out}");
+    assert_eq!((code, err.as_str(), out.matches("\nNO_LEADER,").count()), (0, "", 1));
+}
+
+#[test]
+fn what_the_tool_says_itself_is_explained_without_a_node() {
+    let nowhere = Path::new("/nonexistent");
+    for (code, exit) in [
+        ("USAGE", 2),
+        ("CONFIRMATION_NEEDED", 2),
+        ("SOCKET_DENIED", 3),
+        ("NODE_NOT_REACHABLE", 6),
+        ("TIMED_OUT", 8),
+        ("FAULT", 1),
+        ("UNAVAILABLE", 6),
+    ] {
+        let (ended, out, err) = run_in(nowhere, &["explain", code, "-o", "json"]);
+        assert_eq!((ended, err.as_str()), (0, ""), "{code}");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((json["code"].as_str(), json["exit_code"].as_i64()), (Some(code), Some(exit)));
+        assert!(["what", "why", "remedy"].iter().all(|part| !json[*part].as_str().unwrap().is_empty()), "{json}");
+    }
+    // What only a node knows is missing, and that is said.
+    let (code, out, err) = run_in(nowhere, &["explain", "--all", "-o", "jsonl"]);
+    assert!(code == 7 && out.contains("\"code\":\"TIMED_OUT\"") && !out.contains("NO_LEADER"), "{out}");
+    assert!(err.starts_with("partial answer: ") && err.contains("error[NODE_NOT_REACHABLE]"), "{err}");
+    // With a node, nothing stands twice, and a mistyped one of ours is found as well.
+    let (code, _, err) = Played::new().run(&["explain", "TIMED_OTU"]);
+    assert!(code == 4 && err.contains("fix        havenctl explain TIMED_OUT"), "{err}");
 }
 
 #[test]
