@@ -1,9 +1,10 @@
 //! Errors as people read them: code, what happened, facts, why, and the command that fixes it.
 
+use std::error::Error as _;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::output::clean;
@@ -20,6 +21,20 @@ pub struct Failure {
     pub why: Box<str>,
     pub fix: Box<str>,
     pub exit: u8,
+    /// Whether what was asked may have been done all the same.
+    pub outcome: Outcome,
+}
+
+/// What is known of what was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not done.
+    #[default]
+    Known,
+    /// Nobody here knows.
+    Unknown,
+    /// The time limit ended first.
+    Late,
 }
 
 /// Keys of `ErrorInfo.metadata` that have a place of their own.
@@ -35,6 +50,7 @@ impl Failure {
             why: why.into(),
             fix: fix.into(),
             exit: row.exit,
+            outcome: Outcome::Known,
         }
     }
 
@@ -65,6 +81,31 @@ impl Failure {
         self
     }
 
+    /// Says that what was asked may have been done.
+    #[must_use]
+    pub fn leaving(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The failure of a write that was sent: it names the write's id, and where nobody knows the outcome the command that
+    /// asks again is the fix. What helps before that keeps a line of its own.
+    #[must_use]
+    pub fn of_write(mut self, request_id: &str, again: String) -> Self {
+        self = self.with("request", request_id);
+        if self.outcome == Outcome::Known {
+            return self;
+        }
+        self = self.with("outcome", "not known: it may have been done all the same");
+        let first = std::mem::replace(&mut self.fix, again.into());
+        // These say nothing but to repeat it.
+        let repeat = [&reasons::TIMED_OUT, &reasons::DEADLINE_EXCEEDED, &reasons::UNAVAILABLE].map(|row| row.code);
+        if first.is_empty() || self.code == "OUTCOME_UNKNOWN" || repeat.contains(&&*self.code) {
+            return self;
+        }
+        self.with("first", first)
+    }
+
     /// Prints to stderr and gives the exit code.
     pub fn print(&self) -> ExitCode {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -89,16 +130,17 @@ impl Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let mut failure = Self::of(reasons::of_status(status.code()));
-        if !status.message().is_empty() {
-            failure.what = status.message().to_owned();
-        }
+        let mut failure = bare(&status);
         if let Some(info) = details.error_info() {
             let told = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
             failure.code.clone_from(&info.reason);
             failure.why = told("why").into();
             failure.fix = if told("remedy").is_empty() { told("fix") } else { told("remedy") }.into();
             failure.exit = told("exit_code").parse().unwrap_or(failure.exit);
+            failure.outcome = match status.code() {
+                Code::Unavailable | Code::DeadlineExceeded => Outcome::Unknown,
+                _ => Outcome::Known,
+            };
             if status.message().is_empty() {
                 failure.what = if told("what").is_empty() { "the node gave no message".into() } else { told("what") };
             }
@@ -129,6 +171,35 @@ impl From<Status> for Failure {
     }
 }
 
+/// A status without a reason of the node's own.
+fn bare(status: &Status) -> Failure {
+    if let Some(broken) = status.source() {
+        // Made here: the call was on its way, and no answer can come any more.
+        let what = "the connection to the node ended before it answered";
+        let failure =
+            Failure::new(&reasons::NODE_NOT_REACHABLE, what, "it stopped, or failed", "systemctl status havenlink");
+        return failure.with("cause", chain(broken)).leaving(Outcome::Unknown);
+    }
+    let mut failure = Failure::of(reasons::of_status(status.code()));
+    if !status.message().is_empty() {
+        failure.what = status.message().to_owned();
+    }
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {
+            failure.leaving(Outcome::Unknown)
+        }
+        _ => failure,
+    }
+}
+
+/// An error and what it came of.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
+
 fn join(name: &str, text: &str) -> String {
     if text.is_empty() { name.to_owned() } else { format!("{name}: {text}") }
 }
@@ -136,7 +207,6 @@ fn join(name: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tonic::Code;
     use tonic_types::ErrorDetails;
 
     #[test]
@@ -173,6 +243,37 @@ mod tests {
         {
             assert_eq!(Failure::from(Status::new(code, "")).exit, exit);
         }
+    }
+
+    #[test]
+    fn a_write_whose_outcome_nobody_knows_says_how_to_ask_again() {
+        let again = || "havenctl x --request-id id-1".to_owned();
+        let told = |status: Status| Failure::from(status).of_write("id-1", again()).text(false);
+        assert_eq!(
+            told(Status::unavailable("")),
+            "error[UNAVAILABLE]: the node cannot answer now\n\
+             \x20 request    id-1\n\
+             \x20 outcome    not known: it may have been done all the same\n\
+             \x20 why        it starts, stops, or has too much to do\n\
+             \x20 fix        havenctl x --request-id id-1\n"
+        );
+        let reason = |code, reason: &str, remedy: &str| {
+            let metadata = [("remedy".to_owned(), remedy.to_owned())];
+            Status::with_error_details(code, "it is so", ErrorDetails::with_error_info(reason, "havenlink", metadata))
+        };
+        let unknown = told(reason(Code::Unavailable, "OUTCOME_UNKNOWN", "repeat the call with the same request id"));
+        assert!(
+            unknown.contains("  request    id-1\n") && unknown.ends_with("  fix        havenctl x --request-id id-1\n")
+        );
+        assert!(!unknown.contains("repeat the call"), "the command says it: {unknown}");
+        let no_leader = told(reason(Code::Unavailable, "NO_LEADER", "wait a few seconds"));
+        assert!(
+            no_leader.contains("  first      wait a few seconds\n")
+                && no_leader.contains("  fix        havenctl x --req")
+        );
+        let refused = told(reason(Code::PermissionDenied, "WORDS_DIFFER", "ask again"));
+        assert!(refused.contains("  request    id-1\n") && refused.contains("  fix        ask again\n"), "{refused}");
+        assert!(!refused.contains("outcome"), "{refused}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod id;
 mod names;
 mod output;
 mod reasons;
+mod repeat;
 mod session;
 mod value;
 mod when;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod played;
+mod unsettled;
 
 use std::path::Path;
 
@@ -45,11 +46,12 @@ fn pages_become_one_list_in_every_form() {
 #[test]
 fn a_refusal_tells_why_and_what_to_do_and_sets_the_exit_code() {
     let node = Played::new();
-    let (code, out, err) = node.run(&["member", "approve", "de-kehl", "--words", "one two three four five six"]);
+    let words = "one two three four five six";
+    let (code, out, err) = node.run(&["member", "approve", "de-kehl", "--words", words, "--request-id", "r-1"]);
     assert_eq!((code, out.as_str()), (3, ""));
     assert_eq!(
         err,
-        "error[WORDS_DIFFER]: the six words differ\n  why        a test says so\n  fix        havenctl status\n"
+        "error[WORDS_DIFFER]: the six words differ\n  request    r-1\n  why        a test says so\n  fix        havenctl status\n"
     );
     let (code, _, err) = node.run(&["member", "restore", "de-kehl"]);
     assert_eq!(code, 3, "the node's exit code, not the status's: {err}");
@@ -104,13 +106,6 @@ fn an_outcome_that_is_no_acceptance_is_a_refusal() {
     let (code, out, err) = Played::new().run(&["steward", "promote", "de-kehl"]);
     assert_eq!((code, out.as_str()), (5, ""));
     assert!(err.starts_with("error[STATEMENT_REJECTED]") && err.contains("havenctl explain RAFT_ID_REUSED"), "{err}");
-}
-
-#[test]
-fn waiting_ends() {
-    let (code, out, err) = Played::new().run(&["node", "renew", "--timeout", "200ms"]);
-    assert_eq!((code, out.as_str()), (8, ""));
-    assert!(err.contains("error[TIMED_OUT]"), "{err}");
 }
 
 #[test]
