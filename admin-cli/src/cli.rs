@@ -143,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_write_is_the_argument_s_then_the_file_s_then_a_new_one() {
+        let session = |typed: &[&str]| crate::session::Session::new(&Cli::parse_from(typed).global);
+        let given = session(&["havenctl", "status", "--request-id", "mine"]);
+        assert_eq!((given.request_id(), given.request_id_over("file".into())), ("mine".into(), "mine".into()));
+        let bare = session(&["havenctl", "status"]);
+        assert_eq!(bare.request_id_over("file".into()), "file");
+        assert_eq!((bare.request_id().len(), bare.request_id() != bare.request_id()), (36, true));
+    }
+
+    #[test]
     fn sockets_come_from_the_argument() {
         let cli = Cli::parse_from(["havenctl", "status", "--sockets", "/tmp/x", "-o", "json", "--timeout", "3s"]);
         assert_eq!(cli.global.sockets, PathBuf::from("/tmp/x"));

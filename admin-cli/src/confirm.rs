@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use crate::failure::Failure;
+use crate::reasons::CONFIRMATION_NEEDED;
 use crate::session::Session;
 
 /// Lists the consequences and asks for the name, unless `yes` was given.
@@ -19,15 +20,14 @@ pub fn severe(session: &Session, act: &str, consequences: &[&str], name: &str, y
     }
     let needed = |what: &str| {
         Failure::new(
-            "CONFIRMATION_NEEDED",
-            2,
+            &CONFIRMATION_NEEDED,
             what,
-            "this act is severe",
+            CONFIRMATION_NEEDED.why,
             format!("type {name} when asked, or add --yes"),
         )
     };
     if !std::io::stdin().is_terminal() {
-        return Err(needed("nothing was done: this act wants to be confirmed"));
+        return Err(needed(CONFIRMATION_NEEDED.what));
     }
     if ask(&format!("type {name} to go on: "))? == name {
         Ok(())

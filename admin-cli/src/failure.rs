@@ -1,5 +1,6 @@
-//! Errors as people read them: code, what happened, facts, why, and the command that fixes it. Status → exit code.
+//! Errors as people read them: code, what happened, facts, why, and the command that fixes it.
 
+use std::error::Error as _;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::output::clean;
+use crate::reasons::{self, Row};
 
 /// What went wrong, ready to print.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,30 +21,57 @@ pub struct Failure {
     pub why: Box<str>,
     pub fix: Box<str>,
     pub exit: u8,
+    /// Whether what was asked may have been done all the same.
+    pub outcome: Outcome,
+}
+
+/// What is known of what was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not done.
+    #[default]
+    Known,
+    /// Nobody here knows.
+    Unknown,
+    /// The time limit ended first.
+    Late,
 }
 
 /// Keys of `ErrorInfo.metadata` that have a place of their own.
 const PLACED: [&str; 5] = ["what", "why", "remedy", "fix", "exit_code"];
 
 impl Failure {
-    /// A failure with everything that a person needs.
-    pub fn new(code: &str, exit: u8, what: impl Into<String>, why: &str, fix: impl Into<Box<str>>) -> Self {
-        Self { code: code.into(), what: what.into(), facts: Vec::new(), why: why.into(), fix: fix.into(), exit }
+    /// A failure with everything that a person needs. Code and exit code are those of a row, so that `explain` knows it.
+    pub fn new(row: &Row, what: impl Into<String>, why: &str, fix: impl Into<Box<str>>) -> Self {
+        Self {
+            code: row.code.into(),
+            what: what.into(),
+            facts: Vec::new(),
+            why: why.into(),
+            fix: fix.into(),
+            exit: row.exit,
+            outcome: Outcome::Known,
+        }
+    }
+
+    /// A failure in the words of its row.
+    pub fn of(row: &Row) -> Self {
+        Self::new(row, row.what, row.why, row.remedy)
     }
 
     /// Wrong arguments: nothing was sent.
     pub fn usage(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
-        Self::new("USAGE", 2, what, "", fix)
+        Self::new(&reasons::USAGE, what, "", fix)
     }
 
     /// Nothing of that name is there.
     pub fn not_found(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
-        Self::new("NOT_FOUND", 4, what, "", fix)
+        Self::new(&reasons::NOT_FOUND, what, "", fix)
     }
 
     /// This tool, or what it reads and writes, failed.
     pub fn fault(what: &str) -> Self {
-        Self::new("FAULT", 1, what, "", "try again; if it stays, journalctl -u havenlink")
+        Self::new(&reasons::FAULT, what, "", reasons::FAULT.remedy)
     }
 
     /// Adds a fact.
@@ -50,6 +79,31 @@ impl Failure {
     pub fn with(mut self, name: &str, fact: impl Into<String>) -> Self {
         self.facts.push((name.into(), fact.into()));
         self
+    }
+
+    /// Says that what was asked may have been done.
+    #[must_use]
+    pub fn leaving(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The failure of a write that was sent: it names the write's id, and where nobody knows the outcome the command that
+    /// asks again is the fix. What helps before that keeps a line of its own.
+    #[must_use]
+    pub fn of_write(mut self, request_id: &str, again: String) -> Self {
+        self = self.with("request", request_id);
+        if self.outcome == Outcome::Known {
+            return self;
+        }
+        self = self.with("outcome", "not known: it may have been done all the same");
+        let first = std::mem::replace(&mut self.fix, again.into());
+        // These say nothing but to repeat it.
+        let repeat = [&reasons::TIMED_OUT, &reasons::DEADLINE_EXCEEDED, &reasons::UNAVAILABLE].map(|row| row.code);
+        if first.is_empty() || self.code == "OUTCOME_UNKNOWN" || repeat.contains(&&*self.code) {
+            return self;
+        }
+        self.with("first", first)
     }
 
     /// Prints to stderr and gives the exit code.
@@ -73,49 +127,22 @@ impl Failure {
     }
 }
 
-/// Exit code of a gRPC status.
-pub fn exit_of(code: Code) -> u8 {
-    match code {
-        Code::Ok => 0,
-        Code::InvalidArgument | Code::OutOfRange => 2,
-        Code::PermissionDenied | Code::Unauthenticated => 3,
-        Code::NotFound => 4,
-        Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => 5,
-        Code::ResourceExhausted | Code::Unavailable => 6,
-        Code::DeadlineExceeded => 8,
-        _ => 1,
-    }
-}
-
-/// `InvalidArgument` → `INVALID_ARGUMENT`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for (i, c) in format!("{code:?}").chars().enumerate() {
-        if c.is_ascii_uppercase() && i > 0 {
-            name.push('_');
-        }
-        name.push(c.to_ascii_uppercase());
-    }
-    name
-}
-
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let mut failure = Self {
-            code: code_name(status.code()),
-            what: status.message().to_owned(),
-            exit: exit_of(status.code()),
-            ..Self::default()
-        };
+        let mut failure = bare(&status);
         if let Some(info) = details.error_info() {
             let told = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
             failure.code.clone_from(&info.reason);
             failure.why = told("why").into();
             failure.fix = if told("remedy").is_empty() { told("fix") } else { told("remedy") }.into();
             failure.exit = told("exit_code").parse().unwrap_or(failure.exit);
-            if failure.what.is_empty() {
-                failure.what = told("what");
+            failure.outcome = match status.code() {
+                Code::Unavailable | Code::DeadlineExceeded => Outcome::Unknown,
+                _ => Outcome::Known,
+            };
+            if status.message().is_empty() {
+                failure.what = if told("what").is_empty() { "the node gave no message".into() } else { told("what") };
             }
             let mut facts: Vec<_> = info.metadata.iter().filter(|(key, _)| !PLACED.contains(&key.as_str())).collect();
             facts.sort();
@@ -140,11 +167,37 @@ impl From<Status> for Failure {
         {
             failure.fix = link.description.as_str().into();
         }
-        if failure.what.is_empty() {
-            failure.what = "the node gave no message".into();
-        }
         failure
     }
+}
+
+/// A status without a reason of the node's own.
+fn bare(status: &Status) -> Failure {
+    if let Some(broken) = status.source() {
+        // Made here: the call was on its way, and no answer can come any more.
+        let what = "the connection to the node ended before it answered";
+        let failure =
+            Failure::new(&reasons::NODE_NOT_REACHABLE, what, "it stopped, or failed", "systemctl status havenlink");
+        return failure.with("cause", chain(broken)).leaving(Outcome::Unknown);
+    }
+    let mut failure = Failure::of(reasons::of_status(status.code()));
+    if !status.message().is_empty() {
+        failure.what = status.message().to_owned();
+    }
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {
+            failure.leaving(Outcome::Unknown)
+        }
+        _ => failure,
+    }
+}
+
+/// An error and what it came of.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }
 
 fn join(name: &str, text: &str) -> String {
@@ -184,14 +237,48 @@ mod tests {
     fn a_bare_status_still_has_a_code_and_an_exit_code() {
         let failure = Failure::from(Status::deadline_exceeded("too late"));
         assert_eq!((failure.code.as_str(), failure.exit), ("DEADLINE_EXCEEDED", 8));
-        assert_eq!(exit_of(Code::NotFound), 4);
-        assert_eq!(exit_of(Code::Unavailable), 6);
-        assert_eq!(exit_of(Code::PermissionDenied), 3);
+        assert_eq!((failure.what.as_str(), &*failure.fix), ("too late", "repeat it; a request id makes that safe"));
+        for (code, exit) in
+            [(Code::NotFound, 4), (Code::Unavailable, 6), (Code::PermissionDenied, 3), (Code::Aborted, 5)]
+        {
+            assert_eq!(Failure::from(Status::new(code, "")).exit, exit);
+        }
+    }
+
+    #[test]
+    fn a_write_whose_outcome_nobody_knows_says_how_to_ask_again() {
+        let again = || "havenctl x --request-id id-1".to_owned();
+        let told = |status: Status| Failure::from(status).of_write("id-1", again()).text(false);
+        assert_eq!(
+            told(Status::unavailable("")),
+            "error[UNAVAILABLE]: the node cannot answer now\n\
+             \x20 request    id-1\n\
+             \x20 outcome    not known: it may have been done all the same\n\
+             \x20 why        it starts, stops, or has too much to do\n\
+             \x20 fix        havenctl x --request-id id-1\n"
+        );
+        let reason = |code, reason: &str, remedy: &str| {
+            let metadata = [("remedy".to_owned(), remedy.to_owned())];
+            Status::with_error_details(code, "it is so", ErrorDetails::with_error_info(reason, "havenlink", metadata))
+        };
+        let unknown = told(reason(Code::Unavailable, "OUTCOME_UNKNOWN", "repeat the call with the same request id"));
+        assert!(
+            unknown.contains("  request    id-1\n") && unknown.ends_with("  fix        havenctl x --request-id id-1\n")
+        );
+        assert!(!unknown.contains("repeat the call"), "the command says it: {unknown}");
+        let no_leader = told(reason(Code::Unavailable, "NO_LEADER", "wait a few seconds"));
+        assert!(
+            no_leader.contains("  first      wait a few seconds\n")
+                && no_leader.contains("  fix        havenctl x --req")
+        );
+        let refused = told(reason(Code::PermissionDenied, "WORDS_DIFFER", "ask again"));
+        assert!(refused.contains("  request    id-1\n") && refused.contains("  fix        ask again\n"), "{refused}");
+        assert!(!refused.contains("outcome"), "{refused}");
     }
 
     #[test]
     fn what_a_peer_wrote_cannot_move_the_cursor() {
-        let failure = Failure::new("X", 1, "a\u{1b}[2Jb\u{202e}c", "", "");
+        let failure = Failure::new(&reasons::FAULT, "a\u{1b}[2Jb\u{202e}c", "", "");
         assert!(!failure.text(false).contains('\u{1b}') && !failure.text(false).contains('\u{202e}'));
     }
 }

@@ -13,6 +13,8 @@ mod failure;
 mod id;
 mod names;
 mod output;
+mod reasons;
+mod repeat;
 mod session;
 mod value;
 mod when;

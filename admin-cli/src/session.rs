@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -11,8 +11,11 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Response, Status};
 
 use crate::cli::{Global, Role};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::output::{Format, View};
+use crate::reasons;
+use crate::repeat;
+use crate::when;
 
 /// Quiet for this long, then it says what it waits for.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -35,8 +38,11 @@ pub struct Session {
 macro_rules! call {
     ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr) => {{
         let channel = $session.channel($roles).await?;
-        let request = $session.request($request);
-        $session.answer($client::new(channel).$method(request)).await
+        let message = $request;
+        let written = crate::repeat::Asked::request_id(&message).map(str::to_owned);
+        let request = $session.request(message);
+        let answer = $session.answer($client::new(channel).$method(request)).await;
+        answer.map_err(|failure| $session.failed(failure, written.as_deref()))
     }};
 }
 pub(crate) use call;
@@ -63,7 +69,13 @@ impl Session {
 
     /// The id that makes a write idempotent: the one given, or a new one.
     pub fn request_id(&self) -> String {
-        self.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+        self.request_id_over(String::new())
+    }
+
+    /// The same for a request that a file may have an id for: the one given, the file's, or a new one.
+    pub fn request_id_over(&self, file: String) -> String {
+        let file = Some(file).filter(|id| !id.is_empty());
+        self.request_id.clone().or(file).unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
     }
 
     /// Shows an answer on stdout.
@@ -131,28 +143,56 @@ impl Session {
     pub async fn answer<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
         let patience = tokio::time::sleep(PATIENCE);
         let limit = tokio::time::sleep(self.timeout + PATIENCE);
+        let asked = Instant::now();
         tokio::pin!(call, patience, limit);
         let mut told = false;
         let answer = loop {
             tokio::select! {
                 answer = &mut call => break answer,
-                () = &mut limit => return Err(timed_out(self.timeout)),
+                () = &mut limit => return Err(self.timed_out()),
                 () = &mut patience, if !told => {
                     told = true;
                     if std::io::stderr().is_terminal() {
-                        self.say(&format!("waiting for the node, at most {} s …", self.timeout.as_secs()));
+                        self.say(&format!("waiting for the node, at most {} …", when::typed_duration(self.timeout)));
                     }
                 }
             }
         };
         match answer {
             Ok(response) => Ok(response.into_inner()),
-            // Nothing here cancels a call but the deadline.
-            Err(status) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) => {
-                Err(timed_out(self.timeout))
+            // The end of the time limit comes without a reason, from here or from there. A connection that broke off earlier
+            // looks alike, and the node's own deadline has a reason.
+            Err(status)
+                if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled)
+                    && status.details().is_empty()
+                    && asked.elapsed() >= self.timeout =>
+            {
+                Err(self.timed_out())
             }
             Err(status) => Err(status.into()),
         }
+    }
+
+    /// A call that failed; a write with its id, and with the command that asks again if nobody knows its outcome.
+    pub fn failed(&self, failure: Failure, written: Option<&str>) -> Failure {
+        let Some(request_id) = written else { return failure };
+        let longer = (failure.outcome == Outcome::Late).then(|| self.longer());
+        failure.of_write(request_id, repeat::command(request_id, longer))
+    }
+
+    /// A time limit that may be enough where the present one was not.
+    fn longer(&self) -> Duration {
+        self.timeout.saturating_mul(3).max(Duration::from_secs(30))
+    }
+
+    fn timed_out(&self) -> Failure {
+        Failure::new(
+            &reasons::TIMED_OUT,
+            format!("no answer within {}", when::typed_duration(self.timeout)),
+            reasons::TIMED_OUT.why,
+            format!("havenctl status, then again with --timeout {}", when::typed_duration(self.longer())),
+        )
+        .leaving(Outcome::Late)
     }
 }
 
@@ -173,30 +213,12 @@ async fn connect(stream: UnixStream) -> Result<Channel, Failure> {
 fn unreachable(path: &std::path::Path, role: Role, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return Failure::new(
-            "SOCKET_DENIED",
-            3,
+            &reasons::SOCKET_DENIED,
             format!("the socket of the role {role} is closed to this user"),
-            "each role's socket belongs to its own group",
+            reasons::SOCKET_DENIED.why,
             format!("sudo usermod -aG havenlink-{role} $USER, then log in again; or use another --role"),
         )
         .with("socket", path.display().to_string());
     }
-    Failure::new(
-        "NODE_NOT_REACHABLE",
-        6,
-        "the node does not answer on its socket",
-        "it is not running, or the socket directory is another one",
-        "systemctl status havenlink, or havenctl --sockets DIR",
-    )
-    .with("socket", format!("{} ({error})", path.display()))
-}
-
-fn timed_out(limit: Duration) -> Failure {
-    Failure::new(
-        "TIMED_OUT",
-        8,
-        format!("no answer within {} s", limit.as_secs()),
-        "the node is busy, or waits for others",
-        "havenctl status, then again with --timeout 30s and the same --request-id",
-    )
+    Failure::of(&reasons::NODE_NOT_REACHABLE).with("socket", format!("{} ({error})", path.display()))
 }

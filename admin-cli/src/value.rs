@@ -10,6 +10,7 @@ use crate::coded;
 use crate::failure::Failure;
 use crate::id;
 use crate::names::Named;
+use crate::reasons;
 
 /// A message as JSON.
 pub fn to_json<M: Named>(message: &M) -> Value {
@@ -26,11 +27,16 @@ pub fn to_json<M: Named>(message: &M) -> Value {
 pub fn from_json<M: Named>(value: &Value) -> Result<M, Failure> {
     let descriptor = coded::pool().get_message_by_name(M::NAME).expect("a test looks up every name");
     let dynamic = message_from_json(&descriptor, value, "").map_err(|(path, what)| {
-        Failure::new("FIELD_INVALID", 2, "the file does not fit the contract", "", "correct the field that is named")
-            .with(
-                "field",
-                format!("{}: {what}", if path.is_empty() { "(the whole)" } else { path.trim_start_matches('.') }),
-            )
+        Failure::new(
+            &reasons::FIELD_INVALID,
+            "the file does not fit the contract",
+            "",
+            "correct the field that is named",
+        )
+        .with(
+            "field",
+            format!("{}: {what}", if path.is_empty() { "(the whole)" } else { path.trim_start_matches('.') }),
+        )
     })?;
     dynamic.transcode_to::<M>().map_err(|e| Failure::fault(&e.to_string()))
 }

@@ -123,6 +123,11 @@ pub fn span(ms: i64) -> String {
     }
 }
 
+/// As `typed_span`, for timers.
+pub fn typed_duration(span: Duration) -> String {
+    typed_span(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// As it would be typed, nothing rounded away: `12h`, `90s`, `1500ms`.
 pub fn typed_span(ms: i64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];

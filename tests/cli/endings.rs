@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use havenlink::demo::city::City;
 use havenlink::demo::sample;
+use havenlink::domain::reason::Reason;
 use havenlink_proto::local::v1::SetOfferRequest;
 use havenlink_tests::federation::Federation;
 use havenlink_tests::road;
@@ -33,6 +34,24 @@ fn a_mistyped_command_is_answered_with_the_one_that_was_meant() {
         assert_eq!((code, out.as_str()), (2, ""), "{tool} {typed:?}: {err}");
         assert!(err.contains(meant), "{tool} {typed:?}: {err}");
     }
+}
+
+#[test]
+fn what_the_tool_explains_by_itself_says_what_the_catalogue_says() {
+    let (code, out, _) = alone("havenctl", &["explain", "--all", "-o", "jsonl"]);
+    assert_eq!(code, 7, "without a node the answer is partial");
+    let mut in_both = 0;
+    for line in out.lines() {
+        let told: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(reason) = Reason::from_code(told["code"].as_str().unwrap()) else { continue };
+        let row = reason.row();
+        let texts = [&told["what"], &told["why"], &told["remedy"]];
+        assert_eq!(texts.map(|text| text.as_str()), [row.what, row.why, row.remedy].map(Some), "{reason}");
+        assert_eq!(told["exit_code"], row.status.exit_code(), "{reason}");
+        assert_eq!(told["retryable"], row.retryable, "{reason}");
+        in_both += 1;
+    }
+    assert!(in_both >= 5, "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -164,7 +164,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 async fn publish_one(session: &Session, publish: Publish) -> Result<(), Failure> {
-    let request = request(publish, session.request_id())?;
+    let mut request = request(publish)?;
+    request.request_id = session.request_id_over(request.request_id);
     let answer = call!(session, PUBLISH, AlertServiceClient, publish_alert, request)?;
     let record = id::show(&answer.record_id);
     let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
@@ -175,7 +176,7 @@ async fn publish_one(session: &Session, publish: Publish) -> Result<(), Failure>
 }
 
 /// Arguments over file.
-fn request(publish: Publish, request_id: String) -> Result<PublishAlertRequest, Failure> {
+fn request(publish: Publish) -> Result<PublishAlertRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishAlertRequest::default(),
         Some(file) => {
@@ -212,7 +213,6 @@ fn request(publish: Publish, request_id: String) -> Result<PublishAlertRequest, 
     request.alert = Some(alert);
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
     request.authority = publish.authority.unwrap_or(request.authority);
-    request.request_id = if request.request_id.is_empty() { request_id } else { request.request_id };
     Ok(request)
 }
 
@@ -398,7 +398,7 @@ mod tests {
             "--tlp",
             "amber",
         ]);
-        let request = request(arguments, "r1".into()).unwrap();
+        let request = request(arguments).unwrap();
         let alert = request.alert.unwrap();
         assert_eq!(alert.exploitation_forms, [2, 1]);
         assert_eq!(alert.summary.len(), 2);
@@ -407,7 +407,6 @@ mod tests {
         let sharing = request.sharing.unwrap();
         assert_eq!(sharing.recipients, ["de-kehl", "lu-esch-sur-alzette"]);
         assert_eq!(sharing.purpose, Purpose::Prevention as i32);
-        assert_eq!(request.request_id, "r1");
     }
 
     #[test]
@@ -416,7 +415,7 @@ mod tests {
         let file = "[alert]\nkind = \"AT_RISK_SITE\"\nassertion_basis = \"DOCUMENTED\"\nseverity = \"MINOR\"\n\
                     [alert.at_risk_site]\nsite_type = \"WORKSHOP\"\n[sharing]\npurpose = \"IDENTIFICATION\"\n";
         std::fs::write(&dir, file).unwrap();
-        let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"]), "r".into()).unwrap();
+        let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"])).unwrap();
         std::fs::remove_file(&dir).unwrap();
         let alert = request.alert.unwrap();
         assert_eq!(
@@ -429,7 +428,7 @@ mod tests {
 
     #[test]
     fn what_it_rests_on_is_never_guessed() {
-        let failure = request(publish(&["--kind", "AT_RISK_SITE"]), "r".into()).unwrap_err();
+        let failure = request(publish(&["--kind", "AT_RISK_SITE"])).unwrap_err();
         assert_eq!((failure.code.as_str(), failure.exit), ("USAGE", 2));
     }
 }

@@ -12,6 +12,7 @@ use crate::coded;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View};
+use crate::reasons;
 use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
@@ -50,8 +51,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 return Ok(());
             }
             Err(Failure::new(
-                "AUDIT_DAMAGED",
-                1,
+                &reasons::AUDIT_DAMAGED,
                 match (answer.first_bad_index, answer.contradicting_size) {
                     (-1, -1) => "the audit log does not fit its root".to_owned(),
                     (-1, size) => {
@@ -59,7 +59,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     }
                     (index, _) => format!("the first entry of the audit log that does not fit is {index}"),
                 },
-                "somebody or something changed it",
+                reasons::AUDIT_DAMAGED.why,
                 "keep the files as they are and call the data-protection officer",
             ))
         }

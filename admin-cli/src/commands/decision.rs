@@ -7,6 +7,7 @@ use crate::coded;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View};
+use crate::reasons;
 use crate::session::Session;
 use crate::value::to_json;
 
@@ -19,7 +20,12 @@ pub fn show(session: &Session, act: &str, decision: Option<Decision>) -> Result<
     let outcome = coded::name::<Outcome>(decision.outcome);
     if decision.outcome >= Outcome::Malformed as i32 {
         let fix = format!("havenctl explain {outcome}");
-        return Err(Failure::new("STATEMENT_REJECTED", 5, format!("{act}: the register answered {outcome}"), "", fix));
+        return Err(Failure::new(
+            &reasons::STATEMENT_REJECTED,
+            format!("{act}: the register answered {outcome}"),
+            "",
+            fix,
+        ));
     }
     let pairs = vec![
         ("statement_id", Cell::text(id::show(&decision.statement_id))),

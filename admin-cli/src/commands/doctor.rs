@@ -10,6 +10,7 @@ use super::OPERATE;
 use crate::coded;
 use crate::failure::Failure;
 use crate::output::{Cell, Grid, View};
+use crate::reasons;
 use crate::session::{Session, call};
 use crate::value::to_json;
 
@@ -17,14 +18,16 @@ use crate::value::to_json;
 pub async fn run(session: &Session) -> Result<ExitCode, Failure> {
     let answer = match ask(session).await {
         Ok(answer) => answer,
-        Err(failure) if failure.code == "NODE_NOT_REACHABLE" || failure.code == "TIMED_OUT" => RunDoctorResponse {
-            checks: vec![Check {
-                name: "node".into(),
-                result: CheckResult::Critical.into(),
-                finding: failure.what.clone(),
-                remedy: failure.fix.to_string(),
-            }],
-        },
+        Err(failure) if [reasons::NODE_NOT_REACHABLE.code, reasons::TIMED_OUT.code].contains(&&*failure.code) => {
+            RunDoctorResponse {
+                checks: vec![Check {
+                    name: "node".into(),
+                    result: CheckResult::Critical.into(),
+                    finding: failure.what.clone(),
+                    remedy: failure.fix.to_string(),
+                }],
+            }
+        }
         Err(failure) => {
             failure.print();
             return Ok(ExitCode::from(3));

@@ -1,4 +1,7 @@
-//! `explain`: a reason code in words, from the node's own catalogue.
+//! `explain`: a reason code in words. What this tool says by itself it explains by itself, with or without a node; the
+//! rest comes from the node's own catalogue.
+
+use std::process::ExitCode;
 
 use clap::Args;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
@@ -6,8 +9,10 @@ use havenlink_proto::admin::v1::{ExplainReasonRequest, ExplainReasonResponse};
 use serde_json::json;
 
 use super::ANYONE;
+use crate::coded;
 use crate::failure::Failure;
 use crate::output::{Cell, Grid, View};
+use crate::reasons::{self, Row};
 use crate::session::{Session, call};
 use crate::value::to_json;
 
@@ -22,10 +27,12 @@ pub struct Explain {
     all: bool,
 }
 
-/// Shows it.
-pub async fn run(session: &Session, what: Explain) -> Result<(), Failure> {
+/// Shows it. Without a node, all that there is is a partial answer.
+pub async fn run(session: &Session, what: Explain) -> Result<ExitCode, Failure> {
     match what.code {
-        Some(code) => one(session, &code.trim().to_ascii_uppercase().replace('-', "_")).await,
+        Some(code) => {
+            one(session, &code.trim().to_ascii_uppercase().replace('-', "_")).await.map(|()| ExitCode::SUCCESS)
+        }
         None => all(session).await,
     }
 }
@@ -35,19 +42,15 @@ async fn ask(session: &Session, code: &str) -> Result<ExplainReasonResponse, Fai
 }
 
 async fn one(session: &Session, code: &str) -> Result<(), Failure> {
-    // What this tool says when there is no node to ask.
-    if code == "NODE_NOT_REACHABLE" {
-        session.say("NODE_NOT_REACHABLE: the node does not answer on its socket");
-        session.say("systemctl status havenlink, or havenctl --sockets DIR");
-    }
-    let reason = ask(session, code).await?;
+    let reason = match reasons::find(code) {
+        Some(own) => own.explained(),
+        None => ask(session, code).await?,
+    };
     if reason.code.is_empty() || reason.what.is_empty() {
-        let nearest = match reason.nearest.is_empty() {
-            true => "havenctl explain --all".to_owned(),
-            false => format!("havenctl explain {}", reason.nearest.join(" | ")),
-        };
-        return Err(Failure::new("REASON_UNKNOWN", 4, format!("there is no reason {code}"), "a typing error", nearest));
+        let what = format!("there is no reason {code}");
+        return Err(Failure::new(&reasons::REASON_UNKNOWN, what, reasons::REASON_UNKNOWN.why, meant(code, reason)));
     }
+    let again = if reason.retryable { "the same call may succeed later" } else { "" };
     session.show(&View::sheet(
         to_json(&reason),
         vec![
@@ -56,26 +59,51 @@ async fn one(session: &Session, code: &str) -> Result<(), Failure> {
             ("why", Cell::text(&reason.why)),
             ("fix", Cell::text(&reason.remedy)),
             ("status", Cell::text(&reason.grpc_status)),
-            (
-                "again",
-                Cell::both(
-                    if reason.retryable { "the same call may succeed later" } else { "" },
-                    reason.retryable.to_string(),
-                ),
-            ),
+            ("again", Cell::both(again, reason.retryable.to_string())),
             ("exit code", Cell::number(reason.exit_code)),
         ],
     ))
 }
 
-async fn all(session: &Session) -> Result<(), Failure> {
-    let codes = ask(session, "").await?.nearest;
-    let mut grid = Grid::new(&["code", "what", "fix"]);
-    let mut reasons = Vec::with_capacity(codes.len());
-    for code in codes {
-        let reason = ask(session, &code).await?;
-        grid.push([Cell::text(&reason.code), Cell::text(&reason.what), Cell::text(&reason.remedy)]);
-        reasons.push(to_json(&reason));
+/// The command for what may have been meant: the most alike of this tool's codes, then what the node found.
+fn meant(code: &str, answer: ExplainReasonResponse) -> String {
+    let own = coded::nearest(code, reasons::ALL.iter().map(|row| row.code)).map(str::to_owned);
+    let mut codes: Vec<String> = own.into_iter().chain(answer.nearest).collect();
+    codes.sort_by(|a, b| strsim::jaro_winkler(code, b).total_cmp(&strsim::jaro_winkler(code, a)));
+    codes.dedup();
+    codes.truncate(3);
+    if codes.is_empty() {
+        "havenctl explain --all".to_owned()
+    } else {
+        format!("havenctl explain {}", codes.join(" | "))
     }
-    session.show(&View::list(json!({ "reasons": reasons }), &["reasons"], grid))
+}
+
+async fn all(session: &Session) -> Result<ExitCode, Failure> {
+    let asked = catalogue(session).await;
+    let (mut reasons, missing) = match asked {
+        Ok(reasons) => (reasons, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let known: Vec<String> = reasons.iter().map(|reason| reason.code.clone()).collect();
+    let own = reasons::ALL.iter().filter(|row| known.iter().all(|code| code != row.code));
+    reasons.extend(own.map(Row::explained));
+    let mut grid = Grid::new(&["code", "what", "fix"]);
+    for reason in &reasons {
+        grid.push([Cell::text(&reason.code), Cell::text(&reason.what), Cell::text(&reason.remedy)]);
+    }
+    let json: Vec<_> = reasons.iter().map(to_json).collect();
+    session.show(&View::list(json!({ "reasons": json }), &["reasons"], grid))?;
+    let Some(failure) = missing else { return Ok(ExitCode::SUCCESS) };
+    session.say("partial answer: what havenctl says by itself; the node's own catalogue could not be asked for");
+    failure.print();
+    Ok(ExitCode::from(7))
+}
+
+async fn catalogue(session: &Session) -> Result<Vec<ExplainReasonResponse>, Failure> {
+    let mut reasons = Vec::new();
+    for code in ask(session, "").await?.nearest {
+        reasons.push(ask(session, &code).await?);
+    }
+    Ok(reasons)
 }

@@ -82,7 +82,7 @@ pub async fn run(session: &Session, noun: Noun) -> Result<ExitCode, Failure> {
     match noun {
         Noun::Status => status::run(session).await?,
         Noun::Doctor => return doctor::run(session).await,
-        Noun::Explain(what) => explain::run(session, what).await?,
+        Noun::Explain(what) => return explain::run(session, what).await,
         Noun::Invite(verb) => invite::run(session, verb).await?,
         Noun::Member(verb) => member::run(session, verb).await?,
         Noun::Steward(verb) => steward::run(session, verb).await?,

@@ -99,7 +99,8 @@ const USUAL: Usual =
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Publish(publish) => {
-            let request = request(*publish, session.request_id())?;
+            let mut request = request(*publish)?;
+            request.request_id = session.request_id_over(request.request_id);
             let answer = call!(session, PUBLISH, PracticeServiceClient, publish_practice, request)?;
             let record = id::show(&answer.record_id);
             let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
@@ -119,7 +120,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 /// Arguments over file.
-fn request(publish: Publish, request_id: String) -> Result<PublishPracticeRequest, Failure> {
+fn request(publish: Publish) -> Result<PublishPracticeRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishPracticeRequest::default(),
         Some(file) => {
@@ -159,7 +160,6 @@ fn request(publish: Publish, request_id: String) -> Result<PublishPracticeReques
     request.practice = Some(practice);
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
     request.authority = publish.authority.unwrap_or(request.authority);
-    request.request_id = if request.request_id.is_empty() { request_id } else { request.request_id };
     Ok(request)
 }
 

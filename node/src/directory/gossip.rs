@@ -297,7 +297,9 @@ mod tests {
 
     /// Statements of one length that differ.
     fn statements(count: u8, bytes: usize) -> Vec<Bytes> {
-        (0..count).map(|n| Signed { payload: vec![n; bytes - 5].into(), ..Signed::default() }.encode_to_vec().into()).collect()
+        (0..count)
+            .map(|n| Signed { payload: vec![n; bytes - 5].into(), ..Signed::default() }.encode_to_vec().into())
+            .collect()
     }
 
     #[test]

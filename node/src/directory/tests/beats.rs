@@ -226,7 +226,8 @@ fn old_beats_push_no_newer_ones_out() {
         assert_eq!(replayed, Ok(false), "below all that is remembered");
     }
     world.now = began + Millis::minutes(10) + Millis(1);
-    let replayed = world.hear(&mut beats, KEHL, |b| (b.number, b.time, b.head) = (number + 9_000, began, Digest([4; 32])));
+    let replayed =
+        world.hear(&mut beats, KEHL, |b| (b.number, b.time, b.head) = (number + 9_000, began, Digest([4; 32])));
     assert_eq!(replayed, Ok(false), "older than what makes a view fresh");
     for n in [0, 255] {
         beats.note_own(number + 1_000 + n, Digest([9; 32]));

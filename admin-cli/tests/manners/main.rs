@@ -1,0 +1,173 @@
+//! The binary against a node that plays along: what goes to stdout, what to stderr, which exit code.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod played;
+mod unsettled;
+
+use std::path::Path;
+
+use played::{Played, run_in};
+
+#[test]
+fn data_goes_to_stdout_and_hints_to_stderr() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["status"]);
+    assert_eq!((code, out.lines().next()), (0, Some("fr-strasbourg  READY   member   v0.1.0")));
+    assert_eq!(err, "next: havenctl a    havenctl b\n", "two at most");
+    let (code, out, err) = node.run(&["status", "-o", "json"]);
+    assert_eq!((code, err.as_str()), (0, ""), "programs get no hints");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((json["state"].as_str(), json["register_head"].as_str()), (Some("READY"), Some(&*"ab".repeat(32))));
+}
+
+#[test]
+fn a_token_stands_alone_on_stdout() {
+    let (code, out, err) = Played::new().run(&["invite", "create", "--for", "de-kehl"]);
+    assert_eq!((code, out.as_str()), (0, "hl1abc\n"));
+    assert!(err.contains("for de-kehl alone") && err.contains("next: over there: havenlink join TOKEN"), "{err}");
+}
+
+#[test]
+fn pages_become_one_list_in_every_form() {
+    let node = Played::new();
+    let (_, out, _) = node.run(&["delivery", "list", "-o", "jsonl"]);
+    assert_eq!(out.lines().count(), 4);
+    let (_, out, _) = node.run(&["delivery", "list", "-o", "csv"]);
+    assert_eq!(out.lines().next(), Some("to,state,reason,attempts,kind,record,queued,finished,next_attempt"));
+    assert!(out.contains(
+        "de-kehl-4,DELIVERED,,0,,04040404-0404-0404-0404-040404040404,2023-11-14T22:13:20Z,2023-11-14T22:14:20Z,"
+    ));
+    let (_, out, err) = node.run(&["delivery", "list", "--limit", "1"]);
+    assert_eq!((out.lines().count(), err.as_str()), (3, "there is more: --limit 0 shows all\n"), "a header, one page");
+    assert!(!out.contains("REASON"), "a column in which nothing stands is left out");
+}
+
+#[test]
+fn a_refusal_tells_why_and_what_to_do_and_sets_the_exit_code() {
+    let node = Played::new();
+    let words = "one two three four five six";
+    let (code, out, err) = node.run(&["member", "approve", "de-kehl", "--words", words, "--request-id", "r-1"]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert_eq!(
+        err,
+        "error[WORDS_DIFFER]: the six words differ\n  request    r-1\n  why        a test says so\n  fix        havenctl status\n"
+    );
+    let (code, _, err) = node.run(&["member", "restore", "de-kehl"]);
+    assert_eq!(code, 3, "the node's exit code, not the status's: {err}");
+}
+
+#[test]
+fn severe_acts_list_their_consequences_and_want_a_yes() {
+    let node = Played::new();
+    let (code, _, err) = node.run(&["member", "suspend", "de-kehl", "--reason", "KEY_COMPROMISED"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.starts_with("suspend de-kehl:\n  - its connections end at once")
+            && err.contains("error[CONFIRMATION_NEEDED]")
+    );
+    let (code, _, err) = node.run(&["member", "suspend", "de-kehl", "--reason", "KEY_COMPROMISED", "--yes"]);
+    assert!(code == 3 && err.contains("error[NOT_A_STEWARD]"), "{err}");
+}
+
+#[test]
+fn who_agrees_sees_first_to_what_and_confirms_what_is_severe() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["member", "approve", "--proposal", "aaaaaa"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    let plan = "REMOVE de-kehl, proposed by fr-strasbourg:\n  - reason: BREACH_OF_RULES\n  - it leaves the federation for good";
+    let then = "  - approved by 1 of 2 (fr-strasbourg); it is carried out with this approval\n";
+    assert!(err.starts_with(plan) && err.contains(then) && err.contains("error[CONFIRMATION_NEEDED]"), "{err}");
+    let (code, out, err) = node.run(&["member", "approve", "--proposal", "aaaaaa", "--yes"]);
+    assert_eq!((code, out.as_str()), (0, "REMOVE de-kehl, proposed by fr-strasbourg: done, change 7\n"));
+    assert!(err.starts_with(plan), "{err}");
+
+    // What is not severe is shown, and done.
+    let (code, out, err) = node.run(&["member", "approve", "--proposal", "bbbbbb"]);
+    assert_eq!((code, out.as_str()), (0, "POLICY #policy, proposed by fr-strasbourg: done, change 7\n"));
+    let plan = "POLICY #policy, proposed by fr-strasbourg:\n  - emergency suspension: 1d → 12h\n  - approved by";
+    assert!(err.starts_with(plan), "{err}");
+    let (_, out, err) = node.run(&["member", "list", "--pending"]);
+    assert!(out.contains("reason: BREACH_OF_RULES") && out.contains("emergency suspension: 1d → 12h"), "{out}");
+    assert_eq!(err, "next: havenctl member approve --proposal aaaaaaaaaaaa\n");
+}
+
+#[test]
+fn other_rules_are_asked_for_with_a_yes_only() {
+    let node = Played::new();
+    let (code, _, err) = node.run(&["policy", "propose", "--rules-version", "2"]);
+    assert!(code == 2 && err.contains("stops following") && err.contains("error[CONFIRMATION_NEEDED]"), "{err}");
+    let (code, _, err) = node.run(&["policy", "propose", "--rules-version", "2", "--yes"]);
+    assert!(code == 3 && err.contains("error[NOT_A_STEWARD]"), "{err}");
+}
+
+#[test]
+fn an_outcome_that_is_no_acceptance_is_a_refusal() {
+    let (code, out, err) = Played::new().run(&["steward", "promote", "de-kehl"]);
+    assert_eq!((code, out.as_str()), (5, ""));
+    assert!(err.starts_with("error[STATEMENT_REJECTED]") && err.contains("havenctl explain RAFT_ID_REUSED"), "{err}");
+}
+
+#[test]
+fn reasons_are_explained_and_unknown_ones_named_nearest() {
+    let node = Played::new();
+    let (code, out, _) = node.run(&["explain", "no-leader"]);
+    assert!(code == 0 && out.contains("fix        wait\n"), "{out}");
+    let (code, _, err) = node.run(&["explain", "NO_LEADR"]);
+    assert!(code == 4 && err.contains("havenctl explain NO_LEADER"), "{err}");
+    let (code, out, err) = node.run(&["explain", "--all", "-o", "csv"]);
+    assert!(out.starts_with("code,what,fix\nNO_LEADER,") && out.contains("\nTIMED_OUT,"), "{out}");
+    assert_eq!((code, err.as_str(), out.matches("\nNO_LEADER,").count()), (0, "", 1));
+}
+
+#[test]
+fn what_the_tool_says_itself_is_explained_without_a_node() {
+    let nowhere = Path::new("/nonexistent");
+    for (code, exit) in [
+        ("USAGE", 2),
+        ("CONFIRMATION_NEEDED", 2),
+        ("SOCKET_DENIED", 3),
+        ("NODE_NOT_REACHABLE", 6),
+        ("TIMED_OUT", 8),
+        ("FAULT", 1),
+        ("UNAVAILABLE", 6),
+    ] {
+        let (ended, out, err) = run_in(nowhere, &["explain", code, "-o", "json"]);
+        assert_eq!((ended, err.as_str()), (0, ""), "{code}");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((json["code"].as_str(), json["exit_code"].as_i64()), (Some(code), Some(exit)));
+        assert!(["what", "why", "remedy"].iter().all(|part| !json[*part].as_str().unwrap().is_empty()), "{json}");
+    }
+    // What only a node knows is missing, and that is said.
+    let (code, out, err) = run_in(nowhere, &["explain", "--all", "-o", "jsonl"]);
+    assert!(code == 7 && out.contains("\"code\":\"TIMED_OUT\"") && !out.contains("NO_LEADER"), "{out}");
+    assert!(err.starts_with("partial answer: ") && err.contains("error[NODE_NOT_REACHABLE]"), "{err}");
+    // With a node, nothing stands twice, and a mistyped one of ours is found as well.
+    let (code, _, err) = Played::new().run(&["explain", "TIMED_OTU"]);
+    assert!(code == 4 && err.contains("fix        havenctl explain TIMED_OUT"), "{err}");
+}
+
+#[test]
+fn doctor_follows_the_monitoring_plug_ins() {
+    let (code, out, _) = Played::new().run(&["doctor"]);
+    assert!(code == 1 && out.contains("WARNING  backup  as it is  havenlink backup"), "{out}");
+    let (code, out, _) = run_in(Path::new("/nonexistent"), &["doctor"]);
+    assert!(code == 2 && out.contains("CRITICAL  node"), "{out}");
+}
+
+#[test]
+fn without_a_node_it_says_what_to_do() {
+    let (code, out, err) = run_in(Path::new("/nonexistent"), &["member", "list"]);
+    assert_eq!((code, out.as_str()), (6, ""));
+    assert!(err.starts_with("error[NODE_NOT_REACHABLE]: the node does not answer on its socket\n"), "{err}");
+    assert!(err.contains("  fix        systemctl status havenlink, or havenctl --sockets DIR\n"));
+    let node = Played::new();
+    let (code, _, err) = node.run(&["status", "--role", "liaison"]);
+    assert!(code == 6 && err.contains("liaison.sock"), "{err}");
+}
+
+#[test]
+fn wrong_arguments_are_refused_before_anything_is_sent() {
+    let (code, _, err) = run_in(Path::new("/nonexistent"), &["alert", "publish", "--kind", "ADVERTISING"]);
+    assert!(code == 2 && err.contains("nearest: SUSPICIOUS_ADVERTISING"), "{err}");
+}
