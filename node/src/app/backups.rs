@@ -67,6 +67,7 @@ pub fn restore(config: &Config, file: &Path) -> Result<(), Failure> {
     let restored = restored(config, file, &mut |_| Ok(()))?;
     let report = restored.report;
     println!("restored: incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
+    println!("check: havenctl agreement list: what was ended after the backup is in force here again; end it again");
     println!("next: havenlink run        (or systemctl start havenlink)");
     println!("next: havenctl offer confirm --all-unchanged");
     if restored.mirror {
