@@ -129,11 +129,12 @@ impl Overlay {
         state: &RegisterState,
         now: UnixMs,
     ) -> Vec<StatementId> {
-        let lifted = |id| state.record(of).is_some_and(|record| record.lifted.binary_search(id).is_ok());
-        let rank = |entry: &Entry| match () {
-            () if lifted(&entry.id) => 3,
-            () if now < entry.first_seen + state.policy().emergency => 0,
-            () => 2,
+        let lifted = |id: &StatementId| state.record(of).is_some_and(|record| record.lifted.binary_search(id).is_ok());
+        let acts = |entry: &Entry| now < entry.first_seen + state.policy().emergency;
+        let rank = |entry: &Entry| match (lifted(&entry.id), acts(entry)) {
+            (true, _) => 3,
+            (false, true) => 0,
+            (false, false) => 2,
         };
         let here = self.entries.values().filter(|entry| entry.subject == *of);
         let here = here.map(|entry| (rank(entry), Reverse(entry.time), entry.id));

@@ -156,11 +156,14 @@ impl Chain {
         items: &Bytes,
         position: Option<Vec<u8>>,
     ) -> std::io::Result<()> {
-        // One that is too large to be sent still is this node's own.
-        drop(captured::fits(items.len()));
-        let pieces = snapshot::chunks(items).map(|piece| piece.to_vec()).collect();
-        let mut writes = vec![Write::Snapshot(slot, header, pieces)];
+        let mut writes = vec![stored(slot, header, items)];
         writes.extend(position.map(|row| Write::Set(Meta::Applied, row)));
         self.disk.write(writes).await
     }
+}
+
+/// The row of a snapshot. One that is too large to be sent still is this node's own: it is only told.
+pub(super) fn stored(slot: Slot, header: Vec<u8>, items: &Bytes) -> Write {
+    drop(captured::fits(items.len()));
+    Write::Snapshot(slot, header, snapshot::chunks(items).map(|piece| piece.to_vec()).collect())
 }

@@ -7,7 +7,7 @@ use havenlink_proto::directory::v1::{Change, SnapshotHeader};
 use havenlink_proto::store::v1::{StoredOverlay, StoredSnapshot};
 use prost::Message;
 
-use super::{Chain, Core, Link, load};
+use super::{Chain, Core, Link, applied, load};
 use crate::directory::captured::Captured;
 use crate::directory::disk::{Slot, Write};
 use crate::directory::error::Error;
@@ -118,7 +118,8 @@ impl Chain {
         Ok((Captured { state, mark }, header, items))
     }
 
-    /// Stores a snapshot of the newest state, taken while following.
+    /// Stores a snapshot of a state that was passed while following, if it still is on the way to the newest one: what was
+    /// followed may have gone while it was encoded, and what stands in the slot is what the node starts from.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -126,8 +127,15 @@ impl Chain {
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await;
         let encoded = encoded.map_err(|_| Error::from(Reason::Internal))?;
-        self.store_snapshot(Slot::Mirror, stored_header(&encoded.header), &encoded.items, None).await?;
-        self.took(&mut self.lock(), Arc::new(Captured { state, mark: encoded.mark }));
+        let row = applied::stored(Slot::Mirror, stored_header(&encoded.header), &encoded.items);
+        // Asked and queued under one lock: whoever lets go of it later drops it behind it in the queue.
+        let mut core = self.lock();
+        let newer = core.snapshot.as_ref().is_some_and(|kept| kept.mark.number >= state.number());
+        if newer || core.own_head(state.number()) != Some(state.head()) {
+            return Ok(());
+        }
+        self.disk.submit(vec![row], true, None)?;
+        self.took(&mut core, Arc::new(Captured { state, mark: encoded.mark }));
         Ok(())
     }
 

@@ -143,6 +143,33 @@ async fn what_is_made_up_after_the_stewards_spoke_does_not_stay_either() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_what_had_to_go_is_not_what_the_node_starts_from() {
+    let mut world = World::founded_with(&Policy { snapshot_interval: 64, ..Policy::default() });
+    for (name, raft_id) in [(KEHL, 2), (ESCH, 3)] {
+        world.admit(name, raft_id);
+        world.promote(name, raft_id);
+    }
+    world.admit(GENT, 4);
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(mirror(&dir, &world).await);
+    chain.follow(changes(&world)).unwrap();
+    let agreed = world.state.number();
+    // While it is encoded, the stewards speak.
+    let due = chain.follow(lies(agreed, world.now)).unwrap().expect("a snapshot is due");
+    chain.disk().write(Vec::new()).await.unwrap();
+    for beat in moving(&mut world) {
+        chain.accept_beat(&beat).unwrap();
+    }
+    assert!(chain.number() <= agreed);
+    chain.keep_snapshot(due).await.unwrap();
+    assert!(chain.snapshot().is_none());
+    chain.disk().close().await.unwrap();
+    drop(chain);
+    let again = mirror(&dir, &world).await;
+    assert!(again.number() <= agreed, "{} was made up", again.number());
+}
+
+#[tokio::test]
 async fn an_order_from_the_future_is_not_followed() {
     let world = World::three();
     let dir = tempfile::tempdir().unwrap();
