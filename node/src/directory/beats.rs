@@ -77,7 +77,8 @@ impl Beats {
         if beat.federation != state.federation() {
             return Err(Reason::WrongFederation);
         }
-        if !self.is_newer(beat) && !(is_recent(beat, state, now) && self.is_new_head(beat)) {
+        let tells = self.is_newer(beat) || is_recent(beat, state, now) && self.is_new_head(beat);
+        if !tells {
             return Ok(false);
         }
         let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
