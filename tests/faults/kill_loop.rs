@@ -59,6 +59,9 @@ impl std::fmt::Display for TooFew {
 
 impl std::error::Error for TooFew {}
 
+/// How long alerts flow on after the last kill, at most.
+const ENOUGH: Duration = Duration::from_secs(120);
+
 type Acknowledged = Arc<Mutex<Vec<Bytes>>>;
 
 #[tokio::main]
@@ -98,6 +101,7 @@ async fn run(arguments: &Arguments, dir: &Path, chance: &mut Chance) -> anyhow::
     for _ in 0..arguments.kills {
         kill_one(&mut cities, chance).await?;
     }
+    enough(&acknowledged, arguments.least).await;
     stop.store(true, Ordering::Relaxed);
     while let Some(ended) = callers.join_next().await {
         ended?;
@@ -125,6 +129,15 @@ async fn run(arguments: &Arguments, dir: &Path, chance: &mut Chance) -> anyhow::
         city.stop().await?;
     }
     Ok(())
+}
+
+/// On a slow machine the nodes may hardly come up between two kills: then callers go on without any until there is enough to
+/// show something. Without success it is the caller that says so.
+async fn enough(acknowledged: &Acknowledged, least: usize) {
+    let deadline = Instant::now() + ENOUGH;
+    while acknowledged.lock().expect("no caller panicked").len() < least && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Kills a random node after a random while. It is started again at once; the next kill does not wait for it.

@@ -1,12 +1,13 @@
 //! Somebody who keeps trying, and notes each success and each refusal.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use havenlink::demo::acts::reason_of;
 use havenlink::demo::city::City;
+use havenlink::domain::time::UnixMs;
 use havenlink::transport::PeerChannel;
 use havenlink_proto::local::v1::ConsumeRequest;
 use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
@@ -18,6 +19,8 @@ use tonic::transport::Channel;
 
 /// The reason that ends it.
 const REFUSAL: &str = "MEMBER_SUSPENDED";
+/// Longest wait for a success, or for a refusal.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -27,6 +30,8 @@ struct Notes {
     last_success: Option<Instant>,
     first_refusal: Option<Instant>,
     after_refusal: usize,
+    /// Of a reader: when each item came to the node, by whose own judgement.
+    received: Vec<UnixMs>,
     /// The last answer that was neither.
     other: Option<String>,
 }
@@ -43,8 +48,12 @@ impl Drop for Probe {
     }
 }
 
+fn locked(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn note(notes: &Mutex<Notes>, answer: Result<(), tonic::Status>) {
-    let (mut notes, now) = (notes.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    let (mut notes, now) = (locked(notes), Instant::now());
     match answer {
         Ok(()) => {
             notes.successes += 1;
@@ -113,6 +122,7 @@ impl Probe {
             while let Ok(Some(read)) = stream.message().await {
                 if read.envelope.is_some_and(|envelope| envelope.origin == origin) {
                     note(&noted, Ok(()));
+                    locked(&noted).received.push(UnixMs(read.received_ms));
                 }
             }
         });
@@ -120,7 +130,7 @@ impl Probe {
     }
 
     fn look<T>(&self, take: impl FnOnce(&Notes) -> T) -> T {
-        take(&self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        take(&locked(&self.notes))
     }
 
     /// Waits until it has had so many successes.
@@ -145,7 +155,7 @@ impl Probe {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
         waited.with_context(|| format!("waited for {what}; {}", self.look(|notes| format!("{notes:?}"))))
     }
 
@@ -159,8 +169,8 @@ impl Probe {
         self.look(|notes| notes.after_refusal)
     }
 
-    /// From now on it counts as refused: who only reads is told nothing.
-    pub fn settle(&self) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).first_refusal.get_or_insert(Instant::now());
+    /// Items that the node took after this: who only reads is not refused, and may read late what came before.
+    pub fn received_since(&self, refused: UnixMs) -> usize {
+        self.look(|notes| notes.received.iter().filter(|at| **at > refused).count())
     }
 }

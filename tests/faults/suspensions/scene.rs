@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use havenlink::clock::SystemClock;
 use havenlink::demo::acts::{reason_of, request_id, until};
 use havenlink::demo::city::City;
 use havenlink_proto::admin::v1::{ApproveProposalRequest, NodeState, RestoreMemberRequest, SuspendMemberRequest};
@@ -21,8 +22,6 @@ use crate::probe::Probe;
 pub const STEWARDS: usize = 3;
 /// How long nothing moves before an order that comes to a pooled connection.
 const QUIET: Duration = Duration::from_millis(500);
-/// How late an item that was stored before the refusal may still be read.
-const READ: Duration = Duration::from_millis(250);
 
 pub struct Scene {
     federation: Federation,
@@ -130,8 +129,8 @@ impl Scene {
         for probe in &probes {
             probe.refused().await?;
         }
-        tokio::time::sleep(READ).await;
-        streams.iter().for_each(Probe::settle);
+        // Both nodes have refused by now. What was on its way then is judged by when they took it up, on this very clock.
+        let refused = SystemClock::shared().now();
         tokio::time::sleep(after).await;
         let at_partner = |towards: bool| {
             let inward = |place: usize| (place % 2 == 1) == towards;
@@ -143,7 +142,8 @@ impl Scene {
             order,
             calls: at_partner(false).unwrap_or_default(),
             towards: at_partner(true).unwrap_or_default(),
-            after_refusal: streams.iter().chain(&probes).map(Probe::after_refusal).sum(),
+            after_refusal: probes.iter().map(Probe::after_refusal).sum::<usize>()
+                + streams.iter().map(|stream| stream.received_since(refused)).sum::<usize>(),
         })
     }
 
