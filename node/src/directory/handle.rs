@@ -175,7 +175,8 @@ impl Directory {
         }
         let mut raft_id = own_raft_id(&disk)?;
         let mut chain = Chain::open(disk.clone(), Arc::clone(&opening.clock))?;
-        if steward::is_spent(&chain.state(), &opening.authority, raft_id) {
+        // While Raft still counts its vote, the others may have no quorum without it, whatever the register has decided.
+        if steward::is_spent(&chain.state(), &opening.authority, raft_id) && !raft::counts(&disk, raft_id)? {
             written(&disk, raft::forgotten())?;
             raft_id = own_raft_id(&disk)?;
             chain = Chain::open(disk, Arc::clone(&opening.clock))?;

@@ -26,7 +26,7 @@ enum Step {
     HandOver(u64),
     /// A steward that does not replicate yet.
     Learn(u64),
-    /// All have nearly the whole log: the set becomes the voters.
+    /// The new ones have nearly the whole log: the set becomes the voters.
     Vote(BTreeSet<u64>),
     /// New stewards are catching up, or old ones have not heard yet that they are none.
     Wait,
@@ -82,12 +82,15 @@ fn next(state: &RegisterState, node: &Arc<Node>, standing: &Standing, patient: b
         return Step::Learn(*new);
     }
     if standing.voters != wanted || standing.changing {
-        if !node.caught_up(&wanted, CAUGHT_UP) {
+        // Only of new ones. Whoever votes already may be down: that must not keep out those who were decided on.
+        let new: BTreeSet<u64> = wanted.difference(&standing.voters).copied().collect();
+        if !node.caught_up(&new, CAUGHT_UP) {
             return Step::Wait;
         }
         if !wanted.contains(&node.id()) {
-            let heir = wanted.iter().find(|id| standing.voters.contains(id)).or(wanted.first());
-            return heir.map_or(Step::Nothing, |heir| Step::HandOver(*heir));
+            let staying: BTreeSet<u64> = wanted.intersection(&standing.voters).copied().collect();
+            let heir = node.foremost(&staying).or_else(|| node.foremost(&wanted)).or(wanted.first().copied());
+            return heir.map_or(Step::Nothing, Step::HandOver);
         }
         return Step::Vote(wanted);
     }

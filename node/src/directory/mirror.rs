@@ -88,7 +88,12 @@ pub async fn run(directory: Directory) {
 
 /// Raft is in charge here: it has a leader, and is not behind what was followed.
 fn raft_leads(directory: &Directory) -> bool {
-    let led = directory.node().is_some_and(|node| node.standing().borrow().leader.is_some());
+    let led = directory.node().is_some_and(|node| {
+        let standing = node.standing();
+        let now = standing.borrow();
+        // openraft goes on naming the last leader, even one that has forgotten this node.
+        now.leads || (now.leader.is_some() && node.silence() < LEADERLESS)
+    });
     led && !directory.0.chain.raft_lags()
 }
 

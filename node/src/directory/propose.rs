@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use tokio::sync::{oneshot, watch};
@@ -128,8 +129,10 @@ impl Directory {
             }
         }
         match leader {
+            // Of one that is no steward any more nothing is taken on the way that stewards use.
+            _ if !self.is_named() => self.ask_a_steward(signed).await,
             Some(leader) => self.pass_on(&node, leader, signed).await,
-            None if self.0.chain.raft_lags() || !self.is_named() => self.ask_a_steward(signed).await,
+            None if self.0.chain.raft_lags() => self.ask_a_steward(signed).await,
             None => Err(Reason::NoLeader.into()),
         }
     }
@@ -196,6 +199,13 @@ impl Directory {
             }
         }
         Err(last)
+    }
+
+    /// Whether a majority of the stewards in force answers reads that take a quorum: others decide now.
+    pub(super) async fn is_decided_elsewhere(&self) -> bool {
+        let others = self.other_stewards().unwrap_or_default();
+        let answers = join_all(others.iter().map(|steward| self.read_at(steward))).await;
+        answers.iter().filter(|answer| answer.is_ok()).count() >= self.state().majority()
     }
 
     async fn read_at(&self, steward: &AuthorityId) -> Result<u64, Error> {

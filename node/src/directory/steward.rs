@@ -1,22 +1,29 @@
-//! When this node's Raft runs: while the register names it as a steward under its own Raft id.
+//! When this node's Raft runs: while the register names it as a steward under its own Raft id, and after that for as long
+//! as Raft counts its vote.
+//!
+//! The register decides, Raft follows: between the two a quorum may need the one that goes. So its instance ends, and its
+//! log and vote are forgotten, only once the voters have changed. An instance that broke down is started again from what
+//! is on disk, as a restart of the node would.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::handle::{Directory, random};
-use super::raft::{Node, Start};
+use super::raft::{self, Node, Start};
 use super::state::RegisterState;
 use super::statements::Author;
 use crate::domain::authority::{AuthorityEntry, Standing};
 use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 
-/// Between attempts to start an instance that failed to start.
+/// Between attempts to start an instance that failed to start, and before one that broke down is started again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long an instance that is no steward's any more stays, to see its removal through.
-const LINGER: Duration = Duration::from_secs(30);
+/// How long others decide without a word to an instance that is no steward's any more, until it counts as passed by.
+const LINGER: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 30 });
 /// Between attempts to announce a new Raft id, at least and at most: a refused one takes a number as well.
 const ANNOUNCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 
@@ -30,62 +37,108 @@ pub fn is_spent(state: &RegisterState, authority: &AuthorityId, raft_id: u64) ->
     state.has_voted(raft_id) && !is_named(state, authority, raft_id)
 }
 
-/// Starts and stops the instance as the register says.
+/// Starts and stops the instance as the register says, and starts one again that has broken down.
 pub async fn supervise(directory: Directory) {
     let mut changes = directory.changes();
+    // What was decided while this node was away, or a moment ago: Raft may still count its vote.
+    let mut counts = raft::counts(directory.0.chain.disk(), directory.0.raft_id).unwrap_or(true);
     loop {
-        let named = is_named(&directory.state(), &directory.0.authority, directory.0.raft_id);
-        match (directory.node(), named) {
-            (None, true) => {
-                if let Err(error) = start(&directory).await {
-                    tracing::error!(%error, "Raft does not start; this node goes on as a mirror");
-                    tell(&directory, Some(error.to_string()));
-                    sleep(AGAIN).await;
-                    continue;
+        let Some(node) = directory.node() else {
+            if !named(&directory) && !counts {
+                if changes.changed().await.is_err() {
+                    return;
                 }
+            } else if let Err(error) = start(&directory).await {
+                tracing::error!(%error, "Raft does not start; this node goes on as a mirror");
+                tell(&directory, Some(error.to_string()));
+                sleep(AGAIN).await;
+            } else {
                 tell(&directory, None);
             }
-            (Some(node), false) => {
-                let mut standing = node.standing();
-                let gone = standing.wait_for(|now| !now.voters.contains(&node.id()) && !now.leads);
-                drop(tokio::time::timeout(LINGER, gone).await);
-                if !is_named(&directory.state(), &directory.0.authority, directory.0.raft_id) {
-                    tracing::info!("this node is no steward any more; it goes on as a mirror");
-                    directory.0.node.store(None);
-                    directory.0.node_changed.send_modify(|count| *count += 1);
-                    node.shutdown().await;
-                }
-                continue;
+            continue;
+        };
+        let mut standing = node.standing();
+        let end = tokio::select! {
+            end = seen_through(&directory, &node, changes.clone()) => end,
+            _ = standing.wait_for(|now| !now.running && now.term > 0) => End::Broken,
+        };
+        directory.0.node.store(None);
+        directory.0.node_changed.send_modify(|count| *count += 1);
+        node.shutdown().await;
+        match end {
+            End::Out => {
+                counts = false;
+                tracing::info!("this node is no steward any more; it goes on as a mirror");
             }
-            (Some(node), true) => {
-                let mut standing = node.standing();
-                let stopped = async { standing.wait_for(|now| !now.running && now.term > 0).await.is_ok() };
-                tokio::select! {
-                    _ = changes.changed() => {}
-                    _ = stopped, if !is_told(&directory) => {
-                        let rules = directory.state().stopped();
-                        let why = rules.map_or("the disk, or a fault".to_owned(), |rules| format!("rules version {rules}"));
-                        tracing::error!(%why, "Raft has stopped; this node goes on as a mirror until it is restarted");
-                        tell(&directory, Some(format!("Raft has stopped: {why}")));
-                    }
-                }
-                continue;
+            End::Broken => {
+                let rules = directory.state().stopped();
+                let why = rules.map_or("the disk, or a fault".to_owned(), |rules| format!("rules version {rules}"));
+                tracing::error!(%why, "Raft has stopped; it is started again from what is on disk");
+                tell(&directory, Some(format!("Raft has stopped: {why}")));
+                counts = true;
+                sleep(AGAIN).await;
             }
-            (None, false) => {}
-        }
-        if changes.changed().await.is_err() {
-            return;
         }
     }
 }
 
-fn is_told(directory: &Directory) -> bool {
-    directory.0.raft_error.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+/// Why an instance ends.
+enum End {
+    /// Raft does not count its vote any more.
+    Out,
+    /// It stopped by itself.
+    Broken,
+}
+
+/// Waits until the register does not name this node and Raft has moved on without it: by its own newest membership, or,
+/// where nobody tells it of that one, since it was gone or cut off, by a majority of stewards that decides for `LINGER`
+/// while no leader says a word to this node. A leader speaks to everybody who counts.
+async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Receiver<u64>) -> End {
+    let mut standing = node.standing();
+    let mut passed_by: Option<Instant> = None;
+    loop {
+        if named(directory) {
+            passed_by = None;
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            continue;
+        }
+        let now = standing.borrow_and_update().clone();
+        if now.running && !now.voters.contains(&node.id()) && !now.leads {
+            return End::Out;
+        }
+        let quiet = passed_by.map_or(LINGER / 6, |since| since.elapsed());
+        let spoken_to = now.leads || node.silence() <= quiet;
+        if !spoken_to && directory.is_decided_elsewhere().await {
+            let since = *passed_by.get_or_insert_with(Instant::now);
+            if since.elapsed() >= LINGER && node.silence() > since.elapsed() {
+                // It is known here alone, and has to be known after a restart.
+                if let Err(error) = directory.0.chain.disk().write(raft::left()).await {
+                    tracing::warn!(%error, "that Raft went on without this node was not noted");
+                }
+                return End::Out;
+            }
+        } else {
+            passed_by = None;
+        }
+        tokio::select! {
+            () = sleep(LINGER / 6) => {}
+            Ok(()) = standing.changed() => {}
+            Ok(()) = changes.changed() => {}
+        }
+    }
+}
+
+fn named(directory: &Directory) -> bool {
+    is_named(&directory.state(), &directory.0.authority, directory.0.raft_id)
 }
 
 async fn start(directory: &Directory) -> Result<(), super::Error> {
     let inner = &directory.0;
-    let Some(dial) = inner.dial.get() else { return Ok(()) };
+    let Some(dial) = inner.dial.get() else { return Err(Reason::NodeStarting.into()) };
+    // What an instance before this one has queued is to be on disk before this one reads it.
+    inner.chain.disk().write(Vec::new()).await?;
     let node = Node::start(Start {
         federation: inner.chain.view().federation,
         authority: inner.authority.clone(),

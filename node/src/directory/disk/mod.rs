@@ -39,6 +39,8 @@ pub enum Meta {
     Applied,
     /// The Raft id of this enrolment.
     RaftId,
+    /// Raft has gone on without that id.
+    Left,
 }
 
 impl Meta {
@@ -49,6 +51,7 @@ impl Meta {
             Self::Purged => "purged",
             Self::Applied => "applied",
             Self::RaftId => "raft-id",
+            Self::Left => "left",
         }
     }
 }

@@ -4,7 +4,8 @@
 //! newest verified register, it speaks for itself, its term is near what a majority has reached, and what it orders can
 //! only be what the register allows at that very place. What passes may still be a lie about order; beats find that out.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::entry::RaftEntry;
@@ -26,6 +27,10 @@ use crate::domain::time::UnixMs;
 
 /// How long a membership entry waits for the entries before it to be in the log.
 const PREVIOUS: Duration = Duration::from_secs(2);
+/// A voter that the register names no more is heard for this long in every `LEAVING_AGAIN`: long enough to bring what it
+/// alone has and to hand over, and not for as long as it likes.
+const LEAVING: Duration = Duration::from_secs(10);
+const LEAVING_AGAIN: Duration = Duration::from_secs(60);
 
 /// The checks of one node.
 pub struct Doors {
@@ -36,6 +41,8 @@ pub struct Doors {
     pub(super) machine: StateMachine,
     clock: SharedClock,
     terms: Terms,
+    /// Since when voters are heard that the register names no more.
+    leaving: Mutex<BTreeMap<u64, Duration>>,
 }
 
 /// What one stream of appends has let through so far: entries that may not be in the log yet.
@@ -60,7 +67,7 @@ impl Doors {
         clock: SharedClock,
     ) -> Self {
         let terms = Terms::new(Arc::clone(&chain), log.vote());
-        Self { federation, raft_id, chain, log, machine, clock, terms }
+        Self { federation, raft_id, chain, log, machine, clock, terms, leaving: Mutex::default() }
     }
 
     /// The message belongs to this federation, and is meant for this enrolment: an authority that came back under a new
@@ -86,10 +93,11 @@ impl Doors {
         let gate = self.chain.gate();
         let leader = vote.leader_id();
         let mut ids = gate.ids(sender, self.chain.monotonic()).peekable();
-        if ids.peek().is_none() {
-            return Err(refuse(Reason::NotASteward, sender.as_str()));
-        }
-        if !ids.any(|id| id == leader.voted_for) {
+        let known = ids.peek().is_some();
+        if !ids.any(|id| id == leader.voted_for) && !self.is_leaving(sender, leader.voted_for) {
+            if !known {
+                return Err(refuse(Reason::NotASteward, sender.as_str()));
+            }
             return Err(refuse(
                 Reason::RaftSenderMismatch,
                 format!("{sender} speaks for Raft id {}", leader.voted_for),
@@ -99,6 +107,28 @@ impl Doors {
             refuse(Reason::RaftTermTooFar, format!("{sender}: term {}, others {reached}", leader.term))
         })?;
         Ok(())
+    }
+
+    /// The sender's vote counts although the register names it no more: Raft here has not moved on yet. Without it there
+    /// may be no quorum, or its log may be the only one that is long enough to be elected.
+    fn is_leaving(&self, sender: &AuthorityId, id: u64) -> bool {
+        let upto = self.log.last().as_ref().map(LogId::index);
+        let voters =
+            self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership());
+        let counts = voters.is_some_and(|voters| {
+            voters.voter_ids().any(|voter| voter == id)
+                && voters.nodes().any(|(node, peer)| *node == id && peer.authority == sender.as_str())
+        });
+        if !counts {
+            return false;
+        }
+        let now = self.chain.monotonic();
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = leaving.entry(id).or_insert(now);
+        if now.saturating_sub(*since) >= LEAVING_AGAIN {
+            *since = now;
+        }
+        now.saturating_sub(*since) < LEAVING
     }
 
     /// The entries of an append: times run forward and not ahead, memberships are what the register signed at their place.

@@ -111,6 +111,7 @@ impl Node {
         if !request.entries.is_empty() {
             self.doors.entries(&mut request, seen).await?;
         }
+        self.hear();
         Ok(request)
     }
 
@@ -229,6 +230,7 @@ impl Node {
     async fn take_leader(&self, vote: Vote, meta: &SnapshotMeta) -> Result<Option<Vote>, Error> {
         let nothing =
             AppendEntriesRequest::<TypeConfig> { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
+        self.hear();
         self.raft.append_entries(nothing).await.map_err(stopped)?;
         let known = self.raft.with_raft_state(|state| (*state.vote_ref(), state.local_committed().copied()));
         let (own, committed) = known.await.map_err(stopped)?;

@@ -19,6 +19,7 @@ mod node;
 mod places;
 mod snapshot;
 mod state_machine;
+mod stored;
 mod tasks;
 mod types;
 mod voters;
@@ -27,4 +28,4 @@ mod voters;
 mod tests;
 
 pub use node::{Node, NotDone, Standing, Start};
-pub use state_machine::forgotten;
+pub use stored::{counts, forgotten, left};

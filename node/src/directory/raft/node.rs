@@ -1,7 +1,8 @@
 //! One running Raft instance.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver as _;
@@ -74,11 +75,14 @@ pub struct Node {
     pub(super) raft: Raft,
     pub(super) doors: Doors,
     pub(super) chain: Arc<Chain>,
+    machine: StateMachine,
     id: u64,
     standing: watch::Receiver<Standing>,
     queue: mpsc::Sender<Waiting>,
     /// Stewards whose snapshot is coming in: each is held in memory until it is whole.
     pub(super) installing: Mutex<BTreeSet<AuthorityId>>,
+    /// When a leader spoke here last.
+    heard: Mutex<Instant>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -124,9 +128,20 @@ impl Node {
             tokio::spawn(watch_standing(raft.clone(), raft_id, sender)),
             tokio::spawn(submit_batches(raft.clone(), log, clock, waiting)),
             tokio::spawn(take_snapshots(raft.clone(), machine.due())),
-            tokio::spawn(purge_proven(raft.clone(), machine, Arc::clone(&chain))),
+            tokio::spawn(purge_proven(raft.clone(), machine.clone(), Arc::clone(&chain))),
         ];
-        Ok(Self { raft, doors, chain, id: raft_id, standing, queue, installing: Mutex::default(), tasks })
+        let (installing, heard) = (Mutex::default(), Mutex::new(Instant::now()));
+        Ok(Self { raft, doors, chain, machine, id: raft_id, standing, queue, installing, heard, tasks })
+    }
+
+    /// A leader has spoken.
+    pub(super) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// For how long no leader has spoken here; since the start, if none has.
+    pub fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// This instance's Raft id.
@@ -220,6 +235,11 @@ impl Node {
         self.raft.change_membership(ChangeMembers::RemoveNodes(ids), true).await.map(drop).map_err(unchanged)
     }
 
+    /// Of these, the one that has most of the log.
+    pub fn foremost(&self, ids: &BTreeSet<u64>) -> Option<u64> {
+        foremost(&self.raft, self.id, ids)
+    }
+
     /// Asks another steward to lead.
     ///
     /// # Errors
@@ -233,11 +253,26 @@ impl Node {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "Raft did not stop in order");
         }
+        self.machine.retire().await;
+    }
+
+    /// Stops openraft as a fault of its own would.
+    #[cfg(test)]
+    pub async fn break_down(&self) {
+        drop(self.raft.with_raft_state(|_| panic!("as a fault would")).await);
     }
 }
 
 fn unchanged(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> Error {
     Error::new(Reason::NoLeader, format!("voters not changed: {error}"))
+}
+
+pub(super) fn foremost(raft: &Raft, own: u64, ids: &BTreeSet<u64>) -> Option<u64> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let matched = metrics.replication.iter().flatten();
+    let known = matched.filter(|(id, matched)| **id != own && ids.contains(id) && matched.is_some());
+    known.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id)
 }
 
 pub(super) fn not_leader(to: &ForwardToLeader<TypeConfig>) -> NotDone {

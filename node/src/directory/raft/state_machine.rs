@@ -18,10 +18,11 @@ use tokio::sync::Notify;
 
 use super::convert;
 use super::snapshot::Carried;
+use super::stored::{self, damaged};
 use super::types::{Answer, LogId, Membership, Payload, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::directory::captured::Captured;
 use crate::directory::chain::Chain;
-use crate::directory::disk::{Meta, Slot, Write};
+use crate::directory::disk::Slot;
 use crate::directory::snapshot;
 use crate::directory::state::RegisterState;
 
@@ -36,6 +37,8 @@ struct Due {
 
 #[derive(Default)]
 struct Place {
+    /// The instance has ended: whatever of it still runs writes nothing any more, as the next one may be there already.
+    retired: bool,
     applied: Option<LogId>,
     membership: StoredMembership,
     /// Captured, not yet written.
@@ -60,19 +63,13 @@ impl StateMachine {
     /// # Errors
     /// When a row does not decode.
     pub fn open(chain: Arc<Chain>) -> io::Result<Self> {
-        let damaged = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-        let mut place = Place::default();
-        if let Some(row) = chain.disk().meta(Meta::Applied)? {
-            let stored = StoredPosition::decode(row.as_slice()).map_err(|error| damaged(error.to_string()))?;
-            let meta = convert::meta_from(stored.meta).map_err(|error| damaged(error.to_string()))?;
-            place.applied = meta.last_log_id;
-            place.membership = meta.last_membership;
-        }
+        let at = stored::position(chain.disk())?;
+        let mut place = Place { applied: at.last_log_id, membership: at.last_membership, ..Place::default() };
         if let Some(captured) = chain.raft_snapshot()
             && let Some((header, _)) = chain.disk().snapshot(Slot::Raft)?
         {
-            let stored = StoredSnapshot::decode(header.as_slice()).map_err(|error| damaged(error.to_string()))?;
-            let meta = convert::meta_from(stored.meta).map_err(|error| damaged(error.to_string()))?;
+            let stored = StoredSnapshot::decode(header.as_slice()).map_err(|error| damaged(&error))?;
+            let meta = convert::meta_from(stored.meta).map_err(|error| damaged(&error))?;
             place.current = Some((meta, captured));
         }
         Ok(Self { chain, place: Arc::new(Mutex::new(place)), due: Arc::default(), slot: Arc::default() })
@@ -101,8 +98,17 @@ impl StateMachine {
 
     /// The membership as applied; `None` before the first one.
     pub fn membership(&self) -> Option<Membership> {
-        let place = self.lock();
-        place.membership.log_id().is_some().then(|| place.membership.membership().clone())
+        stored::applied(&self.lock().membership)
+    }
+
+    /// Ends: what is being written is waited for, nothing is written after it.
+    pub async fn retire(&self) {
+        let _slot = self.slot.lock().await;
+        self.lock().retired = true;
+    }
+
+    fn in_use(&self) -> io::Result<()> {
+        if self.lock().retired { Err(io::Error::other("this instance has ended")) } else { Ok(()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Place> {
@@ -113,6 +119,9 @@ impl StateMachine {
         let mut batch = self.chain.begin().ok_or_else(|| io::Error::other("the register was never opened for Raft"))?;
         let mut answers = Vec::with_capacity(entries.len());
         let mut place = self.lock();
+        if place.retired {
+            return Err(io::Error::other("this instance has ended"));
+        }
         let idle = place.due.is_none();
         for (entry, responder) in entries {
             if let Some(rules) = batch.state().stopped() {
@@ -200,12 +209,14 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await?;
         let next = Place {
+            retired: false,
             applied: meta.last_log_id,
             membership: meta.last_membership.clone(),
             due: None,
             current: Some((meta.clone(), Arc::clone(&carried.captured))),
         };
         let _slot = self.slot.lock().await;
+        self.in_use()?;
         let row = position(&next, &state);
         let header = stored_header(meta, &encoded);
         self.chain.store_snapshot(Slot::Raft, header, &encoded.items, Some(row)).await?;
@@ -229,6 +240,7 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await?;
         let _slot = self.slot.lock().await;
+        self.in_use()?;
         if self.lock().current.as_ref().is_some_and(|(newer, _)| newer.last_log_id >= meta.last_log_id) {
             return Err(io::Error::other("a newer snapshot was installed meanwhile"));
         }
@@ -246,16 +258,4 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
 
 fn stored_header(meta: &SnapshotMeta, encoded: &snapshot::Encoded) -> Vec<u8> {
     StoredSnapshot { header: Some(encoded.header.clone()), meta: Some(convert::meta_to(meta)) }.encode_to_vec()
-}
-
-/// Forgets this node's Raft: for a new enrolment under a new Raft id.
-pub fn forgotten() -> Vec<Write> {
-    vec![
-        Write::TruncateFrom(0),
-        Write::DropSnapshot(Slot::Raft),
-        Write::Unset(Meta::Applied),
-        Write::Unset(Meta::Vote),
-        Write::Unset(Meta::Purged),
-        Write::Unset(Meta::RaftId),
-    ]
 }

@@ -197,3 +197,23 @@ async fn only_what_is_in_the_log_counts_as_committed() {
     assert_eq!(log.committed(), Some(LogId::new_term_index(1, 1)));
 }
 
+#[tokio::test]
+async fn a_voter_that_the_register_names_no_more_is_heard_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("directory.redb");
+    drop(open(&path));
+    let (disk, clock) = (Disk::open(&path).unwrap(), MovedClock::new());
+    let chain = Arc::new(Chain::open(disk.clone(), clock.clone()).unwrap());
+    let (mut log, machine) = (LogStore::open(disk).unwrap(), StateMachine::open(Arc::clone(&chain)).unwrap());
+    let doors = Doors::new(chain.state().federation(), 1, chain, log.clone(), machine, clock.clone());
+    let heard = |name: &str| doors.sender(&id(name), &Vote::new(1, 2)).is_ok();
+    assert!(!heard(KEHL), "nobody knows it");
+    let nodes = [(1, STRASBOURG), (2, KEHL)].map(|(id, name)| (id, Peer { authority: name.to_owned() }));
+    let both = Membership::new(vec![[1, 2].into()], BTreeMap::from(nodes)).unwrap();
+    append(&mut log, vec![Entry { log_id: LogId::new_term_index(1, 0), payload: Payload::Membership(both) }]).await;
+    assert!(heard(KEHL) && !heard(GENT), "Raft counts its vote, and its alone");
+    clock.advance(Millis::seconds(11));
+    assert!(!heard(KEHL), "the others are to lead now");
+    clock.advance(Millis::seconds(50));
+    assert!(heard(KEHL), "but not for good: its log may be the only one that is long enough");
+}

@@ -31,6 +31,8 @@ struct Inner {
     cut: BTreeSet<AuthorityId>,
     /// Whoever begins to follow these gets messages without changes, for as long as it follows.
     withholding: BTreeSet<AuthorityId>,
+    /// Appends that change the voters do not reach these.
+    keeping: BTreeSet<AuthorityId>,
     open: Vec<(Pair, AbortHandle)>,
 }
 
@@ -61,6 +63,20 @@ impl Pipes {
         } else {
             inner.withholding.remove(node)
         };
+    }
+
+    pub fn keeps_voters(&self, node: &AuthorityId, whether: bool) {
+        let mut inner = self.0.lock().unwrap();
+        if whether {
+            inner.keeping.insert(node.clone())
+        } else {
+            inner.keeping.remove(node)
+        };
+    }
+
+    fn passes(&self, to: &AuthorityId, request: &raft::AppendStreamRequest) -> bool {
+        let changes = |entry: &raft::Entry| matches!(entry.payload, Some(raft::entry::Payload::Membership(_)));
+        !self.0.lock().unwrap().keeping.contains(to) || !request.entries.iter().any(changes)
     }
 
     pub fn mend(&self, node: &AuthorityId) {
@@ -154,7 +170,12 @@ impl RaftService for Served {
         &self,
         request: Request<Streaming<raft::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
-        let answers = self.directory.append_stream(self.peer.clone(), request.into_inner()).map_err(status)?;
+        let (pipes, to) = (self.pipes.clone(), self.directory.authority().clone());
+        let passes = move |request: &Result<raft::AppendStreamRequest, Status>| {
+            std::future::ready(request.as_ref().is_ok_and(|request| pipes.passes(&to, request)))
+        };
+        let requests = request.into_inner().take_while(passes);
+        let answers = self.directory.append_stream(self.peer.clone(), requests).map_err(status)?;
         Ok(Response::new(Box::pin(answers.map(|answer| answer.map_err(status)))))
     }
 

@@ -1,9 +1,11 @@
 //! Stewards among themselves: elect, write, fail over, hand on, restart.
 
-use super::cities::{Federation, LIMIT, quick};
+use super::cities::{Federation, LIMIT, quick, until};
+use crate::clock::Clock;
 use crate::directory::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
+use crate::domain::time::Millis;
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
 
@@ -180,3 +182,105 @@ async fn a_restored_steward_is_a_mirror_until_its_new_id_is_named() {
     let voters = federation.at(ESCH).status().raft.unwrap().voters;
     assert!(voters.len() == 3 && voters.contains(&new_id) && !voters.contains(&old_id));
 }
+
+/// Decides that one is a steward no more.
+async fn send_out(federation: &Federation, name: &str) {
+    let gone = id(name);
+    let outcome = federation
+        .decide(|a, s| {
+            let set: Vec<_> = s.stewards().iter().filter(|steward| steward.authority != gone).cloned().collect();
+            a.steward_set(s, &set)
+        })
+        .await;
+    assert_eq!(outcome, Outcome::Accepted);
+}
+
+fn voters(federation: &Federation, name: &str) -> usize {
+    let raft = federation.at(name).status().raft;
+    raft.filter(|raft| raft.running && !raft.changing).map_or(0, |raft| raft.voters.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_sent_out_still_votes_until_the_voters_have_changed() {
+    let mut federation = Federation::of(&[STRASBOURG, KEHL], &[], &quick()).await;
+    let staying = federation.leader().await;
+    let leaving = [STRASBOURG, KEHL].into_iter().find(|name| *name != staying).unwrap();
+    federation.pipes.keeps_voters(&id(leaving), true);
+    send_out(&federation, leaving).await;
+    until("it knows", || !federation.at(leaving).status().steward).await;
+    let raft_id = federation.at(leaving).raft_id();
+    // It dies before it has heard that the voters are to change: without it there is no majority for that.
+    federation.stop(leaving).await;
+    federation.pipes.keeps_voters(&id(leaving), false);
+    federation.start(leaving).await;
+    assert_eq!(federation.at(leaving).raft_id(), raft_id, "Raft still counts its vote");
+    until("one voter", || voters(&federation, &staying) == 1).await;
+    assert_eq!(change(&federation, &staying, "alone").await.outcome, Outcome::Accepted);
+    until("its Raft ends", || federation.at(leaving).status().raft.is_none()).await;
+    federation.stop(leaving).await;
+    federation.start(leaving).await;
+    assert_ne!(federation.at(leaving).raft_id(), raft_id, "and only now it is forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_away_when_it_was_sent_out_finds_out_and_begins_anew() {
+    let mut federation = Federation::of(THREE, &[], &quick()).await;
+    let leader = federation.leader().await;
+    let away = THREE.iter().find(|name| **name != leader).unwrap();
+    let raft_id = federation.at(away).raft_id();
+    federation.stop(away).await;
+    send_out(&federation, away).await;
+    let strangers =
+        |federation: &Federation| federation.at(&leader).status().raft.unwrap().nodes.contains_key(&raft_id);
+    until("it is forgotten", || voters(&federation, &leader) == 2 && !strangers(&federation)).await;
+    federation.start(away).await;
+    assert_eq!(federation.at(away).raft_id(), raft_id, "nothing here says that the voters have changed");
+    until("its Raft begins", || federation.at(away).status().raft.is_some()).await;
+    until("its Raft ends", || !federation.at(away).status().steward && federation.at(away).status().raft.is_none())
+        .await;
+    federation.stop(away).await;
+    federation.start(away).await;
+    assert_ne!(federation.at(away).raft_id(), raft_id);
+    federation.together().await;
+}
+
+/// Four, one of them down since before the leader was elected; then one is sent out.
+async fn sent_out_while_another_is_down(out: impl Fn(&str) -> bool) {
+    const FOUR: &[&str] = &[STRASBOURG, KEHL, ESCH, GENT];
+    let mut federation = Federation::of(FOUR, &[], &quick()).await;
+    let first = federation.leader().await;
+    let down = FOUR.iter().find(|name| **name != first).unwrap();
+    federation.stop(down).await;
+    federation.stop(&first).await;
+    federation.start(&first).await;
+    let leader = federation.leader().await;
+    let alive = || FOUR.iter().filter(|name| *name != down);
+    let gone = alive().find(|name| out(&leader) == (**name == leader)).unwrap();
+    send_out(&federation, gone).await;
+    until("three voters", || alive().filter(|name| *name != gone).all(|name| voters(&federation, name) == 3)).await;
+    let stays = alive().find(|name| *name != gone).unwrap();
+    assert_eq!(change(&federation, stays, "by-two-of-three").await.outcome, Outcome::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_steward_that_is_down_does_not_keep_another_one_in() {
+    sent_out_while_another_is_down(|_| false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_sent_out_hands_over_to_one_that_is_there() {
+    sent_out_while_another_is_down(|_| true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_breaks_down_is_started_again() {
+    let federation = Federation::of(THREE, &[], &quick()).await;
+    let broken = federation.leader().await;
+    federation.at(&broken).node().unwrap().break_down().await;
+    until("it is noticed", || federation.at(&broken).status().raft_error.is_some()).await;
+    until("it runs again", || voters(&federation, &broken) == 3).await;
+    assert_eq!(federation.at(&broken).status().raft_error, None);
+    assert_eq!(change(&federation, &broken, "after-the-fault").await.outcome, Outcome::Accepted);
+    federation.together().await;
+}
+
