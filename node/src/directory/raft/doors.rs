@@ -66,7 +66,7 @@ impl Doors {
         machine: StateMachine,
         clock: SharedClock,
     ) -> Self {
-        let terms = Terms::new(Arc::clone(&chain), log.vote());
+        let terms = Terms::new(Arc::clone(&chain), raft_id, log.clone());
         Self { federation, raft_id, chain, log, machine, clock, terms, leaving: Mutex::default() }
     }
 

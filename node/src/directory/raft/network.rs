@@ -89,13 +89,10 @@ impl Link {
 }
 
 impl Link {
-    /// A vote in an answer: its term is one that this node may take for its own.
+    /// A vote in an answer, as it may be believed.
     fn heard(&self, vote: Option<havenlink_proto::raft::v1::Vote>) -> Rpc<Vote> {
         let vote = convert::vote_from(vote).map_err(invalid)?;
-        match self.terms.check(vote.leader_id().term) {
-            Ok(()) => Ok(vote),
-            Err(_) => Err(lied(self.to.target, "its term lies far beyond the others'")),
-        }
+        self.terms.told(&vote).map_err(|why| lied(self.to.target, why))
     }
 }
 
@@ -146,8 +143,7 @@ impl NetStreamAppend<C> for Link {
             let answers = opened.map_err(|_| unreachable("no answer"))?.map_err(failed)?.into_inner();
             let answers = answers.map(move |answer| {
                 let answer = convert::appended_from(answer.map_err(failed)?).map_err(invalid)?;
-                asking.judge(&answer).map_err(|why| lied(target, why))?;
-                Ok(answer)
+                asking.judge(answer).map_err(|why| lied(target, why))
             });
             Ok(Box::pin(answers) as BoxStream<'s, Appended>)
         })

@@ -111,7 +111,7 @@ impl Node {
         let doors =
             Doors::new(federation, raft_id, Arc::clone(&chain), log.clone(), machine.clone(), Arc::clone(&clock));
         let settings = config(&federation.to_hex()).map_err(|why| Error::new(Reason::Internal, why))?;
-        let network = Network::new(&federation, dial, Terms::new(Arc::clone(&chain), log.vote()));
+        let network = Network::new(&federation, dial, Terms::new(Arc::clone(&chain), raft_id, log.clone()));
         let raft = Raft::new(raft_id, settings, network, log.clone(), machine.clone()).await.map_err(stopped)?;
         let founds = chain.raft_state().is_some_and(|state| {
             let alone =
