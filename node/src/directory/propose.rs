@@ -318,6 +318,7 @@ fn not_done_here(not_done: &NotDone) -> Error {
     match not_done {
         NotDone::NotLeader(_) => Reason::NoLeader.into(),
         NotDone::Unknown => Error::new(Reason::NoLeader, "the leader changed; the outcome is not known yet"),
+        NotDone::ClockWrong => Error::new(Reason::EntryTimeInvalid, "this steward's clock, or the newest entry's time"),
         NotDone::Stopped => Reason::NodeStopping.into(),
     }
 }

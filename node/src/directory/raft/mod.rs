@@ -1,13 +1,16 @@
 //! Consensus among stewards: everything that knows openraft.
 //!
 //! What lives here: the types and settings (`types`), the log (`log_store`), the state machine that drives the pure
-//! register (`state_machine`), the calls to other stewards (`network`, `snapshot`, `convert`), the checks before openraft
-//! sees a message (`doors`) or an answer (`answers`), and one running instance with its handlers (`node`, `handlers`). What does not: who may be a
-//! steward and what a statement does (`state`), when to start an instance (`steward`).
+//! register (`state_machine`), what is stored while no instance runs (`stored`), the calls to other stewards (`network`,
+//! `snapshot`, `convert`), the checks before openraft sees a message (`doors`, `places`, `voters`) or an answer
+//! (`answers`), whether this node's clock may order (`clocks`), and one running instance with its handlers (`node`,
+//! `handlers`, `tasks`). What does not: who may be a steward and what a statement does (`state`), when to start an
+//! instance (`steward`).
 //! Invariant: no openraft name leaves this folder. Raft orders, signatures authorise: nothing that comes in here can
 //! change the register but a statement that `apply` accepts.
 
 mod answers;
+mod clocks;
 mod convert;
 mod doors;
 #[doc(hidden)]

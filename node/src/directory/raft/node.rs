@@ -16,7 +16,7 @@ use super::doors::Doors;
 use super::log_store::LogStore;
 use super::network::Network;
 use super::state_machine::StateMachine;
-use super::tasks::{purge_proven, submit_batches, take_snapshots, watch_standing};
+use super::tasks::{Ordering, purge_proven, submit_batches, take_snapshots, watch_standing};
 use super::types::{Peer, Raft, TypeConfig, config};
 use crate::clock::SharedClock;
 use crate::directory::chain::Chain;
@@ -54,6 +54,8 @@ pub enum NotDone {
     NotLeader(Option<u64>),
     /// It was appended and may or may not be committed: the same bytes may be sent again.
     Unknown,
+    /// This node's clock cannot give an entry its time: nothing was appended.
+    ClockWrong,
     /// The instance has stopped.
     Stopped,
 }
@@ -123,10 +125,11 @@ impl Node {
             raft.initialize(BTreeMap::from([(raft_id, peer)])).await.map_err(stopped)?;
         }
         let (queue, waiting) = mpsc::channel(WAITING);
+        let ordering = Ordering { raft: raft.clone(), raft_id, authority, log, chain: Arc::clone(&chain), clock };
         let (sender, standing) = watch::channel(Standing::default());
         let tasks = vec![
             tokio::spawn(watch_standing(raft.clone(), raft_id, sender)),
-            tokio::spawn(submit_batches(raft.clone(), log, clock, waiting)),
+            tokio::spawn(submit_batches(ordering, waiting)),
             tokio::spawn(take_snapshots(raft.clone(), machine.due())),
             tokio::spawn(purge_proven(raft.clone(), machine.clone(), Arc::clone(&chain))),
         ];

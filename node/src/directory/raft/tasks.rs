@@ -1,6 +1,7 @@
 //! What runs beside an instance for as long as it lives.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -8,19 +9,23 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::ClientWriteError;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::clocks::{Clocks, Verdict, may_order};
 use super::log_store::LogStore;
-use super::node::{NotDone, Standing, Waiting, not_leader};
+use super::node::{NotDone, Standing, Waiting, foremost, not_leader};
 use super::state_machine::StateMachine;
 use super::types::{Answer, Command, LogId, Raft};
 use crate::clock::SharedClock;
 use crate::directory::chain::Chain;
 use crate::directory::state::Applied;
+use crate::domain::ids::AuthorityId;
 use crate::domain::time::UnixMs;
 
 /// Statements handed to Raft in one go.
 const BATCH: usize = 256;
 /// Log entries kept at most below a snapshot, for followers that are a little behind.
 const SLACK: u64 = 1_024;
+/// Between two attempts to let another one lead.
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 pub(super) async fn watch_standing(raft: Raft, id: u64, sender: watch::Sender<Standing>) {
     let mut metrics = raft.server_metrics();
@@ -50,21 +55,50 @@ pub(super) async fn watch_standing(raft: Raft, id: u64, sender: watch::Sender<St
     }
 }
 
+/// What gives statements their place in the log.
+pub(super) struct Ordering {
+    pub raft: Raft,
+    pub raft_id: u64,
+    pub authority: AuthorityId,
+    pub log: LogStore,
+    pub chain: Arc<Chain>,
+    pub clock: SharedClock,
+}
+
 /// Gives each statement its entry time and hands what waits to Raft together. There is one such task, so times rise.
-pub(super) async fn submit_batches(
-    raft: Raft,
-    log: LogStore,
-    clock: SharedClock,
-    mut waiting: mpsc::Receiver<Waiting>,
-) {
-    let mut last = UnixMs(i64::MIN);
+pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut heard = ordering.chain.heard();
+    let before = ordering.chain.beats();
+    let mut clocks = Clocks::begin(before.iter().map(|(beat, _)| (&beat.steward, beat.time)));
+    let (mut last, mut handed_over) = (UnixMs(i64::MIN), None::<Instant>);
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let newest = log.last().and_then(|id| log.time_at(id));
-        last = last.max(clock.now()).max(newest.unwrap_or(last));
+    loop {
+        let received = tokio::select! {
+            received = waiting.recv_many(&mut batch, BATCH) => received,
+            Ok(()) = heard.changed() => {
+                let at = Instant::now();
+                ordering.chain.beats().iter().for_each(|(beat, _)| clocks.hear(&beat.steward, beat.time, at));
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
         let (statements, senders): (Vec<Bytes>, Vec<_>) = batch.drain(..).unzip();
+        let (newest, now) = (ordering.newest().max(last), ordering.clock.now());
+        let verdict = ordering.judge(&clocks, now);
+        if !may_order(newest, now, verdict) {
+            tracing::error!(%newest, %now, ?verdict, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+            senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
+            if verdict != Verdict::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
+                handed_over = Some(Instant::now());
+                ordering.hand_over().await;
+            }
+            continue;
+        }
+        last = newest.max(now);
         let commands = statements.into_iter().map(|signed| Command { entry_time: last, signed });
-        match raft.client_write_many(commands).await {
+        match ordering.raft.client_write_many(commands).await {
             Err(_) => senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::Stopped)))),
             Ok(mut answers) => drop(tokio::spawn(async move {
                 for sender in senders {
@@ -77,6 +111,29 @@ pub(super) async fn submit_batches(
                     })));
                 }
             })),
+        }
+    }
+}
+
+impl Ordering {
+    /// The time that the next entry may not fall behind.
+    fn newest(&self) -> UnixMs {
+        let applied = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
+        self.log.last().and_then(|id| self.log.time_at(id)).map_or(applied, |time| time.max(applied))
+    }
+
+    fn judge(&self, clocks: &Clocks, now: UnixMs) -> Verdict {
+        let stewards = self.chain.raft_state().map(|state| state.stewards().clone()).unwrap_or_default();
+        let others = stewards.iter().map(|steward| &steward.authority).filter(|other| **other != self.authority);
+        clocks.judge(others, now, Instant::now())
+    }
+
+    /// A leader that cannot order lets another one lead: of the voters the one that has most of the log.
+    async fn hand_over(&self) {
+        let voters = self.raft.metrics().borrow_watched().membership_config.membership().voter_ids().collect();
+        if let Some(heir) = foremost(&self.raft, self.raft_id, &voters) {
+            tracing::warn!(heir, "this node cannot order and lets another steward lead");
+            drop(self.raft.trigger().transfer_leader(heir).await);
         }
     }
 }

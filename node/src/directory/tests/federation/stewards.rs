@@ -284,3 +284,33 @@ async fn an_instance_that_breaks_down_is_started_again() {
     federation.together().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_jumps_orders_nothing_and_lets_another_one_lead() {
+    let federation = Federation::of(THREE, &[], &quick()).await;
+    let jumps = federation.leader().await;
+    let other = THREE.iter().find(|name| **name != jumps).unwrap();
+    let heard = || federation.at(&jumps).beats().into_iter().map(|beat| beat.time).min().unwrap();
+    let enough = federation.city(other).clock.now();
+    until("beats of all", || heard() > enough).await;
+    federation.city(&jumps).clock.advance(Millis::hours(1));
+    assert_eq!(change(&federation, other, "in-time").await.outcome, Outcome::Accepted);
+    let ordered = federation.at(other).status().entry_time;
+    assert!(ordered.since(federation.city(other).clock.now()) < Millis::seconds(1), "not by the clock that jumped");
+    assert_ne!(federation.leader().await, jumps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_steward_orders_nothing_behind_an_entry_from_the_future() {
+    let federation = Federation::founded(STRASBOURG, &quick()).await;
+    federation.city(STRASBOURG).clock.advance(Millis::hours(1));
+    change(&federation, STRASBOURG, "an-hour-early").await;
+    federation.city(STRASBOURG).clock.advance(Millis::hours(-1));
+    let number = federation.at(STRASBOURG).view().number;
+    let signed = federation.sign(STRASBOURG, STRASBOURG, |a, s| {
+        let entry = s.member(&id(STRASBOURG)).unwrap().entry.clone();
+        a.entry(s, &entry)
+    });
+    let refused = federation.at(STRASBOURG).propose(signed).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::EntryTimeInvalid);
+    assert_eq!(federation.at(STRASBOURG).view().number, number);
+}
