@@ -235,14 +235,13 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
     type SnapshotData = Carried;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let due = self.lock().due.clone().ok_or_else(|| io::Error::other("no snapshot is due"))?;
-        let Due { meta, state } = due;
+        let Some(Due { meta, state }) = self.lock().due.clone() else { return self.newer() };
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await?;
         let _slot = self.slot.lock().await;
         self.in_use()?;
         if self.lock().current.as_ref().is_some_and(|(newer, _)| newer.last_log_id >= meta.last_log_id) {
-            return Err(io::Error::other("a newer snapshot was installed meanwhile"));
+            return self.newer();
         }
         self.chain.store_snapshot(Slot::Raft, stored_header(&meta, &encoded), &encoded.items, None).await?;
         let captured = Arc::new(Captured { state, mark: encoded.mark });
@@ -252,6 +251,16 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             place.current = Some((meta.clone(), Arc::clone(&captured)));
         }
         self.chain.taken_by_raft(Arc::clone(&captured));
+        Ok(Snapshot { meta, snapshot: Carried { captured, chain: Arc::clone(&self.chain) } })
+    }
+}
+
+impl StateMachine {
+    /// What a build ends with when a newer snapshot was installed meanwhile: that one. An error would stop Raft for good;
+    /// openraft passes over a snapshot that it knows.
+    fn newer(&self) -> io::Result<Snapshot> {
+        let (meta, captured) = self.current().ok_or_else(|| io::Error::other("no snapshot is due"))?;
+        self.lock().due.take_if(|due| due.meta.last_log_id <= meta.last_log_id);
         Ok(Snapshot { meta, snapshot: Carried { captured, chain: Arc::clone(&self.chain) } })
     }
 }

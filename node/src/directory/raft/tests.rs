@@ -198,6 +198,28 @@ async fn only_what_is_in_the_log_counts_as_committed() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_is_overtaken_while_it_is_built_ends_as_the_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_log, mut machine) = open(&dir.path().join("directory.redb"));
+    let first = machine.try_create_snapshot_builder(true).await.unwrap().build_snapshot().await.unwrap();
+    let membership = machine.applied_state().await.unwrap().1;
+    let at = |index| SnapshotMeta {
+        last_log_id: Some(LogId::new_term_index(1, index)),
+        last_membership: membership.clone(),
+    };
+    // One that was asked for and has not begun, and one that has.
+    let mut late = machine.try_create_snapshot_builder(true).await.unwrap();
+    machine.install_snapshot(&at(5), first.snapshot.clone()).await.unwrap();
+    assert_eq!(late.build_snapshot().await.unwrap().meta, at(5));
+    let mut begun = machine.try_create_snapshot_builder(true).await.unwrap();
+    let newer = at(9);
+    let (built, installed) = tokio::join!(begun.build_snapshot(), machine.install_snapshot(&newer, first.snapshot));
+    installed.unwrap();
+    assert!(built.unwrap().meta.last_log_id.is_some());
+    assert_eq!(machine.current().unwrap().0, at(9));
+}
+
+#[tokio::test]
 async fn a_voter_that_the_register_names_no_more_is_heard_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("directory.redb");
