@@ -3,6 +3,11 @@
 //! Raft trusts whoever may send. Here a sender is believed only as far as signatures reach: it is a steward by the
 //! newest verified register, it speaks for itself, its term is near what a majority has reached, and what it orders can
 //! only be what the register allows at that very place. What passes may still be a lie about order; beats find that out.
+//!
+//! What remains: a steward may say that it was elected when it was not. A quorum's votes are not shown to anybody, so a
+//! vote that is called committed is believed of the one that it names, and of nobody else; whoever lies so keeps others
+//! from leading for as long as it goes on, in a term within bounds, and can neither commit alone nor change what is
+//! committed. The same goes for a vote that claims to be a transfer, which is not held up by the leader's lease.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

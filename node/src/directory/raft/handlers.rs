@@ -156,6 +156,9 @@ impl Node {
     ) -> Result<openraft::raft::VoteRequest<TypeConfig>, Error> {
         self.doors.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::vote_request_from(request)?;
+        if request.vote.is_committed() {
+            return Err(Error::new(Reason::RaftSenderMismatch, "a vote asked for that is called won already"));
+        }
         self.doors.sender(sender, &request.vote)?;
         self.doors.end(request.last_log_id.as_ref())?;
         Ok(request)

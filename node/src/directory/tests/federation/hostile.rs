@@ -152,6 +152,20 @@ async fn a_hostile_steward_is_refused_by_name() {
         let request = raft::AppendStreamRequest { leader_commit, entries: Vec::new(), ..hostile.append(blank()) };
         assert_eq!(hostile.sent(request).await, Some(Reason::RaftLogContradicted));
     }
+    // A vote that is asked for and called won, and one by a log that cannot be.
+    let mut asked = raft::VoteRequest {
+        federation_id: hostile.federation.clone(),
+        vote: Some(raft::Vote { term: hostile.term + 1, node_id: hostile.raft_id, committed: true }),
+        last_log_id: Some(hostile.next),
+        leadership_transfer: true,
+        target: hostile.target.raft_id(),
+    };
+    let refused = hostile.target.vote(&hostile.name, asked.clone()).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::RaftSenderMismatch);
+    asked.vote = Some(raft::Vote { term: hostile.term + 1, node_id: hostile.raft_id, committed: false });
+    asked.last_log_id = Some(far);
+    let refused = hostile.target.vote(&hostile.name, asked).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::RaftLogContradicted);
     // When.
     let year = (now + Millis::days(365)).0;
     assert_eq!(hostile.sent(hostile.append(command(year))).await, Some(Reason::EntryTimeInvalid));
