@@ -237,6 +237,7 @@ async fn who_was_away_when_it_was_sent_out_finds_out_and_begins_anew() {
     until("it is forgotten", || voters(&federation, &leader) == 2 && !strangers(&federation)).await;
     federation.start(away).await;
     assert_eq!(federation.at(away).raft_id(), raft_id, "nothing here says that the voters have changed");
+    until("its Raft begins", || federation.at(away).status().raft.is_some()).await;
     until("its Raft ends", || !federation.at(away).status().steward && federation.at(away).status().raft.is_none())
         .await;
     federation.stop(away).await;
