@@ -44,6 +44,51 @@ pub enum WriteOp {
     PutCheckpoint { size: u64, signed: Bytes },
 }
 
+impl WriteOp {
+    /// What must go on when the disk is full. New content is refused first.
+    pub fn is_essential(&self) -> bool {
+        match self {
+            Self::Publish(_) | Self::PutOffers(_) => false,
+            Self::Queue(op) => op.items.iter().all(|item| item.permit.kind().class() == StreamClass::Control),
+            Self::Receive(op) => op.stream.class == StreamClass::Control,
+            Self::Settle(_)
+            | Self::Attempt(_)
+            | Self::Requeue(_)
+            | Self::SetHeld(_)
+            | Self::PutMeta(_)
+            | Self::CommitCursor { .. }
+            | Self::PutAgreement(_)
+            | Self::ForgetProposals(_)
+            | Self::Audit(_)
+            | Self::PutCheckpoint { .. } => true,
+        }
+    }
+
+    /// Bytes that an operation brings, near enough.
+    pub fn bytes(&self) -> usize {
+        let mark = |m: &Option<RequestMark>| m.as_ref().map_or(0, |m| m.answer.len() + 128);
+        let items = |items: &[NewDelivery]| items.iter().map(|i| i.envelope.len() + 256).sum::<usize>();
+        256 + match self {
+            Self::Publish(op) => {
+                mark(&op.request) + op.publication.body.len() + items(op.made.as_deref().unwrap_or_default())
+            }
+            Self::Queue(op) => items(&op.items),
+            Self::Settle(op) => op.receipt.len(),
+            Self::Receive(op) => op.receipt.len() + op.items.iter().map(|i| i.envelope.len() + 256).sum::<usize>(),
+            Self::PutAgreement(op) => mark(&op.request) + op.agreement.signed.len() + items(&op.deliveries),
+            Self::PutOffers(op) => {
+                let publications = op.publications.iter().map(|p| p.body.len()).sum::<usize>();
+                mark(&op.request) + publications + op.offers.iter().map(|o| o.body.len()).sum::<usize>()
+            }
+            Self::PutMeta(op) => op.value.as_ref().map_or(0, Bytes::len),
+            Self::Audit(drafts) => drafts.len() * 192,
+            Self::PutCheckpoint { signed, .. } => signed.len(),
+            Self::ForgetProposals(ids) => ids.len() * 64,
+            Self::Attempt(_) | Self::Requeue(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => 0,
+        }
+    }
+}
+
 /// What a write led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {

@@ -26,7 +26,6 @@ use super::script::Script;
 use super::state::State;
 use super::{schema, statements, sweep};
 use crate::domain::ids::{Incarnation, RecordId};
-use crate::domain::record::StreamClass;
 use crate::domain::time::UnixMs;
 use crate::storage::audit::{Salt, begins};
 use crate::storage::keys::KeyStore;
@@ -130,12 +129,12 @@ impl Writer {
         reply: oneshot::Sender<Result<Written>>,
         commands: &mut mpsc::Receiver<Command>,
     ) -> Option<Command> {
-        let mut bytes = size_of(&op);
+        let mut bytes = op.bytes();
         let (mut ops, mut replies, mut other) = (vec![op], vec![reply], None);
         while ops.len() < BATCH_OPS && bytes < BATCH_BYTES {
             match commands.try_recv() {
-                Ok(Command::Write(op, reply)) if bytes + size_of(&op) <= BATCH_BYTES => {
-                    bytes += size_of(&op);
+                Ok(Command::Write(op, reply)) if bytes + op.bytes() <= BATCH_BYTES => {
+                    bytes += op.bytes();
                     ops.push(*op);
                     replies.push(reply);
                 }
@@ -174,7 +173,7 @@ impl Writer {
 
     /// With no room left: what recalls, ends, answers or settles goes on, new records are refused.
     async fn write_essential(&mut self, ops: Vec<WriteOp>) -> Vec<Result<Written>> {
-        let essential: Vec<bool> = ops.iter().map(is_essential).collect();
+        let essential: Vec<bool> = ops.iter().map(WriteOp::is_essential).collect();
         let kept: Vec<WriteOp> = ops.into_iter().zip(&essential).filter(|(_, e)| **e).map(|(op, _)| op).collect();
         let answers = if kept.is_empty() {
             Vec::new()
@@ -400,49 +399,6 @@ fn spread(error: Error, count: usize) -> Vec<Result<Written>> {
     let mut all: Vec<Result<Written>> = (1..count).map(|_| Err(again())).collect();
     all.insert(0, Err(error));
     all
-}
-
-/// What must go on when the disk is full. New content is refused first.
-fn is_essential(op: &WriteOp) -> bool {
-    match op {
-        WriteOp::Publish(_) | WriteOp::PutOffers(_) => false,
-        WriteOp::Queue(op) => op.items.iter().all(|item| item.permit.kind().class() == StreamClass::Control),
-        WriteOp::Receive(op) => op.stream.class == StreamClass::Control,
-        WriteOp::Settle(_)
-        | WriteOp::Attempt(_)
-        | WriteOp::Requeue(_)
-        | WriteOp::SetHeld(_)
-        | WriteOp::PutMeta(_)
-        | WriteOp::CommitCursor { .. }
-        | WriteOp::PutAgreement(_)
-        | WriteOp::ForgetProposals(_)
-        | WriteOp::Audit(_)
-        | WriteOp::PutCheckpoint { .. } => true,
-    }
-}
-
-/// Bytes that an operation brings, near enough.
-fn size_of(op: &WriteOp) -> usize {
-    let mark = |m: &Option<RequestMark>| m.as_ref().map_or(0, |m| m.answer.len() + 128);
-    let items = |items: &[NewDelivery]| items.iter().map(|i| i.envelope.len() + 256).sum::<usize>();
-    256 + match op {
-        WriteOp::Publish(op) => {
-            mark(&op.request) + op.publication.body.len() + items(op.made.as_deref().unwrap_or_default())
-        }
-        WriteOp::Queue(op) => items(&op.items),
-        WriteOp::Settle(op) => op.receipt.len(),
-        WriteOp::Receive(op) => op.receipt.len() + op.items.iter().map(|i| i.envelope.len() + 256).sum::<usize>(),
-        WriteOp::PutAgreement(op) => mark(&op.request) + op.agreement.signed.len() + items(&op.deliveries),
-        WriteOp::PutOffers(op) => {
-            let publications = op.publications.iter().map(|p| p.body.len()).sum::<usize>();
-            mark(&op.request) + publications + op.offers.iter().map(|o| o.body.len()).sum::<usize>()
-        }
-        WriteOp::PutMeta(op) => op.value.as_ref().map_or(0, bytes::Bytes::len),
-        WriteOp::Audit(drafts) => drafts.len() * 192,
-        WriteOp::PutCheckpoint { signed, .. } => signed.len(),
-        WriteOp::ForgetProposals(ids) => ids.len() * 64,
-        WriteOp::Attempt(_) | WriteOp::Requeue(_) | WriteOp::SetHeld(_) | WriteOp::CommitCursor { .. } => 0,
-    }
 }
 
 #[cfg(test)]
