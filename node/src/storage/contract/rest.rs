@@ -37,7 +37,15 @@ pub(super) async fn agreements_do_not_become_less(store: &dyn Store) {
     store.write(WriteOp::PutAgreement(agreement("a late copy with one", false, vec![]))).await.unwrap();
     let row = store.agreement(id).await.unwrap().unwrap();
     assert_eq!((&row.signed[..], row.complete), (&b"two signatures"[..], true));
-    assert_eq!(store.agreement(AgreementId([9; 32])).await.unwrap(), None);
+    // What not everybody signed can be forgotten, with the ends of it; what all signed stays.
+    let open = AgreementId([9; 32]);
+    let end = AgreementEndRow { by: authority(THERE), at: NOW, reason: 2, notice: "there".into() };
+    let mut proposal = agreement("one signature", false, vec![end]);
+    proposal.agreement.id = open;
+    store.write(WriteOp::PutAgreement(proposal)).await.unwrap();
+    assert!(store.agreement(open).await.unwrap().is_some());
+    store.write(WriteOp::ForgetProposals(vec![id, open])).await.unwrap();
+    assert_eq!((store.agreement(open).await.unwrap(), store.agreements().await.unwrap().len()), (None, 1));
 }
 
 pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
