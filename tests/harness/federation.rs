@@ -14,8 +14,12 @@ use tempfile::TempDir;
 use crate::operator::reason_in;
 
 /// Lines of configuration of nodes whose register is driven as fast as it goes: no member's budget is what is measured.
-pub const UNBOUNDED: &str =
-    "budget.register_calls_per_second = 1000000\nbudget.register_bytes_per_second = 100000000\n";
+pub const UNBOUNDED: &str = "\
+budget.register_calls_per_second = 1000000
+budget.register_bytes_per_second = 100000000
+budget.statements_per_second = 1000000
+budget.statements_per_day = 100000000
+";
 
 /// Cities of the upper and the lower Rhine, the Moselle and the Meuse, with their LAU codes.
 static CITIES: [CitySample; 10] = [
