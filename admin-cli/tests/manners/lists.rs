@@ -130,3 +130,13 @@ fn a_list_of_two_sorts_is_cut_over_both() {
     let (_, out, err) = node.run(&["offer", "confirm", "03030303", "--role", "operator"]);
     assert_eq!(out, "confirmed: 1 of your offers are as stated, now\n", "{err}");
 }
+
+#[test]
+fn an_answer_may_be_large_but_not_without_end() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-large", "-o", "csv"]);
+    assert!(code == 0 && out.len() > 6 << 20, "{err}");
+    let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-too-large"]);
+    assert_eq!((code, out.as_str()), (6, ""));
+    assert!(err.starts_with("error[MESSAGE_TOO_LARGE]") && err.contains("fix        ask for less at once"), "{err}");
+}
