@@ -180,6 +180,11 @@ fn bare(status: &Status) -> Failure {
             Failure::new(&reasons::NODE_NOT_REACHABLE, what, "it stopped, or failed", "systemctl status havenlink");
         return failure.with("cause", chain(broken)).leaving(Outcome::Unknown);
     }
+    if status.code() == Code::OutOfRange && status.message().contains("message length too large") {
+        let failure = Failure::of(&reasons::MESSAGE_TOO_LARGE);
+        return Failure { fix: "ask for less at once: lists take --limit N".into(), ..failure }
+            .with("cause", status.message());
+    }
     let mut failure = Failure::of(reasons::of_status(status.code()));
     if !status.message().is_empty() {
         failure.what = status.message().to_owned();

@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Time limit of a call, unless another one is given.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// The largest answer that is taken. A node ends a page at about 1 MiB; this guards against one that does not, and leaves
+/// room for a single row that is large.
+pub const LARGEST: usize = 16 << 20;
+
 /// What all commands share.
 #[derive(Clone)]
 pub struct Session {
@@ -41,7 +45,8 @@ macro_rules! call {
         let message = $request;
         let written = crate::repeat::Asked::request_id(&message).map(str::to_owned);
         let request = $session.request(message);
-        let answer = $session.answer($client::new(channel).$method(request)).await;
+        let mut client = $client::new(channel).max_decoding_message_size(crate::session::LARGEST);
+        let answer = $session.answer(client.$method(request)).await;
         answer.map_err(|failure| $session.failed(failure, written.as_deref()))
     }};
 }

@@ -11,7 +11,7 @@ use havenlink_proto::record::v1::{
 };
 
 use super::agreement_terms::Terms;
-use super::{Limit, OPERATE, WATCH, pages, read_file, status};
+use super::{ALL, Limit, OPERATE, WATCH, pages, read_file, status};
 use crate::coded::{Code, Coded, name};
 use crate::confirm;
 use crate::failure::Failure;
@@ -81,7 +81,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn fetch(session: &Session, limit: usize) -> Result<havenlink_proto::admin::v1::ListAgreementsResponse, Failure> {
     let request = ListAgreementsRequest::default();
-    pages!(session, WATCH, AgreementServiceClient, list_agreements, request, agreements, limit)
+    pages!(session, WATCH, AgreementServiceClient, list_agreements, request, [agreements], limit)
 }
 
 async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> {
@@ -89,7 +89,7 @@ async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> 
     if let Some(whole) = id::parse(typed).filter(|bytes| bytes.len() == 32) {
         return Ok(HeldAgreement { agreement_id: whole.into(), ..Default::default() });
     }
-    let held = fetch(session, 0).await?.agreements;
+    let held = fetch(session, ALL).await?.agreements;
     let ids = held.iter().map(|a| (&a.agreement_id[..], a.clone()));
     id::resolve(typed, ids, "agreement", "havenctl agreement list")
 }

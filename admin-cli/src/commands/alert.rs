@@ -253,7 +253,7 @@ fn details(kind: i32, file: Option<Details>, advert: Advert, site: Site) -> Opti
 async fn fetch(session: &Session, published: bool, limit: usize) -> Result<ListAlertsResponse, Failure> {
     let which = if published { InBox::Published } else { InBox::Received };
     let request = ListAlertsRequest { r#box: which.into(), ..Default::default() };
-    pages!(session, READ, AlertServiceClient, list_alerts, request, alerts, limit)
+    pages!(session, READ, AlertServiceClient, list_alerts, request, [alerts], limit)
 }
 
 async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {

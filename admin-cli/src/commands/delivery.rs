@@ -8,7 +8,7 @@ use havenlink_proto::local::v1::{Delivery, DeliveryState, ListDeliveriesRequest}
 use havenlink_proto::record::v1::RecordKind;
 use serde_json::json;
 
-use super::{Limit, WATCH, pages};
+use super::{ALL, Limit, WATCH, pages};
 use crate::coded::{self, Code};
 use crate::failure::Failure;
 use crate::id;
@@ -59,7 +59,7 @@ async fn list(
         state: coded::number_or_zero(&state),
         ..Default::default()
     };
-    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, deliveries, limit.limit)?;
+    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, [deliveries], limit.limit)?;
     if answer.deliveries.is_empty() {
         session.say("there are no such deliveries");
     }
@@ -69,12 +69,9 @@ async fn list(
     Ok(())
 }
 
-/// Every row: a report leaves nothing out.
-const ALL: usize = 0;
-
 async fn report(session: &Session, authority: String, since_ms: i64) -> Result<(), Failure> {
     let request = ListDeliveriesRequest { recipient: authority.clone(), since_ms, ..Default::default() };
-    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, deliveries, ALL)?;
+    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, [deliveries], ALL)?;
     let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for delivery in &answer.deliveries {
         *counts.entry((coded::name::<RecordKind>(delivery.kind), became(delivery))).or_default() += 1;

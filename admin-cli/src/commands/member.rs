@@ -15,7 +15,7 @@ use havenlink_proto::directory::v1::{
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
-use super::{ANYONE, Limit, OPERATE, decision, pages, plan, status};
+use super::{ALL, ANYONE, Limit, OPERATE, decision, pages, plan, status};
 use crate::coded::{self, Code};
 use crate::confirm;
 use crate::failure::Failure;
@@ -178,8 +178,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Failure> {
     let request = ListMembersRequest { pending, ..Default::default() };
-    let answer = pages!(session, ANYONE, MemberServiceClient, list_members, request, members, limit)?;
     if pending {
+        let answer =
+            pages!(session, ANYONE, MemberServiceClient, list_members, request, [applications, pending], limit)?;
         let now = when::now_ms();
         let columns = ["subject", "act", "approved_by", "needed", "waits_for_us", "left", "decision", "change"];
         let mut grid = Grid::new(&columns);
@@ -217,6 +218,7 @@ async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Fail
         session.next(&applies.into_iter().chain(waits).collect::<Vec<_>>());
         return Ok(());
     }
+    let answer = pages!(session, ANYONE, MemberServiceClient, list_members, request, [members] and [applications, pending], limit)?;
     let mut grid = Grid::new(&["authority", "name", "kind", "state", "steward", "until", "endpoints"]);
     for member in &answer.members {
         let entry = member.entry.clone().unwrap_or_default();
@@ -317,7 +319,7 @@ async fn approve(
     let Some(authority) = authority else {
         let typed = proposal.unwrap_or_default();
         let request = ListMembersRequest { pending: true, ..Default::default() };
-        let pending = pages!(session, OPERATE, MemberServiceClient, list_members, request, members, 1)?.pending;
+        let pending = pages!(session, OPERATE, MemberServiceClient, list_members, request, [pending], ALL)?.pending;
         let ids = pending.iter().map(|p| (&p.proposal_id[..], p));
         let found = id::resolve(&typed, ids, "decision", "havenctl member list --pending")?;
         return approve_proposal(session, found, yes).await;

@@ -13,6 +13,7 @@ pub mod invite;
 pub mod member;
 pub mod node;
 pub mod offer;
+pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod practice;
@@ -22,8 +23,11 @@ pub mod steward;
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::CommandFactory;
 use serde_json::Value;
+
+pub(crate) use pages::pages;
+pub use pages::{ALL, Limit};
 
 use crate::cli::{Cli, Noun, Role};
 use crate::failure::Failure;
@@ -45,34 +49,6 @@ pub const READ: &[Role] = &[Role::Coordinator, Role::Publisher, Role::Consumer];
 pub const COORDINATE: &[Role] = &[Role::Coordinator];
 pub const WATCH: &[Role] = &[Role::Operator, Role::Coordinator, Role::Publisher, Role::DataProtection];
 pub const AUDIT: &[Role] = &[Role::Operator, Role::DataProtection];
-
-/// How much of a list is fetched; by default, for calls of our own, all.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct Limit {
-    /// Rows at most; 0: all
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub limit: usize,
-}
-
-/// Fetches pages of a list until there are enough rows, into one answer.
-macro_rules! pages {
-    ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr, $field:ident, $limit:expr) => {{
-        let mut request = $request;
-        request.page_size = if $limit == 0 { 200 } else { i32::try_from($limit.min(200)).unwrap_or(200) };
-        let mut answer = crate::session::call!($session, $roles, $client, $method, request.clone())?;
-        while !answer.next_page_token.is_empty() && ($limit == 0 || answer.$field.len() < $limit) {
-            request.page_token = std::mem::take(&mut answer.next_page_token);
-            let more = crate::session::call!($session, $roles, $client, $method, request.clone())?;
-            answer.$field.extend(more.$field);
-            answer.next_page_token = more.next_page_token;
-        }
-        if !answer.next_page_token.is_empty() {
-            $session.say("there is more: --limit 0 shows all");
-        }
-        Ok::<_, crate::failure::Failure>(answer)
-    }};
-}
-pub(crate) use pages;
 
 /// Does what was asked.
 ///

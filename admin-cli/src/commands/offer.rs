@@ -15,7 +15,7 @@ use havenlink_proto::record::v1::{
 };
 
 use super::sharing::{parse_place, show_place};
-use super::{COORDINATE, Limit, pages, read_file};
+use super::{ALL, COORDINATE, Limit, pages, read_file};
 use crate::coded::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
@@ -143,7 +143,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Set(set) => set_one(session, *set).await?,
         Verb::List { kind, own, limit } => return list(session, number_or_zero(&kind), own, limit.limit).await,
         Verb::Confirm { offers, .. } => {
-            let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, 0).await?.own };
+            let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, ALL).await?.own };
             let resolve = |typed: &String| {
                 let ids = known.iter().map(|o| (&o.offer_id[..], o.offer_id.clone()));
                 id::resolve(typed, ids, "offer", "havenctl offer list --own")
@@ -164,7 +164,7 @@ async fn set_one(session: &Session, set: Set) -> Result<(), Failure> {
         None => OwnOffer::default(),
     };
     if let Some(typed) = &set.id {
-        let own = fetch(session, 0, true, 0).await?.own;
+        let own = fetch(session, 0, true, ALL).await?.own;
         let ids = own.iter().map(|o| (&o.offer_id[..], o.clone()));
         let present = id::resolve(typed, ids, "offer", "havenctl offer list --own")?;
         if set.file.is_some() {
@@ -255,12 +255,12 @@ fn receiving(who: Eligibility, groups: &[Group]) -> Eligibility {
 
 async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ListOffersResponse, Failure> {
     let request = ListOffersRequest { service_kind: kind, own_only, ..Default::default() };
-    // Own offers come whole; partners' are paged.
-    let mut own = Vec::new();
-    let mut answer = pages!(session, COORDINATE, OfferServiceClient, list_offers, request, partners, limit)?;
-    own.append(&mut answer.own);
-    own.dedup_by(|a, b| a.offer_id == b.offer_id);
-    answer.own = own;
+    let rows =
+        pages!(session, COORDINATE, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
+    let mut answer = rows?;
+    // Each page names them.
+    answer.unreachable.sort();
+    answer.unreachable.dedup();
     Ok(answer)
 }
 

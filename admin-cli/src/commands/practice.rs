@@ -172,7 +172,7 @@ async fn fetch(session: &Session, search: &Search) -> Result<SearchPracticesResp
         words: search.words.join(" "),
         ..Default::default()
     };
-    pages!(session, READ, PracticeServiceClient, search_practices, request, practices, search.limit.limit)
+    pages!(session, READ, PracticeServiceClient, search_practices, request, [practices], search.limit.limit)
 }
 
 async fn list(session: &Session, search: Search) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod lists;
 mod played;
 mod unsettled;
 
@@ -26,21 +27,6 @@ fn a_token_stands_alone_on_stdout() {
     let (code, out, err) = Played::new().run(&["invite", "create", "--for", "de-kehl"]);
     assert_eq!((code, out.as_str()), (0, "hl1abc\n"));
     assert!(err.contains("for de-kehl alone") && err.contains("next: over there: havenlink join TOKEN"), "{err}");
-}
-
-#[test]
-fn pages_become_one_list_in_every_form() {
-    let node = Played::new();
-    let (_, out, _) = node.run(&["delivery", "list", "-o", "jsonl"]);
-    assert_eq!(out.lines().count(), 4);
-    let (_, out, _) = node.run(&["delivery", "list", "-o", "csv"]);
-    assert_eq!(out.lines().next(), Some("to,state,reason,attempts,kind,record,queued,finished,next_attempt"));
-    assert!(out.contains(
-        "de-kehl-4,DELIVERED,,0,,04040404-0404-0404-0404-040404040404,2023-11-14T22:13:20Z,2023-11-14T22:14:20Z,"
-    ));
-    let (_, out, err) = node.run(&["delivery", "list", "--limit", "1"]);
-    assert_eq!((out.lines().count(), err.as_str()), (3, "there is more: --limit 0 shows all\n"), "a header, one page");
-    assert!(!out.contains("REASON"), "a column in which nothing stands is left out");
 }
 
 #[test]

@@ -2,24 +2,33 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use havenlink_proto::admin::v1::member_service_server::{MemberService, MemberServiceServer};
 use havenlink_proto::admin::v1::node_service_server::{NodeService, NodeServiceServer};
 use havenlink_proto::admin::v1::*;
 use havenlink_proto::directory::v1::{Outcome, Policy, Remove, RemoveReason};
-use havenlink_proto::local::v1::delivery_service_server::{DeliveryService, DeliveryServiceServer};
-use havenlink_proto::local::v1::{
-    Delivery, DeliveryState, ListDeliveriesRequest, ListDeliveriesResponse, WatchDeliveriesRequest,
-    WatchDeliveriesResponse,
-};
+use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
+use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// Answers as its tests want it.
-struct Node;
+#[derive(Clone, Default)]
+pub struct Node {
+    /// What was asked, where a test looks at it.
+    pub asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Node {
+    /// Takes down a call.
+    pub fn note(&self, call: String) {
+        self.asked.lock().unwrap().push(call);
+    }
+}
 
 const POLICY: Policy = Policy {
     rules_version: 1,
@@ -31,9 +40,10 @@ const POLICY: Policy = Policy {
     proposal_life_ms: 604_800_000,
 };
 
-type Answer<T> = Result<Response<T>, Status>;
+pub type Answer<T> = Result<Response<T>, Status>;
 
-fn refused(code: Code, reason: &str, what: &str, exit_code: &str) -> Status {
+/// A refusal with its reason.
+pub fn refused(code: Code, reason: &str, what: &str, exit_code: &str) -> Status {
     let mut details = ErrorDetails::new();
     let metadata = [("why", "a test says so"), ("remedy", "havenctl status"), ("exit_code", exit_code)];
     details.set_error_info(reason, "havenlink", metadata.map(|(k, v)| (k.to_owned(), v.to_owned())));
@@ -116,8 +126,8 @@ impl MemberService for Node {
         let application = Application { authority, ..Default::default() };
         Ok(Response::new(ShowMemberResponse { application: Some(application), ..Default::default() }))
     }
-    /// A removal and a policy wait for this steward.
-    async fn list_members(&self, _: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
+    /// A removal and a policy wait for this steward, each on a page of its own.
+    async fn list_members(&self, request: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
         let content = |content| Some(DecisionContent { content: Some(content) });
         let open = |id: u8, act: &str, subject: &str| PendingDecision {
             proposal_id: vec![id; 32].into(),
@@ -132,7 +142,7 @@ impl MemberService for Node {
         let policy =
             |hours: i64| decision_content::Content::Policy(Policy { emergency_ms: hours * 3_600_000, ..POLICY });
         let removal = decision_content::Content::Remove(Remove { reason: RemoveReason::BreachOfRules.into() });
-        let pending = vec![
+        let mut pending = vec![
             PendingDecision { proposed: content(removal), ..open(0xaa, "REMOVE", "de-kehl") },
             PendingDecision {
                 proposed: content(policy(12)),
@@ -140,7 +150,10 @@ impl MemberService for Node {
                 ..open(0xbb, "POLICY", "#policy")
             },
         ];
-        Ok(Response::new(ListMembersResponse { pending, ..Default::default() }))
+        let first = request.get_ref().page_token.is_empty();
+        let next_page_token = if first { "2".to_owned() } else { String::new() };
+        let pending = vec![pending.swap_remove(usize::from(!first))];
+        Ok(Response::new(ListMembersResponse { pending, next_page_token, ..Default::default() }))
     }
     /// Leaves it open whether it was done, in the way that the authority's name asks for.
     async fn restore_member(&self, request: Request<RestoreMemberRequest>) -> Answer<RestoreMemberResponse> {
@@ -176,33 +189,10 @@ impl MemberService for Node {
     }
 }
 
-#[tonic::async_trait]
-impl DeliveryService for Node {
-    type WatchDeliveriesStream = tokio_stream::Empty<Result<WatchDeliveriesResponse, Status>>;
-
-    /// Two pages of two.
-    async fn list_deliveries(&self, request: Request<ListDeliveriesRequest>) -> Answer<ListDeliveriesResponse> {
-        let second = !request.get_ref().page_token.is_empty();
-        let delivery = |n: u8| Delivery {
-            recipient: format!("de-kehl-{n}"),
-            record_id: vec![n; 16].into(),
-            state: DeliveryState::Delivered.into(),
-            queued_ms: 1_700_000_000_000,
-            finished_ms: 1_700_000_060_000,
-            ..Default::default()
-        };
-        let deliveries = if second { vec![delivery(3), delivery(4)] } else { vec![delivery(1), delivery(2)] };
-        let next_page_token = if second { String::new() } else { "2".into() };
-        Ok(Response::new(ListDeliveriesResponse { deliveries, next_page_token }))
-    }
-    async fn watch_deliveries(&self, _: Request<WatchDeliveriesRequest>) -> Answer<Self::WatchDeliveriesStream> {
-        Ok(Response::new(tokio_stream::empty()))
-    }
-}
-
 /// A node on `operator.sock` alone, and the tool run against it.
 pub struct Played {
-    pub dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+    node: Node,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -212,14 +202,21 @@ impl Played {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let path = dir.path().join("operator.sock");
         let listener = runtime.block_on(async { UnixListener::bind(path).unwrap() });
+        let node = Node::default();
         runtime.spawn(
             tonic::transport::Server::builder()
-                .add_service(NodeServiceServer::new(Node))
-                .add_service(MemberServiceServer::new(Node))
-                .add_service(DeliveryServiceServer::new(Node))
+                .add_service(NodeServiceServer::new(node.clone()))
+                .add_service(MemberServiceServer::new(node.clone()))
+                .add_service(DeliveryServiceServer::new(node.clone()))
+                .add_service(OfferServiceServer::new(node.clone()))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );
-        Self { dir, _runtime: runtime }
+        Self { dir, node, _runtime: runtime }
+    }
+
+    /// What was asked since the last look.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.node.asked.lock().unwrap())
     }
 
     pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {

@@ -1,0 +1,142 @@
+//! Lists that come in pages: one answer, as many rows as were asked for, whatever the pages look like.
+
+use havenlink_proto::local::v1::delivery_service_server::DeliveryService;
+use havenlink_proto::local::v1::offer_service_server::OfferService;
+use havenlink_proto::local::v1::{
+    ConfirmOfferRequest, ConfirmOfferResponse, Delivery, DeliveryState, ListDeliveriesRequest, ListDeliveriesResponse,
+    ListOffersRequest, ListOffersResponse, OwnOffer, PartnerOffer, SetOfferRequest, SetOfferResponse,
+    WatchDeliveriesRequest, WatchDeliveriesResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::played::{Answer, Node, Played};
+
+fn delivery(n: usize) -> Delivery {
+    Delivery {
+        recipient: format!("de-kehl-{n}"),
+        record_id: vec![n.to_le_bytes()[0]; 16].into(),
+        state: DeliveryState::Delivered.into(),
+        queued_ms: 1_700_000_000_000,
+        finished_ms: 1_700_000_060_000,
+        ..Default::default()
+    }
+}
+
+#[tonic::async_trait]
+impl DeliveryService for Node {
+    type WatchDeliveriesStream = tokio_stream::Empty<Result<WatchDeliveriesResponse, Status>>;
+
+    /// By the recipient: pages as full as asked for, a single large one, or (as a node that ends a page by its bytes) two
+    /// rows, none, and two more. A token is the number of rows that stand before it.
+    async fn list_deliveries(&self, request: Request<ListDeliveriesRequest>) -> Answer<ListDeliveriesResponse> {
+        let asked = request.into_inner();
+        let from = asked.page_token.trim_end_matches('+').parse().unwrap_or(0);
+        let size = usize::try_from(asked.page_size).unwrap();
+        self.note(format!("deliveries {from}+{size}"));
+        let (rows, next) = match (asked.recipient.as_str(), from) {
+            ("xx-many", from) => {
+                let to = (from + size).min(600);
+                ((from..to).map(delivery).collect(), if to < 600 { to.to_string() } else { String::new() })
+            }
+            ("xx-large" | "xx-too-large", _) => {
+                let mib = if asked.recipient == "xx-large" { 6 } else { 17 };
+                (vec![Delivery { reason: "X".repeat(mib << 20), ..delivery(1) }], String::new())
+            }
+            (_, 0) => (vec![delivery(1), delivery(2)], "2".to_owned()),
+            (_, _) if asked.page_token == "2" => (vec![], "2+".to_owned()),
+            (_, _) => (vec![delivery(3), delivery(4)], String::new()),
+        };
+        Ok(Response::new(ListDeliveriesResponse { deliveries: rows, next_page_token: next }))
+    }
+    async fn watch_deliveries(&self, _: Request<WatchDeliveriesRequest>) -> Answer<Self::WatchDeliveriesStream> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+}
+
+#[tonic::async_trait]
+impl OfferService for Node {
+    async fn set_offer(&self, _: Request<SetOfferRequest>) -> Answer<SetOfferResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn confirm_offer(&self, request: Request<ConfirmOfferRequest>) -> Answer<ConfirmOfferResponse> {
+        let confirmed = u32::try_from(request.get_ref().offer_ids.len()).unwrap();
+        Ok(Response::new(ConfirmOfferResponse { confirmed }))
+    }
+    /// Two own ones and a partner's on the first page, another partner's on the second; both name who is silent.
+    async fn list_offers(&self, request: Request<ListOffersRequest>) -> Answer<ListOffersResponse> {
+        let first = request.get_ref().page_token.is_empty();
+        let own =
+            |n: u8| OwnOffer { offer_id: vec![n; 16].into(), authority: "fr-strasbourg".into(), ..Default::default() };
+        let partner = |name: &str| PartnerOffer { authority: name.into(), ..Default::default() };
+        Ok(Response::new(ListOffersResponse {
+            own: if first { vec![own(1), own(2)] } else { vec![own(3)] },
+            partners: vec![partner(if first { "de-kehl" } else { "de-offenburg" })],
+            next_page_token: if first { "2".into() } else { String::new() },
+            unreachable: vec!["be-liege".into()],
+        }))
+    }
+}
+
+#[test]
+fn pages_become_one_list_in_every_form() {
+    let node = Played::new();
+    let (_, out, _) = node.run(&["delivery", "list", "-o", "jsonl"]);
+    assert_eq!(out.lines().count(), 4, "a page without rows is not the end");
+    let (_, out, _) = node.run(&["delivery", "list", "-o", "csv"]);
+    assert_eq!(out.lines().next(), Some("to,state,reason,attempts,kind,record,queued,finished,next_attempt"));
+    assert!(out.contains(
+        "de-kehl-4,DELIVERED,,0,,04040404-0404-0404-0404-040404040404,2023-11-14T22:13:20Z,2023-11-14T22:14:20Z,"
+    ));
+    let (_, out, _) = node.run(&["delivery", "report", "de-kehl", "--since", "90d"]);
+    assert!(out.contains("      4  ") && out.contains("de-kehl-4"), "{out}");
+}
+
+#[test]
+fn a_limit_is_kept_to_the_row() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["delivery", "list", "--limit", "1"]);
+    assert_eq!(
+        (code, out.lines().count(), err.as_str()),
+        (0, 2, "there is more: --limit 0 shows all\n"),
+        "a header, a row"
+    );
+    assert!(!out.contains("REASON"), "a column in which nothing stands is left out");
+    assert_eq!(node.asked(), ["deliveries 0+1"]);
+    let (_, out, err) = node.run(&["delivery", "list", "--to", "xx-many", "--limit", "250", "-o", "jsonl"]);
+    assert_eq!((out.lines().count(), err.as_str()), (250, "there is more: --limit 0 shows all\n"));
+    assert_eq!(node.asked(), ["deliveries 0+200", "deliveries 200+50"], "no more than is shown");
+    let (_, out, err) = node.run(&["delivery", "list", "--to", "xx-many", "--limit", "0", "-o", "jsonl"]);
+    assert_eq!((out.lines().count(), err.as_str()), (600, ""));
+    // The limit ends where the list does, or within its second page.
+    let (_, out, err) = node.run(&["delivery", "list", "--limit", "4", "-o", "jsonl"]);
+    assert_eq!((out.lines().count(), err.as_str()), (4, ""));
+    let (_, out, err) = node.run(&["delivery", "list", "--limit", "3", "-o", "jsonl"]);
+    assert_eq!((out.lines().count(), err.as_str()), (3, "there is more: --limit 0 shows all\n"));
+}
+
+#[test]
+fn a_list_of_two_sorts_is_cut_over_both() {
+    let node = Played::new();
+    let list = |limit: &str| node.run(&["offer", "list", "--role", "operator", "-o", "jsonl", "--limit", limit]);
+    let (code, out, err) = list("0");
+    assert_eq!((code, out.lines().count()), (7, 5), "{out}");
+    assert_eq!(err, "partial answer: nothing from be-liege; what was last known is shown\n", "named once");
+    let (_, out, err) = list("3");
+    assert_eq!(out.lines().count(), 3, "{out}");
+    assert!(out.contains("de-kehl") && err.starts_with("there is more"), "{out}{err}");
+    let (_, out, _) = list("1");
+    assert!(out.lines().count() == 1 && !out.contains("de-kehl"), "{out}");
+    // What is looked for is looked for on all pages.
+    let (_, out, err) = node.run(&["offer", "confirm", "03030303", "--role", "operator"]);
+    assert_eq!(out, "confirmed: 1 of your offers are as stated, now\n", "{err}");
+}
+
+#[test]
+fn an_answer_may_be_large_but_not_without_end() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-large", "-o", "csv"]);
+    assert!(code == 0 && out.len() > 6 << 20, "{err}");
+    let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-too-large"]);
+    assert_eq!((code, out.as_str()), (6, ""));
+    assert!(err.starts_with("error[MESSAGE_TOO_LARGE]") && err.contains("fix        ask for less at once"), "{err}");
+}
