@@ -131,9 +131,6 @@ fn chosen(config: &Config, from: &Path) -> Result<PathBuf, Failure> {
 /// No store takes the place of another authority's, or of the same one's in another federation; and no key comes with it
 /// but the one that stood beside it.
 fn belongs_here(config: &Config, data: &DataDir, whose: &Whose, beside: &Path) -> Result<(), Failure> {
-    if whose.authority.is_some() {
-        return Ok(());
-    }
     let lost = !data.has_keys();
     let federation = federation_of(if lost { beside } else { data.path() });
     let key = if lost { identity_copy::key(beside) } else { None };

@@ -102,7 +102,7 @@ impl Heard {
         self.look(now);
         let noted = self.statements.get(&(told.origin.clone(), told.offer)).filter(|(held, _)| held == told);
         if let Some((_, at)) = noted {
-            return Some(now.wall.since(told.received)).filter(|_| *at > Duration::ZERO);
+            return Some(now.wall.since(told.received).max(span(now.monotonic.saturating_sub(*at))));
         }
         // From before this run, or forgotten in it: on a wall clock that was never set back.
         let never_back = UnixMs(0) + self.furthest? + span(now.monotonic);

@@ -170,7 +170,7 @@ impl Exchange {
         let rows = self.store().partner_offers().await?;
         let now = super::clocks(&self.0.clock);
         // A sweep takes away what is past; until it comes, nobody is shown it.
-        rows.into_iter().map(|row| self.partner_offer(row, now)).collect()
+        rows.into_iter().filter(|row| row.keep_until > now.wall).map(|row| self.partner_offer(row, now)).collect()
     }
 
     async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
@@ -190,8 +190,7 @@ impl Exchange {
     }
 
     fn partner_offer(&self, row: PartnerOfferRow, now: Clocks) -> Result<PartnerOffer, Error> {
-        let _ = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).since(&told(&row), now);
-        let since = Some(now.wall.since(row.received));
+        let since = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).since(&told(&row), now);
         let age = since.and_then(|since| light::age(row.age_at_sending_ms.map(Millis), since));
         let (view, now) = (stored::decode_view(row.view)?, now.wall);
         let answers = self.link_state(&row.origin).is_none_or(|state| state.failed.is_none());

@@ -42,7 +42,7 @@ pub fn commitment(salt: &Salt, record: &RecordId) -> Digest {
 /// The record whose first salt a draft may be. A refusal begins none: what was refused was never stored here, or is gone
 /// by now, and no sweep would ever take that salt away. Its leaf has a commitment if the record has a salt.
 pub fn begins(draft: &AuditDraft) -> Option<RecordId> {
-    draft.record.filter(|_| draft.act != AuditAct::Erased).map(|(_, id)| id)
+    draft.record.filter(|_| draft.act != AuditAct::Refused).map(|(_, id)| id)
 }
 
 /// Size and subtree roots of a log: all that an append needs.

@@ -145,7 +145,7 @@ impl Exchange {
                 none.insert(kept.into_iter().collect())
             }
         };
-        let room = offers.len() < limits::PARTNER_OFFERS + 9 || offers.contains(&view.id);
+        let room = offers.len() < limits::PARTNER_OFFERS || offers.contains(&view.id);
         if room {
             offers.insert(view.id);
         }

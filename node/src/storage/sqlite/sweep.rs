@@ -53,6 +53,7 @@ pub(super) async fn chunk(
         for (statement, at) in [
             (&statements::REQUEST_SWEEP, now),
             (&statements::TAKEN_SWEEP, now),
+            (&statements::PARTNER_OFFER_SWEEP, now),
             (&statements::OUTBOX_SWEEP, now),
             (&statements::DELIVERY_SWEEP, past),
             (&statements::RECEIPT_SWEEP, now - RECEIPT_LIFE),

@@ -6,5 +6,5 @@ SELECT d.sequence, s.origin, s.recipient, d.record_id, d.kind,
 FROM delivery d JOIN out_stream s ON s.id = d.stream
 WHERE d.sequence < $1 AND ($2 = '' OR s.recipient = $2)
     AND ($3 = 0 OR $3 = CASE WHEN d.open = 1 AND d.state = 1 AND s.held = 1 THEN 6 ELSE d.state END)
-    AND max(d.queued, d.finished) >= $5
+    AND (d.queued >= $5 OR d.finished >= $5)
 ORDER BY d.sequence DESC LIMIT $4 + 0

@@ -1,4 +1,3 @@
 DELETE FROM outbox WHERE sequence IN (
-    SELECT o.sequence FROM outbox o JOIN delivery d ON d.sequence = o.sequence
-    WHERE o.expires <= $1 AND d.open = 0 ORDER BY o.expires LIMIT $2 + 0
+    SELECT o.sequence FROM outbox o WHERE o.expires <= $1 ORDER BY o.expires, o.sequence LIMIT $2 + 0
 )

@@ -1,1 +1,1 @@
-SELECT arrival, record_id FROM waiting WHERE expires <= $1 ORDER BY arrival LIMIT $2 + 0
+SELECT arrival, record_id FROM waiting WHERE keep_until <= $1 ORDER BY keep_until LIMIT $2 + 0
