@@ -57,6 +57,7 @@ async fn a_renewal_waits_while_an_applicant_may_ask_as_long_as_there_is_time() {
         expires_in_ms: Millis::days(14).0,
     };
     members.create_invitation(invite).await.unwrap();
+    drop(members);
     assert!(!renewal.look(Duration::ZERO).await, "an invitation is open");
     let ends = renewal.identity.certificate().not_after;
     moved.advance((ends - Millis::days(7)).since(clock.now()));
