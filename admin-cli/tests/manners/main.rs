@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod alerts;
 mod lists;
 mod played;
 mod unsettled;

@@ -9,6 +9,7 @@ use havenlink_proto::admin::v1::member_service_server::{MemberService, MemberSer
 use havenlink_proto::admin::v1::node_service_server::{NodeService, NodeServiceServer};
 use havenlink_proto::admin::v1::*;
 use havenlink_proto::directory::v1::{Outcome, Policy, Remove, RemoveReason};
+use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
 use tokio::net::UnixListener;
@@ -208,6 +209,7 @@ impl Played {
                 .add_service(NodeServiceServer::new(node.clone()))
                 .add_service(MemberServiceServer::new(node.clone()))
                 .add_service(DeliveryServiceServer::new(node.clone()))
+                .add_service(AlertServiceServer::new(node.clone()))
                 .add_service(OfferServiceServer::new(node.clone()))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );
