@@ -118,6 +118,13 @@ impl MemberService for Node {
             expires_ms: 1_800_000_000_000,
         }))
     }
+    async fn list_invitations(&self, _: Request<ListInvitationsRequest>) -> Answer<ListInvitationsResponse> {
+        let invitation = InvitationSummary { invitation_id: vec![1; 32].into(), ..Default::default() };
+        Ok(Response::new(ListInvitationsResponse { invitations: vec![invitation] }))
+    }
+    async fn revoke_invitation(&self, _: Request<RevokeInvitationRequest>) -> Answer<RevokeInvitationResponse> {
+        Ok(Response::new(RevokeInvitationResponse {}))
+    }
     async fn approve_member(&self, request: Request<ApproveMemberRequest>) -> Answer<ApproveMemberResponse> {
         assert_eq!(request.get_ref().words, "one two three four five six");
         Err(refused(Code::PermissionDenied, "WORDS_DIFFER", "the six words differ", "3"))
@@ -175,8 +182,6 @@ impl MemberService for Node {
         Ok(Response::new(PromoteStewardResponse { decision }))
     }
     unanswered! {
-        list_invitations(ListInvitationsRequest) -> ListInvitationsResponse;
-        revoke_invitation(RevokeInvitationRequest) -> RevokeInvitationResponse;
         reject_member(RejectMemberRequest) -> RejectMemberResponse;
         suspend_member(SuspendMemberRequest) -> SuspendMemberResponse;
         remove_member(RemoveMemberRequest) -> RemoveMemberResponse;
