@@ -111,6 +111,23 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_of_the_contract_names_the_writes_without_an_id() {
+        let readme = include_str!("../../proto/README.md");
+        let reads =
+            ["Consume", "CreateRecoveryTicket", "Explain", "Get", "List", "Run", "Search", "Show", "Verify", "Watch"];
+        let served = coded::pool().services().filter(|service| {
+            ["havenlink.admin.v1.", "havenlink.local.v1."].iter().any(|area| service.full_name().starts_with(area))
+        });
+        let methods: Vec<_> = served.flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+        assert!(methods.len() > 30, "the contract was found");
+        let write = |name: &str| !reads.iter().any(|read| name.starts_with(read));
+        for method in methods.iter().filter(|method| write(method.name())) {
+            let has_id = method.input().get_field_by_name("request_id").is_some();
+            assert!(has_id || readme.contains(&format!("`{}`", method.name())), "{}", method.full_name());
+        }
+    }
+
+    #[test]
     fn the_command_can_be_copied() {
         let line = |typed: &[&str], timeout: Option<u64>| {
             line(typed.iter().map(|word| (*word).to_owned()), "id-1", timeout.map(Duration::from_secs))

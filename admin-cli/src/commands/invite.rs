@@ -93,8 +93,9 @@ async fn revoke(session: &Session, typed: &str) -> Result<(), Failure> {
     let known = fetch(session).await?.invitations;
     let ids = known.iter().map(|i| (&i.invitation_id[..], i.invitation_id.clone()));
     let invitation_id = id::resolve(typed, ids, "invitation", "havenctl invite list")?;
+    let revoked = Cell::text(id::show(&invitation_id));
     let request = RevokeInvitationRequest { request_id: session.request_id(), invitation_id };
     let answer = call!(session, OPERATE, MemberServiceClient, revoke_invitation, request)?;
     session.say("revoked: the token is good for nothing now");
-    session.show(&View::text(to_json(&answer), String::new(), vec![]))
+    session.show(&View::text(to_json(&answer), String::new(), vec![("invitation_id", revoked)]))
 }

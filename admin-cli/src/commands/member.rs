@@ -59,7 +59,7 @@ pub enum Verb {
         #[arg(long)]
         reason: Code<RejectionReason>,
     },
-    /// Cuts an authority off at once, for 24 hours; --lasting asks the majority as well
+    /// Cuts an authority off at once, for as long as the policy says (24 h at first); --lasting asks the majority as well
     Suspend {
         authority: String,
         #[arg(long)]
@@ -113,9 +113,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Suspend { authority, reason, lasting, yes } => {
             let act = format!("suspend {authority}");
             let length = if lasting {
-                "until restored, once a majority agrees; 24 h until then"
+                "until restored, once a majority agrees; until then for as long as the policy says, 24 h at first"
             } else {
-                "for 24 h, unless the majority makes it last"
+                "for as long as the policy says, 24 h at first, unless the majority makes it last"
             };
             let consequences = [
                 plan::SUSPENSION[0],

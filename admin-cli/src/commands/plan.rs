@@ -89,7 +89,7 @@ pub fn changes(decision: &PendingDecision) -> Vec<String> {
         (Some(Content::Policy(wanted)), Some(Content::Policy(now))) => policy_changes(&now, &wanted),
         (Some(Content::StewardSet(wanted)), Some(Content::StewardSet(now))) => steward_changes(&now, &wanted),
         (Some(Content::Suspend(suspend)), _) => {
-            let lasts = if decision.act == "SUSPEND" { "until restored" } else { "for the time that the policy names" };
+            let lasts = if decision.act == "SUSPEND" { "until restored" } else { "for as long as the policy says" };
             vec![format!("reason: {}; {lasts}", coded::name::<SuspendReason>(suspend.reason))]
         }
         (Some(Content::Remove(remove)), _) => vec![format!("reason: {}", coded::name::<RemoveReason>(remove.reason))],

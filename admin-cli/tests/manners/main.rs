@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod alerts;
 mod lists;
 mod played;
 mod unsettled;
@@ -30,6 +31,14 @@ fn a_token_stands_alone_on_stdout() {
 }
 
 #[test]
+fn what_was_revoked_is_told_to_programs_and_to_people() {
+    let node = Played::new();
+    let (code, out, err) = node.run(&["invite", "revoke", "0101", "-o", "csv"]);
+    assert_eq!((code, out), (0, format!("invitation_id\n{}\n", "01".repeat(32))));
+    assert_eq!(err, "revoked: the token is good for nothing now\n");
+}
+
+#[test]
 fn a_refusal_tells_why_and_what_to_do_and_sets_the_exit_code() {
     let node = Played::new();
     let words = "one two three four five six";
@@ -48,6 +57,7 @@ fn severe_acts_list_their_consequences_and_want_a_yes() {
     let node = Played::new();
     let (code, _, err) = node.run(&["member", "suspend", "de-kehl", "--reason", "KEY_COMPROMISED"]);
     assert_eq!(code, 2);
+    assert!(err.contains("  - for as long as the policy says, 24 h at first, unless"), "{err}");
     assert!(
         err.starts_with("suspend de-kehl:\n  - its connections end at once")
             && err.contains("error[CONFIRMATION_NEEDED]")

@@ -9,6 +9,7 @@ use havenlink_proto::admin::v1::member_service_server::{MemberService, MemberSer
 use havenlink_proto::admin::v1::node_service_server::{NodeService, NodeServiceServer};
 use havenlink_proto::admin::v1::*;
 use havenlink_proto::directory::v1::{Outcome, Policy, Remove, RemoveReason};
+use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
 use tokio::net::UnixListener;
@@ -117,6 +118,13 @@ impl MemberService for Node {
             expires_ms: 1_800_000_000_000,
         }))
     }
+    async fn list_invitations(&self, _: Request<ListInvitationsRequest>) -> Answer<ListInvitationsResponse> {
+        let invitation = InvitationSummary { invitation_id: vec![1; 32].into(), ..Default::default() };
+        Ok(Response::new(ListInvitationsResponse { invitations: vec![invitation] }))
+    }
+    async fn revoke_invitation(&self, _: Request<RevokeInvitationRequest>) -> Answer<RevokeInvitationResponse> {
+        Ok(Response::new(RevokeInvitationResponse {}))
+    }
     async fn approve_member(&self, request: Request<ApproveMemberRequest>) -> Answer<ApproveMemberResponse> {
         assert_eq!(request.get_ref().words, "one two three four five six");
         Err(refused(Code::PermissionDenied, "WORDS_DIFFER", "the six words differ", "3"))
@@ -174,8 +182,6 @@ impl MemberService for Node {
         Ok(Response::new(PromoteStewardResponse { decision }))
     }
     unanswered! {
-        list_invitations(ListInvitationsRequest) -> ListInvitationsResponse;
-        revoke_invitation(RevokeInvitationRequest) -> RevokeInvitationResponse;
         reject_member(RejectMemberRequest) -> RejectMemberResponse;
         suspend_member(SuspendMemberRequest) -> SuspendMemberResponse;
         remove_member(RemoveMemberRequest) -> RemoveMemberResponse;
@@ -208,6 +214,7 @@ impl Played {
                 .add_service(NodeServiceServer::new(node.clone()))
                 .add_service(MemberServiceServer::new(node.clone()))
                 .add_service(DeliveryServiceServer::new(node.clone()))
+                .add_service(AlertServiceServer::new(node.clone()))
                 .add_service(OfferServiceServer::new(node.clone()))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );
