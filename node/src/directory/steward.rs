@@ -105,7 +105,8 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             continue;
         }
         let now = standing.borrow_and_update().clone();
-        if now.running && !now.voters.contains(&node.id()) && !now.leads {
+        // None at all: openraft has not told yet what is stored, or nothing ever was.
+        if !now.voters.is_empty() && !now.voters.contains(&node.id()) && !now.leads {
             return End::Out;
         }
         let quiet = passed_by.map_or(LINGER / 6, |since| since.elapsed());
