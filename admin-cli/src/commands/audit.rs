@@ -106,9 +106,9 @@ fn verdict(answer: &VerifyAuditResponse) -> String {
         at => format!("last cosigned at {}", when::show(at)),
     };
     format!(
-        "consistent with itself, signed checkpoints {}: {} entries, root {}\n{cosigned}\n",
-        answer.checkpoints,
+        "consistent with itself: {} entries, {} signed checkpoints, root {}\n{cosigned}\n",
         answer.size,
+        answer.checkpoints,
         id::show(&answer.root)
     )
 }
@@ -123,7 +123,7 @@ mod tests {
         let answer = VerifyAuditResponse { consistent: true, size: 3, root, checkpoints: 2, ..Default::default() };
         assert_eq!(
             verdict(&answer),
-            "consistent with itself, signed checkpoints 2: 3 entries, root 0101\nnever cosigned: a rollback to an old checkpoint would not be seen\n"
+            "consistent with itself: 3 entries, 2 signed checkpoints, root 0101\nnever cosigned: a rollback to an old checkpoint would not be seen\n"
         );
     }
 }
