@@ -77,8 +77,7 @@ impl Beats {
         if beat.federation != state.federation() {
             return Err(Reason::WrongFederation);
         }
-        let tells = self.is_newer(beat) || is_recent(beat, state, now) && self.is_new_head(beat);
-        if !tells {
+        if !self.is_newer(beat) && !self.counts(beat, state, now) {
             return Ok(false);
         }
         let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
@@ -104,9 +103,7 @@ impl Beats {
         let bytes = Bytes::copy_from_slice(signed);
         let beat = opened.beat;
         let newer = self.is_newer(&beat);
-        // Old ones prove nothing that newer ones do not, and whoever kept them cannot push the newer ones out with them.
-        let new_head = is_recent(&beat, state, now) && self.is_new_head(&beat);
-        if new_head {
+        if self.counts(&beat, state, now) {
             self.remember(&beat, &bytes);
         }
         if let Some(mark) = beat.snapshot {
@@ -127,6 +124,13 @@ impl Beats {
 
     fn is_newer(&self, beat: &Beat) -> bool {
         self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time)
+    }
+
+    /// Whether it is kept for what it says about its number. An old one proves nothing that newer ones do not, and whoever
+    /// kept it must not push the newer ones out with it; but one that contradicts what is here is proof at any age.
+    fn counts(&self, beat: &Beat, state: &RegisterState, now: UnixMs) -> bool {
+        let contradicts = || self.own(beat.number).is_some_and(|own| own != beat.head);
+        (is_recent(beat, state, now) || contradicts()) && self.is_new_head(beat)
     }
 
     fn is_new_head(&self, beat: &Beat) -> bool {
