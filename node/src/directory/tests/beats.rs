@@ -233,13 +233,14 @@ fn old_beats_push_no_newer_ones_out() {
     beats.note_own(number + 9_000, Digest([5; 32]));
     let shown = world.hear(&mut beats, KEHL, |b| (b.number, b.time, b.head) = (number + 9_000, began, Digest([4; 32])));
     assert_eq!((shown, beats.forks().len()), (Ok(true), 1));
-    for n in [0, 255] {
+    // It took the place of the lowest.
+    for n in [0, 1, 255] {
         beats.note_own(number + 1_000 + n, Digest([9; 32]));
     }
     assert_eq!(beats.forks().len(), 3, "what was said lately is still compared");
     // Above them, the lowest goes first.
     world.now = world.now + Millis(1);
     assert_eq!(world.hear(&mut beats, KEHL, |b| b.number = number + 2_000), Ok(true));
-    beats.note_own(number + 1_001, Digest([9; 32]));
+    beats.note_own(number + 1_002, Digest([9; 32]));
     assert_eq!(beats.forks().len(), 4);
 }
