@@ -159,6 +159,10 @@ fn pairs(held: &HeldAlert) -> Vec<(&'static str, Cell)> {
     }
     pairs.push(("created", Cell::time(held.created_ms)));
     pairs.push(("received", Cell::time(held.received_ms)));
+    if held.answers_left_out > 0 {
+        let older = format!("{} older ones are not shown; the consumer's stream has all", held.answers_left_out);
+        pairs.push(("answers", Cell::text(older)));
+    }
     for answer in &held.answers {
         let told = answer.answer.clone().unwrap_or_default();
         let reason = name::<NotRelevantReason>(told.not_relevant_reason);

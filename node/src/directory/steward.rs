@@ -73,8 +73,12 @@ pub async fn supervise(directory: Directory) {
             End::Broken => {
                 let rules = directory.state().stopped();
                 let why = rules.map_or("the disk, or a fault".to_owned(), |rules| format!("rules version {rules}"));
-                tracing::error!(%why, "Raft has stopped; it is started again from what is on disk");
+                tracing::error!(%why, "Raft has stopped");
                 tell(&directory, Some(format!("Raft has stopped: {why}")));
+                // A fault may have been of the moment; rules that this program does not know stay unknown to it.
+                if rules.is_some() {
+                    return;
+                }
                 counts = true;
                 sleep(AGAIN).await;
             }

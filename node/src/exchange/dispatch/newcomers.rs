@@ -1,9 +1,10 @@
 //! What was published for all whom agreements cover, before an agreement came into force: its partner gets it too.
 //!
 //! A new partner must see the present capacity, not wait for the next statement, and finds the practices that there are.
-//! An alert is news to those whom its publisher was told of: nobody is added to it later (decisions/016). Each grant of ours is caught up with
-//! once, when it is in force here, and marked then. Only what was dispatched already is looked at: the rest goes to
-//! whoever is covered when it is pressed. A pass that dies in between is repeated; what has a delivery is left out.
+//! An alert is news to those whom its publisher was told of: nobody is added to it later (decisions/017).
+//! Each grant of ours is caught up with once, when it is in force here, and marked then. Only what was dispatched already
+//! is looked at: the rest goes to whoever is covered when it is pressed. A pass that dies in between is repeated; what has
+//! a delivery is left out.
 
 use std::collections::HashSet;
 

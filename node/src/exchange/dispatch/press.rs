@@ -21,7 +21,7 @@ use crate::wire::{sealed, stored};
 
 use super::super::{content, new_publication_id};
 
-/// What goes on being said until it expires. An alert is news to those whom its publisher was told of (decisions/016).
+/// What goes on being said until it expires. An alert is news to those whom its publisher was told of (decisions/017).
 pub(super) const STANDING: [RecordKind; 2] = [RecordKind::Practice, RecordKind::OfferView];
 
 /// From so many publications on, sealing moves off the threads that serve sockets.

@@ -78,14 +78,7 @@ async fn all_stop_and_start_again() {
 async fn a_steward_is_demoted_and_the_rest_decides() {
     let federation = Federation::of(THREE, &[], &quick()).await;
     let leader = federation.leader().await;
-    let gone = id(&leader);
-    let outcome = federation
-        .decide(|a, s| {
-            let set: Vec<_> = s.stewards().iter().filter(|steward| steward.authority != gone).cloned().collect();
-            a.steward_set(s, &set)
-        })
-        .await;
-    assert_eq!(outcome, Outcome::Accepted);
+    send_out(&federation, &leader).await;
     super::cities::until("the demoted steward's Raft stops", || federation.at(&leader).status().raft.is_none()).await;
     let proposed = change(&federation, &leader, "as-a-mirror").await;
     assert_eq!(proposed.outcome, Outcome::Accepted);
