@@ -4,16 +4,15 @@
 //! The rooms and who may enter which stand in ARCHITECTURE.md; a test reads the imports and holds them to it.
 
 pub mod app;
-pub mod clock;
 pub mod config;
 pub mod demo;
-pub mod directory;
-pub mod domain;
 pub mod exchange;
 pub mod services;
-pub mod storage;
-pub mod telemetry;
-pub mod transport;
-pub mod wakeup;
-pub mod wire;
 pub mod workers;
+
+pub use havenlink_directory as directory;
+pub use havenlink_domain as domain;
+pub use havenlink_runtime::{clock, telemetry, wakeup};
+pub use havenlink_storage as storage;
+pub use havenlink_transport as transport;
+pub use havenlink_wire as wire;

@@ -20,7 +20,7 @@ struct Source {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    for part in ["node/src", "admin-cli/src", "admin-cli/tests", "tests"] {
+    for part in ["node", "admin-cli/src", "admin-cli/tests", "tests"] {
         walk(&root.join(part), &mut files);
     }
     let read = |file: PathBuf| {
@@ -55,7 +55,7 @@ fn split(path: &str, text: &str) -> (String, String) {
         || path.starts_with("admin-cli/tests/")
         || path.contains("/tests/")
         || path.ends_with("/tests.rs")
-        || path.contains("storage/contract/");
+        || path.contains("storage/src/contract/");
     // The demo shows refusals and checks what it shows, but it is not a test.
     match text.find("#[cfg(test)]\nmod ") {
         _ if all_tests => (String::new(), text),

@@ -176,7 +176,7 @@ impl DirectoryService for Register {
 mod tests {
     use super::*;
     use crate::directory::Opening;
-    use crate::directory::tests::{GENT, STRASBOURG, World, id, pin};
+    use crate::directory::samples::{GENT, STRASBOURG, World, id, pin};
     use crate::domain::audit::ActorRole;
     use crate::services::layers::{Actor, Caller};
 
@@ -200,7 +200,7 @@ mod tests {
             let refused = register.propose(request).await.unwrap_err();
             tonic_types::StatusExt::get_details_error_info(&refused).map(|info| info.reason).unwrap()
         };
-        let member = || Caller::Peer { authority: id(crate::directory::tests::KEHL), pin: pin("x") };
+        let member = || Caller::Peer { authority: id(crate::directory::samples::KEHL), pin: pin("x") };
         assert_eq!(asked(GENT, member()).await, "NODE_STARTING", "it would pass it on under its own name");
         assert_eq!(asked(STRASBOURG, member()).await, "STATEMENT_MALFORMED", "a steward looks at it");
         let operator = Caller::Local { role: ActorRole::Operator, actor: Actor::Uid(1) };

@@ -1,0 +1,285 @@
+//! What comes in from others: followed changes, snapshots, beats, overlay statements.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use havenlink_proto::directory::v1::{Change, SnapshotHeader};
+use havenlink_proto::store::v1::{StoredOverlay, StoredSnapshot};
+use prost::Message;
+
+use super::{Chain, Core, Link, applied, load};
+use crate::captured::Captured;
+use crate::disk::{Slot, Write};
+use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
+use crate::error::Error;
+use crate::state::{RegisterState, entry_time_fits};
+use crate::{beats, overlay, snapshot};
+
+impl Chain {
+    /// Takes followed changes into the newest state: each is applied here, and must come to the outcome that it was
+    /// sent with. Answers with a state to take a snapshot of, when one was passed.
+    ///
+    /// # Errors
+    /// `CHANGES_GONE` when a number is missing, `HEAD_MISMATCH` when an outcome differs, `ENTRY_TIME_INVALID` when the order
+    /// was not made when it says, `RULES_TOO_OLD`.
+    pub fn follow(&self, changes: Vec<Change>) -> Result<Option<RegisterState>, Error> {
+        let now = self.clock.now();
+        let mut core = self.lock();
+        let mut state = core.best.clone();
+        let mut writes = Vec::with_capacity(changes.len());
+        let mut refused = None;
+        let mut due = None;
+        let known = state.number();
+        for change in changes.into_iter().skip_while(|change| change.number <= known) {
+            if let Some(rules) = state.stopped() {
+                refused = Some(Error::new(Reason::RulesTooOld, format!("rules version {rules}")));
+                break;
+            }
+            let entry_time = UnixMs(change.entry_time_ms);
+            if !entry_time_fits(state.entry_time(), entry_time, now) {
+                let detail = format!("change {} at {entry_time}", change.number);
+                refused = Some(Error::new(Reason::EntryTimeInvalid, detail));
+                break;
+            }
+            let mut next = state.clone();
+            let applied = next.apply(entry_time, &change.signed, &self.memo);
+            if change.number != state.number() + 1 {
+                refused =
+                    Some(Error::new(Reason::ChangesGone, format!("change {} after {}", change.number, state.number())));
+            } else if applied.number != Some(change.number) || applied.outcome.code() != change.outcome {
+                refused = Some(Error::new(Reason::HeadMismatch, format!("change {}", change.number)));
+            }
+            if refused.is_some() {
+                break;
+            }
+            state = next;
+            core.beats.note_own(state.number(), state.head());
+            if state.is_snapshot_due() {
+                due = Some(state.clone());
+            }
+            let link = Link { change, head: applied.head };
+            writes.push(link.row());
+            core.keep(link);
+        }
+        if !writes.is_empty() {
+            self.disk.submit(writes, true, None)?;
+            core.best = state;
+            // What stewards said about these numbers may have come before them.
+            self.judge_own(&mut core)?;
+            self.publish(&mut core);
+        }
+        // A node that runs Raft takes its snapshots there, unless it is behind what it follows.
+        let due = due.filter(|due| core.raft.as_ref().is_none_or(|raft| raft.number() < due.number()));
+        drop(core);
+        refused.map_or(Ok(due), Err)
+    }
+
+    /// Verifies a snapshot that another member sent, stores it and takes it for the newest state, if it is newer.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_INVALID` when it does not verify, or no majority of stewards has signed it.
+    pub async fn install(self: &Arc<Self>, header: SnapshotHeader, items: Bytes) -> Result<(), Error> {
+        let chain = Arc::clone(self);
+        let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
+        let (captured, header, items) = verified.map_err(|_| Error::from(Reason::Internal))??;
+        if captured.state.number() <= self.state().number() {
+            return Ok(());
+        }
+        self.store_snapshot(Slot::Mirror, stored_header(&header), &items, None).await?;
+        let mut core = self.lock();
+        if captured.state.number() > core.best.number() {
+            core.beats.note_own(captured.mark.number, captured.mark.head);
+            core.best = captured.state.clone();
+            core.recent.clear();
+            self.took(&mut core, Arc::new(captured));
+            self.publish(&mut core);
+        }
+        Ok(())
+    }
+
+    /// A snapshot from others: what it says was decided it proves, and a majority of its stewards signed it.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_INVALID`.
+    pub fn verify_snapshot(
+        &self,
+        header: SnapshotHeader,
+        items: Bytes,
+    ) -> Result<(Captured, SnapshotHeader, Bytes), Error> {
+        let invalid = |error: snapshot::Error| Error::new(error.reason(), error.to_string());
+        let known = self.state();
+        // A snapshot below what is known here cannot continue it; it is then judged on its own.
+        let known = (header.number >= known.number()).then_some(known);
+        let federation = self.view.load().federation;
+        let opened = snapshot::open(&federation, &header, &items, known.as_ref(), &self.memo).map_err(invalid)?;
+        let mark = opened.mark();
+        let state = opened.by_majority(&self.memo).map_err(invalid)?;
+        Ok((Captured { state, mark }, header, items))
+    }
+
+    /// Stores a snapshot of a state that was passed while following, if it still is on the way to the newest one: what was
+    /// followed may have gone while it was encoded, and what stands in the slot is what the node starts from.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn keep_snapshot(&self, state: RegisterState) -> Result<(), Error> {
+        let encoding = state.clone();
+        let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await;
+        let encoded = encoded.map_err(|_| Error::from(Reason::Internal))?;
+        let row = applied::stored(Slot::Mirror, stored_header(&encoded.header), &encoded.items);
+        // Asked and queued under one lock: whoever lets go of it later drops it behind it in the queue.
+        let mut core = self.lock();
+        let newer = core.snapshot.as_ref().is_some_and(|kept| kept.mark.number >= state.number());
+        if newer || core.own_head(state.number()) != Some(state.head()) {
+            return Ok(());
+        }
+        self.disk.submit(vec![row], true, None)?;
+        self.took(&mut core, Arc::new(Captured { state, mark: encoded.mark }));
+        Ok(())
+    }
+
+    /// Takes in a beat; whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn accept_beat(&self, signed: &Bytes) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let opened = beats::open(signed)?;
+        let best = {
+            let core = self.lock();
+            if !core.beats.look(&opened, &core.best, now)? {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // Consensus does not wait for a signature that somebody made up: what holds is remembered for the look under the lock.
+        opened.check(&best, &self.memo)?;
+        let mut core = self.lock();
+        let best = core.best.clone();
+        let new = core.beats.accept(signed, &best, now, &self.memo)?;
+        if new {
+            self.weigh(&mut core, opened.beat.number)?;
+            self.judge_own(&mut core)?;
+            self.publish(&mut core);
+            self.heard.send_modify(|count| *count += 1);
+        }
+        Ok(new)
+    }
+
+    /// Compares what stewards said at a number with the head that is here, also where memory does not reach back to.
+    fn weigh(&self, core: &mut Core, number: u64) -> Result<(), Error> {
+        if number > core.best.number() {
+            return Ok(());
+        }
+        let own = match core.own_head(number) {
+            Some(head) => Some(head),
+            None => load::links(&self.disk, number, 1)?.first().filter(|l| l.change.number == number).map(|l| l.head),
+        };
+        if let Some(own) = own {
+            core.beats.weigh(number, own);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was followed, if a majority of stewards contradicts it, each wherever it last beat: whoever it came
+    /// from lied. The fork stays on record, with the beats that prove it.
+    fn judge_own(&self, core: &mut Core) -> Result<(), Error> {
+        let Some(number) = core.beats.outvoted(&core.best, core.agreed_number()) else { return Ok(()) };
+        let agreed = core.agreed()?;
+        tracing::error!(
+            number,
+            back = agreed.number(),
+            "a majority of stewards has signed another order than the one followed"
+        );
+        let mut writes = vec![Write::DropChangesFrom(agreed.number() + 1)];
+        writes.extend(core.drop_snapshot_above(agreed.number()));
+        self.disk.submit(writes, true, None)?;
+        core.recent.clear();
+        core.beats.forget_own_above(agreed.number());
+        core.best = agreed;
+        core.misled += 1;
+        Ok(())
+    }
+
+    /// Takes in an emergency suspension: judged, on disk, then acting. Whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count, or that it could not be stored.
+    pub async fn accept_overlay(&self, signed: &Bytes) -> Result<bool, Error> {
+        let now = self.clock.now();
+        // Sets are cheap to clone: signatures are verified without the lock.
+        let (overlay, best) = {
+            let core = self.lock();
+            (core.overlay.clone(), core.best.clone())
+        };
+        let Some(entry) = overlay.judge(signed, &best, now, &self.memo)? else { return Ok(false) };
+        self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
+        let mut core = self.lock();
+        // Others came in while it was written: a steward's one use is counted once, however many are sent at a time.
+        match core.overlay.judge(signed, &core.best, now, &self.memo) {
+            Ok(Some(entry)) => core.overlay.insert(entry),
+            Ok(None) => return Ok(false),
+            Err(reason) => {
+                self.disk.submit(vec![Write::DropOverlay(entry.id.0)], false, None)?;
+                return Err(reason.into());
+            }
+        }
+        self.publish(&mut core);
+        self.heard.send_modify(|count| *count += 1);
+        Ok(true)
+    }
+
+    /// Takes in a suspension of a steward that waits for a second signature. Whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn accept_half_signed(&self, signed: &Bytes) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let best = {
+            let core = self.lock();
+            if core.half_signed.holds(signed) {
+                return Ok(false);
+            }
+            core.best.clone()
+        };
+        // As for beats: signatures are verified without the lock, and remembered.
+        overlay::read(signed, &best, now, &self.memo)?;
+        let mut core = self.lock();
+        let Core { half_signed, overlay, best, .. } = &mut *core;
+        Ok(half_signed.take(signed, overlay, best, now, &self.memo)?)
+    }
+
+    /// Forgets overlay statements that can neither act nor count any more, and orders that nobody can sign any more.
+    ///
+    /// # Errors
+    /// When the file's writer has ended.
+    pub fn forget_overlay(&self) -> Result<(), Error> {
+        let (mut core, now) = (self.lock(), self.clock.now());
+        let Core { half_signed, overlay, best, .. } = &mut *core;
+        half_signed.forget(best, now);
+        let gone = overlay.forget(now);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.publish(&mut core);
+        let writes = gone.into_iter().map(|id| Write::DropOverlay(id.0)).collect();
+        Ok(self.disk.submit(writes, false, None)?)
+    }
+}
+
+fn stored_header(header: &SnapshotHeader) -> Vec<u8> {
+    StoredSnapshot { header: Some(header.clone()), meta: None }.encode_to_vec()
+}
+
+fn stored_overlay(entry: &overlay::Entry) -> Vec<u8> {
+    StoredOverlay {
+        id: Bytes::copy_from_slice(entry.id.as_bytes()),
+        subject: entry.subject.to_string(),
+        stewards: entry.stewards.iter().map(ToString::to_string).collect(),
+        time_ms: entry.time.0,
+        first_seen_ms: entry.first_seen.0,
+        signed: entry.signed.clone(),
+    }
+    .encode_to_vec()
+}

@@ -1,0 +1,156 @@
+//! Whether this node's clock may give entries their time. Pure; instants come in.
+//!
+//! Followers refuse an entry that lies more than a minute ahead of them, and every later one must lie behind it: a leader
+//! whose clock has jumped would order an entry that nobody takes, and lead on over a queue behind it. So a leader looks at
+//! its own clock first. What it has to compare with are the other stewards' beats: a beat's time and the time that has
+//! passed since it came, by a clock that nobody sets, is what that steward's clock shows now, or less, as beats are under
+//! way for a while. A lone steward has nothing but the newest entry to compare with; its clock is taken for right.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::domain::ids::AuthorityId;
+use crate::domain::limits;
+use crate::domain::time::UnixMs;
+
+/// Beats that came longer ago say nothing any more.
+const RECENT: Duration = Duration::from_secs(120);
+/// Beats remembered of each steward. One may have been under way for long; of two the later one tells.
+const BEATS: usize = 2;
+
+/// What others' clocks say of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A majority of the others shows nearly the same.
+    Fits,
+    /// A majority of the others shows something else.
+    Differs,
+    /// Too few have said anything.
+    Unknown,
+}
+
+/// What the other stewards' clocks showed lately.
+#[derive(Debug, Default)]
+pub struct Clocks {
+    /// The newest beat of each, and when it came: `None` for one that was here before anybody looked.
+    heard: BTreeMap<AuthorityId, (UnixMs, VecDeque<(UnixMs, Instant)>)>,
+}
+
+impl Clocks {
+    /// Beats that were here before: they may be of any age.
+    pub fn begin<'a>(beats: impl Iterator<Item = (&'a AuthorityId, UnixMs)>) -> Self {
+        Self { heard: beats.map(|(steward, time)| (steward.clone(), (time, VecDeque::new()))).collect() }
+    }
+
+    /// A steward's newest beat, as often as it is seen.
+    pub fn hear(&mut self, steward: &AuthorityId, time: UnixMs, at: Instant) {
+        let (newest, beats) = self.heard.entry(steward.clone()).or_insert((UnixMs(i64::MIN), VecDeque::new()));
+        if time <= *newest {
+            return;
+        }
+        *newest = time;
+        beats.push_back((time, at));
+        if beats.len() > BEATS {
+            beats.pop_front();
+        }
+    }
+
+    /// What the others say of a clock that shows `now`.
+    pub fn judge<'a>(&self, others: impl Iterator<Item = &'a AuthorityId>, now: UnixMs, at: Instant) -> Verdict {
+        let (mut all, mut fits, mut differs) = (0, 0, 0);
+        for steward in others {
+            all += 1;
+            match self.off(steward, now, at) {
+                Some(true) => differs += 1,
+                Some(false) => fits += 1,
+                None => {}
+            }
+        }
+        match () {
+            () if differs * 2 > all => Verdict::Differs,
+            () if fits * 2 > all => Verdict::Fits,
+            () => Verdict::Unknown,
+        }
+    }
+
+    /// Whether a steward's clock shows something else. A single beat that seems to lag may have been under way for long.
+    fn off(&self, steward: &AuthorityId, now: UnixMs, at: Instant) -> Option<bool> {
+        let (_, beats) = self.heard.get(steward)?;
+        let passed = |came: Instant| at.saturating_duration_since(came);
+        let recent = beats.iter().filter(|(_, came)| passed(*came) <= RECENT);
+        let shows = |(time, came): &(UnixMs, Instant)| {
+            time.0.saturating_add(i64::try_from(passed(*came).as_millis()).unwrap_or(i64::MAX))
+        };
+        let theirs = UnixMs(recent.clone().map(shows).max()?);
+        if theirs.since(now) > limits::ENTRY_TIME_AHEAD {
+            return Some(true);
+        }
+        if now.since(theirs) > limits::ENTRY_TIME_AHEAD {
+            return (recent.count() >= BEATS).then_some(true);
+        }
+        Some(false)
+    }
+}
+
+/// Whether an entry may be ordered now: nothing stands in the log that lies further ahead than entries may, and the
+/// others' clocks do not say that this one is wrong.
+pub fn may_order(newest: UnixMs, now: UnixMs, verdict: Verdict) -> bool {
+    newest.since(now) <= limits::ENTRY_TIME_AHEAD && verdict != Verdict::Differs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Millis;
+    use crate::tests::{ESCH, KEHL, id};
+
+    const NOW: UnixMs = UnixMs(1_000_000_000);
+    const HOUR: Millis = Millis::hours(1);
+
+    fn clocks(beats: &[(&str, UnixMs)], at: Instant) -> Clocks {
+        let mut clocks = Clocks::default();
+        for (steward, time) in beats {
+            clocks.hear(&id(steward), *time, at);
+        }
+        clocks
+    }
+
+    fn judged(clocks: &Clocks, now: UnixMs, at: Instant) -> Verdict {
+        clocks.judge([id(KEHL), id(ESCH)].iter(), now, at)
+    }
+
+    #[test]
+    fn a_clock_that_jumped_is_found_out_by_beats_that_came_before() {
+        let at = Instant::now();
+        let clocks = clocks(&[(KEHL, NOW), (ESCH, NOW), (KEHL, NOW + Millis(500)), (ESCH, NOW + Millis(500))], at);
+        assert_eq!(judged(&clocks, NOW, at), Verdict::Fits);
+        assert_eq!(judged(&clocks, NOW + HOUR, at), Verdict::Differs);
+        assert_eq!(judged(&clocks, NOW - HOUR, at), Verdict::Differs);
+        let later = at + Duration::from_secs(100);
+        assert_eq!(judged(&clocks, NOW + Millis::seconds(100), later), Verdict::Fits);
+        assert_eq!(judged(&clocks, NOW, later), Verdict::Differs, "it was set back, or stands still");
+        let much_later = at + Duration::from_secs(200);
+        assert_eq!(judged(&clocks, NOW + HOUR, much_later), Verdict::Unknown, "too long ago");
+    }
+
+    #[test]
+    fn a_beat_that_was_long_under_way_says_nothing_and_one_steward_alone_decides_nothing() {
+        let at = Instant::now();
+        let late = clocks(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR)], at);
+        assert_eq!(judged(&late, NOW, at), Verdict::Unknown);
+        let then = clocks(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR), (KEHL, NOW), (ESCH, NOW)], at);
+        assert_eq!(judged(&then, NOW, at), Verdict::Fits);
+        let one = clocks(&[(KEHL, NOW + HOUR), (ESCH, NOW)], at);
+        assert_eq!(judged(&one, NOW, at), Verdict::Unknown);
+        let mut old = Clocks::begin([(&id(KEHL), NOW), (&id(ESCH), NOW)].into_iter());
+        old.hear(&id(KEHL), NOW, at);
+        assert_eq!(judged(&old, NOW + HOUR, at), Verdict::Unknown, "who knows since when they were here");
+    }
+
+    #[test]
+    fn nothing_is_ordered_behind_an_entry_from_the_future() {
+        assert!(may_order(NOW + Millis::seconds(60), NOW, Verdict::Unknown));
+        assert!(!may_order(NOW + Millis::seconds(61), NOW, Verdict::Unknown));
+        assert!(!may_order(NOW, NOW, Verdict::Differs));
+    }
+}

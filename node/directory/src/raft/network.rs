@@ -1,0 +1,212 @@
+//! Raft's calls to other stewards, over the pool's channels.
+//!
+//! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off. In
+//! TLS 1.3 a refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the
+//! other side ended in order (its Raft is starting or stopping) is tried again at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use havenlink_proto::raft::v1::raft_service_client::RaftServiceClient;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption, RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::type_config::alias::SnapshotOf;
+use openraft::{AnyError, OptionalSend};
+use tonic::{Code, Request, Status};
+
+use super::answers::{Asking, Stored, Terms};
+use super::convert::{self, To};
+use super::snapshot::{self, Carried};
+use super::types::{Peer, TypeConfig, Vote};
+use crate::dial::{Dial, PeerChannel};
+use crate::domain::ids::{AuthorityId, FederationId};
+
+type C = TypeConfig;
+type Rpc<T> = Result<T, RPCError<C>>;
+type Appended = Rpc<StreamAppendResult<C>>;
+
+/// Time for a stream to be opened; after that keepalive tells whether the other side lives.
+const OPEN: Duration = Duration::from_secs(2);
+/// A vote is worth nothing after the longest election.
+const VOTE: Duration = Duration::from_secs(1);
+/// Time for a whole snapshot.
+const SNAPSHOT: Duration = Duration::from_secs(60);
+
+/// Makes a link per steward.
+pub struct Network {
+    federation: Bytes,
+    dial: Arc<dyn Dial>,
+    terms: Terms,
+    stored: Stored,
+}
+
+impl Network {
+    pub fn new(federation: &FederationId, dial: Arc<dyn Dial>, terms: Terms) -> Self {
+        let federation = Bytes::copy_from_slice(federation.as_bytes());
+        Self { federation, dial, terms, stored: Stored::default() }
+    }
+}
+
+impl RaftNetworkFactory<C> for Network {
+    type Network = Link;
+
+    async fn new_client(&mut self, target: u64, node: &Peer) -> Link {
+        Link {
+            to: To { federation: self.federation.clone(), target },
+            dial: Arc::clone(&self.dial),
+            authority: AuthorityId::parse(&node.authority),
+            terms: self.terms.clone(),
+            stored: self.stored.clone(),
+        }
+    }
+}
+
+/// The way to one steward.
+pub struct Link {
+    to: To,
+    dial: Arc<dyn Dial>,
+    authority: Option<AuthorityId>,
+    terms: Terms,
+    stored: Stored,
+}
+
+impl Link {
+    fn client(&self) -> Rpc<RaftServiceClient<PeerChannel>> {
+        let authority = self.authority.as_ref().ok_or_else(|| unreachable("not an authority id"))?;
+        let channel = self.dial.channel(authority).map_err(|error| unreachable(&error.to_string()))?;
+        Ok(RaftServiceClient::new(channel))
+    }
+}
+
+impl Link {
+    /// A vote in an answer, as it may be believed.
+    fn heard(&self, vote: Option<havenlink_proto::raft::v1::Vote>) -> Rpc<Vote> {
+        let vote = convert::vote_from(vote).map_err(invalid)?;
+        self.terms.told(&vote).map_err(|why| lied(self.to.target, why))
+    }
+}
+
+/// An answer that no honest steward gives: the steward is as good as away.
+fn lied(target: u64, why: &str) -> RPCError<C> {
+    tracing::warn!(target_id = target, why, "an answer of another steward's Raft was refused");
+    unreachable(why)
+}
+
+fn unreachable(why: &str) -> RPCError<C> {
+    RPCError::Unreachable(Unreachable::new(&AnyError::error(why)))
+}
+
+fn failed(status: Status) -> RPCError<C> {
+    if status.code() == Code::Aborted {
+        RPCError::Network(NetworkError::new(&status))
+    } else {
+        RPCError::Unreachable(Unreachable::new(&status))
+    }
+}
+
+fn invalid(error: crate::wire::Error) -> RPCError<C> {
+    RPCError::Unreachable(Unreachable::new(&error))
+}
+
+fn within<T>(message: T, limit: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(limit);
+    request
+}
+
+impl NetStreamAppend<C> for Link {
+    fn stream_append<'s, S>(&'s mut self, input: S, _option: RPCOption) -> BoxFuture<'s, Rpc<BoxStream<'s, Appended>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let to = self.to.clone();
+            let target = to.target;
+            let asking = Arc::new(Asking::new(target, self.stored.clone(), self.terms.clone()));
+            let out = Arc::clone(&asking);
+            let requests = input.map(move |request| {
+                out.asked(&request);
+                convert::append_to(&to, request)
+            });
+            let mut client = self.client()?;
+            let opened = tokio::time::timeout(OPEN, client.append_stream(within(requests, OPEN))).await;
+            let answers = opened.map_err(|_| unreachable("no answer"))?.map_err(failed)?.into_inner();
+            let answers = answers.map(move |answer| {
+                let answer = convert::appended_from(answer.map_err(failed)?).map_err(invalid)?;
+                asking.judge(answer).map_err(|why| lied(target, why))
+            });
+            Ok(Box::pin(answers) as BoxStream<'s, Appended>)
+        })
+    }
+}
+
+impl NetVote<C> for Link {
+    async fn vote(&mut self, request: VoteRequest<C>, _option: RPCOption) -> Rpc<VoteResponse<C>> {
+        let request = convert::vote_request_to(&self.to, &request);
+        let answer = self.client()?.vote(within(request, VOTE)).await.map_err(failed)?.into_inner();
+        self.heard(answer.vote)?;
+        convert::vote_response_from(answer).map_err(invalid)
+    }
+
+    async fn pre_vote(&mut self, request: VoteRequest<C>, _option: RPCOption) -> Rpc<VoteResponse<C>> {
+        let request = convert::vote_request_to(&self.to, &request);
+        let request = havenlink_proto::raft::v1::PreVoteRequest { request: Some(request) };
+        let answer = self.client()?.pre_vote(within(request, VOTE)).await.map_err(failed)?.into_inner();
+        let answer = answer.response.ok_or_else(|| unreachable("an empty answer to a pre-vote"))?;
+        self.heard(answer.vote)?;
+        convert::vote_response_from(answer).map_err(invalid)
+    }
+}
+
+impl NetSnapshot<C> for Link {
+    type SnapshotData = Carried;
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: SnapshotOf<C, Carried>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
+        let mut client = self.client()?;
+        let to = self.to.clone();
+        let encoding = move || snapshot::messages(&to, &vote, &snapshot.meta, &snapshot.snapshot);
+        let parts = tokio::task::spawn_blocking(encoding).await.map_err(|error| unreachable(&error.to_string()))?;
+        let call = client.install_snapshot(within(tokio_stream::iter(parts), SNAPSHOT));
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            answer = call => {
+                let answer = answer.map_err(failed)?.into_inner();
+                Ok(SnapshotResponse::new(self.heard(answer.vote)?))
+            }
+        }
+    }
+}
+
+impl NetTransferLeader<C> for Link {
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<C>,
+        _option: RPCOption,
+    ) -> Rpc<TransferLeaderResponse<C>> {
+        let message = convert::transfer_to(&self.to, &request);
+        let answer = self.client()?.transfer_leader(within(message, VOTE)).await.map_err(failed)?.into_inner();
+        if answer.accepted { Ok(Ok(())) } else { Err(unreachable("the steward does not take over now")) }
+    }
+}
+
+impl NetBackoff<C> for Link {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}

@@ -1,0 +1,170 @@
+//! What runs beside an instance for as long as it lives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::errors::ClientWriteError;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::clocks::{Clocks, Verdict, may_order};
+use super::log_store::LogStore;
+use super::node::{NotDone, Standing, Waiting, foremost, not_leader};
+use super::state_machine::StateMachine;
+use super::types::{Answer, Command, LogId, Raft};
+use crate::chain::Chain;
+use crate::clock::SharedClock;
+use crate::domain::ids::AuthorityId;
+use crate::domain::time::UnixMs;
+use crate::state::Applied;
+
+/// Statements handed to Raft in one go.
+const BATCH: usize = 256;
+/// Log entries kept at most below a snapshot, for followers that are a little behind.
+const SLACK: u64 = 1_024;
+/// Between two attempts to let another one lead.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+pub(super) async fn watch_standing(raft: Raft, id: u64, sender: watch::Sender<Standing>) {
+    let mut metrics = raft.server_metrics();
+    loop {
+        let standing = {
+            let now = metrics.borrow_watched();
+            let membership = now.membership_config.membership();
+            Standing {
+                running: true,
+                term: now.vote.leader_id().term,
+                leader: now.current_leader,
+                leads: now.current_leader == Some(id) && now.state.is_leader(),
+                voters: membership.voter_ids().collect(),
+                changing: membership.get_joint_config().len() > 1,
+                nodes: membership.nodes().map(|(id, peer)| (*id, peer.authority.clone())).collect(),
+            }
+        };
+        sender.send_if_modified(|before| {
+            let changed = *before != standing;
+            *before = standing;
+            changed
+        });
+        if metrics.changed().await.is_err() {
+            sender.send_modify(|last| *last = Standing { running: false, leads: false, leader: None, ..last.clone() });
+            return;
+        }
+    }
+}
+
+/// What gives statements their place in the log.
+pub(super) struct Ordering {
+    pub raft: Raft,
+    pub raft_id: u64,
+    pub authority: AuthorityId,
+    pub log: LogStore,
+    pub chain: Arc<Chain>,
+    pub clock: SharedClock,
+}
+
+/// Gives each statement its entry time and hands what waits to Raft together. There is one such task, so times rise.
+pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut heard = ordering.chain.heard();
+    let before = ordering.chain.beats();
+    let mut clocks = Clocks::begin(before.iter().map(|(beat, _)| (&beat.steward, beat.time)));
+    let (mut last, mut handed_over) = (UnixMs(i64::MIN), None::<Instant>);
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let received = tokio::select! {
+            received = waiting.recv_many(&mut batch, BATCH) => received,
+            Ok(()) = heard.changed() => {
+                let at = Instant::now();
+                ordering.chain.beats().iter().for_each(|(beat, _)| clocks.hear(&beat.steward, beat.time, at));
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
+        let (statements, senders): (Vec<Bytes>, Vec<_>) = batch.drain(..).unzip();
+        let (newest, now) = (ordering.newest().max(last), ordering.clock.now());
+        let verdict = ordering.judge(&clocks, now);
+        if !may_order(newest, now, verdict) {
+            tracing::error!(%newest, %now, ?verdict, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+            senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
+            if verdict != Verdict::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
+                handed_over = Some(Instant::now());
+                ordering.hand_over().await;
+            }
+            continue;
+        }
+        last = newest.max(now);
+        let commands = statements.into_iter().map(|signed| Command { entry_time: last, signed });
+        match ordering.raft.client_write_many(commands).await {
+            Err(_) => senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::Stopped)))),
+            Ok(mut answers) => drop(tokio::spawn(async move {
+                for sender in senders {
+                    let answer = answers.next().await;
+                    drop(sender.send(answer.map_or(Err(NotDone::Stopped), |answer| match answer {
+                        Err(_) => Err(NotDone::Stopped),
+                        Ok(Ok(written)) => applied(written.response),
+                        Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(not_leader(&to)),
+                        Ok(Err(_)) => Err(NotDone::Unknown),
+                    })));
+                }
+            })),
+        }
+    }
+}
+
+impl Ordering {
+    /// The time that the next entry may not fall behind.
+    fn newest(&self) -> UnixMs {
+        let applied = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
+        self.log.last().and_then(|id| self.log.time_at(id)).map_or(applied, |time| time.max(applied))
+    }
+
+    fn judge(&self, clocks: &Clocks, now: UnixMs) -> Verdict {
+        let stewards = self.chain.raft_state().map(|state| state.stewards().clone()).unwrap_or_default();
+        let others = stewards.iter().map(|steward| &steward.authority).filter(|other| **other != self.authority);
+        clocks.judge(others, now, Instant::now())
+    }
+
+    /// A leader that cannot order lets another one lead: of the voters the one that has most of the log.
+    async fn hand_over(&self) {
+        let voters = self.raft.metrics().borrow_watched().membership_config.membership().voter_ids().collect();
+        if let Some(heir) = foremost(&self.raft, self.raft_id, &voters) {
+            tracing::warn!(heir, "this node cannot order and lets another steward lead");
+            drop(self.raft.trigger().transfer_leader(heir).await);
+        }
+    }
+}
+
+fn applied(answer: Answer) -> Result<Applied, NotDone> {
+    answer.0.ok_or(NotDone::Unknown)
+}
+
+pub(super) async fn take_snapshots(raft: Raft, due: Arc<Notify>) {
+    loop {
+        due.notified().await;
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Purges the log below a snapshot that a majority of stewards has signed.
+pub(super) async fn purge_proven(raft: Raft, machine: StateMachine, chain: Arc<Chain>) {
+    let mut heard = chain.heard();
+    let mut purged = 0;
+    while heard.changed().await.is_ok() {
+        let Some((meta, captured)) = machine.current() else { continue };
+        let Some(index) = meta.last_log_id.as_ref().map(LogId::index) else { continue };
+        let upto = index.saturating_sub(SLACK.min(captured.state.policy().snapshot_interval));
+        if upto <= purged || chain.proof(&captured.mark).is_none() {
+            continue;
+        }
+        if raft.trigger().purge_log(upto).await.is_err() {
+            return;
+        }
+        purged = upto;
+    }
+}

@@ -1,0 +1,198 @@
+//! A register with the keys of all its cities, driven by `apply` alone: for tests of this room and of those above it.
+#![allow(clippy::unwrap_used, reason = "only tests turn this on")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::state::{Applied, RegisterState};
+use super::statements::{Author, Invited, countersign};
+use crate::domain::authority::{
+    AuthorityEntry, ContactPoint, Identifier, IdentifierScheme, Name, ParticipantKind, PinnedKey,
+};
+use crate::domain::directory::{Policy, Steward};
+use crate::domain::ids::{AuthorityId, Digest, Pin, StatementId};
+use crate::domain::register::{Outcome, SuspendReason};
+use crate::domain::time::{Millis, UnixMs};
+use crate::wire::keys::{Plain, SigningKey};
+
+pub const STRASBOURG: &str = "fr-strasbourg";
+pub const KEHL: &str = "de-kehl";
+pub const ESCH: &str = "lu-esch-sur-alzette";
+pub const GENT: &str = "be-gent";
+pub const GRAZ: &str = "at-graz";
+
+pub fn id(text: &str) -> AuthorityId {
+    AuthorityId::parse(text).unwrap()
+}
+
+pub fn new_key() -> Arc<SigningKey> {
+    Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap())
+}
+
+pub fn pin(text: &str) -> Pin {
+    Pin(Digest::of(text.as_bytes()).0)
+}
+
+pub fn entry(authority: &str, key: &SigningKey, raft_id: u64) -> AuthorityEntry {
+    AuthorityEntry {
+        authority: id(authority),
+        kind: ParticipantKind::LocalAuthority,
+        names: vec![Name { language: "fr".into(), name: format!("Ville de {authority}") }],
+        identifiers: vec![Identifier { scheme: IdentifierScheme::Nuts, value: "FRF11".into() }],
+        authority_key: key.public(),
+        endpoints: vec![format!("node.{authority}.example:7400")],
+        pins: vec![PinnedKey { pin: pin(authority), valid_until: UnixMs::NEVER }],
+        contacts: vec![ContactPoint {
+            role: "Koordination".into(),
+            languages: vec!["de".into()],
+            email: "desk@city.example".into(),
+            phone: String::new(),
+        }],
+        hosted_by: None,
+        networks: vec![],
+        services: vec![1],
+        raft_id,
+    }
+}
+
+/// A register with the keys of all its cities.
+#[derive(Clone)]
+pub struct World {
+    pub state: RegisterState,
+    pub keys: BTreeMap<AuthorityId, Arc<SigningKey>>,
+    pub now: UnixMs,
+    pub nonce: u64,
+    /// All that was applied, with its time.
+    pub log: Vec<(UnixMs, Bytes)>,
+}
+
+impl World {
+    /// Strasbourg alone.
+    pub fn founded() -> Self {
+        Self::founded_with(&Policy::default())
+    }
+
+    pub fn founded_with(policy: &Policy) -> Self {
+        let key = new_key();
+        let (authority, now) = (id(STRASBOURG), UnixMs(1_800_000_000_000));
+        let author = Author { authority: &authority, key: &key, now, nonce: [1; 16] };
+        let genesis = author.genesis(&entry(STRASBOURG, &key, 1), policy);
+        let state = RegisterState::genesis(&genesis, &Plain).unwrap();
+        Self { state, keys: BTreeMap::from([(authority, key)]), now, nonce: 0, log: Vec::new() }
+    }
+
+    /// Strasbourg, Kehl and Esch are stewards, Gent is a member.
+    pub fn three() -> Self {
+        let mut world = Self::founded();
+        world.admit(KEHL, 2);
+        world.promote(KEHL, 2);
+        world.admit(ESCH, 3);
+        world.promote(ESCH, 3);
+        world.admit(GENT, 4);
+        world
+    }
+
+    /// Calls `build` with the author's key and the world's time.
+    pub fn sign<T>(&mut self, author: &str, build: impl FnOnce(&Author<'_>, &RegisterState) -> T) -> T {
+        self.nonce += 1;
+        let authority = id(author);
+        let key = Arc::clone(&self.keys[&authority]);
+        self.sign_with(&authority, &key, build)
+    }
+
+    pub fn sign_with<T>(
+        &mut self,
+        authority: &AuthorityId,
+        key: &SigningKey,
+        build: impl FnOnce(&Author<'_>, &RegisterState) -> T,
+    ) -> T {
+        self.nonce += 1;
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.nonce.to_be_bytes());
+        build(&Author { authority, key, now: self.now, nonce }, &self.state)
+    }
+
+    pub fn apply(&mut self, signed: &Bytes) -> Applied {
+        self.now = self.now + Millis(1);
+        self.log.push((self.now, signed.clone()));
+        self.state.apply(self.now, signed, &Plain)
+    }
+
+    pub fn outcome(&mut self, signed: &Bytes) -> Outcome {
+        self.apply(signed).outcome
+    }
+
+    /// Signs and applies.
+    pub fn act(&mut self, author: &str, build: impl FnOnce(&Author<'_>, &RegisterState) -> Bytes) -> Applied {
+        let signed = self.sign(author, build);
+        self.apply(&signed)
+    }
+
+    pub fn approve(&mut self, steward: &str, proposal: &StatementId) -> Outcome {
+        self.act(steward, |a, s| a.approve(s, proposal).unwrap()).outcome
+    }
+
+    /// The application of an authority under a new key, known to the world from now on.
+    pub fn application(&mut self, name: &str, raft_id: u64) -> havenlink_proto::record::v1::Signed {
+        let key = new_key();
+        self.keys.insert(id(name), Arc::clone(&key));
+        let version = self.state.entry_version(&id(name));
+        self.sign(name, |a, s| {
+            a.application(&s.federation(), s.policy().rules_version, version, &entry(name, &key, raft_id))
+        })
+    }
+
+    pub fn propose_admission(&mut self, name: &str, raft_id: u64) -> Applied {
+        let application = self.application(name, raft_id);
+        let invited = Invited { by: id(STRASBOURG), invitation: None, words: Some(Digest([7; 32])) };
+        self.act(STRASBOURG, |a, s| a.admit(s, &id(name), application, &invited))
+    }
+
+    /// Approves with as many stewards as it takes.
+    pub fn decide(&mut self, opened: Applied) -> Outcome {
+        let mut outcome = opened.outcome;
+        let stewards: Vec<String> = self.state.stewards().iter().map(|s| s.authority.to_string()).collect();
+        for steward in stewards {
+            if outcome != Outcome::Pending {
+                break;
+            }
+            if !self.state.proposal(&opened.statement).unwrap().votes.iter().any(|v| v.steward.as_str() == steward) {
+                outcome = self.approve(&steward, &opened.statement);
+            }
+        }
+        outcome
+    }
+
+    pub fn admit(&mut self, name: &str, raft_id: u64) {
+        let opened = self.propose_admission(name, raft_id);
+        assert_eq!(self.decide(opened), Outcome::Accepted);
+    }
+
+    pub fn promote(&mut self, name: &str, raft_id: u64) {
+        let mut set = self.state.stewards().to_vec();
+        set.push(Steward { authority: id(name), raft_id });
+        let opened = self.act(STRASBOURG, |a, s| a.steward_set(s, &set));
+        assert_eq!(self.decide(opened), Outcome::Accepted);
+    }
+
+    /// Changes one's own entry.
+    pub fn change_own(&mut self, name: &str, change: impl FnOnce(&mut AuthorityEntry)) -> Outcome {
+        let mut entry = self.state.member(&id(name)).unwrap().entry.clone();
+        change(&mut entry);
+        self.act(name, |a, s| a.entry(s, &entry)).outcome
+    }
+
+    pub fn emergency(&mut self, steward: &str, target: &str) -> Bytes {
+        self.sign(steward, |a, s| a.suspend(s, &id(target), SuspendReason::NodeCompromised))
+    }
+
+    pub fn second(&self, signed: &Bytes, steward: &str) -> Bytes {
+        countersign(&self.state.federation(), signed, &self.keys[&id(steward)]).unwrap()
+    }
+
+    pub fn is_suspended(&self, name: &str) -> bool {
+        self.state.member(&id(name)).unwrap().suspended_until.is_some_and(|until| self.now < until)
+    }
+}

@@ -1,0 +1,62 @@
+//! Closed lists: enums whose numbers are those of the wire, where an unknown number fails closed.
+
+/// What every closed list can do, for code that is generic over lists.
+pub trait Closed: Copy + Sized + 'static {
+    /// All values in the order of their numbers.
+    const VALUES: &'static [Self];
+
+    /// The value with this number; `None` for 0 and every number that is not listed.
+    fn from_number(number: i32) -> Option<Self>;
+
+    /// The wire's number.
+    fn number(self) -> i32;
+
+    /// The name without the enum's prefix.
+    fn label(self) -> &'static str;
+}
+
+/// Defines an enum with the wire's numbers and names, and nothing that could accept an unknown one.
+macro_rules! closed_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $code:literal => $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(i32)]
+        $vis enum $name { $($(#[$vmeta])* $variant = $code),+ }
+
+        impl $name {
+            /// All values in the order of their numbers.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The wire's number.
+            pub const fn code(self) -> i32 { self as i32 }
+
+            /// The value with this number; `None` for 0 and every number that is not listed.
+            pub const fn from_code(code: i32) -> Option<Self> {
+                match code { $($code => Some($name::$variant),)+ _ => None }
+            }
+
+            /// The name without the enum's prefix, as people and programs read it.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text),+ }
+            }
+
+            /// The value with this name, exactly as `name` gives it.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some($name::$variant),)+ _ => None }
+            }
+        }
+
+        impl $crate::closed::Closed for $name {
+            const VALUES: &'static [Self] = Self::ALL;
+            fn from_number(number: i32) -> Option<Self> { Self::from_code(number) }
+            fn number(self) -> i32 { self.code() }
+            fn label(self) -> &'static str { self.name() }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.name()) }
+        }
+    };
+}
+
+pub(crate) use closed_enum;

@@ -1,0 +1,224 @@
+//! Values for tests of the pure rooms: three cities, a register that knows them, agreements between them.
+#![allow(clippy::unwrap_used, reason = "only tests turn this on")]
+
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
+
+use super::agreement::{Agreement, Grant, HeldAgreement, Party, TransferBasis};
+use super::alert::*;
+use super::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
+use super::directory::{DirectoryView, Member, Policy};
+use super::envelope::{Envelope, GrantRef};
+use super::handling::*;
+use super::ids::*;
+use super::offer::*;
+use super::place::{Place, PlaceScheme};
+use super::practice::*;
+use super::record::RecordKind;
+use super::text::{Language, Text};
+use super::time::{Millis, UnixMs};
+
+/// Noon of a spring day.
+pub const NOW: UnixMs = UnixMs(1_780_000_000_000);
+
+pub fn authority(id: &str) -> AuthorityId {
+    AuthorityId::parse(id).unwrap()
+}
+
+pub fn strasbourg() -> AuthorityId {
+    authority("fr-strasbourg")
+}
+
+pub fn kehl() -> AuthorityId {
+    authority("de-kehl")
+}
+
+pub fn esch() -> AuthorityId {
+    authority("lu-esch-sur-alzette")
+}
+
+fn key(n: u8) -> PublicKey {
+    let mut spki = [n; 44];
+    spki[..12].copy_from_slice(&PublicKey::PREFIX);
+    PublicKey(spki)
+}
+
+pub fn member(id: AuthorityId, n: u8) -> Member {
+    let entry = AuthorityEntry {
+        authority: id,
+        kind: ParticipantKind::LocalAuthority,
+        names: vec![],
+        identifiers: vec![],
+        authority_key: key(n),
+        endpoints: vec![],
+        pins: vec![],
+        contacts: vec![],
+        hosted_by: None,
+        networks: vec![],
+        services: vec![],
+        raft_id: 0,
+    };
+    let keys = vec![KeyRecord { key: key(n), replaced_at: None, compromised: false }];
+    Member { entry, version: 1, standing_version: 0, keys, suspended_until: None, removed_at: None }
+}
+
+/// A fresh view in which all three cities are active.
+pub fn view() -> DirectoryView {
+    let members = [(strasbourg(), 1), (kehl(), 2), (esch(), 3)];
+    DirectoryView {
+        federation: FederationId([9; 32]),
+        number: 7,
+        head: Digest([1; 32]),
+        policy: Policy::default(),
+        stewards: Arc::new(vec![]),
+        members: members.into_iter().map(|(id, n)| (id.clone(), Arc::new(member(id, n)))).collect(),
+        pins: HashMap::new(),
+        overlay: OrdMap::new(),
+        majority_beat: Some(NOW - Millis::seconds(10)),
+    }
+}
+
+pub fn grant(from: AuthorityId, to: AuthorityId) -> Grant {
+    Grant {
+        from,
+        to,
+        record_kinds: vec![RecordKind::Alert, RecordKind::Practice, RecordKind::OfferView],
+        alert_kinds: vec![AlertKind::SuspiciousAdvertising, AlertKind::AtRiskSite],
+        service_kinds: vec![ServiceKind::LongTermRefuge],
+        purposes: vec![Purpose::Prevention, Purpose::Assistance],
+        highest_tlp: Tlp::AmberStrict,
+        disclosure_level: Some(DisclosureLevel::Band),
+        retention: Millis::days(90),
+        valid_from: NOW - Millis::days(30),
+        valid_until: NOW + Millis::days(300),
+    }
+}
+
+pub fn agreement_of(parties: &[AuthorityId], grants: Vec<Grant>) -> Agreement {
+    Agreement {
+        federation: FederationId([9; 32]),
+        parties: parties.iter().map(|p| Party { authority: p.clone(), corridor_roles: vec![] }).collect(),
+        grants,
+        transfer_basis: TransferBasis::NotNeeded,
+        created: NOW - Millis::days(31),
+        review_by: NOW + Millis::days(300),
+        nonce: [5; 16],
+        proposer: parties[0].clone(),
+    }
+}
+
+pub fn held(n: u8, agreement: Agreement) -> HeldAgreement {
+    HeldAgreement { id: AgreementId([n; 32]), agreement: Arc::new(agreement), complete: true, ends: vec![] }
+}
+
+/// Strasbourg and Kehl, both directions: grant 0 to Kehl, grant 1 to Strasbourg.
+pub fn twinning() -> HeldAgreement {
+    let (a, b) = (strasbourg(), kehl());
+    held(1, agreement_of(&[a.clone(), b.clone()], vec![grant(a.clone(), b.clone()), grant(b, a)]))
+}
+
+pub fn text(language: &str, text: &str) -> Text {
+    Text { language: Language::parse(language).unwrap(), text: text.into() }
+}
+
+pub fn alert() -> Alert {
+    Alert {
+        urgency: Urgency::Expected,
+        severity: Severity::Severe,
+        certainty: Certainty::Likely,
+        indicators: vec!["ilo11:2".into(), "ilo2009:1.4".into()],
+        exploitation_forms: vec![ExploitationForm::Labour],
+        sector: Some("I56".into()),
+        place: Place::new(PlaceScheme::Lau, "FR_67482").unwrap(),
+        assertion_basis: AssertionBasis::Observed,
+        summary: vec![text("fr", "Trois annonces semblables."), text("de", "Drei ähnliche Anzeigen.")],
+        details: AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
+            channel: AdvertChannel::ClassifiedSite,
+            advert_languages: vec![Language::parse("ro").unwrap()],
+            first_seen: Some(NOW - Millis::days(3)),
+            last_seen: Some(NOW),
+            adverts_seen: 3,
+            promised_occupation: Some("513".into()),
+        }),
+    }
+}
+
+pub fn site_alert() -> Alert {
+    let site = AtRiskSite {
+        site_type: SiteType::Hospitality,
+        barrier_step: BarrierStep::Work,
+        concerns: vec![SiteConcern::ExcessiveHours],
+        size_class: Some(5),
+    };
+    Alert { details: AlertDetails::AtRiskSite(site), ..alert() }
+}
+
+pub fn practice() -> Practice {
+    Practice {
+        version: 1,
+        texts: vec![PracticeText {
+            language: Language::parse("fr").unwrap(),
+            provenance: TranslationProvenance::Original,
+            title: "Permanence mobile".into(),
+            problem: "Peu de personnes viennent au guichet.".into(),
+            measure: "Une équipe se rend sur les chantiers.".into(),
+            evidence: String::new(),
+        }],
+        outcome: PracticeOutcome::Mixed,
+        cost_band: Some(CostBand::From10kTo100k),
+        audiences: vec![PracticeAudience::PotentialVictims],
+        topics: vec![PracticeTopic::Outreach],
+        resolution_paragraphs: vec!["510:3.e".into()],
+        legal_prerequisites: vec!["FR".into()],
+        place: None,
+    }
+}
+
+pub fn own_offer(protected: bool) -> OwnOffer {
+    OwnOffer {
+        id: OfferId([4; 16]),
+        authority: strasbourg(),
+        service_kind: ServiceKind::LongTermRefuge,
+        unit: CapacityUnit::Bed,
+        eligibility: Eligibility { women: true, children: true, children_max_age: 12, ..Default::default() },
+        area: Place::new(PlaceScheme::Nuts, "FRF11").unwrap(),
+        protected,
+        intake_phone: "+33199000000".into(),
+        out_of_hours_phone: String::new(),
+        capacity: Capacity {
+            free: 4,
+            baseline: 10,
+            additional_24h: 0,
+            additional_72h: 1,
+            status: OfferStatus::Open,
+            paused_until: None,
+            as_of: NOW,
+            time_to_live: Millis::hours(8),
+        },
+        own_label: "house 3".into(),
+    }
+}
+
+pub fn envelope(kind: RecordKind, body: bytes::Bytes) -> Envelope {
+    Envelope {
+        federation: FederationId([9; 32]),
+        origin: strasbourg(),
+        recipient: kehl(),
+        publication_id: PublicationId([1; 16]),
+        record_id: RecordId([2; 16]),
+        kind,
+        purpose: Purpose::Prevention,
+        lawful_basis: LawfulBasis::PublicTask,
+        special_basis: SpecialBasis::None,
+        grant: Some(GrantRef { agreement: AgreementId([1; 32]), number: 0 }),
+        agreement_to_share_ref: bytes::Bytes::new(),
+        handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+        status: RecordStatus::Exercise,
+        created: NOW,
+        expires: NOW + Millis::days(90),
+        review_by: NOW + Millis::days(30),
+        references: vec![],
+        body,
+    }
+}

@@ -1,0 +1,184 @@
+//! The inbox.
+
+use super::*;
+use crate::Error;
+use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::reason::Reason;
+use crate::domain::record::RecordKind;
+use crate::domain::time::Millis;
+use crate::ops::*;
+use crate::rows::*;
+
+pub(super) async fn a_batch_is_stored_once_and_in_order(store: &dyn Store) {
+    assert_eq!(store.in_stream(in_stream(5)).await.unwrap(), None);
+    assert_eq!(store_batch(store, 1, (1..=3).map(received).collect()).await, [1, 2, 3]);
+    assert_eq!(store_batch(store, 4, vec![received(4)]).await, [4]);
+    assert_eq!(store.inbox_position().await.unwrap(), 4);
+    let held = store.in_stream(in_stream(5)).await.unwrap().unwrap();
+    assert_eq!(held, InStream { next: 5, receipt: Some("receipt to 5".into()) });
+    let row = store.inbox_record(key(THERE, 3)).await.unwrap().unwrap();
+    assert_eq!((row.position, &row.envelope), (3, &received(3).envelope));
+    assert_eq!((row.recipient, row.received, row.expires), (authority(HERE), NOW, NOW + HOUR));
+    assert_eq!(store.inbox_record(key(ELSEWHERE, 3)).await.unwrap(), None, "another origin, another record");
+    let taken = store.taken(vec![key(THERE, 9), key(THERE, 2), key(ELSEWHERE, 2)]).await.unwrap();
+    assert_eq!(taken, [false, true, false]);
+    // A batch whose every item was refused moves the stream too.
+    let skipped = Receive { next: 8, ..receive(5, Vec::new()) };
+    let answer = store.write(WriteOp::Receive(Box::new(skipped))).await.unwrap();
+    assert_eq!(answer, Written::Received { positions: Vec::new() });
+    assert_eq!(store_batch(store, 8, vec![received(8)]).await, [5]);
+}
+
+pub(super) async fn a_stream_that_stands_elsewhere_says_where(store: &dyn Store) {
+    let ahead = store.write(WriteOp::Receive(Box::new(receive(2, vec![received(1)])))).await.unwrap();
+    assert_eq!(ahead, Written::StreamMoved { next: 1, receipt: None });
+    store_batch(store, 1, vec![received(1), received(2)]).await;
+    let size = store.audit_head().await.unwrap().size;
+    let moved = Written::StreamMoved { next: 3, receipt: Some("receipt to 3".into()) };
+    for first in [1, 2, 4] {
+        let answer = store.write(WriteOp::Receive(Box::new(receive(first, vec![received(7)])))).await.unwrap();
+        assert_eq!(answer, moved);
+    }
+    assert_eq!(store.audit_head().await.unwrap().size, size);
+    assert_eq!(store.inbox_position().await.unwrap(), 2);
+    // A new incarnation starts at 1; the old stream is forgotten.
+    let anew = Receive { stream: in_stream(6), ..receive(1, vec![received(3)]) };
+    let answer = store.write(WriteOp::Receive(Box::new(anew))).await.unwrap();
+    assert_eq!(answer, Written::Received { positions: vec![3] });
+    assert_eq!(store.in_stream(in_stream(5)).await.unwrap(), None);
+    assert_eq!(store.in_stream(in_stream(6)).await.unwrap().unwrap().next, 2);
+}
+
+pub(super) async fn a_taken_key_stores_nothing_of_the_batch(store: &dyn Store) {
+    store_batch(store, 1, vec![received(1)]).await;
+    for items in [vec![received(2), received(1)], vec![received(2), received(2)]] {
+        let answer = store.write(WriteOp::Receive(Box::new(receive(2, items)))).await.unwrap();
+        assert_eq!(answer, Written::Taken);
+    }
+    assert_eq!(store.taken(vec![key(THERE, 2)]).await.unwrap(), [false]);
+    assert_eq!(store.in_stream(in_stream(5)).await.unwrap().unwrap().next, 2);
+    assert_eq!(store_batch(store, 2, vec![received(2)]).await, [2]);
+}
+
+pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(store: &dyn Store) {
+    assert_eq!(store_batch(store, 1, vec![hidden(10, 2), received(1)]).await, [0, 1]);
+    assert_eq!(store.taken(vec![key(THERE, 10)]).await.unwrap(), [true]);
+    assert_eq!(store.inbox_record(key(THERE, 10)).await.unwrap(), None);
+    assert_eq!(store.inbox_about(key(THERE, 2), 9).await.unwrap(), []);
+    // A reader that has read all so far sees the target, then what waited for it.
+    assert_eq!(store_batch(store, 3, vec![received(2), received(3)]).await, [2, 3]);
+    let seen = store.inbox_after(1, Vec::new(), 9).await.unwrap();
+    let seen: Vec<_> = seen.iter().map(|r| (r.position, r.key.record_id)).collect();
+    assert_eq!(seen, [(2, record(2)), (3, record(3)), (4, record(10))]);
+    assert_eq!(store.inbox_record(key(THERE, 10)).await.unwrap().unwrap().position, 4);
+    let about = store.inbox_about(key(THERE, 2), 9).await.unwrap();
+    assert_eq!(about.iter().map(|r| r.position).collect::<Vec<_>>(), [4]);
+    assert_eq!(about[0].target, Some(key(THERE, 2)));
+    // The target is here: hidden is ignored.
+    assert_eq!(store_batch(store, 5, vec![hidden(11, 2), hidden(12, 11)]).await, [5, 6]);
+}
+
+pub(super) async fn waiting_records_are_shown_one_after_the_other(store: &dyn Store) {
+    let items = vec![hidden(3, 2), hidden(2, 1), hidden(4, 2), hidden(5, 1), hidden(6, 99)];
+    assert_eq!(store_batch(store, 1, items).await, [0; 5]);
+    assert_eq!(store_batch(store, 6, vec![received(7), received(1)]).await, [1, 2]);
+    let seen = store.inbox_after(0, Vec::new(), 99).await.unwrap();
+    let seen: Vec<_> = seen.iter().map(|r| r.key.record_id).collect();
+    assert_eq!(seen, [7, 1, 2, 3, 4, 5].map(record));
+    // In one batch: first the one that waits, then its target.
+    assert_eq!(store_batch(store, 8, vec![hidden(21, 20), received(20)]).await, [0, 7]);
+    assert_eq!(store.inbox_record(key(THERE, 21)).await.unwrap().unwrap().position, 8);
+}
+
+pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
+    let agreement = AgreementRow { id: AgreementId([1; 32]), signed: "s".into(), complete: true, ends: vec![] };
+    let offer = |version, view: &'static str| PartnerOfferRow {
+        origin: authority(THERE),
+        id: OfferId([1; 16]),
+        view: view.into(),
+        version,
+        age_at_sending_ms: (version == 2).then_some(40),
+        received: NOW,
+        keep_until: NOW + HOUR,
+    };
+    let with = |first, effects| Receive { effects, ..receive(first, vec![received(first as u32)]) };
+    let effects = vec![Effect::PutAgreement(agreement.clone()), Effect::PutPartnerOffer(offer(2, "two"))];
+    store.write(WriteOp::Receive(Box::new(with(1, effects)))).await.unwrap();
+    assert_eq!(store.agreements().await.unwrap(), [agreement]);
+    assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
+    // A lower version is ignored; a batch that stands elsewhere has no effect at all.
+    store.write(WriteOp::Receive(Box::new(with(2, vec![Effect::PutPartnerOffer(offer(1, "one"))])))).await.unwrap();
+    store.write(WriteOp::Receive(Box::new(with(9, vec![Effect::PutPartnerOffer(offer(9, "nine"))])))).await.unwrap();
+    assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
+    store.write(WriteOp::Receive(Box::new(with(3, vec![Effect::PutPartnerOffer(offer(3, "three"))])))).await.unwrap();
+    assert_eq!(store.partner_offers().await.unwrap(), [offer(3, "three")]);
+}
+
+pub(super) async fn a_partners_offer_goes_with_the_record_that_brought_it(store: &dyn Store) {
+    let offer = |origin: &str, n, version, keep_until| PartnerOfferRow {
+        origin: authority(origin),
+        id: OfferId([n; 16]),
+        view: "view".into(),
+        version,
+        age_at_sending_ms: None,
+        received: NOW,
+        keep_until,
+    };
+    let put = async |first, row| {
+        let effects = vec![Effect::PutPartnerOffer(row)];
+        let op = Receive { effects, next: first + 1, ..receive(first, Vec::new()) };
+        store.write(WriteOp::Receive(Box::new(op))).await.unwrap();
+    };
+    put(1, offer(THERE, 1, 1, NOW + HOUR)).await;
+    put(2, offer(THERE, 2, 1, NOW + HOUR)).await;
+    put(3, offer(ELSEWHERE, 3, 1, NOW + HOUR)).await;
+    // A newer statement keeps it longer; one that is ignored keeps it no longer.
+    put(4, offer(THERE, 2, 2, NOW + HOUR + HOUR)).await;
+    put(5, offer(THERE, 2, 1, NOW + Millis::days(9))).await;
+    let mut ids = store.partner_offer_ids(authority(THERE)).await.unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, [OfferId([1; 16]), OfferId([2; 16])]);
+    assert_eq!(store.partner_offer_ids(authority(HERE)).await.unwrap(), []);
+    assert_eq!(store.sweep(NOW + HOUR - Millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 2);
+    assert_eq!(store.partner_offers().await.unwrap(), [offer(THERE, 2, 2, NOW + HOUR + HOUR)]);
+    assert_eq!(store.sweep(NOW + HOUR + HOUR).await.unwrap(), 1);
+    assert_eq!(store.partner_offers().await.unwrap(), []);
+}
+
+pub(super) async fn readers_page_by_position_and_kind(store: &dyn Store) {
+    let kinds = [RecordKind::Alert, RecordKind::Practice, RecordKind::WithdrawalCode];
+    let items = (0..9).map(|n| NewInbox { kind: kinds[n as usize % 3], ..received(n) }).collect();
+    store_batch(store, 1, items).await;
+    let after = |position, kinds, limit| async move {
+        let rows = store.inbox_after(position, kinds, limit).await.unwrap();
+        rows.iter().map(|r| r.position).collect::<Vec<_>>()
+    };
+    assert_eq!(after(0, Vec::new(), 4).await, [1, 2, 3, 4]);
+    assert_eq!(after(4, Vec::new(), 99).await, [5, 6, 7, 8, 9]);
+    assert_eq!(after(1, vec![RecordKind::Alert], 99).await, [4, 7]);
+    assert_eq!(after(0, vec![RecordKind::Practice, RecordKind::WithdrawalCode], 3).await, [2, 3, 5]);
+    assert_eq!(after(3, vec![RecordKind::WithdrawalCode, RecordKind::Practice], 9).await, [5, 6, 8, 9]);
+    assert_eq!(after(1, vec![RecordKind::Practice, RecordKind::Alert, RecordKind::Practice], 3).await, [2, 4, 5]);
+    assert_eq!(after(9, vec![RecordKind::Practice], 9).await, [0; 0]);
+    assert_eq!(after(2, RecordKind::ALL.to_vec(), 2).await, [3, 4]);
+    let most = RecordKind::ALL.iter().copied().filter(|kind| *kind != RecordKind::Alert).collect();
+    assert_eq!(after(0, most, 4).await, [2, 3, 5, 6]);
+    let page = store.inbox_before(RecordKind::Practice, None, 2).await.unwrap();
+    assert_eq!(page.iter().map(|r| r.position).collect::<Vec<_>>(), [8, 5]);
+    let page = store.inbox_before(RecordKind::Practice, Some(5), 2).await.unwrap();
+    assert_eq!(page.iter().map(|r| r.position).collect::<Vec<_>>(), [2]);
+}
+
+pub(super) async fn cursors_never_go_back(store: &dyn Store) {
+    store_batch(store, 1, (1..=5).map(received).collect()).await;
+    let commit = |position| store.write(WriteOp::CommitCursor { consumer: "case-system".to_owned(), position });
+    assert_eq!(store.cursor("case-system".to_owned()).await.unwrap(), 0);
+    commit(3).await.unwrap();
+    commit(2).await.unwrap();
+    assert_eq!(store.cursor("case-system".to_owned()).await.unwrap(), 3);
+    let ahead = commit(6).await;
+    assert!(matches!(ahead, Err(Error::Refused(Reason::CursorAhead))), "{ahead:?}");
+    assert_eq!(store.cursor("case-system".to_owned()).await.unwrap(), 3);
+    assert_eq!(store.cursor("another".to_owned()).await.unwrap(), 0);
+}

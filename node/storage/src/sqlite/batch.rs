@@ -1,0 +1,459 @@
+//! One transaction's worth of operations: each is checked, then either adds its rows or says why not.
+//!
+//! An operation checks everything before it changes anything, so a refused one leaves nothing behind in the copy of the
+//! state or in the collected rows. Frequent operations collect rows; rare ones write at once, after what was collected.
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::db::{Args, Columns, run};
+use super::facts::{Facts, Published, key_of};
+use super::rows::{DeliveryAt, InboxAt, Rows, Run};
+use super::script::Script;
+use super::state::{InState, OutState, State, StreamName};
+use super::statements;
+use crate::domain::audit::AuditDraft;
+use crate::domain::ids::{AgreementId, Incarnation};
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, StreamClass};
+use crate::ops::*;
+use crate::rows::*;
+
+/// What an operation came to, short of a failure of the database.
+pub(super) type Answer = Result<Written, Reason>;
+type Step = Result<Answer, sqlx::Error>;
+
+/// A transaction under way.
+pub(super) struct Batch<'a> {
+    pub conn: &'a mut SqliteConnection,
+    pub script: &'a mut Script,
+    pub state: State,
+    pub facts: Facts,
+    pub rows: Rows<'a>,
+    /// Drafts of the operations that were accepted.
+    pub drafts: Vec<&'a AuditDraft>,
+    pub incarnation: Incarnation,
+}
+
+impl<'a> Batch<'a> {
+    /// Applies one operation.
+    pub async fn apply(&mut self, op: &'a WriteOp) -> Step {
+        let (answer, audit): (Answer, &'a [AuditDraft]) = match op {
+            WriteOp::Publish(op) => (self.publish(op), &op.audit),
+            WriteOp::Queue(op) => (self.queue(op), &op.audit),
+            WriteOp::Settle(op) => (self.settle(op), &op.audit),
+            WriteOp::Attempt(op) => (self.attempt(op).await?, &[]),
+            WriteOp::Requeue(op) => (self.requeue(op).await?, &[]),
+            WriteOp::SetHeld(op) => (self.set_held(op).await?, &[]),
+            WriteOp::Receive(op) => (self.receive(op).await?, &op.audit),
+            WriteOp::PutMeta(op) => (self.put_meta(op).await?, &op.audit),
+            WriteOp::CommitCursor { consumer, position } => (self.commit_cursor(consumer, *position).await?, &[]),
+            WriteOp::PutAgreement(op) => (self.put_agreement(op).await?, &op.audit),
+            WriteOp::ForgetProposals(ids) => (self.forget_proposals(ids), &[]),
+            WriteOp::PutOffers(op) => (self.put_offers(op).await?, &op.audit),
+            WriteOp::Audit(drafts) => (Ok(Written::Done), drafts),
+            WriteOp::PutCheckpoint { size, signed } => {
+                let args = Args::new().with(*size).with(signed);
+                self.script.push(&statements::AUDIT_CHECKPOINT_PUT, args);
+                (Ok(Written::Done), &[])
+            }
+        };
+        if matches!(answer, Ok(Written::Done | Written::Received { .. })) {
+            self.drafts.extend(audit);
+        }
+        Ok(answer)
+    }
+
+    /// Adds what was collected to the script, so that what is pushed from now on comes after it.
+    pub async fn flush(&mut self) -> Result<(), sqlx::Error> {
+        self.rows.flush(self.script, self.conn).await
+    }
+
+    async fn fetch(
+        &mut self,
+        query: &'static statements::Statement,
+        args: Args,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        self.script.fetch(self.conn, query, args).await
+    }
+
+    /// `Some`: the request is answered already.
+    fn seen(&self, request: Option<&RequestMark>) -> Option<Answer> {
+        let mark = request?;
+        let (body, answer) = self.facts.requests.get(&(mark.scope.clone(), mark.request_id.clone()))?;
+        Some(if *body == mark.body { Ok(Written::Again(answer.clone())) } else { Err(Reason::RequestIdReused) })
+    }
+
+    fn remember(&mut self, request: Option<&'a RequestMark>) {
+        if let Some(mark) = request {
+            let key = (mark.scope.clone(), mark.request_id.clone());
+            self.facts.requests.insert(key, (mark.body, mark.answer.clone()));
+            self.rows.requests.push(mark);
+        }
+    }
+
+    fn publish(&mut self, op: &'a Publish) -> Answer {
+        if let Some(answer) = self.seen(op.request.as_ref()) {
+            return answer;
+        }
+        if self.facts.published.contains_key(&key_of(&op.publication)) {
+            return Ok(Written::Taken);
+        }
+        self.remember(op.request.as_ref());
+        self.put_publication(&op.publication, op.made.is_none());
+        op.made.iter().flatten().for_each(|item| self.put_delivery(item));
+        Ok(Written::Done)
+    }
+
+    fn put_publication(&mut self, new: &'a NewPublication, pending: bool) {
+        self.state.publication += 1;
+        let sequence = self.state.publication;
+        self.facts.published.insert(key_of(new), Published { sequence, pending });
+        if pending {
+            self.rows.pending.push(sequence);
+        }
+        self.rows.publications.push((sequence, new));
+    }
+
+    fn queue(&mut self, op: &'a Queue) -> Answer {
+        if let Some(key) = &op.publication {
+            let published = self.facts.published.get_mut(key).ok_or(Reason::NotFound)?;
+            if !std::mem::replace(&mut published.pending, false) {
+                return Ok(Written::Taken);
+            }
+            self.rows.dispatched.push(published.sequence);
+        }
+        op.items.iter().for_each(|item| self.put_delivery(item));
+        Ok(Written::Done)
+    }
+
+    fn put_delivery(&mut self, item: &'a NewDelivery) {
+        let name = (item.permit.from().clone(), item.permit.to().clone(), item.permit.kind().class());
+        let mut stream = self.state.out.get(&name).cloned().unwrap_or_else(|| {
+            self.state.streams += 1;
+            new_stream(self.state.streams, self.incarnation)
+        });
+        let number = stream.next;
+        stream.next += 1;
+        self.state.delivery += 1;
+        let sequence = self.state.delivery;
+        self.rows.deliveries.push(DeliveryAt { sequence, stream: stream.id, number, item });
+        self.put_stream(name, stream);
+    }
+
+    fn put_stream(&mut self, name: StreamName, stream: OutState) {
+        self.state.out.insert(name.clone(), stream.clone());
+        self.rows.streams.insert(name, stream);
+    }
+
+    fn settle(&mut self, op: &'a Settle) -> Answer {
+        let name = (op.origin.clone(), op.recipient.clone(), op.class);
+        let mut stream = self.state.out.get(&name).cloned().ok_or(Reason::StreamOutOfOrder)?;
+        let same = stream.origin_incarnation == op.origin_incarnation
+            && stream.recipient_incarnation == op.recipient_incarnation;
+        if !same || stream.first_unsettled != op.first {
+            return Ok(Written::StreamMoved { next: stream.first_unsettled, receipt: None });
+        }
+        let count = op.results.len() as u64;
+        if count > stream.next - stream.first_unsettled {
+            return Err(Reason::StreamOutOfOrder);
+        }
+        stream.first_unsettled += count;
+        let attempts = std::mem::take(&mut stream.attempts) + 1;
+        (stream.reason, stream.next_attempt) = (None, None);
+        for (number, result) in (op.first..).zip(&op.results) {
+            let (state, reason) = settled(*result);
+            match self.rows.runs.last_mut() {
+                Some(run)
+                    if run.stream == stream.id
+                        && run.last + 1 == number
+                        && (run.state, run.reason, run.attempts, run.finished) == (state, reason, attempts, op.now) =>
+                {
+                    run.last = number;
+                }
+                _ => self.rows.runs.push(Run {
+                    stream: stream.id,
+                    first: number,
+                    last: number,
+                    state,
+                    reason,
+                    attempts,
+                    finished: op.now,
+                }),
+            }
+        }
+        if count > 0 {
+            self.rows.receipts.push((stream.id, op));
+        }
+        self.put_stream(name, stream);
+        Ok(Written::Done)
+    }
+
+    async fn attempt(&mut self, op: &Attempt) -> Step {
+        let name = (op.origin.clone(), op.recipient.clone(), op.class);
+        let Some(mut stream) = self.state.out.get(&name).cloned() else { return Ok(Ok(Written::Done)) };
+        if stream.first_unsettled != op.first || op.first == stream.next {
+            return Ok(Ok(Written::Done));
+        }
+        stream.attempts += 1;
+        stream.reason = Some(op.reason);
+        stream.next_attempt = Some(op.next_attempt);
+        let first = || Args::new().with(stream.id).with(op.first);
+        if op.asked_to_wait || op.skip_first {
+            self.flush().await?;
+        }
+        if op.asked_to_wait {
+            self.script.push(&statements::DELIVERY_WAIT, first().with(op.now));
+        }
+        if op.skip_first {
+            self.script.push(&statements::DELIVERY_SKIP, first().with(op.reason.code()));
+        }
+        self.put_stream(name, stream);
+        Ok(Ok(Written::Done))
+    }
+
+    async fn requeue(&mut self, op: &Requeue) -> Step {
+        self.flush().await?;
+        for class in [StreamClass::Content, StreamClass::Control] {
+            let name = (op.origin.clone(), op.recipient.clone(), class);
+            let Some(mut stream) = self.state.out.get(&name).cloned() else { continue };
+            // The other class may have greeted already: numbers of these very incarnations stay as they are.
+            if (stream.origin_incarnation, stream.recipient_incarnation)
+                == (op.origin_incarnation, op.recipient_incarnation)
+            {
+                continue;
+            }
+            let at = || Args::new().with(stream.id).with(op.now);
+            self.script.push(&statements::DELIVERY_REQUEUE_FINISH, at());
+            self.script.push(&statements::DELIVERY_REQUEUE_CLEAR, Args::new().with(stream.id));
+            self.script.run(self.conn).await?;
+            let queued = run(&mut *self.conn, &statements::DELIVERY_REQUEUE_NUMBER, at()).await?;
+            stream.origin_incarnation = op.origin_incarnation;
+            stream.recipient_incarnation = op.recipient_incarnation;
+            (stream.first_unsettled, stream.next) = (1, queued + 1);
+            (stream.attempts, stream.reason, stream.next_attempt) = (0, None, None);
+            self.put_stream(name, stream);
+        }
+        Ok(Ok(Written::Done))
+    }
+
+    async fn set_held(&mut self, op: &SetHeld) -> Step {
+        self.flush().await?;
+        let of_recipient = self.state.out.iter().filter(|(name, _)| name.1 == op.recipient);
+        let streams: Vec<_> = of_recipient.map(|(name, stream)| (name.clone(), stream.clone())).collect();
+        for (name, mut stream) in streams {
+            stream.held = op.holding == Holding::Hold;
+            stream.reason = stream.held.then_some(op.reason);
+            stream.next_attempt = None;
+            if op.holding == Holding::Close {
+                // What was tried and never answered may have arrived: the rows keep the attempts.
+                let tried = std::mem::take(&mut stream.attempts);
+                let args = Args::new().with(stream.id).with(op.reason.code()).with(op.now).with(tried);
+                self.script.push(&statements::DELIVERY_CLOSE, args);
+                self.script.push(&statements::OUTBOX_CLOSE, Args::new().with(stream.id));
+                stream.first_unsettled = stream.next;
+            }
+            self.put_stream(name, stream);
+        }
+        Ok(Ok(Written::Done))
+    }
+
+    async fn receive(&mut self, op: &'a Receive) -> Step {
+        let name = (op.stream.origin.clone(), op.stream.recipient.clone(), op.stream.class);
+        let held = self.state.ins.get(&name).filter(|stream| stream.is(&op.stream)).map(|stream| stream.next);
+        let next = held.unwrap_or(1);
+        if op.first != next {
+            self.flush().await?;
+            let receipt = if held.is_some() { self.last_receipt(&op.stream).await? } else { None };
+            return Ok(Ok(Written::StreamMoved { next, receipt }));
+        }
+        let mut keys = std::collections::HashSet::with_capacity(op.items.len());
+        if !op.items.iter().all(|item| !self.is_taken(&item.key) && keys.insert(&item.key)) {
+            return Ok(Ok(Written::Taken));
+        }
+        let positions = op.items.iter().map(|item| self.put_inbox(item, op)).collect();
+        for item in &op.items {
+            if self.facts.taken.get(&item.key).is_some_and(|position| *position > 0) {
+                self.reveal(&item.key).await?;
+            }
+        }
+        for effect in &op.effects {
+            match effect {
+                Effect::PutAgreement(row) => self.store_agreement(row),
+                Effect::PutPartnerOffer(row) => self.store_partner_offer(row),
+            }
+        }
+        let stream = InState {
+            origin_incarnation: op.stream.origin_incarnation,
+            recipient_incarnation: op.stream.recipient_incarnation,
+            next: op.next,
+        };
+        self.state.ins.insert(name.clone(), stream);
+        self.rows.in_streams.insert(name, op);
+        Ok(Ok(Written::Received { positions }))
+    }
+
+    /// Whether the key is known to be taken. Targets are among the facts too, and a target may be taken by nobody here.
+    fn is_taken(&self, key: &RecordKey) -> bool {
+        self.facts.taken.contains_key(key)
+    }
+
+    async fn last_receipt(&mut self, key: &InStreamKey) -> Result<Option<bytes::Bytes>, sqlx::Error> {
+        let args = Args::new().with(&key.origin).with(&key.recipient).with(key.class.code());
+        let args = args.with(key.origin_incarnation.0).with(key.recipient_incarnation.0);
+        let rows = self.fetch(&statements::IN_STREAM_GET, args).await?;
+        rows.first().map(|row| row.bytes(1)).transpose()
+    }
+
+    fn put_inbox(&mut self, item: &'a NewInbox, op: &'a Receive) -> u64 {
+        let here = |target: &RecordKey| self.facts.taken.get(target).is_some_and(|position| *position > 0);
+        let waits = item.target.as_ref().filter(|target| item.hidden && !here(target));
+        let position = match waits {
+            Some(target) => {
+                self.state.awaited.insert(target.clone());
+                0
+            }
+            None => {
+                self.state.position += 1;
+                self.state.position
+            }
+        };
+        self.facts.taken.insert(item.key.clone(), position);
+        self.rows.inbox.push(InboxAt { position, item, op });
+        position
+    }
+
+    /// Shows what waited for this record, and what waited for that, in the order of arrival.
+    async fn reveal(&mut self, target: &RecordKey) -> Result<(), sqlx::Error> {
+        let mut ready = self.waiting_for(target).await?;
+        while let Some((arrival, key)) = ready.pop() {
+            self.state.position += 1;
+            let position = self.state.position;
+            self.script.push(&statements::WAITING_SHOW, Args::new().with(arrival).with(position));
+            self.script.push(&statements::WAITING_DELETE, Args::new().with(arrival));
+            let mut args = Args::new();
+            args.key(Some(&key)).push(position);
+            self.script.push(&statements::TAKEN_SHOW, args);
+            ready.extend(self.waiting_for(&key).await?);
+            self.facts.taken.insert(key, position);
+        }
+        Ok(())
+    }
+
+    /// Last first.
+    async fn waiting_for(&mut self, target: &RecordKey) -> Result<Vec<(i64, RecordKey)>, sqlx::Error> {
+        if self.state.awaited.remove(target).is_none() {
+            return Ok(Vec::new());
+        }
+        self.flush().await?;
+        let mut args = Args::new();
+        args.key(Some(target));
+        let rows = self.fetch(&statements::WAITING_FOR_TARGET, args).await?;
+        rows.iter().rev().map(|row| Ok((row.int(0)?, row.key(1)?))).collect()
+    }
+
+    async fn put_meta(&mut self, op: &PutMeta) -> Step {
+        let name = || Args::new().with(op.name.as_str());
+        if let Some(expected) = &op.only_if {
+            let rows = self.fetch(&statements::META_GET, name()).await?;
+            if rows.first().map(|row| row.bytes(0)).transpose()? != *expected {
+                return Ok(Ok(Written::Taken));
+            }
+        }
+        match &op.value {
+            Some(value) => self.script.push(&statements::META_PUT, name().with(value)),
+            None => self.script.push(&statements::META_DELETE, name()),
+        };
+        Ok(Ok(Written::Done))
+    }
+
+    async fn commit_cursor(&mut self, consumer: &str, position: u64) -> Step {
+        if position > self.state.position {
+            return Ok(Err(Reason::CursorAhead));
+        }
+        self.script.push(&statements::READER_PUT, Args::new().with(consumer).with(position));
+        Ok(Ok(Written::Done))
+    }
+
+    async fn put_agreement(&mut self, op: &'a PutAgreement) -> Step {
+        if let Some(answer) = self.seen(op.request.as_ref()) {
+            return Ok(answer);
+        }
+        self.remember(op.request.as_ref());
+        self.store_agreement(&op.agreement);
+        op.deliveries.iter().for_each(|item| self.put_delivery(item));
+        Ok(Ok(Written::Done))
+    }
+
+    fn store_agreement(&mut self, row: &AgreementRow) {
+        let id = || Args::new().with(row.id.0.as_slice());
+        self.script.push(&statements::AGREEMENT_PUT, id().with(&row.signed).with(row.complete));
+        for end in &row.ends {
+            let args = id().with(&end.by).with(end.at).with(end.reason).with(&end.notice);
+            self.script.push(&statements::AGREEMENT_END_PUT, args);
+        }
+    }
+
+    fn forget_proposals(&mut self, ids: &[AgreementId]) -> Answer {
+        for id in ids {
+            self.script.push(&statements::AGREEMENT_END_FORGET, Args::new().with(id.0.as_slice()));
+            self.script.push(&statements::AGREEMENT_FORGET, Args::new().with(id.0.as_slice()));
+        }
+        Ok(Written::Done)
+    }
+
+    fn store_partner_offer(&mut self, row: &PartnerOfferRow) {
+        let args = Args::new().with(&row.origin).with(row.id.0.as_slice()).with(row.version);
+        let args = args.with(row.age_at_sending_ms.unwrap_or(-1)).with(row.received).with(row.keep_until);
+        let args = args.with(&row.view);
+        self.script.push(&statements::PARTNER_OFFER_PUT, args);
+    }
+
+    async fn put_offers(&mut self, op: &'a PutOffers) -> Step {
+        if let Some(answer) = self.seen(op.request.as_ref()) {
+            return Ok(answer);
+        }
+        for (id, expected) in &op.replaces {
+            let rows = self.fetch(&statements::OWN_OFFER_GET, Args::new().with(id.0.as_slice())).await?;
+            if rows.first().map_or(Ok(0), |row| row.number(2))? != *expected {
+                return Ok(Err(Reason::EtagMismatch));
+            }
+        }
+        let mut keys = std::collections::HashSet::new();
+        if !op.publications.iter().all(|p| !self.facts.published.contains_key(&key_of(p)) && keys.insert(key_of(p))) {
+            return Ok(Ok(Written::Taken));
+        }
+        self.remember(op.request.as_ref());
+        for offer in &op.offers {
+            let args = Args::new().with(offer.id.0.as_slice()).with(&offer.body);
+            let args = args.with(offer.version).with(offer.unconfirmed);
+            self.script.push(&statements::OWN_OFFER_PUT, args);
+        }
+        op.publications.iter().for_each(|p| self.put_publication(p, true));
+        Ok(Ok(Written::Done))
+    }
+}
+
+fn new_stream(id: i64, incarnation: Incarnation) -> OutState {
+    OutState {
+        id,
+        origin_incarnation: incarnation,
+        recipient_incarnation: Incarnation(0),
+        first_unsettled: 1,
+        next: 1,
+        held: false,
+        attempts: 0,
+        reason: None,
+        next_attempt: None,
+    }
+}
+
+/// `None`: skipped; whether for its expiry, the item itself knows.
+fn settled(result: ItemResult) -> (Option<DeliveryState>, Option<Reason>) {
+    match result {
+        ItemResult::Stored | ItemResult::Duplicate => (Some(DeliveryState::Delivered), None),
+        ItemResult::Refused(Reason::EnvelopeExpired) => (Some(DeliveryState::Expired), Some(Reason::EnvelopeExpired)),
+        ItemResult::Refused(reason) => (Some(DeliveryState::Refused), Some(reason)),
+        ItemResult::Quarantined(reason) => (Some(DeliveryState::Quarantined), Some(reason)),
+        ItemResult::Skipped => (None, None),
+    }
+}

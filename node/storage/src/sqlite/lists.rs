@@ -1,0 +1,140 @@
+//! Lists that are filtered: each is read along an index that fits what is asked for, so that it costs what it shows, not
+//! what is stored.
+//!
+//! Two are not: what was delivered, and what changed since an instant. Those rows are the mass, and each further index on
+//! them is written with every delivery; they are read from the newest on until there are enough, within the time of a read.
+
+use std::cmp::Reverse;
+
+use super::db::{self, Args, Columns};
+use super::{SqliteStore, rows, statements};
+use crate::domain::ids::AuthorityId;
+use crate::domain::record::RecordKind;
+use crate::domain::time::UnixMs;
+use crate::rows::*;
+
+/// So many kinds are read one by one; more are found sooner in the order of positions.
+const FEW_KINDS: usize = 4;
+
+impl SqliteStore {
+    /// Deliveries, newest first.
+    pub(super) async fn delivery_list(
+        &self,
+        filter: &DeliveryFilter,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let recipient = filter.recipient.as_ref().map_or("", AuthorityId::as_str);
+        let state = filter.state.map_or(0, |s| s as i32);
+        let args = |state: i32| Args::new().with(before).with(recipient).with(state).with(limit as u64);
+        let since = filter.since.unwrap_or(UnixMs(0));
+        let (statement, args) = match (&filter.record, filter.state) {
+            (Some(id), _) => (&statements::DELIVERY_LIST_RECORD, args(state).with(id)),
+            (None, Some(DeliveryState::Queued)) => (&statements::DELIVERY_LIST_OPEN, args(0)),
+            (None, Some(DeliveryState::Held)) => (&statements::DELIVERY_LIST_OPEN, args(1)),
+            (None, Some(state)) if state != DeliveryState::Delivered => {
+                (&statements::DELIVERY_LIST_ENDED, args(state as i32))
+            }
+            (None, _) if !recipient.is_empty() => return self.deliveries_to(filter, before, limit).await,
+            (None, _) => (&statements::DELIVERY_LIST, args(state)),
+        };
+        db::all(&self.readers, statement, args.with(since)).await?.iter().map(rows::delivery).collect()
+    }
+
+    /// Those of each stream to the recipient, put together.
+    async fn deliveries_to(
+        &self,
+        filter: &DeliveryFilter,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let recipient = filter.recipient.as_ref().map_or("", AuthorityId::as_str);
+        let (state, since) = (filter.state.map_or(0, |s| s as i32), filter.since.unwrap_or(UnixMs(0)));
+        let mut found = Vec::new();
+        for stream in db::all(&self.readers, &statements::OUT_STREAM_TO, Args::new().with(recipient)).await? {
+            let args = Args::new().with(before).with(stream.int(0)?).with(state).with(limit as u64).with(since);
+            for row in db::all(&self.readers, &statements::DELIVERY_LIST_STREAM, args).await? {
+                found.push(rows::delivery(&row)?);
+            }
+        }
+        found.sort_unstable_by_key(|row| Reverse(row.sequence));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Received records after a position, in order. A reader of rare kinds does not pass through all others each time.
+    pub(super) async fn inbox_list(
+        &self,
+        position: u64,
+        mut kinds: Vec<RecordKind>,
+        limit: usize,
+    ) -> Result<Vec<InboxRow>, sqlx::Error> {
+        kinds.sort_unstable_by_key(|kind| kind.code());
+        kinds.dedup();
+        if kinds.is_empty() || kinds.len() > FEW_KINDS {
+            let kinds = kinds.iter().fold(0_i64, |bits, kind| bits | 1 << kind.code());
+            let args = Args::new().with(position).with(kinds).with(limit as u64);
+            return db::all(&self.readers, &statements::INBOX_AFTER, args).await?.iter().map(rows::inbox).collect();
+        }
+        // Positions are given in the order of commits: up to here every kind is read as of one instant, so that no reader
+        // passes over what was stored between two of these statements.
+        let head = db::one(&self.readers, &statements::HEAD_GET, Args::new()).await?;
+        let mut up_to = head.ok_or(sqlx::Error::RowNotFound)?.number(2)?;
+        let mut found: Vec<InboxRow> = Vec::new();
+        for kind in kinds {
+            let args = Args::new().with(kind.code()).with(position).with(up_to).with(limit as u64);
+            let of_kind = db::all(&self.readers, &statements::INBOX_AFTER_KIND, args).await?;
+            let of_kind: Vec<InboxRow> = of_kind.iter().map(rows::inbox).collect::<Result<_, _>>()?;
+            if let Some(last) = of_kind.last().filter(|_| of_kind.len() >= limit) {
+                up_to = last.position;
+            }
+            found.extend(of_kind);
+        }
+        found.sort_unstable_by_key(|row| row.position);
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::super::statements::Statement;
+    use super::*;
+    use crate::contract::*;
+
+    /// How SQLite goes about a statement.
+    async fn plan(conn: &mut sqlx::sqlite::SqliteConnection, statement: &Statement) -> String {
+        use sqlx::Row;
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
+        let steps = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(conn).await.unwrap();
+        steps.iter().map(|step| step.get::<String, _>(3)).collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn what_grows_without_end_is_read_along_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let _store = sqlite(dir.path()).await;
+        let file = dir.path().join(super::super::STORE_FILE);
+        let mut conn = schema::connect_writing(&file, &[]).await.unwrap();
+        for (statement, index) in [
+            (&statements::INBOX_AFTER_KIND, "inbox_kind (kind=? AND rowid>? AND rowid<?)"),
+            (&statements::INBOX_BEFORE, "inbox_kind (kind=? AND rowid<?)"),
+            (&statements::INBOX_PAST, "inbox_keep (keep_until<?)"),
+            (&statements::WAITING_PAST, "waiting_keep (keep_until<?)"),
+            (&statements::PARTNER_OFFER_SWEEP, "partner_offer_keep (keep_until<?)"),
+            (&statements::OUTBOX_SWEEP, "outbox_expires (expires<?)"),
+            (&statements::DELIVERY_EXPIRE, "outbox_expires (expires<?)"),
+            (&statements::DELIVERY_LIST_RECORD, "delivery_record (record_id=?"),
+            (&statements::DELIVERY_LIST_STREAM, "delivery_stream (stream=? AND rowid<?)"),
+            (&statements::DELIVERY_LIST_ENDED, "delivery_ended (state=? AND sequence<?)"),
+        ] {
+            let plan = plan(&mut conn, statement).await;
+            let sorted = plan.contains("TEMP B-TREE");
+            assert!(plan.contains(index) && !sorted && !plan.contains("SCAN "), "{}: {plan}", statement.file);
+        }
+        // What waits is sorted: it is no more than what waits.
+        let open = plan(&mut conn, &statements::DELIVERY_LIST_OPEN).await;
+        assert!(open.contains("delivery_open (stream=? AND number>?)"), "{open}");
+    }
+}

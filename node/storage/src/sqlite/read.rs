@@ -1,0 +1,363 @@
+//! Reads: a small pool of read-only connections, each read one statement (`lists` a few), bounded in rows and in time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::db::{self, Args, Columns, failed};
+use super::writer::Command;
+use super::{SqliteStore, rows, state, statements};
+use crate::domain::envelope::GrantRef;
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId};
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::time::UnixMs;
+use crate::ops::{WriteOp, Written};
+use crate::rows::*;
+use crate::{Error, Result, Store};
+
+/// A reader holds the log back no longer than this (9.9).
+const LONGEST_READ: Duration = Duration::from_secs(5);
+
+/// The notice of nobody.
+const NOTHING: &[u8] = &[];
+
+type Read<'a, T> = BoxFuture<'a, Result<T>>;
+
+fn bounded<'a, T>(read: impl Future<Output = std::result::Result<T, sqlx::Error>> + Send + 'a) -> Read<'a, T> {
+    async move {
+        match tokio::time::timeout(LONGEST_READ, read).await {
+            Ok(result) => result.map_err(failed),
+            Err(_) => Err(Error::Failed("a read took longer than five seconds".into())),
+        }
+    }
+    .boxed()
+}
+
+/// Cursors count down from above everything.
+fn below(before: Option<u64>) -> u64 {
+    before.unwrap_or(i64::MAX as u64)
+}
+
+impl SqliteStore {
+    fn list<'a, T: Send + 'a>(
+        &'a self,
+        statement: &'static statements::Statement,
+        args: Args,
+        row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
+    ) -> Read<'a, Vec<T>> {
+        bounded(async move { db::all(&self.readers, statement, args).await?.iter().map(row).collect() })
+    }
+
+    fn find<'a, T: Send + 'a>(
+        &'a self,
+        statement: &'static statements::Statement,
+        args: Args,
+        row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
+    ) -> Read<'a, Option<T>> {
+        bounded(async move { db::one(&self.readers, statement, args).await?.as_ref().map(row).transpose() })
+    }
+}
+
+fn key_args(key: &RecordKey) -> Args {
+    let mut args = Args::new();
+    args.key(Some(key));
+    args
+}
+
+fn out_stream(row: &SqliteRow) -> std::result::Result<OutStream, sqlx::Error> {
+    let (origin, recipient, class) = state::stream_name(row, 0)?;
+    Ok(OutStream {
+        origin,
+        recipient,
+        class,
+        origin_incarnation: Incarnation(row.number(3)?),
+        recipient_incarnation: Incarnation(row.number(4)?),
+        first_unsettled: row.number(5)?,
+        next: row.number(6)?,
+    })
+}
+
+/// One row per party that left, one without a party if none did; rows of one agreement stand together.
+fn agreements(rows: &[SqliteRow]) -> std::result::Result<Vec<AgreementRow>, sqlx::Error> {
+    let mut agreements: Vec<AgreementRow> = Vec::new();
+    for row in rows {
+        let id = row.value(0, AgreementId::from_slice(&row.blob(0)?))?;
+        if agreements.last().is_none_or(|last| last.id != id) {
+            let complete = row.int(2)? != 0;
+            agreements.push(AgreementRow { id, signed: row.bytes(1)?, complete, ends: Vec::new() });
+        }
+        if let Some(agreement) = agreements.last_mut()
+            && !row.text(3)?.is_empty()
+        {
+            let (by, at, reason) = (row.authority(3)?, row.time(4)?, row.code(5)?);
+            agreement.ends.push(AgreementEndRow { by, at, reason, notice: row.bytes(6)? });
+        }
+    }
+    Ok(agreements)
+}
+
+fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<OfferId, sqlx::Error> {
+    row.value(column, OfferId::from_slice(&row.blob(column)?))
+}
+
+fn own_offer(row: &SqliteRow) -> std::result::Result<OwnOfferRow, sqlx::Error> {
+    let unconfirmed = row.int(3)? != 0;
+    Ok(OwnOfferRow { id: offer_id(row, 0)?, body: row.bytes(1)?, version: row.number(2)?, unconfirmed })
+}
+
+fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::Error> {
+    Ok(PartnerOfferRow {
+        origin: row.authority(0)?,
+        id: offer_id(row, 1)?,
+        version: row.number(2)?,
+        age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
+        received: row.time(4)?,
+        keep_until: row.time(5)?,
+        view: row.bytes(6)?,
+    })
+}
+
+impl Store for SqliteStore {
+    fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
+        async move { self.ask(|reply| Command::Write(Box::new(op), reply)).await? }.boxed()
+    }
+
+    fn request(&self, scope: String, request_id: String) -> Read<'_, Option<(Digest, Bytes)>> {
+        let args = Args::new().with(scope.as_str()).with(request_id.as_str());
+        self.find(&statements::REQUEST_FIND, args, |row| {
+            Ok((row.value(2, Digest::from_slice(&row.blob(2)?))?, row.bytes(3)?))
+        })
+    }
+
+    fn pending_publications(&self, limit: usize) -> Read<'_, Vec<PublicationRow>> {
+        self.list(&statements::UNDISPATCHED_LIST, Args::new().with(limit as u64), rows::publication)
+    }
+
+    fn publication(&self, key: RecordKey) -> Read<'_, Option<PublicationRow>> {
+        self.find(&statements::PUBLICATION_GET, key_args(&key), rows::publication)
+    }
+
+    fn publications(&self, kind: RecordKind, before: Option<u64>, limit: usize) -> Read<'_, Vec<PublicationRow>> {
+        let args = Args::new().with(kind.code()).with(below(before)).with(limit as u64);
+        self.list(&statements::PUBLICATION_LIST, args, rows::publication)
+    }
+
+    fn open_streams(&self) -> Read<'_, Vec<OutStream>> {
+        self.list(&statements::OUT_STREAM_OPEN, Args::new(), out_stream)
+    }
+
+    fn out_stream(
+        &self,
+        origin: AuthorityId,
+        recipient: AuthorityId,
+        class: StreamClass,
+    ) -> Read<'_, Option<OutStream>> {
+        let args = Args::new().with(&origin).with(&recipient).with(class.code());
+        self.find(&statements::OUT_STREAM_GET, args, out_stream)
+    }
+
+    fn out_batch(
+        &self,
+        origin: AuthorityId,
+        recipient: AuthorityId,
+        class: StreamClass,
+        items: usize,
+        bytes: usize,
+    ) -> Read<'_, Vec<OutItem>> {
+        let args = Args::new().with(&origin).with(&recipient).with(class.code()).with(items.max(1) as u64);
+        bounded(async move {
+            let (mut batch, mut size) = (Vec::new(), 0);
+            db::until(&self.readers, &statements::DELIVERY_BATCH, args, |row| {
+                // A left join: no envelope any more is NULL.
+                let envelope: Option<Vec<u8>> = row.try_get_unchecked(11)?;
+                let item = rows::out_item(&row, envelope)?;
+                size += if let OutPayload::Envelope(envelope) = &item.payload { envelope.len() } else { 0 };
+                let fits = size <= bytes || batch.is_empty();
+                if fits {
+                    batch.push(item);
+                }
+                Ok(fits)
+            })
+            .await?;
+            Ok(batch)
+        })
+    }
+
+    fn deliveries(&self, filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Read<'_, Vec<DeliveryRow>> {
+        bounded(async move { self.delivery_list(&filter, below(before), limit).await })
+    }
+
+    fn sent_under(&self, record: RecordKey, recipient: AuthorityId) -> Read<'_, Vec<GrantRef>> {
+        let args = Args::new().with(&record.record_id).with(&record.origin).with(&recipient);
+        self.list(&statements::DELIVERY_SENT_UNDER, args, |row| {
+            let agreement = row.value(0, AgreementId::from_slice(&row.blob(0)?))?;
+            Ok(GrantRef { agreement, number: row.value(1, u32::try_from(row.int(1)?).ok())? })
+        })
+    }
+
+    fn queue_counts(&self) -> Read<'_, Vec<(AuthorityId, QueueCount)>> {
+        bounded(async move {
+            let mut counts: Vec<(AuthorityId, QueueCount)> = Vec::new();
+            for row in db::all(&self.readers, &statements::OUT_STREAM_COUNTS, Args::new()).await? {
+                let recipient = row.authority(0)?;
+                if counts.last().is_none_or(|(last, _)| *last != recipient) {
+                    counts.push((recipient, QueueCount::default()));
+                }
+                if let Some((_, count)) = counts.last_mut() {
+                    *(if row.int(1)? == 0 { &mut count.queued } else { &mut count.held }) += row.number(2)?;
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    fn in_stream(&self, key: InStreamKey) -> Read<'_, Option<InStream>> {
+        let args = Args::new().with(&key.origin).with(&key.recipient).with(key.class.code());
+        let args = args.with(key.origin_incarnation.0).with(key.recipient_incarnation.0);
+        self.find(&statements::IN_STREAM_GET, args, |row| {
+            Ok(InStream { next: row.number(0)?, receipt: Some(row.bytes(1)?) })
+        })
+    }
+
+    fn taken(&self, keys: Vec<RecordKey>) -> Read<'_, Vec<bool>> {
+        bounded(async move {
+            let mut conn = self.readers.acquire().await?;
+            let found = db::find_many(&mut conn, &statements::TAKEN_FIND, &keys, |key, args| {
+                args.key(Some(key));
+            })
+            .await?;
+            let found: std::collections::HashSet<RecordKey> =
+                found.iter().map(|row| row.key(0)).collect::<std::result::Result<_, _>>()?;
+            Ok(keys.iter().map(|key| found.contains(key)).collect())
+        })
+    }
+
+    fn inbox_after(&self, position: u64, kinds: Vec<RecordKind>, limit: usize) -> Read<'_, Vec<InboxRow>> {
+        bounded(self.inbox_list(position, kinds, limit))
+    }
+
+    fn inbox_before(&self, kind: RecordKind, position: Option<u64>, limit: usize) -> Read<'_, Vec<InboxRow>> {
+        let args = Args::new().with(kind.code()).with(below(position)).with(limit as u64);
+        self.list(&statements::INBOX_BEFORE, args, rows::inbox)
+    }
+
+    fn inbox_record(&self, key: RecordKey) -> Read<'_, Option<InboxRow>> {
+        self.find(&statements::INBOX_GET, key_args(&key), rows::inbox)
+    }
+
+    fn inbox_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
+        self.list(&statements::INBOX_ABOUT, key_args(&target).with(limit as u64), rows::inbox)
+    }
+
+    fn inbox_position(&self) -> Read<'_, u64> {
+        bounded(async move {
+            let row = db::one(&self.readers, &statements::HEAD_GET, Args::new()).await?;
+            row.ok_or(sqlx::Error::RowNotFound)?.number(2)
+        })
+    }
+
+    fn cursor(&self, consumer: String) -> Read<'_, u64> {
+        bounded(async move {
+            let args = Args::new().with(consumer.as_str());
+            db::one(&self.readers, &statements::READER_GET, args).await?.map_or(Ok(0), |row| row.number(0))
+        })
+    }
+
+    fn agreements(&self) -> Read<'_, Vec<AgreementRow>> {
+        bounded(async move {
+            let args = Args::new().with(NOTHING);
+            agreements(&db::all(&self.readers, &statements::AGREEMENT_ALL, args).await?)
+        })
+    }
+
+    fn agreement(&self, id: AgreementId) -> Read<'_, Option<AgreementRow>> {
+        bounded(async move {
+            let args = Args::new().with(NOTHING).with(id.0.as_slice());
+            Ok(agreements(&db::all(&self.readers, &statements::AGREEMENT_GET, args).await?)?.pop())
+        })
+    }
+
+    fn own_offers(&self) -> Read<'_, Vec<OwnOfferRow>> {
+        self.list(&statements::OWN_OFFER_ALL, Args::new(), own_offer)
+    }
+
+    fn own_offer(&self, id: OfferId) -> Read<'_, Option<OwnOfferRow>> {
+        self.find(&statements::OWN_OFFER_GET, Args::new().with(id.0.as_slice()), own_offer)
+    }
+
+    fn partner_offers(&self) -> Read<'_, Vec<PartnerOfferRow>> {
+        self.list(&statements::PARTNER_OFFER_ALL, Args::new(), partner_offer)
+    }
+
+    fn partner_offer_ids(&self, origin: AuthorityId) -> Read<'_, Vec<OfferId>> {
+        self.list(&statements::PARTNER_OFFER_IDS, Args::new().with(&origin), |row| offer_id(row, 0))
+    }
+
+    fn audit_leaves(&self, from: u64, limit: usize) -> Read<'_, Vec<Bytes>> {
+        self.list(&statements::AUDIT_LEAF_LIST, Args::new().with(from).with(limit as u64), |row| row.bytes(1))
+    }
+
+    fn audit_checkpoints(&self, after: u64, limit: usize) -> Read<'_, Vec<(u64, Bytes)>> {
+        let args = Args::new().with(after).with(limit as u64);
+        self.list(&statements::AUDIT_CHECKPOINT_LIST, args, |row| Ok((row.number(0)?, row.bytes(1)?)))
+    }
+
+    fn audit_head(&self) -> Read<'_, AuditHead> {
+        bounded(async move {
+            let head = db::one(&self.readers, &statements::HEAD_GET, Args::new()).await?;
+            let head = head.ok_or(sqlx::Error::RowNotFound)?;
+            let last = db::one(&self.readers, &statements::AUDIT_CHECKPOINT_LAST, Args::new()).await?;
+            Ok(AuditHead {
+                size: head.number(4)?,
+                root: head.value(5, Digest::from_slice(&head.blob(5)?))?,
+                time: head.time(7)?,
+                checkpoint: last.map(|row| Ok::<_, sqlx::Error>((row.number(0)?, row.bytes(1)?))).transpose()?,
+            })
+        })
+    }
+
+    fn meta(&self, name: String) -> Read<'_, Option<Bytes>> {
+        self.find(&statements::META_GET, Args::new().with(name.as_str()), |row| row.bytes(0))
+    }
+
+    fn metas(&self, prefix: String) -> Read<'_, Vec<(String, Bytes)>> {
+        let end = format!("{prefix}\u{10ffff}");
+        let args = Args::new().with(prefix.as_str()).with(end.as_str());
+        self.list(&statements::META_LIST, args, |row| Ok((row.text(0)?, row.bytes(1)?)))
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            self.readers.close().await;
+            self.ask(Command::Close).await.ok();
+            self.keys.close().await;
+        }
+        .boxed()
+    }
+
+    fn sweep(&self, now: UnixMs) -> Read<'_, u64> {
+        async move {
+            let mut swept = 0;
+            loop {
+                let rows = self.ask(|reply| Command::Sweep(now, reply)).await??;
+                swept += rows;
+                if rows == 0 {
+                    break;
+                }
+            }
+            self.keys.back_up(now).await?;
+            self.ask(Command::Checkpoint).await??;
+            Ok(swept)
+        }
+        .boxed()
+    }
+}

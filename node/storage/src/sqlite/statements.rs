@@ -1,0 +1,225 @@
+//! Every statement of the store, by name: the text stands in `storage/sql/<table>/<verb>.sql`, with `$1` placeholders
+//! that SQLite and PostgreSQL both read.
+//!
+//! A statement with one tuple after VALUES also comes for many rows. The tuple is repeated with further numbers, in a
+//! few fixed sizes, so that each text is built and prepared once and any number of rows takes few statements.
+
+use std::sync::{Arc, OnceLock};
+
+/// Rows of one many-row statement, largest first. Any number of rows is a short sum of these.
+pub(crate) const SIZES: [usize; 12] = [64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
+
+/// One statement.
+pub(crate) struct Statement {
+    pub text: &'static str,
+    #[cfg(test)]
+    pub file: &'static str,
+    many: [OnceLock<Arc<str>>; SIZES.len()],
+    #[cfg(test)]
+    pub used: std::sync::atomic::AtomicBool,
+}
+
+impl Statement {
+    /// The text for as many rows as `SIZES[size]`. Every statement has one for one row: its own.
+    pub fn many(&self, size: usize) -> Arc<str> {
+        let text =
+            || if SIZES[size] == 1 { Arc::from(self.text) } else { Arc::from(repeat_tuple(self.text, SIZES[size])) };
+        self.many[size].get_or_init(text).clone()
+    }
+
+    /// Notes, for the contract suite, that the statement was run.
+    pub fn mark_used(&self) {
+        #[cfg(test)]
+        self.used.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Repeats the tuple after VALUES, numbering its placeholders on.
+fn repeat_tuple(text: &str, rows: usize) -> String {
+    let start = text.find("VALUES (").expect("a statement for many rows has a tuple") + "VALUES ".len();
+    let end = start + text[start..].find(')').expect("the tuple ends") + 1;
+    let width = text[start..end].matches('$').count();
+    let mut out = String::with_capacity(text.len() + rows * width * 6);
+    out.push_str(&text[..start]);
+    for row in 0..rows {
+        out.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=width {
+            let comma = if column == 1 { "" } else { ", " };
+            out.push_str(&format!("{comma}${}", row * width + column));
+        }
+        out.push(')');
+    }
+    out.push_str(&text[end..]);
+    out
+}
+
+macro_rules! statements {
+    ($($name:ident $file:literal),+ $(,)?) => {
+        $(pub(crate) static $name: Statement = Statement {
+            text: include_str!(concat!("../sql/", $file)),
+            #[cfg(test)]
+            file: $file,
+            many: [const { OnceLock::new() }; SIZES.len()],
+            #[cfg(test)]
+            used: std::sync::atomic::AtomicBool::new(false),
+        };)+
+
+        /// All of them, for the contract suite.
+        #[cfg(test)]
+        pub(crate) static ALL: &[&Statement] = &[$(&$name),+];
+    };
+}
+
+statements! {
+    TX_BEGIN "tx/begin.sql",
+    TX_COMMIT "tx/commit.sql",
+    TX_ROLLBACK "tx/rollback.sql",
+    TX_SAVEPOINT "tx/savepoint.sql",
+    TX_ROLLBACK_TO "tx/rollback_to.sql",
+    TX_RELEASE "tx/release.sql",
+    FILE_CHECK "file/check.sql",
+    FILE_COUNTS "file/counts.sql",
+    FILE_COPY "file/copy.sql",
+    AGREEMENT_ALL "agreement/all.sql",
+    AGREEMENT_FORGET "agreement/forget.sql",
+    AGREEMENT_GET "agreement/get.sql",
+    AGREEMENT_PUT "agreement/put.sql",
+    AGREEMENT_END_FORGET "agreement_end/forget.sql",
+    AGREEMENT_END_PUT "agreement_end/put.sql",
+    AUDIT_CHECKPOINT_LAST "audit_checkpoint/last.sql",
+    AUDIT_CHECKPOINT_LIST "audit_checkpoint/list.sql",
+    AUDIT_CHECKPOINT_PUT "audit_checkpoint/put.sql",
+    AUDIT_LEAF_INSERT "audit_leaf/insert.sql",
+    AUDIT_LEAF_LIST "audit_leaf/list.sql",
+    DELIVERY_BATCH "delivery/batch.sql",
+    DELIVERY_CLOSE "delivery/close.sql",
+    DELIVERY_EXPIRE "delivery/expire.sql",
+    DELIVERY_INSERT "delivery/insert.sql",
+    DELIVERY_LIST "delivery/list.sql",
+    DELIVERY_LIST_ENDED "delivery/list_ended.sql",
+    DELIVERY_LIST_OPEN "delivery/list_open.sql",
+    DELIVERY_LIST_RECORD "delivery/list_record.sql",
+    DELIVERY_LIST_STREAM "delivery/list_stream.sql",
+    DELIVERY_REQUEUE_CLEAR "delivery/requeue_clear.sql",
+    DELIVERY_REQUEUE_FINISH "delivery/requeue_finish.sql",
+    DELIVERY_REQUEUE_NUMBER "delivery/requeue_number.sql",
+    DELIVERY_SENT_UNDER "delivery/sent_under.sql",
+    DELIVERY_SETTLE "delivery/settle.sql",
+    DELIVERY_SETTLE_SKIPPED "delivery/settle_skipped.sql",
+    DELIVERY_SKIP "delivery/skip.sql",
+    DELIVERY_SWEEP "delivery/sweep.sql",
+    DELIVERY_WAIT "delivery/wait.sql",
+    HEAD_GET "head/get.sql",
+    HEAD_PUT "head/put.sql",
+    IN_STREAM_ALL "in_stream/all.sql",
+    IN_STREAM_GET "in_stream/get.sql",
+    IN_STREAM_PUT "in_stream/put.sql",
+    INBOX_ABOUT "inbox/about.sql",
+    INBOX_AFTER "inbox/after.sql",
+    INBOX_AFTER_KIND "inbox/after_kind.sql",
+    INBOX_BEFORE "inbox/before.sql",
+    INBOX_DELETE "inbox/delete.sql",
+    INBOX_GET "inbox/get.sql",
+    INBOX_INSERT "inbox/insert.sql",
+    INBOX_PAST "inbox/past.sql",
+    KEY_PROOF_GET "key_proof/get.sql",
+    KEY_PROOF_PUT "key_proof/put.sql",
+    KEY_SALT_DESTROY "key_salt/destroy.sql",
+    KEY_SALT_DROP_UNUSED "key_salt/drop_unused.sql",
+    KEY_SALT_GET "key_salt/get.sql",
+    KEY_SALT_INSERT "key_salt/insert.sql",
+    KEY_SALT_LAST "key_salt/last.sql",
+    META_DELETE "meta/delete.sql",
+    META_GET "meta/get.sql",
+    META_LIST "meta/list.sql",
+    META_PUT "meta/put.sql",
+    OUT_STREAM_ALL "out_stream/all.sql",
+    OUT_STREAM_COUNTS "out_stream/counts.sql",
+    OUT_STREAM_GET "out_stream/get.sql",
+    OUT_STREAM_OPEN "out_stream/open.sql",
+    OUT_STREAM_PUT "out_stream/put.sql",
+    OUT_STREAM_TO "out_stream/to.sql",
+    OUTBOX_CLOSE "outbox/close.sql",
+    OUTBOX_INSERT "outbox/insert.sql",
+    OUTBOX_SWEEP "outbox/sweep.sql",
+    OWN_OFFER_ALL "own_offer/all.sql",
+    OWN_OFFER_GET "own_offer/get.sql",
+    OWN_OFFER_PAUSE_ALL "own_offer/pause_all.sql",
+    OWN_OFFER_PUT "own_offer/put.sql",
+    PARTNER_OFFER_ALL "partner_offer/all.sql",
+    PARTNER_OFFER_IDS "partner_offer/ids.sql",
+    PARTNER_OFFER_PUT "partner_offer/put.sql",
+    PARTNER_OFFER_SWEEP "partner_offer/sweep.sql",
+    PUBLICATION_DELETE "publication/delete.sql",
+    PUBLICATION_FIND "publication/find.sql",
+    PUBLICATION_GET "publication/get.sql",
+    PUBLICATION_INSERT "publication/insert.sql",
+    PUBLICATION_LIST "publication/list.sql",
+    PUBLICATION_PAST "publication/past.sql",
+    READER_GET "reader/get.sql",
+    READER_PUT "reader/put.sql",
+    RECEIPT_INSERT "receipt/insert.sql",
+    RECEIPT_SWEEP "receipt/sweep.sql",
+    REQUEST_FIND "request/find.sql",
+    REQUEST_INSERT "request/insert.sql",
+    REQUEST_SWEEP "request/sweep.sql",
+    SALT_DELETE "salt/delete.sql",
+    SALT_FIND "salt/find.sql",
+    SALT_INSERT "salt/insert.sql",
+    SALT_PUT "salt/put.sql",
+    TAKEN_FIND "taken/find.sql",
+    TAKEN_INSERT "taken/insert.sql",
+    TAKEN_SHOW "taken/show.sql",
+    TAKEN_SWEEP "taken/sweep.sql",
+    UNDISPATCHED_DELETE "undispatched/delete.sql",
+    UNDISPATCHED_INSERT "undispatched/insert.sql",
+    UNDISPATCHED_LIST "undispatched/list.sql",
+    WAITING_DELETE "waiting/delete.sql",
+    WAITING_FOR_TARGET "waiting/for_target.sql",
+    WAITING_INSERT "waiting/insert.sql",
+    WAITING_PAST "waiting/past.sql",
+    WAITING_SHOW "waiting/show.sql",
+    WAITING_TARGETS "waiting/targets.sql",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuple_is_repeated_with_further_numbers() {
+        let many = repeat_tuple("INSERT INTO t (a, b) VALUES ($1, $2)\nON CONFLICT (a) DO NOTHING", 3);
+        assert_eq!(many, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT (a) DO NOTHING");
+    }
+
+    /// What is SQLite's own stands in `file/` and `tx/`.
+    #[test]
+    fn a_shared_statement_is_read_by_both_databases() {
+        for statement in ALL.iter().filter(|s| !s.file.starts_with("file/") && !s.file.starts_with("tx/")) {
+            let text = statement.text.to_lowercase();
+            for word in ["x'", "ifnull", "insert or ", "rowid", "glob", "strftime", "unixepoch", "printf", "pragma"] {
+                assert!(!text.contains(word), "{}: {word}", statement.file);
+            }
+            for function in ["max(", "min("] {
+                for (at, _) in text.match_indices(function) {
+                    let inside = text[at..].split(')').next().unwrap_or_default();
+                    assert!(!inside.contains(','), "{}: of a group only: {inside})", statement.file);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_a_statement() {
+        let mut files = 0;
+        for table in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql")).unwrap() {
+            for verb in std::fs::read_dir(table.unwrap().path()).unwrap() {
+                let path = verb.unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(ALL.iter().any(|s| s.text == text), "{} is not listed", path.display());
+                files += 1;
+            }
+        }
+        assert_eq!(files, ALL.len());
+    }
+}

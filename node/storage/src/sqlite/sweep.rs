@@ -1,0 +1,89 @@
+//! Forgetting what is past its time, a chunk per transaction, so that the writer is never long away.
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::db::{Args, Columns, Failure, all, classify, failed, find_many, run, run_many};
+use super::statements;
+use crate::domain::ids::RecordId;
+use crate::domain::limits;
+use crate::domain::time::UnixMs;
+use crate::keys::KeyStore;
+use crate::{EndProcess, RECEIPT_LIFE, Result};
+
+/// Rows of one table in one transaction.
+const CHUNK: u64 = 500;
+
+/// One chunk of each table; 0 when nothing was left to do. Salts die before their records (9.9).
+///
+/// # Errors
+/// When the files cannot be written; nothing of the chunk is gone then, except salts. An I/O error ends the process (9.8).
+pub(super) async fn chunk(
+    conn: &mut SqliteConnection,
+    keys: &KeyStore,
+    now: UnixMs,
+    end_process: &EndProcess,
+) -> Result<u64> {
+    let past = now - limits::DEDUP_AFTER_EXPIRY;
+    let received = all(&mut *conn, &statements::INBOX_PAST, limit(now)).await.map_err(failed)?;
+    let waiting = all(&mut *conn, &statements::WAITING_PAST, limit(now)).await.map_err(failed)?;
+    let published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
+    let records: Vec<RecordId> = received
+        .iter()
+        .chain(&waiting)
+        .chain(&published)
+        .map(|r| r.record_id(1))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(failed)?;
+    let bind = |id: &RecordId, args: &mut Args| {
+        args.push(id);
+    };
+    let slots = find_many(&mut *conn, &statements::SALT_FIND, &records, bind).await.map_err(failed)?;
+    let slots: Vec<u64> =
+        slots.iter().map(|row| row.number(1)).collect::<std::result::Result<_, _>>().map_err(failed)?;
+    keys.destroy(&slots).await?;
+    let swept = async {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        run_many(conn, &statements::SALT_DELETE, &records, bind).await?;
+        delete(conn, &statements::INBOX_DELETE, &received).await?;
+        delete(conn, &statements::WAITING_DELETE, &waiting).await?;
+        delete(conn, &statements::PUBLICATION_DELETE, &published).await?;
+        // An expired item's number is still to be told as a SKIP; what it would have said is not kept for that.
+        run(&mut *conn, &statements::DELIVERY_EXPIRE, limit(now)).await?;
+        let mut rows = (received.len() + waiting.len() + published.len()) as u64;
+        for (statement, at) in [
+            (&statements::REQUEST_SWEEP, now),
+            (&statements::TAKEN_SWEEP, now),
+            (&statements::PARTNER_OFFER_SWEEP, now),
+            (&statements::OUTBOX_SWEEP, now),
+            (&statements::DELIVERY_SWEEP, past),
+            (&statements::RECEIPT_SWEEP, now - RECEIPT_LIFE),
+        ] {
+            rows += run(&mut *conn, statement, limit(at)).await?;
+        }
+        sqlx::query("COMMIT").execute(&mut *conn).await?;
+        Ok(rows)
+    };
+    let swept: std::result::Result<u64, sqlx::Error> = swept.await;
+    swept.map_err(|error| {
+        if classify(&error) == Failure::Io {
+            end_process("a sweep reported an I/O error");
+        }
+        failed(error)
+    })
+}
+
+fn limit(at: UnixMs) -> Args {
+    Args::new().with(at).with(CHUNK)
+}
+
+async fn delete(
+    conn: &mut SqliteConnection,
+    statement: &'static statements::Statement,
+    rows: &[SqliteRow],
+) -> std::result::Result<(), sqlx::Error> {
+    let ids: Vec<u64> = rows.iter().map(|row| row.number(0)).collect::<std::result::Result<_, _>>()?;
+    run_many(conn, statement, &ids, |id, args| {
+        args.push(*id);
+    })
+    .await
+}

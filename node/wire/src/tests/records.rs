@@ -1,0 +1,337 @@
+//! Records there and back, and what is refused on the way, with its field and its reason.
+
+use bytes::Bytes;
+use havenlink_proto::{local, peer, record::v1 as proto};
+use proptest::prelude::*;
+use prost::Message;
+
+use crate::body::{Body, PartySignature};
+use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
+use crate::domain::answer::{Answer, NotRelevantReason};
+use crate::domain::audit::{AuditAct, AuditCheckpoint, AuditDraft, AuditLeaf};
+use crate::domain::envelope::Envelope;
+use crate::domain::ids::*;
+use crate::domain::offer::{CapacityLevel, CapacityView, DisclosureLevel, OfferView};
+use crate::domain::reason::Reason;
+use crate::domain::receipt::{ItemOutcome, Receipt, Verdict};
+use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind, StreamClass};
+use crate::domain::samples::*;
+use crate::domain::time::{Millis, UnixMs};
+use crate::{Error, agreement, alert, answer, audit, body, envelope, offer, practice, receipt, sharing};
+
+fn bodies() -> Vec<Body> {
+    let signed = proto::Signed { r#type: "t".into(), payload: Bytes::from_static(b"p"), signatures: vec![] };
+    let signed = Bytes::from(signed.encode_to_vec());
+    let id = AgreementId([7; 32]);
+    vec![
+        Body::Alert(alert()),
+        Body::Alert(site_alert()),
+        Body::Practice(practice()),
+        Body::OfferView(own_offer(false).view(DisclosureLevel::Count, 3, 0)),
+        Body::OfferView(own_offer(true).view(DisclosureLevel::Light, 3, 0)),
+        Body::Answer(Answer::Acknowledged),
+        Body::Answer(Answer::NotRelevant(NotRelevantReason::AlreadyKnown)),
+        Body::Answer(Answer::Question(vec![text("de", "Seit wann?")])),
+        Body::AgreementProposal(signed.clone()),
+        Body::AgreementComplete(signed),
+        Body::AgreementSignature(PartySignature {
+            agreement: id,
+            key_id: KeyId([3; 16]),
+            signature: Bytes::from(vec![4; 64]),
+        }),
+        Body::AgreementEnd(AgreementEnd {
+            agreement: id,
+            by: strasbourg(),
+            at: NOW,
+            reason: AgreementEndReason::Breach,
+        }),
+    ]
+}
+
+/// An envelope around a body, as its kind needs it.
+fn around(body: &Body) -> Envelope {
+    let mut envelope = envelope(body.kind(), body.encode());
+    if body.kind().class() == StreamClass::Control {
+        envelope.grant = None;
+    }
+    if body.kind().is_answer() {
+        let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
+        envelope.references.push(Reference { kind: ReferenceKind::Answers, target });
+    }
+    envelope
+}
+
+fn envelope(kind: RecordKind, body: Bytes) -> Envelope {
+    crate::domain::samples::envelope(kind, body)
+}
+
+#[test]
+fn every_open_kind_goes_there_and_back() {
+    for body in bodies() {
+        let envelope = around(&body);
+        let bytes = envelope::to_proto(&envelope).encode_to_vec();
+        let back = envelope::from_proto(proto::Envelope::decode(&bytes[..]).unwrap()).unwrap();
+        assert_eq!(back, envelope);
+        assert_eq!(body::decode(&back).unwrap(), body);
+        assert_eq!(body.details(envelope.grant).is_some(), body.kind().class() == StreamClass::Content);
+    }
+}
+
+#[test]
+fn agreements_receipts_and_leaves_go_there_and_back() {
+    let one = twinning().agreement;
+    assert_eq!(agreement::from_proto(agreement::to_proto(&one)).unwrap(), *one);
+    let digest = Some(Digest([6; 32]));
+    let one = Receipt {
+        federation: FederationId([9; 32]),
+        origin: strasbourg(),
+        recipient: kehl(),
+        origin_incarnation: Incarnation(1),
+        recipient_incarnation: Incarnation(2),
+        class: StreamClass::Content,
+        first: 5,
+        outcomes: vec![
+            ItemOutcome { envelope: digest, verdict: Verdict::Stored },
+            ItemOutcome { envelope: None, verdict: Verdict::Skipped(Reason::EnvelopeExpired) },
+            ItemOutcome { envelope: digest, verdict: Verdict::Refused(Reason::AgreementEnded) },
+            ItemOutcome { envelope: digest, verdict: Verdict::RetryLater(Reason::AgreementUnknown) },
+        ],
+        register_number: 7,
+        time: NOW,
+    };
+    assert_eq!(receipt::from_proto(receipt::to_proto(&one)).unwrap(), one);
+    assert_eq!(one.next(), 8);
+    let draft = AuditDraft {
+        counterparty: Some(kehl()),
+        record: Some((RecordKind::Alert, RecordId([1; 16]))),
+        agreement: Some(AgreementId([2; 32])),
+        purpose: Some(crate::domain::handling::Purpose::Prevention),
+        reason: Some(Reason::AgreementEnded),
+        ..AuditDraft::by_node(AuditAct::Refused)
+    };
+    for draft in [draft, AuditDraft { sizes: Some((9, 4)), ..AuditDraft::by_node(AuditAct::RestoredFromBackup) }] {
+        let leaf = AuditLeaf::of(draft, 3, NOW, Some(Digest([5; 32])));
+        let stored = proto::AuditLeaf::decode(audit::encode(&leaf)).unwrap();
+        assert_eq!(audit::from_proto(stored).unwrap(), leaf);
+    }
+    let one = AuditCheckpoint {
+        federation: FederationId([9; 32]),
+        authority: kehl(),
+        size: 3,
+        root: Digest([1; 32]),
+        time: NOW,
+    };
+    assert_eq!(audit::checkpoint_from_proto(audit::checkpoint_to_proto(&one)).unwrap(), one);
+}
+
+#[test]
+fn an_own_offer_takes_its_defaults_from_the_node() {
+    let mut message = offer::own_to_proto(&own_offer(true), "e".into());
+    let again = |m: local::v1::OwnOffer| offer::own_from_proto(m, OfferId([1; 16]), &kehl(), NOW + Millis(5));
+    assert_eq!(again(message.clone()).unwrap(), own_offer(true));
+    (message.offer_id, message.authority) = (Bytes::new(), String::new());
+    let capacity = message.capacity.as_mut().unwrap();
+    (capacity.as_of_ms, capacity.time_to_live_ms) = (0, 0);
+    let filled = again(message.clone()).unwrap();
+    assert_eq!((filled.id, filled.authority), (OfferId([1; 16]), kehl()));
+    assert_eq!((filled.capacity.as_of, filled.capacity.time_to_live), (NOW + Millis(5), Millis::hours(8)));
+    message.capacity.as_mut().unwrap().as_of_ms = NOW.0 + 6;
+    assert_eq!(again(message).unwrap_err().field, "capacity.as_of_ms");
+}
+
+#[test]
+fn a_refused_alert_names_its_field_and_its_reason() {
+    type Spoil = fn(&mut proto::Alert);
+    let spoilt: [(Spoil, Reason, &str); 19] = [
+        (|a| a.kind = 0, Reason::FieldMissing, "kind"),
+        (|a| a.kind = 99, Reason::ValueUnknown, "kind"),
+        (|a| a.kind = 2, Reason::KindNotSupported, "kind"),
+        (|a| a.kind = 5, Reason::FieldInvalid, "details"),
+        (|a| a.details = None, Reason::FieldMissing, "details"),
+        (|a| a.urgency = 0, Reason::FieldMissing, "urgency"),
+        (|a| a.severity = 9, Reason::ValueUnknown, "severity"),
+        (|a| a.certainty = -1, Reason::ValueUnknown, "certainty"),
+        (|a| a.assertion_basis = 0, Reason::FieldMissing, "assertion_basis"),
+        (|a| a.exploitation_forms = vec![2, 99], Reason::ValueUnknown, "exploitation_forms[1]"),
+        (|a| a.indicators = vec!["score:9".into()], Reason::FieldInvalid, "indicators[0]"),
+        (|a| a.indicators = (1..=25).map(|n| format!("ilo11:{n}")).collect(), Reason::FieldTooLong, "indicators"),
+        (|a| a.sector = "Z99".into(), Reason::FieldInvalid, "sector"),
+        (|a| a.place = None, Reason::FieldMissing, "place"),
+        (|a| a.place.as_mut().unwrap().code = "rue du Port 3".into(), Reason::FieldInvalid, "place.code"),
+        (|a| a.summary[1].language = "fr".into(), Reason::FieldInvalid, "summary[1].language"),
+        (|a| a.summary[0].text = "é".repeat(501), Reason::FieldTooLong, "summary[0].text"),
+        (|a| a.summary[1].text = "Ruf 0611 987 65 43".into(), Reason::PersonalDataInText, "summary[1].text"),
+        (
+            |a| {
+                let Some(proto::alert::Details::SuspiciousAdvertising(advert)) = &mut a.details else { return };
+                advert.adverts_seen = 0;
+            },
+            Reason::FieldInvalid,
+            "suspicious_advertising.adverts_seen",
+        ),
+    ];
+    for (spoil, reason, field) in spoilt {
+        let mut message = alert::to_proto(&alert());
+        spoil(&mut message);
+        let error = alert::from_proto(message).unwrap_err();
+        assert_eq!((error.reason, error.field.as_str()), (reason, field), "{error:?}");
+    }
+    let mut whole = alert::to_proto(&alert());
+    whole.summary[0].text = "é".repeat(500);
+    assert!(alert::from_proto(whole).is_ok(), "each limit itself is allowed");
+}
+
+#[test]
+fn a_refused_envelope_names_its_field_and_its_reason() {
+    type Spoil = fn(&mut proto::Envelope);
+    let spoilt: [(Spoil, Reason, &str); 20] = [
+        (|e| e.federation_id.clear(), Reason::FieldMissing, "federation_id"),
+        (|e| e.origin = "Strasbourg".into(), Reason::FieldInvalid, "origin"),
+        (|e| e.recipient = e.origin.clone(), Reason::EnvelopeMalformed, "recipient"),
+        (|e| e.record_id = Bytes::from_static(b"short"), Reason::FieldInvalid, "record_id"),
+        (|e| e.kind = 0, Reason::FieldMissing, "kind"),
+        (|e| e.kind = 31, Reason::ValueUnknown, "kind"),
+        (|e| e.kind = 35, Reason::EnvelopeMalformed, "agreement_id"),
+        (|e| e.kind = 7, Reason::EnvelopeMalformed, "references"),
+        (|e| e.purpose = 99, Reason::ValueUnknown, "purpose"),
+        (|e| e.lawful_basis = 0, Reason::FieldMissing, "lawful_basis"),
+        (|e| e.special_basis = 99, Reason::ValueUnknown, "special_basis"),
+        (|e| e.agreement_id.clear(), Reason::FieldMissing, "agreement_id"),
+        (|e| e.handling = None, Reason::HandlingUnknown, "handling.tlp"),
+        (|e| e.handling.as_mut().unwrap().tlp = 6, Reason::HandlingUnknown, "handling.tlp"),
+        (|e| e.handling.as_mut().unwrap().pap = 0, Reason::HandlingUnknown, "handling.pap"),
+        (|e| e.status = 4, Reason::ValueUnknown, "status"),
+        (|e| e.expires_ms = e.created_ms, Reason::EnvelopeMalformed, "expires_ms"),
+        (|e| e.review_by_ms = e.expires_ms + 1, Reason::EnvelopeMalformed, "review_by_ms"),
+        (|e| e.created_ms = i64::MAX, Reason::FieldInvalid, "created_ms"),
+        (|e| e.agreement_to_share_ref = Bytes::from_static(b"me"), Reason::EnvelopeMalformed, "agreement_to_share_ref"),
+    ];
+    for (spoil, reason, field) in spoilt {
+        let mut message = envelope::to_proto(&around(&Body::Alert(alert())));
+        spoil(&mut message);
+        let error = envelope::from_proto(message).unwrap_err();
+        assert_eq!((error.reason, error.field.as_str()), (reason, field), "{error:?}");
+    }
+}
+
+#[test]
+fn a_record_refers_to_what_it_may_only() {
+    let refer = |kind: ReferenceKind, origin: AuthorityId| {
+        let mut one = around(&Body::Alert(alert()));
+        one.references.push(Reference { kind, target: RecordKey { origin, record_id: RecordId([8; 16]) } });
+        envelope::from_proto(envelope::to_proto(&one)).map(drop).map_err(|e| e.field)
+    };
+    for kind in [ReferenceKind::Updates, ReferenceKind::Cancels, ReferenceKind::Replaces] {
+        assert_eq!(refer(kind, strasbourg()), Ok(()));
+        assert_eq!(refer(kind, esch()), Err("references[0].origin".into()), "somebody else's record");
+    }
+    let mut answer = around(&Body::Answer(Answer::Acknowledged));
+    answer.references[0].target.origin = esch();
+    let error = envelope::from_proto(envelope::to_proto(&answer)).unwrap_err();
+    assert_eq!(error.field, "references[0].origin");
+}
+
+#[test]
+fn a_body_that_is_not_its_kind_is_refused_below_body() {
+    let decode = |kind, bytes: &'static [u8]| body::decode(&envelope(kind, Bytes::from_static(bytes))).unwrap_err();
+    let shown = |e: Error| (e.reason, e.field);
+    assert_eq!(shown(decode(RecordKind::Alert, b"")), (Reason::FieldMissing, "body".into()));
+    assert_eq!(shown(decode(RecordKind::Alert, b"\xff\xff")), (Reason::DecodeFailed, "body".into()));
+    assert_eq!(shown(decode(RecordKind::Practice, b"\x08\x01")), (Reason::FieldMissing, "body.outcome".into()));
+    for kind in [RecordKind::Referral, RecordKind::Placement, RecordKind::Inspection, RecordKind::WithdrawalNotice] {
+        assert_eq!(decode(kind, b"\x08\x01").reason, Reason::KindNotSupported);
+    }
+    let end = AgreementEnd { agreement: AgreementId([1; 32]), by: kehl(), at: NOW, reason: AgreementEndReason::Breach };
+    let forged = body::decode(&around(&Body::AgreementEnd(end))).unwrap_err();
+    assert_eq!(shown(forged), (Reason::EnvelopeMalformed, "body.by".into()), "one leaves for oneself only");
+}
+
+#[test]
+fn a_partner_cannot_show_more_of_a_refuge_than_is_safe() {
+    let view = own_offer(true).view(DisclosureLevel::Band, 1, 0);
+    let counted =
+        OfferView { capacity: CapacityView { level: CapacityLevel::Count(1), ..view.capacity }, ..view.clone() };
+    assert_eq!(offer::from_proto(offer::to_proto(&counted)).unwrap_err().field, "capacity.count");
+    let fine = OfferView { area: own_offer(false).area, ..view };
+    assert_eq!(offer::from_proto(offer::to_proto(&fine)).unwrap_err().field, "area");
+}
+
+#[test]
+fn an_answer_says_one_thing() {
+    let refused = |kind, reason, question| {
+        answer::from_proto(proto::Answer { kind, not_relevant_reason: reason, question }).unwrap_err().field
+    };
+    let texts = || vec![proto::Text { language: "de".into(), text: "Seit wann?".into() }];
+    assert_eq!(refused(1, 1, vec![]), "not_relevant_reason");
+    assert_eq!(refused(2, 0, vec![]), "not_relevant_reason");
+    assert_eq!(refused(1, 0, texts()), "question");
+    assert_eq!(refused(3, 0, vec![]), "question");
+}
+
+#[test]
+fn a_newer_partners_reason_does_not_stop_the_stream() {
+    let outcome = peer::v1::ItemOutcome { envelope_digest: vec![1; 32].into(), result: 3, reason: "NEW_REASON".into() };
+    let message = peer::v1::Receipt {
+        federation_id: vec![9; 32].into(),
+        origin: "fr-strasbourg".into(),
+        recipient: "de-kehl".into(),
+        stream_class: 1,
+        first: 1,
+        outcomes: vec![outcome],
+        time_ms: 1,
+        ..Default::default()
+    };
+    let read = receipt::from_proto(message).unwrap();
+    assert_eq!(read.outcomes[0].verdict, Verdict::Refused(Reason::ReasonUnknown));
+}
+
+/// Parses the bytes as everything; what counts is that nothing panics (invariant 9).
+fn parse_as_everything(bytes: &Bytes) {
+    macro_rules! parse {
+        ($($message:ty => $from:expr),+ $(,)?) => {
+            $(if let Ok(message) = <$message>::decode(bytes.clone()) { let _ = $from(message); })+
+        };
+    }
+    parse! {
+        proto::Envelope => |m| envelope::from_proto(m).map(|e| body::decode(&e).map(drop)),
+        proto::Alert => alert::from_proto,
+        proto::Practice => practice::from_proto,
+        proto::OfferView => offer::from_proto,
+        proto::Answer => answer::from_proto,
+        proto::Agreement => agreement::from_proto,
+        proto::AgreementEnd => agreement::end_from_proto,
+        proto::AuditLeaf => audit::from_proto,
+        peer::v1::Receipt => receipt::from_proto,
+        local::v1::Sharing => |m| sharing::from_proto(Some(m)).map(|s| s.dates(RecordKind::Alert, None, UnixMs(1)).map(drop)),
+        local::v1::OwnOffer => |m| offer::own_from_proto(m, OfferId([0; 16]), &kehl(), UnixMs(1)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        parse_as_everything(&Bytes::from(bytes));
+    }
+
+    #[test]
+    fn damaged_records_do_not_panic_and_what_is_taken_stays_the_same(
+        pick in 0_usize..12, flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let body = &bodies()[pick];
+        for whole in [body.encode(), envelope::to_proto(&around(body)).encode_to_vec().into()] {
+            let mut bytes = whole.to_vec();
+            for (at, value) in &flips {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            let bytes = Bytes::from(bytes);
+            parse_as_everything(&bytes);
+            // What passes every check means the same when it is said again.
+            if let Some(read) = proto::Envelope::decode(bytes).ok().and_then(|m| envelope::from_proto(m).ok()) {
+                prop_assert_eq!(envelope::from_proto(envelope::to_proto(&read)).unwrap(), read);
+            }
+        }
+    }
+}
