@@ -1,7 +1,18 @@
 //! Compiles the contract with a pure-Rust protobuf compiler: no protoc on the machine.
+//!
+//! Beside prost's and tonic's code it writes what the options and the descriptors say: the access table, one row per RPC
+//! (`build/access.rs`), and the full names of the enums (`build/enums.rs`). prost forgets options that it does not know,
+//! so both are read from the compiler's own descriptors.
+
+#[path = "build/access.rs"]
+mod access;
+#[path = "build/enums.rs"]
+mod enums;
+
 use std::path::{Path, PathBuf};
 
-use protox::prost_reflect::prost::Message as _;
+/// Options are read here, at build time; no program of ours needs their messages.
+const OPTIONS: &str = "havenlink.options.v1";
 
 fn protos(dir: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
@@ -17,12 +28,33 @@ fn protos(dir: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=havenlink");
+    println!("cargo:rerun-if-changed=build");
     let mut files = Vec::new();
     protos(Path::new("havenlink"), &mut files)?;
     files.sort();
-    let set = protox::compile(&files, ["."])?;
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_source_info(true).include_imports(true).open_files(&files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptor_set.bin"), set.encode_to_vec())?;
-    tonic_prost_build::configure().build_client(true).build_server(true).bytes(".").btree_map(".").compile_fds(set)?;
+    let pool = compiler.descriptor_pool();
+    std::fs::write(out.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
+    std::fs::write(out.join("access.rs"), access::table(&pool)?)?;
+    std::fs::write(out.join("enums.rs"), enums::names(&pool))?;
+    let mut set = compiler.file_descriptor_set();
+    set.file.retain(|file| file.package().starts_with("havenlink.") && file.package() != OPTIONS);
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
+    let code = tonic_prost_build::configure().build_client(true).build_server(true).bytes(".").btree_map(".");
+    code.compile_fds_with_config(set, config)?;
     Ok(())
+}
+
+/// `havenlink.local.v1.ListAlertsRequest` as a path below the crate's root.
+fn rust_path(full_name: &str) -> String {
+    format!("crate::{}", full_name.trim_start_matches("havenlink.").replace('.', "::"))
+}
+
+/// `DATA_PROTECTION` → `DataProtection`, as prost names the variants of an enum.
+fn camel_case(name: &str) -> String {
+    let word = |word: &str| word[..1].to_owned() + &word[1..].to_ascii_lowercase();
+    name.split('_').map(word).collect()
 }

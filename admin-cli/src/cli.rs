@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use havenlink_proto::record::v1::ActorRole;
 
 use crate::commands::{
     agreement, alert, audit, delivery, directory, invite, member, node, offer, policy, practice, steward,
@@ -59,6 +60,20 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role of the contract; none for what has no socket.
+    pub fn of(role: ActorRole) -> Option<Self> {
+        Some(match role {
+            ActorRole::Operator => Self::Operator,
+            ActorRole::Coordinator => Self::Coordinator,
+            ActorRole::Publisher => Self::Publisher,
+            ActorRole::Consumer => Self::Consumer,
+            ActorRole::DataProtection => Self::DataProtection,
+            ActorRole::Inspection => Self::Inspection,
+            ActorRole::Liaison => Self::Liaison,
+            ActorRole::Unspecified | ActorRole::Node | ActorRole::Peer => return None,
+        })
+    }
+
     /// The file in the socket directory.
     pub fn socket(self) -> String {
         format!("{self}.sock")

@@ -6,12 +6,11 @@
 //! 4 not found, 5 conflict, 6 unavailable, 7 partial, 8 timed out).
 
 mod cli;
-mod coded;
 mod commands;
 mod confirm;
+mod contract_enum;
 mod failure;
 mod id;
-mod names;
 mod output;
 mod reasons;
 mod repeat;

@@ -1,5 +1,4 @@
-//! A write whose outcome nobody knows is asked again under the id that it had: which calls are writes, and the command
-//! for it, ready to be copied.
+//! A write whose outcome nobody knows is asked again under the id that it had: the command for it, ready to be copied.
 //!
 //! Only who names the first id is sure not to do a thing twice, and the id of a first try is often one that this tool made.
 
@@ -7,50 +6,6 @@ use std::time::Duration;
 
 use crate::output::clean;
 use crate::when;
-
-/// A request of the contract, as far as repeating it goes.
-pub trait Asked {
-    /// The id of a write; none for what only reads.
-    fn request_id(&self) -> Option<&str>;
-}
-
-macro_rules! asked {
-    (reads { $($read_area:ident { $($read:ident),+ $(,)? })+ } writes { $($area:ident { $($write:ident),+ $(,)? })+ }) => {
-        $($(impl Asked for havenlink_proto::$read_area::v1::$read {
-            fn request_id(&self) -> Option<&str> {
-                None
-            }
-        })+)+
-        $($(impl Asked for havenlink_proto::$area::v1::$write {
-            fn request_id(&self) -> Option<&str> {
-                Some(&self.request_id)
-            }
-        })+)+
-        #[cfg(test)]
-        const READS: &[&str] = &[$($(concat!("havenlink.", stringify!($read_area), ".v1.", stringify!($read))),+),+];
-        #[cfg(test)]
-        const WRITES: &[&str] = &[$($(concat!("havenlink.", stringify!($area), ".v1.", stringify!($write))),+),+];
-    };
-}
-
-asked! {
-    reads {
-        admin {
-            CreateRecoveryTicketRequest, ExplainReasonRequest, GetStatusRequest, ListAgreementsRequest, ListInvitationsRequest,
-            ListLeavesRequest, ListMembersRequest, RunDoctorRequest, ShowAgreementRequest, ShowMemberRequest, VerifyAuditRequest,
-        }
-        local { GetAlertRequest, ListAlertsRequest, ListDeliveriesRequest, ListOffersRequest, SearchPracticesRequest }
-    }
-    writes {
-        admin {
-            ApproveMemberRequest, ApproveProposalRequest, CreateInvitationRequest, DemoteStewardRequest, EndAgreementRequest,
-            PromoteStewardRequest, ProposeAgreementRequest, ProposePolicyRequest, RecoverKeyRequest, RejectMemberRequest,
-            RemoveMemberRequest, RenewCertificateRequest, ReplaceStewardRequest, RestoreMemberRequest, RevokeInvitationRequest,
-            RotateKeyRequest, SignAgreementRequest, SuspendMemberRequest, UpdateEntryRequest,
-        }
-        local { AnswerAlertRequest, ConfirmOfferRequest, PublishAlertRequest, PublishPracticeRequest, SetOfferRequest }
-    }
-}
 
 /// The command that was typed, under this id and, if one is given, with this time limit.
 pub fn command(request_id: &str, timeout: Option<Duration>) -> String {
@@ -98,34 +53,6 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coded;
-
-    #[test]
-    fn what_has_an_id_is_a_write_and_every_write_has_one() {
-        let has_id = |name: &str| {
-            let message = coded::pool().get_message_by_name(name).unwrap_or_else(|| panic!("{name}"));
-            message.get_field_by_name("request_id").is_some()
-        };
-        assert_eq!(READS.iter().find(|name| has_id(name)), None);
-        assert_eq!(WRITES.iter().find(|name| !has_id(name)), None);
-    }
-
-    #[test]
-    fn the_readme_of_the_contract_names_the_writes_without_an_id() {
-        let readme = include_str!("../../proto/README.md");
-        let reads =
-            ["Consume", "CreateRecoveryTicket", "Explain", "Get", "List", "Run", "Search", "Show", "Verify", "Watch"];
-        let served = coded::pool().services().filter(|service| {
-            ["havenlink.admin.v1.", "havenlink.local.v1."].iter().any(|area| service.full_name().starts_with(area))
-        });
-        let methods: Vec<_> = served.flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
-        assert!(methods.len() > 30, "the contract was found");
-        let write = |name: &str| !reads.iter().any(|read| name.starts_with(read));
-        for method in methods.iter().filter(|method| write(method.name())) {
-            let has_id = method.input().get_field_by_name("request_id").is_some();
-            assert!(has_id || readme.contains(&format!("`{}`", method.name())), "{}", method.full_name());
-        }
-    }
 
     #[test]
     fn the_command_can_be_copied() {

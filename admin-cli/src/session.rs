@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use havenlink_proto::access::Call;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -38,12 +39,13 @@ pub struct Session {
     request_id: Option<String>,
 }
 
-/// Calls a method of a generated client over the socket of the first role that has one.
+/// Calls a method of a generated client over the socket of the first role that may call it and has one here. Who may, and
+/// whether the call carries an id to repeat it with, the contract says.
 macro_rules! call {
-    ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr) => {{
-        let channel = $session.channel($roles).await?;
+    ($session:expr, $client:ident, $method:ident, $request:expr) => {{
         let message = $request;
-        let written = crate::repeat::Asked::request_id(&message).map(str::to_owned);
+        let channel = $session.channel_for(&message).await?;
+        let written = havenlink_proto::access::Call::request_id(&message).map(str::to_owned);
         let request = $session.request(message);
         let mut client = $client::new(channel).max_decoding_message_size(crate::session::LARGEST);
         let answer = $session.answer(client.$method(request)).await;
@@ -111,12 +113,13 @@ impl Session {
         }
     }
 
-    /// A channel over the socket of the role asked for, or of the first of these roles that has one.
+    /// A channel for a request: over the socket of the role asked for, or of the first role that may make the call.
     ///
     /// # Errors
     /// `NODE_NOT_REACHABLE`, or `SOCKET_DENIED` when the file does not let us in.
-    pub async fn channel(&self, roles: &[Role]) -> Result<Channel, Failure> {
-        let wanted = self.role.map_or_else(|| roles.to_vec(), |role| vec![role]);
+    pub async fn channel_for<R: Call>(&self, _request: &R) -> Result<Channel, Failure> {
+        let may = || R::METHOD.roles.iter().filter_map(|role| Role::of(*role)).collect();
+        let wanted: Vec<Role> = self.role.map_or_else(may, |role| vec![role]);
         let mut failed = None;
         for role in &wanted {
             let path = self.sockets.join(role.socket());

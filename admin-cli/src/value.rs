@@ -3,18 +3,19 @@
 //!
 //! Everything that is written can be read back. Fields at their default are written too, so that a reader finds them.
 
+use prost::{Message, Name};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value as Proto};
 use serde_json::{Map, Value};
 
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
-use crate::names::Named;
 use crate::reasons;
 
 /// A message as JSON.
-pub fn to_json<M: Named>(message: &M) -> Value {
-    let descriptor = coded::pool().get_message_by_name(M::NAME).expect("a test looks up every name");
+pub fn to_json<M: Message + Name + Default>(message: &M) -> Value {
+    let descriptor =
+        contract_enum::pool().get_message_by_name(&M::full_name()).expect("named and described by the same build");
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
         .expect("what this contract encoded, this contract decodes");
     message_to_json(&dynamic)
@@ -24,8 +25,9 @@ pub fn to_json<M: Named>(message: &M) -> Value {
 ///
 /// # Errors
 /// `FIELD_INVALID` with the path of the field, and what is allowed there.
-pub fn from_json<M: Named>(value: &Value) -> Result<M, Failure> {
-    let descriptor = coded::pool().get_message_by_name(M::NAME).expect("a test looks up every name");
+pub fn from_json<M: Message + Name + Default>(value: &Value) -> Result<M, Failure> {
+    let descriptor =
+        contract_enum::pool().get_message_by_name(&M::full_name()).expect("named and described by the same build");
     let dynamic = message_from_json(&descriptor, value, "").map_err(|(path, what)| {
         Failure::new(
             &reasons::FIELD_INVALID,
@@ -83,7 +85,7 @@ fn single_to_json(field: &FieldDescriptor, value: &Proto) -> Value {
         Proto::String(text) => text.as_str().into(),
         Proto::Bytes(bytes) => id::show(bytes).into(),
         Proto::EnumNumber(number) => match field.kind() {
-            Kind::Enum(descriptor) => coded::short_name(&descriptor, *number).into(),
+            Kind::Enum(descriptor) => contract_enum::short_name(&descriptor, *number).into(),
             _ => (*number).into(),
         },
         Proto::Message(message) => message_to_json(message),
@@ -101,7 +103,7 @@ fn message_from_json(descriptor: &MessageDescriptor, value: &Value, path: &str) 
         let path = format!("{path}.{name}");
         let Some(field) = descriptor.get_field_by_name(name) else {
             let known: Vec<String> = descriptor.fields().map(|f| f.name().to_owned()).collect();
-            let nearest = coded::nearest(name, known.iter().map(String::as_str));
+            let nearest = contract_enum::nearest(name, known.iter().map(String::as_str));
             let hint = nearest.map(|n| format!("nearest: {n}; ")).unwrap_or_default();
             return Err((path, format!("there is no such field; {hint}known: {}", known.join(", "))));
         };
@@ -137,7 +139,9 @@ fn single_from_json(field: &FieldDescriptor, value: &Value, path: &str) -> Resul
                 .map(|bytes| Proto::Bytes(bytes.into()))
                 .ok_or_else(|| wrong("a UUID or hexadecimal is expected")),
         },
-        Kind::Enum(descriptor) => coded::number_of(&descriptor, text()?).map(Proto::EnumNumber).map_err(|e| wrong(&e)),
+        Kind::Enum(descriptor) => {
+            contract_enum::number_of(&descriptor, text()?).map(Proto::EnumNumber).map_err(|e| wrong(&e))
+        }
         Kind::Message(descriptor) => Ok(Proto::Message(message_from_json(&descriptor, value, path)?)),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
             let n = value.as_i64().and_then(|n| i32::try_from(n).ok());

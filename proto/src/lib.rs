@@ -1,10 +1,13 @@
 //! The contract of Havenlink, generated from `havenlink/**/*.proto` and nothing else.
 //!
-//! What lives here: messages, clients and servers of each package, and the compiled descriptor set.
+//! What lives here: messages, clients and servers of each package, the access table that the RPCs' options say, and the
+//! compiled descriptor set.
 //! What does not: rules. Limits, checks and the meaning of a field are the node's (`domain`, `wire`).
 
 // Generated code keeps the enum names of the wire, which repeat a prefix on purpose (buf STANDARD).
 #![allow(clippy::enum_variant_names, clippy::large_enum_variant, clippy::doc_lazy_continuation)]
+
+pub mod access;
 
 macro_rules! package {
     ($area:ident, $name:literal) => {
@@ -26,3 +29,11 @@ package!(store, "havenlink.store.v1");
 
 /// The compiled `FileDescriptorSet`: served by reflection on local listeners, read by tests.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
+
+/// An enum of the contract, under its name there.
+pub trait ContractEnum: Copy + Send + Sync + 'static {
+    /// E.g. `havenlink.record.v1.AlertKind`.
+    const FULL_NAME: &'static str;
+}
+
+include!(concat!(env!("OUT_DIR"), "/enums.rs"));

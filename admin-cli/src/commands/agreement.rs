@@ -1,6 +1,7 @@
 //! `agreement`: propose, show, sign, end, list.
 
 use clap::Subcommand;
+use havenlink_proto::ContractEnum;
 use havenlink_proto::admin::v1::agreement_service_client::AgreementServiceClient;
 use havenlink_proto::admin::v1::{
     AgreementState, EndAgreementRequest, HeldAgreement, ListAgreementsRequest, PartyLeft, ProposeAgreementRequest,
@@ -11,9 +12,9 @@ use havenlink_proto::record::v1::{
 };
 
 use super::agreement_terms::Terms;
-use super::{ALL, Limit, OPERATE, WATCH, pages, read_file, status};
-use crate::coded::{Code, Coded, name};
+use super::{ALL, Limit, pages, read_file, status};
 use crate::confirm;
+use crate::contract_enum::{Code, descriptor, name};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Format, Grid, View, clean};
@@ -55,7 +56,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Show { agreement } => {
             let held = find(session, &agreement).await?;
             let request = ShowAgreementRequest { agreement_id: held.agreement_id };
-            let answer = call!(session, WATCH, AgreementServiceClient, show_agreement, request)?;
+            let answer = call!(session, AgreementServiceClient, show_agreement, request)?;
             let held = answer.agreement.unwrap_or_default();
             session.show(&view(&held))?;
             if held.state == AgreementState::Proposed as i32 {
@@ -67,7 +68,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let held = find(session, &agreement).await?;
             let request =
                 SignAgreementRequest { request_id: session.request_id(), agreement_id: held.agreement_id.clone() };
-            let answer = call!(session, OPERATE, AgreementServiceClient, sign_agreement, request)?;
+            let answer = call!(session, AgreementServiceClient, sign_agreement, request)?;
             let state = name::<AgreementState>(answer.state);
             let text = format!("signed {}: {state}\n", id::short(&held.agreement_id));
             session.show(&View::text(to_json(&answer), text, vec![("state", Cell::text(&state))]))?;
@@ -81,7 +82,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn fetch(session: &Session, limit: usize) -> Result<havenlink_proto::admin::v1::ListAgreementsResponse, Failure> {
     let request = ListAgreementsRequest::default();
-    pages!(session, WATCH, AgreementServiceClient, list_agreements, request, [agreements], limit)
+    pages!(session, AgreementServiceClient, list_agreements, request, [agreements], limit)
 }
 
 async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> {
@@ -106,7 +107,7 @@ async fn propose(session: &Session, terms: &Terms) -> Result<(), Failure> {
         session.say(&sentence(grant));
     }
     let request = ProposeAgreementRequest { request_id: session.request_id(), agreement: Some(agreement) };
-    let answer = call!(session, OPERATE, AgreementServiceClient, propose_agreement, request)?;
+    let answer = call!(session, AgreementServiceClient, propose_agreement, request)?;
     let (short, whole) = (id::short(&answer.agreement_id), id::show(&answer.agreement_id));
     session.show(&View::text(
         to_json(&answer),
@@ -128,7 +129,7 @@ async fn end(session: &Session, typed: &str, reason: i32, yes: bool) -> Result<(
     ];
     confirm::severe(session, &format!("end agreement {short}"), &consequences, &short, yes)?;
     let request = EndAgreementRequest { request_id: session.request_id(), agreement_id: held.agreement_id, reason };
-    let answer = call!(session, OPERATE, AgreementServiceClient, end_agreement, request)?;
+    let answer = call!(session, AgreementServiceClient, end_agreement, request)?;
     let text = format!("ended at {}\n", when::show(answer.ended_ms));
     session.show(&View::text(to_json(&answer), text, vec![("ended", Cell::time(answer.ended_ms))]))
 }
@@ -225,8 +226,8 @@ fn sentence(grant: &Grant) -> String {
 }
 
 /// `all`, or the names.
-fn some<E: Coded>(numbers: &[i32]) -> String {
-    let all = E::descriptor().values().filter(|v| v.number() != 0).count();
+fn some<E: ContractEnum>(numbers: &[i32]) -> String {
+    let all = descriptor::<E>().values().filter(|v| v.number() != 0).count();
     if numbers.len() == all {
         "all".into()
     } else {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use havenlink_proto::ContractEnum;
 use havenlink_proto::record::v1::{
     Agreement, AlertKind, CorridorRole, DisclosureLevel, Grant, Party, Purpose, RecordKind, ServiceKind, Tlp,
     TransferBasis,
 };
 
-use crate::coded::{Code, Coded, names_of, nearest, number_of, numbers};
+use crate::contract_enum::{Code, descriptor, names_of, nearest, number_of, numbers};
 use crate::failure::Failure;
 use crate::when;
 
@@ -118,8 +119,8 @@ pub fn parse_share(typed: &str) -> Result<Share, String> {
 }
 
 /// The listed values, or all that the contract has.
-fn values<E: Coded>(list: Option<&str>) -> Result<Vec<i32>, String> {
-    let descriptor = E::descriptor();
+fn values<E: ContractEnum>(list: Option<&str>) -> Result<Vec<i32>, String> {
+    let descriptor = descriptor::<E>();
     let all = names_of(&descriptor);
     let names: Vec<&str> = match list {
         Some(list) => list.split(',').collect(),

@@ -15,8 +15,8 @@ use havenlink_proto::record::v1::{
 use self::publish::Publish;
 use self::which::Which;
 use super::sharing::{self, parse_summary, show_place};
-use super::{Limit, PUBLISH, delivery};
-use crate::coded::{Code, name, number_or_zero};
+use super::{Limit, delivery};
+use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Format, Grid, View, clean, cut};
@@ -71,7 +71,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 record_id: record_id.into(),
                 answer: Some(answer),
             };
-            let answered = call!(session, PUBLISH, AlertServiceClient, answer_alert, request)?;
+            let answered = call!(session, AlertServiceClient, answer_alert, request)?;
             let pairs = vec![("record_id", Cell::text(id::show(&answered.record_id)))];
             session.show(&View::text(to_json(&answered), text, pairs))
         }

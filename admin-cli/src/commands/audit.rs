@@ -7,8 +7,7 @@ use havenlink_proto::admin::v1::audit_service_client::AuditServiceClient;
 use havenlink_proto::admin::v1::{ListLeavesRequest, ListLeavesResponse, VerifyAuditRequest, VerifyAuditResponse};
 use havenlink_proto::record::v1::{ActorRole, AuditAct, Purpose, RecordKind};
 
-use super::AUDIT;
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View};
@@ -39,7 +38,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Tail { lines } => tail(session, lines).await,
         Verb::Verify => {
             let patient = session.patient(WHOLE_LOG);
-            let answer = call!(patient, AUDIT, AuditServiceClient, verify_audit, VerifyAuditRequest {})?;
+            let answer = call!(patient, AuditServiceClient, verify_audit, VerifyAuditRequest {})?;
             let pairs = vec![
                 ("consistent", Cell::text(answer.consistent.to_string())),
                 ("size", Cell::number(answer.size)),
@@ -72,7 +71,7 @@ async fn tail(session: &Session, lines: u32) -> Result<(), Failure> {
     while whole.leaves.len() < lines as usize {
         let left = i32::try_from(lines as usize - whole.leaves.len()).unwrap_or(i32::MAX).min(200);
         let request = ListLeavesRequest { from, page_size: left };
-        let answer = call!(session, AUDIT, AuditServiceClient, list_leaves, request)?;
+        let answer = call!(session, AuditServiceClient, list_leaves, request)?;
         whole.size = answer.size;
         let Some(last) = answer.leaves.last() else { break };
         from = i64::try_from(last.index + 1).unwrap_or(i64::MAX);
@@ -84,11 +83,11 @@ async fn tail(session: &Session, lines: u32) -> Result<(), Failure> {
         grid.push([
             Cell::number(leaf.index),
             Cell::time(leaf.time_ms),
-            Cell::text(coded::name::<AuditAct>(leaf.act)),
-            Cell::text(coded::name::<ActorRole>(leaf.actor_role)),
+            Cell::text(contract_enum::name::<AuditAct>(leaf.act)),
+            Cell::text(contract_enum::name::<ActorRole>(leaf.actor_role)),
             Cell::text(&leaf.counterparty),
-            Cell::text(coded::name::<RecordKind>(leaf.record_kind)),
-            Cell::text(coded::name::<Purpose>(leaf.purpose)),
+            Cell::text(contract_enum::name::<RecordKind>(leaf.record_kind)),
+            Cell::text(contract_enum::name::<Purpose>(leaf.purpose)),
             Cell::text(&leaf.reason),
             Cell::both(id::short(&leaf.agreement_id), id::show(&leaf.agreement_id)),
         ]);

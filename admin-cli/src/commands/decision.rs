@@ -3,7 +3,7 @@
 use havenlink_proto::admin::v1::Decision;
 use havenlink_proto::directory::v1::Outcome;
 
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View};
@@ -17,7 +17,7 @@ use crate::value::to_json;
 /// The refusal.
 pub fn show(session: &Session, act: &str, decision: Option<Decision>) -> Result<(), Failure> {
     let decision = &decision.unwrap_or_default();
-    let outcome = coded::name::<Outcome>(decision.outcome);
+    let outcome = contract_enum::name::<Outcome>(decision.outcome);
     if decision.outcome >= Outcome::Malformed as i32 {
         let fix = format!("havenctl explain {outcome}");
         return Err(Failure::new(

@@ -8,8 +8,8 @@ use havenlink_proto::local::v1::{Delivery, DeliveryState, ListDeliveriesRequest}
 use havenlink_proto::record::v1::RecordKind;
 use serde_json::json;
 
-use super::{ALL, Limit, WATCH, pages};
-use crate::coded::{self, Code};
+use super::{ALL, Limit, pages};
+use crate::contract_enum::{self, Code};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View, clean};
@@ -56,10 +56,10 @@ async fn list(
 ) -> Result<(), Failure> {
     let request = ListDeliveriesRequest {
         recipient: to.unwrap_or_default(),
-        state: coded::number_or_zero(&state),
+        state: contract_enum::number_or_zero(&state),
         ..Default::default()
     };
-    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, [deliveries], limit.limit)?;
+    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], limit.limit)?;
     if answer.deliveries.is_empty() {
         session.say("there are no such deliveries");
     }
@@ -71,10 +71,10 @@ async fn list(
 
 async fn report(session: &Session, authority: String, since_ms: i64) -> Result<(), Failure> {
     let request = ListDeliveriesRequest { recipient: authority.clone(), since_ms, ..Default::default() };
-    let answer = pages!(session, WATCH, DeliveryServiceClient, list_deliveries, request, [deliveries], ALL)?;
+    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], ALL)?;
     let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for delivery in &answer.deliveries {
-        *counts.entry((coded::name::<RecordKind>(delivery.kind), became(delivery))).or_default() += 1;
+        *counts.entry((contract_enum::name::<RecordKind>(delivery.kind), became(delivery))).or_default() += 1;
     }
     let mut text = format!("shared with {} since {}\n", clean(&authority), when::show(since_ms));
     for ((kind, became), count) in &counts {
@@ -113,10 +113,10 @@ pub fn grid(deliveries: &[Delivery]) -> Grid {
         let waits = delivery.finished_ms == 0;
         grid.push([
             Cell::text(&delivery.recipient),
-            Cell::text(coded::name::<DeliveryState>(delivery.state)),
+            Cell::text(contract_enum::name::<DeliveryState>(delivery.state)),
             Cell::text(&delivery.reason),
             Cell::number(delivery.attempts),
-            Cell::text(coded::name::<RecordKind>(delivery.kind)),
+            Cell::text(contract_enum::name::<RecordKind>(delivery.kind)),
             Cell::text(id::show(&delivery.record_id)),
             Cell::time(delivery.queued_ms),
             Cell::time(delivery.finished_ms),

@@ -6,8 +6,7 @@ use std::time::Duration;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{Check, CheckResult, RunDoctorRequest, RunDoctorResponse};
 
-use super::OPERATE;
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::output::{Cell, Grid, View};
 use crate::reasons;
@@ -37,7 +36,7 @@ pub async fn run(session: &Session) -> Result<ExitCode, Failure> {
     for check in &answer.checks {
         let ok = check.result == CheckResult::Ok as i32;
         grid.push([
-            Cell::text(coded::name::<CheckResult>(check.result)),
+            Cell::text(contract_enum::name::<CheckResult>(check.result)),
             Cell::text(&check.name),
             Cell::text(&check.finding),
             Cell::text(if ok { "" } else { &check.remedy }),
@@ -50,7 +49,7 @@ pub async fn run(session: &Session) -> Result<ExitCode, Failure> {
 async fn ask(session: &Session) -> Result<RunDoctorResponse, Failure> {
     // It tries every steward, in both directions.
     let session = session.patient(Duration::from_secs(45));
-    call!(session, OPERATE, NodeServiceClient, run_doctor, RunDoctorRequest {})
+    call!(session, NodeServiceClient, run_doctor, RunDoctorRequest {})
 }
 
 /// 0 ok, 1 warning, 2 critical, 3 unknown; critical is worse than unknown, unknown than a warning.

@@ -8,8 +8,7 @@ use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{ExplainReasonRequest, ExplainReasonResponse};
 use serde_json::json;
 
-use super::ANYONE;
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::output::{Cell, Grid, View};
 use crate::reasons::{self, Row};
@@ -38,7 +37,7 @@ pub async fn run(session: &Session, what: Explain) -> Result<ExitCode, Failure> 
 }
 
 async fn ask(session: &Session, code: &str) -> Result<ExplainReasonResponse, Failure> {
-    call!(session, ANYONE, NodeServiceClient, explain_reason, ExplainReasonRequest { code: code.to_owned() })
+    call!(session, NodeServiceClient, explain_reason, ExplainReasonRequest { code: code.to_owned() })
 }
 
 async fn one(session: &Session, code: &str) -> Result<(), Failure> {
@@ -67,7 +66,7 @@ async fn one(session: &Session, code: &str) -> Result<(), Failure> {
 
 /// The command for what may have been meant: the most alike of this tool's codes, then what the node found.
 fn meant(code: &str, answer: ExplainReasonResponse) -> String {
-    let own = coded::nearest(code, reasons::ALL.iter().map(|row| row.code)).map(str::to_owned);
+    let own = contract_enum::nearest(code, reasons::ALL.iter().map(|row| row.code)).map(str::to_owned);
     let mut codes: Vec<String> = own.into_iter().chain(answer.nearest).collect();
     codes.sort_by(|a, b| strsim::jaro_winkler(code, b).total_cmp(&strsim::jaro_winkler(code, a)));
     codes.dedup();

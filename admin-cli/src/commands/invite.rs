@@ -6,8 +6,7 @@ use havenlink_proto::admin::v1::{
     CreateInvitationRequest, InvitationState, ListInvitationsRequest, ListInvitationsResponse, RevokeInvitationRequest,
 };
 
-use super::OPERATE;
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View};
@@ -47,7 +46,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 grid.push([
                     Cell::both(id::short(&invitation.invitation_id), id::show(&invitation.invitation_id)),
                     Cell::text(&invitation.intended_for),
-                    Cell::text(coded::name::<InvitationState>(invitation.state)),
+                    Cell::text(contract_enum::name::<InvitationState>(invitation.state)),
                     Cell::time(invitation.expires_ms),
                 ]);
             }
@@ -61,14 +60,14 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 async fn fetch(session: &Session) -> Result<ListInvitationsResponse, Failure> {
-    call!(session, OPERATE, MemberServiceClient, list_invitations, ListInvitationsRequest {})
+    call!(session, MemberServiceClient, list_invitations, ListInvitationsRequest {})
 }
 
 /// The token alone stands on stdout, in one line.
 async fn create(session: &Session, intended_for: String, expires_in_ms: i64) -> Result<(), Failure> {
     let request =
         CreateInvitationRequest { request_id: session.request_id(), intended_for: intended_for.clone(), expires_in_ms };
-    let answer = call!(session, OPERATE, MemberServiceClient, create_invitation, request)?;
+    let answer = call!(session, MemberServiceClient, create_invitation, request)?;
     session.say(&format!(
         "one use, for {intended_for} alone, until {}; send it over a channel you trust:",
         when::show(answer.expires_ms)
@@ -95,7 +94,7 @@ async fn revoke(session: &Session, typed: &str) -> Result<(), Failure> {
     let invitation_id = id::resolve(typed, ids, "invitation", "havenctl invite list")?;
     let revoked = Cell::text(id::show(&invitation_id));
     let request = RevokeInvitationRequest { request_id: session.request_id(), invitation_id };
-    let answer = call!(session, OPERATE, MemberServiceClient, revoke_invitation, request)?;
+    let answer = call!(session, MemberServiceClient, revoke_invitation, request)?;
     session.say("revoked: the token is good for nothing now");
     session.show(&View::text(to_json(&answer), String::new(), vec![("invitation_id", revoked)]))
 }

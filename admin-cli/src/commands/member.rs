@@ -15,9 +15,9 @@ use havenlink_proto::directory::v1::{
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
-use super::{ALL, ANYONE, Limit, OPERATE, decision, pages, plan, status};
-use crate::coded::{self, Code};
+use super::{ALL, Limit, decision, pages, plan, status};
 use crate::confirm;
+use crate::contract_enum::{self, Code};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View, clean, cut};
@@ -104,11 +104,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Reject { authority, reason } => {
             let act = format!("reject {authority}");
             let request = RejectMemberRequest { request_id, authority, reason: reason.number };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, reject_member, request)?.decision,
-            )
+            decision::show(session, &act, call!(session, MemberServiceClient, reject_member, request)?.decision)
         }
         Verb::Suspend { authority, reason, lasting, yes } => {
             let act = format!("suspend {authority}");
@@ -126,12 +122,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             confirm::severe(session, &act, &consequences, &authority, yes)?;
             let request =
                 SuspendMemberRequest { request_id, authority: authority.clone(), reason: reason.number, lasting };
-            let decision = call!(session, OPERATE, MemberServiceClient, suspend_member, request)?.decision;
+            let decision = call!(session, MemberServiceClient, suspend_member, request)?.decision;
             let decision = decision.unwrap_or_default();
             decision::show(session, &act, Some(decision.clone()))?;
             if decision.outcome == Outcome::Pending as i32 && !decision.overlay {
                 let lasting = if lasting { " --lasting" } else { "" };
-                let code = coded::name::<SuspendReason>(reason.number);
+                let code = contract_enum::name::<SuspendReason>(reason.number);
                 session.say(&format!(
                     "{authority} is a steward and goes on until a second steward signs too. Call another steward; there:\n  \
                      havenctl member suspend {authority} --reason {code}{lasting}"
@@ -145,28 +141,20 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Restore { authority } => {
             let act = format!("restore {authority}");
             let request = RestoreMemberRequest { request_id, authority };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, restore_member, request)?.decision,
-            )
+            decision::show(session, &act, call!(session, MemberServiceClient, restore_member, request)?.decision)
         }
         Verb::Remove { authority, reason, yes } => {
             let act = format!("remove {authority}");
             let report = format!("havenctl delivery report {authority} --since 365d");
             confirm::severe(session, &act, &plan::REMOVAL, &authority, yes)?;
             let request = RemoveMemberRequest { request_id, authority, reason: reason.number };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, remove_member, request)?.decision,
-            )?;
+            decision::show(session, &act, call!(session, MemberServiceClient, remove_member, request)?.decision)?;
             session.next(&[report]);
             Ok(())
         }
         Verb::RecoveryTicket { authority } => {
             let request = CreateRecoveryTicketRequest { authority };
-            let answer = call!(session, OPERATE, MemberServiceClient, create_recovery_ticket, request)?;
+            let answer = call!(session, MemberServiceClient, create_recovery_ticket, request)?;
             let line = format!("{}\n", answer.ticket);
             session.show(&View::text(to_json(&answer), line, vec![("ticket", Cell::text(&answer.ticket))]))?;
             session.next(&["havenlink recover TICKET, on the node that lost its key".to_owned()]);
@@ -179,8 +167,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Failure> {
     let request = ListMembersRequest { pending, ..Default::default() };
     if pending {
-        let answer =
-            pages!(session, ANYONE, MemberServiceClient, list_members, request, [applications, pending], limit)?;
+        let answer = pages!(session, MemberServiceClient, list_members, request, [applications, pending], limit)?;
         let now = when::now_ms();
         let columns = ["subject", "act", "approved_by", "needed", "waits_for_us", "left", "decision", "change"];
         let mut grid = Grid::new(&columns);
@@ -218,14 +205,15 @@ async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Fail
         session.next(&applies.into_iter().chain(waits).collect::<Vec<_>>());
         return Ok(());
     }
-    let answer = pages!(session, ANYONE, MemberServiceClient, list_members, request, [members] and [applications, pending], limit)?;
+    let answer =
+        pages!(session, MemberServiceClient, list_members, request, [members] and [applications, pending], limit)?;
     let mut grid = Grid::new(&["authority", "name", "kind", "state", "steward", "until", "endpoints"]);
     for member in &answer.members {
         let entry = member.entry.clone().unwrap_or_default();
         grid.push([
             Cell::text(&entry.authority),
             Cell::text(entry.names.first().map(|n| n.name.clone()).unwrap_or_default()),
-            Cell::text(coded::name::<ParticipantKind>(entry.kind)),
+            Cell::text(contract_enum::name::<ParticipantKind>(entry.kind)),
             Cell::text(state(member)),
             Cell::flag(member.steward, "steward"),
             Cell::time(member.suspended_until_ms),
@@ -236,13 +224,13 @@ async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Fail
 }
 
 fn state(member: &Member) -> String {
-    let state = coded::name::<MemberState>(member.state);
+    let state = contract_enum::name::<MemberState>(member.state);
     if member.denied_by_overlay { format!("{state} (overlay)") } else { state }
 }
 
 async fn fetch(session: &Session, authority: &str) -> Result<ShowMemberResponse, Failure> {
     let request = ShowMemberRequest { authority: authority.to_owned() };
-    call!(session, ANYONE, MemberServiceClient, show_member, request)
+    call!(session, MemberServiceClient, show_member, request)
 }
 
 async fn show(session: &Session, authority: String) -> Result<(), Failure> {
@@ -319,7 +307,7 @@ async fn approve(
     let Some(authority) = authority else {
         let typed = proposal.unwrap_or_default();
         let request = ListMembersRequest { pending: true, ..Default::default() };
-        let pending = pages!(session, OPERATE, MemberServiceClient, list_members, request, [pending], ALL)?.pending;
+        let pending = pages!(session, MemberServiceClient, list_members, request, [pending], ALL)?.pending;
         let ids = pending.iter().map(|p| (&p.proposal_id[..], p));
         let found = id::resolve(&typed, ids, "decision", "havenctl member list --pending")?;
         return approve_proposal(session, found, yes).await;
@@ -341,11 +329,7 @@ async fn approve(
         };
         let act = format!("admit {authority}");
         let request = ApproveMemberRequest { request_id: session.request_id(), authority, words };
-        return decision::show(
-            session,
-            &act,
-            call!(session, OPERATE, MemberServiceClient, approve_member, request)?.decision,
-        );
+        return decision::show(session, &act, call!(session, MemberServiceClient, approve_member, request)?.decision);
     }
     let mut waiting: Vec<&PendingDecision> = shown.pending.iter().collect();
     if let Some(typed) = proposal {
@@ -366,7 +350,7 @@ async fn approve_proposal(session: &Session, pending: &PendingDecision, yes: boo
     let act = format!("{} {}, proposed by {}", pending.act, pending.subject, pending.proposer);
     plan::shown(session, &act, pending, yes)?;
     let request = ApproveProposalRequest { request_id: session.request_id(), proposal_id: pending.proposal_id.clone() };
-    decision::show(session, &act, call!(session, OPERATE, MemberServiceClient, approve_proposal, request)?.decision)
+    decision::show(session, &act, call!(session, MemberServiceClient, approve_proposal, request)?.decision)
 }
 
 async fn recover_key(session: &Session, authority: String, file: &std::path::Path, yes: bool) -> Result<(), Failure> {
@@ -382,7 +366,7 @@ async fn recover_key(session: &Session, authority: String, file: &std::path::Pat
     let consequences = [plan::RECOVERY, &phone];
     confirm::severe(session, &act, &consequences, &authority, yes)?;
     let request = RecoverKeyRequest { request_id: session.request_id(), authority, entry: entry.into() };
-    decision::show(session, &act, call!(session, OPERATE, MemberServiceClient, recover_key, request)?.decision)
+    decision::show(session, &act, call!(session, MemberServiceClient, recover_key, request)?.decision)
 }
 
 /// The beginning of the key that a signed entry asks for, as the new node shows it.

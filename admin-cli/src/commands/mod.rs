@@ -29,26 +29,9 @@ use serde_json::Value;
 pub(crate) use pages::pages;
 pub use pages::{ALL, Limit};
 
-use crate::cli::{Cli, Noun, Role};
+use crate::cli::{Cli, Noun};
 use crate::failure::Failure;
 use crate::session::Session;
-
-/// Whose sockets are tried, in this order, for each sort of call; the node's access table decides.
-pub const ANYONE: &[Role] = &[
-    Role::Operator,
-    Role::Coordinator,
-    Role::Publisher,
-    Role::DataProtection,
-    Role::Consumer,
-    Role::Inspection,
-    Role::Liaison,
-];
-pub const OPERATE: &[Role] = &[Role::Operator];
-pub const PUBLISH: &[Role] = &[Role::Publisher, Role::Coordinator];
-pub const READ: &[Role] = &[Role::Coordinator, Role::Publisher, Role::Consumer];
-pub const COORDINATE: &[Role] = &[Role::Coordinator];
-pub const WATCH: &[Role] = &[Role::Operator, Role::Coordinator, Role::Publisher, Role::DataProtection];
-pub const AUDIT: &[Role] = &[Role::Operator, Role::DataProtection];
 
 /// Does what was asked.
 ///

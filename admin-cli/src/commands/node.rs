@@ -8,7 +8,7 @@ use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{RenewCertificateRequest, RotateKeyRequest, ShowMemberRequest, UpdateEntryRequest};
 use havenlink_proto::directory::v1::AuthorityEntry;
 
-use super::{ANYONE, OPERATE, decision, read_file, status};
+use super::{decision, read_file, status};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::id;
@@ -50,7 +50,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Renew => {
             let request = RenewCertificateRequest { request_id };
-            let answer = call!(session, OPERATE, NodeServiceClient, renew_certificate, request)?;
+            let answer = call!(session, NodeServiceClient, renew_certificate, request)?;
             session.show(&View::text(
                 to_json(&answer),
                 format!(
@@ -77,7 +77,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             decision::show(
                 session,
                 "new authority key",
-                call!(session, OPERATE, MemberServiceClient, rotate_key, request)?.decision,
+                call!(session, MemberServiceClient, rotate_key, request)?.decision,
             )
         }
         Verb::Update { endpoint, network, file } => {
@@ -86,11 +86,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 None => changed(session, endpoint, network).await?,
             };
             let request = UpdateEntryRequest { request_id, entry: Some(entry) };
-            decision::show(
-                session,
-                "own entry",
-                call!(session, OPERATE, MemberServiceClient, update_entry, request)?.decision,
-            )
+            decision::show(session, "own entry", call!(session, MemberServiceClient, update_entry, request)?.decision)
         }
     }
 }
@@ -100,7 +96,7 @@ async fn changed(session: &Session, endpoints: Vec<String>, networks: Vec<String
         return Err(Failure::usage("nothing to change was given", "havenctl node update --help"));
     }
     let authority = status::fetch(session).await?.authority;
-    let shown = call!(session, ANYONE, MemberServiceClient, show_member, ShowMemberRequest { authority })?;
+    let shown = call!(session, MemberServiceClient, show_member, ShowMemberRequest { authority })?;
     let mut entry = shown
         .member
         .and_then(|m| m.entry)

@@ -15,8 +15,8 @@ use havenlink_proto::record::v1::{
 };
 
 use super::sharing::{parse_place, show_place};
-use super::{ALL, COORDINATE, Limit, pages, read_file};
-use crate::coded::{Code, name, number_or_zero};
+use super::{ALL, Limit, pages, read_file};
+use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View, clean};
@@ -131,8 +131,9 @@ const GROUPS: [&str; 9] =
 
 fn parse_group(typed: &str) -> Result<Group, String> {
     GROUPS.iter().position(|g| *g == typed.trim().to_lowercase()).map(Group).ok_or_else(|| {
-        let hint =
-            crate::coded::nearest(typed, GROUPS.into_iter()).map(|n| format!("nearest: {n}; ")).unwrap_or_default();
+        let hint = crate::contract_enum::nearest(typed, GROUPS.into_iter())
+            .map(|n| format!("nearest: {n}; "))
+            .unwrap_or_default();
         format!("{typed:?} is not known; {hint}allowed: {}", GROUPS.join(", "))
     })
 }
@@ -150,7 +151,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
             };
             let offer_ids = offers.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
             let request = ConfirmOfferRequest { request_id: session.request_id(), offer_ids };
-            let answer = call!(session, COORDINATE, OfferServiceClient, confirm_offer, request)?;
+            let answer = call!(session, OfferServiceClient, confirm_offer, request)?;
             let text = format!("confirmed: {} of your offers are as stated, now\n", answer.confirmed);
             session.show(&View::text(to_json(&answer), text, vec![("confirmed", Cell::number(answer.confirmed))]))?;
         }
@@ -181,7 +182,7 @@ async fn set_one(session: &Session, set: Set) -> Result<(), Failure> {
         ));
     }
     let request = SetOfferRequest { request_id: session.request_id(), offer: Some(offer) };
-    let answer = call!(session, COORDINATE, OfferServiceClient, set_offer, request)?;
+    let answer = call!(session, OfferServiceClient, set_offer, request)?;
     let offer = answer.offer.clone().unwrap_or_default();
     let shown = id::show(&offer.offer_id);
     let to = match answer.recipients.is_empty() {
@@ -255,8 +256,7 @@ fn receiving(who: Eligibility, groups: &[Group]) -> Eligibility {
 
 async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ListOffersResponse, Failure> {
     let request = ListOffersRequest { service_kind: kind, own_only, ..Default::default() };
-    let rows =
-        pages!(session, COORDINATE, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
+    let rows = pages!(session, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
     let mut answer = rows?;
     // Each page names them.
     answer.unreachable.sort();

@@ -36,21 +36,21 @@ pub fn cut<T>(rows: &mut Vec<T>, left: &mut usize) -> bool {
 /// Fetches pages of a list until there are enough rows, into one answer. The rows stand in these fields, in the order in
 /// which they are shown; of the fields behind `and`, what all pages say is put together.
 macro_rules! pages {
-    ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr, [$($field:ident),+], $limit:expr) => {
-        $crate::commands::pages!($session, $roles, $client, $method, $request, [$($field),+] and [], $limit)
+    ($session:expr, $client:ident, $method:ident, $request:expr, [$($field:ident),+], $limit:expr) => {
+        $crate::commands::pages!($session, $client, $method, $request, [$($field),+] and [], $limit)
     };
-    ($session:expr, $roles:expr, $client:ident, $method:ident, $request:expr, [$($field:ident),+] and [$($whole:ident),*], $limit:expr) => {{
+    ($session:expr, $client:ident, $method:ident, $request:expr, [$($field:ident),+] and [$($whole:ident),*], $limit:expr) => {{
         use $crate::commands::pages::{cut, next_size};
         let limit: usize = $limit;
         let mut request = $request;
         request.page_size = next_size(limit, 0).unwrap_or_default();
-        let mut answer = $crate::session::call!($session, $roles, $client, $method, request.clone())?;
+        let mut answer = $crate::session::call!($session, $client, $method, request.clone())?;
         while !answer.next_page_token.is_empty()
             && let Some(size) = next_size(limit, 0 $(+ answer.$field.len())+)
         {
             request.page_size = size;
             request.page_token = std::mem::take(&mut answer.next_page_token);
-            let more = $crate::session::call!($session, $roles, $client, $method, request.clone())?;
+            let more = $crate::session::call!($session, $client, $method, request.clone())?;
             $(answer.$field.extend(more.$field);)+
             $(answer.$whole.extend(more.$whole);)*
             answer.next_page_token = more.next_page_token;

@@ -8,8 +8,8 @@ use havenlink_proto::directory::v1::{
 };
 use havenlink_proto::record::v1::ServiceKind;
 
-use crate::coded;
 use crate::confirm;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::clean;
@@ -43,14 +43,14 @@ pub fn fields(entry: &AuthorityEntry) -> Vec<(&'static str, Vec<String>)> {
     let one = |text: &str| if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
     let key = entry.authority_key.get(12..).unwrap_or_default();
     vec![
-        ("kind", one(&coded::name::<ParticipantKind>(entry.kind))),
+        ("kind", one(&contract_enum::name::<ParticipantKind>(entry.kind))),
         ("names", entry.names.iter().map(|n| format!("{} ({})", n.name, n.language)).collect()),
         (
             "identifiers",
             entry
                 .identifiers
                 .iter()
-                .map(|i| format!("{} {}", coded::name::<IdentifierScheme>(i.scheme), i.value))
+                .map(|i| format!("{} {}", contract_enum::name::<IdentifierScheme>(i.scheme), i.value))
                 .collect(),
         ),
         ("endpoints", entry.endpoints.clone()),
@@ -77,7 +77,7 @@ fn pin(pin: &Pin) -> String {
 }
 
 fn service(number: u32) -> String {
-    i32::try_from(number).map_or_else(|_| number.to_string(), coded::name::<ServiceKind>)
+    i32::try_from(number).map_or_else(|_| number.to_string(), contract_enum::name::<ServiceKind>)
 }
 
 /// The decision in one line each: what would be otherwise.
@@ -90,9 +90,11 @@ pub fn changes(decision: &PendingDecision) -> Vec<String> {
         (Some(Content::StewardSet(wanted)), Some(Content::StewardSet(now))) => steward_changes(&now, &wanted),
         (Some(Content::Suspend(suspend)), _) => {
             let lasts = if decision.act == "SUSPEND" { "until restored" } else { "for as long as the policy says" };
-            vec![format!("reason: {}; {lasts}", coded::name::<SuspendReason>(suspend.reason))]
+            vec![format!("reason: {}; {lasts}", contract_enum::name::<SuspendReason>(suspend.reason))]
         }
-        (Some(Content::Remove(remove)), _) => vec![format!("reason: {}", coded::name::<RemoveReason>(remove.reason))],
+        (Some(Content::Remove(remove)), _) => {
+            vec![format!("reason: {}", contract_enum::name::<RemoveReason>(remove.reason))]
+        }
         (Some(Content::Restore(restore)), _) => match restore.lifts.len() {
             0 => vec!["it is let in again".to_owned()],
             lifted => vec![format!("it is let in again; emergency suspensions lifted: {lifted}")],

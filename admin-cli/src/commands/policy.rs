@@ -5,7 +5,7 @@ use havenlink_proto::admin::v1::ProposePolicyRequest;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::directory::v1::Policy;
 
-use super::{OPERATE, decision, plan};
+use super::{decision, plan};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::session::{Session, call};
@@ -66,5 +66,5 @@ pub async fn run(session: &Session, Verb::Propose { change, yes }: Verb) -> Resu
         proposal_life_ms: change.proposal_life.unwrap_or_default(),
     };
     let request = ProposePolicyRequest { request_id: session.request_id(), policy: Some(policy) };
-    decision::show(session, "policy", call!(session, OPERATE, MemberServiceClient, propose_policy, request)?.decision)
+    decision::show(session, "policy", call!(session, MemberServiceClient, propose_policy, request)?.decision)
 }

@@ -13,8 +13,8 @@ use havenlink_proto::record::v1::{
 };
 
 use super::sharing::{SharingArgs, Usual, parse_place, show_place};
-use super::{Limit, PUBLISH, READ, pages, read_file};
-use crate::coded::{Code, name, numbers};
+use super::{Limit, pages, read_file};
+use crate::contract_enum::{Code, name, numbers};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Format, Grid, View, clean, cut};
@@ -101,7 +101,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Publish(publish) => {
             let mut request = request(*publish)?;
             request.request_id = session.request_id_over(request.request_id);
-            let answer = call!(session, PUBLISH, PracticeServiceClient, publish_practice, request)?;
+            let answer = call!(session, PracticeServiceClient, publish_practice, request)?;
             let record = id::show(&answer.record_id);
             let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
             let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
@@ -172,7 +172,7 @@ async fn fetch(session: &Session, search: &Search) -> Result<SearchPracticesResp
         words: search.words.join(" "),
         ..Default::default()
     };
-    pages!(session, READ, PracticeServiceClient, search_practices, request, [practices], search.limit.limit)
+    pages!(session, PracticeServiceClient, search_practices, request, [practices], search.limit.limit)
 }
 
 async fn list(session: &Session, search: Search) -> Result<(), Failure> {

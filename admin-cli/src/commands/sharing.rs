@@ -7,7 +7,7 @@ use havenlink_proto::record::v1::{
 };
 
 use super::parse_text;
-use crate::coded::{Code, name};
+use crate::contract_enum::{Code, name};
 use crate::output::Cell;
 use crate::when;
 

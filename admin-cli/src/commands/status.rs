@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{Fork, ForkSide, GetStatusRequest, GetStatusResponse, NodeState, PendingDecision};
 
-use super::ANYONE;
-use crate::coded;
+use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View, clean};
@@ -19,7 +18,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     let status = fetch(session).await?;
     let pairs = vec![
         ("authority", Cell::text(&status.authority)),
-        ("state", Cell::text(coded::name::<NodeState>(status.state))),
+        ("state", Cell::text(contract_enum::name::<NodeState>(status.state))),
         ("register_number", Cell::number(status.register_number)),
         ("fresh", Cell::text(status.fresh.to_string())),
         ("forks", Cell::number(status.forks.len())),
@@ -32,7 +31,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
 
 /// Asks the node.
 pub async fn fetch(session: &Session) -> Result<GetStatusResponse, Failure> {
-    call!(session, ANYONE, NodeServiceClient, get_status, GetStatusRequest {})
+    call!(session, NodeServiceClient, get_status, GetStatusRequest {})
 }
 
 /// The text for people.
@@ -59,7 +58,7 @@ fn head(status: &GetStatusResponse, now: i64) -> String {
         (false, ..) => "member",
     };
     let authority = if status.authority.is_empty() { "(no authority yet)" } else { &status.authority };
-    let state = coded::name::<NodeState>(status.state);
+    let state = contract_enum::name::<NodeState>(status.state);
     let mut line = format!("{}  {state}   {role}   v{}", clean(authority), clean(&status.version));
     if status.certificate_expires_ms > 0 {
         let left = status.certificate_expires_ms - now;

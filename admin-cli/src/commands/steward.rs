@@ -5,7 +5,7 @@ use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::{DemoteStewardRequest, PromoteStewardRequest, ReplaceStewardRequest};
 use serde_json::json;
 
-use super::{OPERATE, decision, status};
+use super::{decision, status};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::id;
@@ -43,11 +43,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Promote { authority } => {
             let act = format!("promote {authority}");
             let request = PromoteStewardRequest { request_id, authority };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, promote_steward, request)?.decision,
-            )
+            decision::show(session, &act, call!(session, MemberServiceClient, promote_steward, request)?.decision)
         }
         Verb::Demote { authority, yes } => {
             let act = format!("demote {authority}");
@@ -57,11 +53,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             ];
             confirm::severe(session, &act, &consequences, &authority, yes)?;
             let request = DemoteStewardRequest { request_id, authority };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, demote_steward, request)?.decision,
-            )
+            decision::show(session, &act, call!(session, MemberServiceClient, demote_steward, request)?.decision)
         }
         Verb::Replace { authority, yes } => {
             let act = format!("replace the node of {authority}");
@@ -69,11 +61,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 ["its lost node can never vote again", "its new node votes under a new number, once a majority agrees"];
             confirm::severe(session, &act, &consequences, &authority, yes)?;
             let request = ReplaceStewardRequest { request_id, authority };
-            decision::show(
-                session,
-                &act,
-                call!(session, OPERATE, MemberServiceClient, replace_steward, request)?.decision,
-            )
+            decision::show(session, &act, call!(session, MemberServiceClient, replace_steward, request)?.decision)
         }
     }
 }

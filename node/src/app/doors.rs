@@ -22,7 +22,7 @@ use crate::domain::record::StreamClass;
 use crate::domain::time::UnixMs;
 use crate::services::access::Work;
 use crate::services::actor::Codes;
-use crate::services::layers::{Actor, Budget, Connection, Guard, Place, Places, Runtimes, Spent};
+use crate::services::layers::{Actor, Budget, Charge, Connection, Guard, Runtimes, StreamPermit, StreamPermits};
 use crate::services::peer::Rows;
 use crate::transport::budget::Allowance;
 use crate::transport::{
@@ -53,7 +53,7 @@ fn succeeded(extensions: &http::Extensions) {
 pub fn guard(
     view: ViewSource,
     clock: &SharedClock,
-    (budget, places): (Budget, Places),
+    (budget, permits): (Budget, StreamPermits),
     on: &Runtimes,
     stopping: CancellationToken,
 ) -> Guard {
@@ -64,7 +64,7 @@ pub fn guard(
         view,
         now: Arc::new(move || clock.now()),
         budget,
-        places,
+        permits,
         runtimes: on.clone(),
         stopping,
     }
@@ -89,7 +89,7 @@ fn of<'a>(view: &ViewSource, peer: &AuthorityId, [members, stewards]: &'a [Budge
 
 /// What each partner may take: of the exchange, of what the register is asked, and of the register's log. Statements are
 /// counted before they are looked at, since one that is refused is numbered, stored and replicated all the same.
-pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budget, Places, Rows) {
+pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budget, StreamPermits, Rows) {
     let exchange = Allowance {
         calls: config.budget_calls.0,
         bytes: config.budget_bytes.0,
@@ -108,24 +108,24 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
     let statements = [1, STEWARDS].map(|times| Budgets::new(statements(times), clock.clone()));
     let asked = [1, STEWARDS].map(|times| Budgets::new(questions(config, times), clock.clone()));
     let (rows, streams) = (budgets.clone(), budgets.clone());
-    let place = move |peer: &AuthorityId| -> Result<Place, _> {
-        streams.stream(peer).map(|place| Box::new(place) as Place).map_err(|wait| wait.0)
+    let permit = move |peer: &AuthorityId| -> Result<StreamPermit, _> {
+        streams.stream(peer).map(|permit| Box::new(permit) as StreamPermit).map_err(|wait| wait.0)
     };
     let spend = move |peer: &AuthorityId, spent| match spent {
-        Spent::Call => budgets.check(peer, Cost::call(0)).map_err(|wait| wait.0),
-        Spent::Bytes(bytes) => budgets.check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0),
-        Spent::Asked => of(&view, peer, &asked).check(peer, Cost::call(0)).map_err(|wait| wait.0),
-        Spent::AskedBytes(bytes) => {
+        Charge::ExchangeCall => budgets.check(peer, Cost::call(0)).map_err(|wait| wait.0),
+        Charge::ExchangeBytes(bytes) => budgets.check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0),
+        Charge::RegisterCall => of(&view, peer, &asked).check(peer, Cost::call(0)).map_err(|wait| wait.0),
+        Charge::RegisterBytes(bytes) => {
             of(&view, peer, &asked).check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0)
         }
-        Spent::Statement => {
+        Charge::Statement => {
             let log = of(&view, peer, &statements);
             log.check(peer, Cost { calls: 1, rows: 1, bytes: 0 }).map_err(|wait| wait.0)
         }
     };
     (
         Arc::new(spend),
-        Arc::new(place),
+        Arc::new(permit),
         Arc::new(move |peer, class, items| {
             if class == StreamClass::Control {
                 control.check(peer, Cost::rows(items)).map_err(|wait| wait.0)?;
@@ -136,7 +136,7 @@ pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budge
 }
 
 /// No budget: for local doors, and before there are members.
-pub fn no_budget() -> (Budget, Places) {
+pub fn no_budget() -> (Budget, StreamPermits) {
     (Arc::new(|_, _| Ok(())), Arc::new(|_| Ok(Box::new(()))))
 }
 

@@ -256,8 +256,8 @@ impl Rooms {
         door: transport::Door,
         on: &Runtimes,
     ) -> Result<(), Failure> {
-        let (budget, places, rows) = doors::budgets(&self.config, self.directory.source(), &self.clock);
-        let guard = doors::guard(self.directory.source(), &self.clock, (budget, places), on, serving.stopping());
+        let (budget, permits, rows) = doors::budgets(&self.config, self.directory.source(), &self.clock);
+        let guard = doors::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
         let handle = on.of(Work::Register);
         let _entered = handle.enter();
         let served = listener.serve(door)?;

@@ -1,15 +1,19 @@
-//! The access table: one row per full method name. What has no row cannot be called.
+//! The access table: the contract's rows, and those of the libraries that are served beside it. What has no row cannot
+//! be called.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::domain::audit::ActorRole;
-use crate::domain::limits;
-use crate::domain::time::Millis;
+use havenlink_proto::access::Listener as Port;
+use havenlink_proto::access::METHODS;
+pub use havenlink_proto::access::{Effect, Method, MinimumStatus, Work};
+use havenlink_proto::record::v1::ActorRole as Role;
 
-/// A listener, and on the local one a role.
+use crate::domain::audit::ActorRole;
+
+/// Where a call comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Listener {
     /// Mutual TLS with a pinned member.
     Peer,
     /// ALPN `havenlink-join/1`, while an invitation is open.
@@ -18,341 +22,161 @@ pub enum Door {
     Local(ActorRole),
 }
 
-/// What a member must be to pass the peer door for a method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Neither suspended nor removed.
-    Active,
-    /// Suspended ones too: reading the register and voting go on (9.4). Who votes is asked by the register's own doors,
-    /// which know Raft's state as well as the view.
-    Member,
-}
-
-/// What kind of work a call is, and so on which threads it runs and from which budget a peer's call is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// Records and all that is about them.
-    Exchange,
-    /// What members ask of the register, and have verified here: beside consensus, so that it never runs before it.
-    Members,
-    /// Consensus, and an operator's governing and suspending: behind nobody, and without a budget.
-    Register,
-}
-
-/// One row.
-#[derive(Debug)]
-pub struct Row {
-    /// `/package.Service/Method`.
-    pub method: &'static str,
-    pub doors: &'static [Door],
-    /// At the peer door.
-    pub standing: Standing,
-    /// Largest message in bytes (9.14).
-    pub bytes: usize,
-    /// Of a unary call.
-    pub deadline: Option<Millis>,
-    /// How long a stream may be silent; `None`: for ever (local readers).
-    pub idle: Option<Millis>,
-    pub work: Work,
-    /// What it brings is ordered into the register, on every steward's disk: a budget of its own.
-    pub orders: bool,
-    /// It waits for something to happen: it is answered at once when the node stops.
-    pub waits: bool,
-}
-
-use ActorRole::{Consumer, Coordinator, DataProtection, Inspection, Liaison, Operator, Publisher};
-
-const PEER: &[Door] = &[Door::Peer];
-const JOIN: &[Door] = &[Door::Join];
-const OPERATOR: &[Door] = &[Door::Local(Operator)];
-const PEER_OR_OPERATOR: &[Door] = &[Door::Peer, Door::Local(Operator)];
-const PUBLISH: &[Door] = &[Door::Local(Publisher), Door::Local(Coordinator)];
-const READ: &[Door] = &[Door::Local(Publisher), Door::Local(Coordinator), Door::Local(Consumer)];
-const COORDINATE: &[Door] = &[Door::Local(Coordinator)];
-const CONSUME: &[Door] = &[Door::Local(Consumer)];
-const DELIVERIES: &[Door] =
-    &[Door::Local(Operator), Door::Local(Publisher), Door::Local(Coordinator), Door::Local(DataProtection)];
-const AUDIT: &[Door] = &[Door::Local(Operator), Door::Local(DataProtection)];
-const AGREEMENTS_READ: &[Door] =
-    &[Door::Local(Operator), Door::Local(Coordinator), Door::Local(Publisher), Door::Local(DataProtection)];
-/// Status and reasons: everybody with a socket.
-const ANYONE_LOCAL: &[Door] = &[
-    Door::Local(Operator),
-    Door::Local(Coordinator),
-    Door::Local(Publisher),
-    Door::Local(Consumer),
-    Door::Local(DataProtection),
-    Door::Local(Inspection),
-    Door::Local(Liaison),
-];
-const EVERYWHERE: &[Door] = &[
-    Door::Peer,
-    Door::Local(Operator),
-    Door::Local(Coordinator),
-    Door::Local(Publisher),
-    Door::Local(Consumer),
-    Door::Local(DataProtection),
-    Door::Local(Inspection),
-    Door::Local(Liaison),
+/// Health and reflection: everybody with a socket.
+const ANYONE_LOCAL: &[Role] = &[
+    Role::Operator,
+    Role::Coordinator,
+    Role::Publisher,
+    Role::DataProtection,
+    Role::Consumer,
+    Role::Inspection,
+    Role::Liaison,
 ];
 
-const CALL: usize = limits::CALL_BYTES;
-/// Watching an application waits up to 30 s for a change.
-const LONG_POLL: Millis = Millis::seconds(40);
-/// Statements go through the log; a decision may wait for an election.
-const DECISION: Millis = Millis::seconds(20);
-/// Verifying the whole audit log reads all of it.
-const WHOLE_LOG: Millis = Millis::minutes(5);
-
-const fn row(method: &'static str, doors: &'static [Door], standing: Standing, bytes: usize) -> Row {
-    Row {
-        method,
-        doors,
-        standing,
-        bytes,
-        deadline: Some(limits::UNARY),
-        idle: None,
-        work: Work::Exchange,
+const fn health(path: &'static str, listeners: &'static [Port]) -> Method {
+    Method {
+        path,
+        service: "health.Health",
+        listeners,
+        roles: ANYONE_LOCAL,
+        minimum_status: MinimumStatus::Member,
+        request_bytes: 1_024,
+        deadline_ms: Some(10_000),
+        idle_ms: None,
+        work: Work::Members,
+        effect: Effect::Read,
         orders: false,
         waits: false,
     }
 }
 
-const fn local(method: &'static str, doors: &'static [Door]) -> Row {
-    row(method, doors, Standing::Active, CALL)
-}
-
-const fn slow(method: &'static str, doors: &'static [Door], deadline: Millis) -> Row {
-    Row { deadline: Some(deadline), ..local(method, doors) }
-}
-
-/// Governing and status: never behind the exchange or behind what members ask.
-const fn govern(method: &'static str, doors: &'static [Door], deadline: Millis) -> Row {
-    Row { work: Work::Register, ..slow(method, doors, deadline) }
-}
-
-const fn members(method: &'static str, doors: &'static [Door], bytes: usize) -> Row {
-    Row { work: Work::Members, ..row(method, doors, Standing::Member, bytes) }
-}
-
-const fn consensus(method: &'static str, bytes: usize) -> Row {
-    Row { work: Work::Register, ..row(method, PEER, Standing::Member, bytes) }
-}
-
-const fn stream(row: Row, idle: Option<Millis>) -> Row {
-    Row {
-        method: row.method,
-        doors: row.doors,
-        standing: row.standing,
-        bytes: row.bytes,
-        deadline: None,
-        idle,
-        work: row.work,
-        orders: row.orders,
-        waits: row.waits,
-    }
-}
-
-const IDLE: Option<Millis> = Some(limits::IDLE_STREAM);
-const APPEND: usize = limits::RAFT_APPEND_BYTES;
-const CHUNK: usize = limits::CHUNK_BYTES + CALL;
-const STATEMENT: usize = limits::STATEMENT_BYTES + 1_024;
-
-/// Every method that can be called.
-pub const TABLE: &[Row] = &[
-    // City to city
-    row("/havenlink.peer.v1.ExchangeService/Greet", PEER, Standing::Active, CALL),
-    row("/havenlink.peer.v1.ExchangeService/Deliver", PEER, Standing::Active, limits::DELIVER_BYTES),
-    // Joining
-    row("/havenlink.peer.v1.JoinService/Commit", JOIN, Standing::Active, limits::JOIN_BYTES),
-    row("/havenlink.peer.v1.JoinService/Reveal", JOIN, Standing::Active, limits::JOIN_BYTES),
-    Row {
-        deadline: Some(LONG_POLL),
-        waits: true,
-        ..row("/havenlink.peer.v1.JoinService/Watch", JOIN, Standing::Active, limits::JOIN_BYTES)
+/// Not of our contract.
+static LIBRARIES: [Method; 4] = [
+    health("/grpc.health.v1.Health/Check", &[Port::Peer]),
+    health("/grpc.health.v1.Health/List", &[]),
+    Method {
+        deadline_ms: None,
+        work: Work::Exchange,
+        request_bytes: 65_536,
+        ..health("/grpc.health.v1.Health/Watch", &[])
     },
-    row("/havenlink.peer.v1.JoinService/Withdraw", JOIN, Standing::Active, limits::JOIN_BYTES),
-    // The register
-    members("/havenlink.directory.v1.DirectoryService/Get", PEER_OR_OPERATOR, CALL),
-    members("/havenlink.directory.v1.DirectoryService/List", PEER_OR_OPERATOR, CALL),
-    Row {
-        deadline: Some(DECISION),
-        orders: true,
-        ..members("/havenlink.directory.v1.DirectoryService/Propose", PEER_OR_OPERATOR, STATEMENT)
+    Method {
+        service: "reflection.ServerReflection",
+        deadline_ms: None,
+        idle_ms: Some(60_000),
+        work: Work::Exchange,
+        request_bytes: 65_536,
+        ..health("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &[])
     },
-    stream(members("/havenlink.directory.v1.DirectoryService/Follow", PEER_OR_OPERATOR, CALL), IDLE),
-    stream(members("/havenlink.directory.v1.DirectoryService/Snapshot", PEER_OR_OPERATOR, CALL), IDLE),
-    members("/havenlink.directory.v1.DirectoryService/Gossip", PEER, CALL),
-    // Passing on what members propose. Its statements are counted by the handler, which knows how many there are.
-    members("/havenlink.raft.v1.RaftService/Forward", PEER, CALL),
-    // Consensus
-    stream(consensus("/havenlink.raft.v1.RaftService/AppendStream", APPEND), IDLE),
-    consensus("/havenlink.raft.v1.RaftService/Vote", CALL),
-    consensus("/havenlink.raft.v1.RaftService/PreVote", CALL),
-    stream(consensus("/havenlink.raft.v1.RaftService/InstallSnapshot", CHUNK), IDLE),
-    consensus("/havenlink.raft.v1.RaftService/TransferLeader", CALL),
-    // A city's own systems and coordinators
-    local("/havenlink.local.v1.AlertService/PublishAlert", PUBLISH),
-    local("/havenlink.local.v1.AlertService/ListAlerts", READ),
-    local("/havenlink.local.v1.AlertService/GetAlert", READ),
-    local("/havenlink.local.v1.AlertService/AnswerAlert", PUBLISH),
-    local("/havenlink.local.v1.PracticeService/PublishPractice", PUBLISH),
-    local("/havenlink.local.v1.PracticeService/SearchPractices", READ),
-    local("/havenlink.local.v1.OfferService/SetOffer", COORDINATE),
-    local("/havenlink.local.v1.OfferService/ConfirmOffer", COORDINATE),
-    local("/havenlink.local.v1.OfferService/ListOffers", COORDINATE),
-    stream(local("/havenlink.local.v1.InboxService/Consume", CONSUME), None),
-    local("/havenlink.local.v1.InboxService/CommitCursor", CONSUME),
-    local("/havenlink.local.v1.DeliveryService/ListDeliveries", DELIVERIES),
-    stream(local("/havenlink.local.v1.DeliveryService/WatchDeliveries", DELIVERIES), None),
-    // Operators
-    govern("/havenlink.admin.v1.NodeService/GetStatus", ANYONE_LOCAL, limits::UNARY),
-    govern("/havenlink.admin.v1.NodeService/ExplainReason", ANYONE_LOCAL, limits::UNARY),
-    govern("/havenlink.admin.v1.NodeService/RenewCertificate", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.NodeService/RunDoctor", OPERATOR, LONG_POLL),
-    govern("/havenlink.admin.v1.MemberService/CreateInvitation", OPERATOR, limits::UNARY),
-    govern("/havenlink.admin.v1.MemberService/ListInvitations", OPERATOR, limits::UNARY),
-    govern("/havenlink.admin.v1.MemberService/RevokeInvitation", OPERATOR, limits::UNARY),
-    govern("/havenlink.admin.v1.MemberService/ListMembers", ANYONE_LOCAL, limits::UNARY),
-    govern("/havenlink.admin.v1.MemberService/ShowMember", ANYONE_LOCAL, limits::UNARY),
-    govern("/havenlink.admin.v1.MemberService/ApproveMember", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/RejectMember", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/SuspendMember", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/RestoreMember", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/RemoveMember", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/ApproveProposal", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/PromoteSteward", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/DemoteSteward", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/ReplaceSteward", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/UpdateEntry", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/ProposePolicy", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/RotateKey", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/RecoverKey", OPERATOR, DECISION),
-    govern("/havenlink.admin.v1.MemberService/CreateRecoveryTicket", OPERATOR, limits::UNARY),
-    local("/havenlink.admin.v1.AgreementService/ProposeAgreement", OPERATOR),
-    local("/havenlink.admin.v1.AgreementService/SignAgreement", OPERATOR),
-    local("/havenlink.admin.v1.AgreementService/EndAgreement", OPERATOR),
-    local("/havenlink.admin.v1.AgreementService/ShowAgreement", AGREEMENTS_READ),
-    local("/havenlink.admin.v1.AgreementService/ListAgreements", AGREEMENTS_READ),
-    local("/havenlink.admin.v1.AuditService/ListLeaves", AUDIT),
-    slow("/havenlink.admin.v1.AuditService/VerifyAudit", AUDIT, WHOLE_LOG),
-    // Not of our contract
-    members("/grpc.health.v1.Health/Check", EVERYWHERE, 1_024),
-    members("/grpc.health.v1.Health/List", ANYONE_LOCAL, 1_024),
-    stream(local("/grpc.health.v1.Health/Watch", ANYONE_LOCAL), None),
-    stream(local("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANYONE_LOCAL), IDLE),
 ];
 
+/// Every method that can be called.
+pub fn table() -> impl Iterator<Item = &'static Method> {
+    METHODS.iter().chain(&LIBRARIES)
+}
+
 /// The row of a method.
-pub fn find(method: &str) -> Option<&'static Row> {
-    static ROWS: LazyLock<HashMap<&'static str, &'static Row>> =
-        LazyLock::new(|| TABLE.iter().map(|row| (row.method, row)).collect());
-    ROWS.get(method).copied()
+pub fn find(path: &str) -> Option<&'static Method> {
+    static ROWS: LazyLock<HashMap<&'static str, &'static Method>> =
+        LazyLock::new(|| table().map(|row| (row.path, row)).collect());
+    ROWS.get(path).copied()
 }
 
-impl Row {
-    /// Whether the door leads to the method.
-    pub fn opens_at(&self, door: Door) -> bool {
-        self.doors.contains(&door)
-    }
-
-    /// Raft's own messages.
-    pub fn is_consensus(&self) -> bool {
-        self.work == Work::Register && self.method.starts_with("/havenlink.raft.")
-    }
-
-    /// `peer.ExchangeService`: the service as metrics know it.
-    pub fn service(&self) -> &'static str {
-        let whole = self.method.trim_start_matches('/');
-        let name = whole.split('/').next().unwrap_or(whole);
-        let name = name.strip_prefix("havenlink.").or_else(|| name.strip_prefix("grpc.")).unwrap_or(name);
-        match name.find(".v1.") {
-            Some(at) => service_label(&name[..at], &name[at + 4..]),
-            None => "other",
-        }
+/// Whether the listener leads to the method.
+pub fn opens_at(row: &Method, listener: Listener) -> bool {
+    match listener {
+        Listener::Peer => row.listeners.contains(&Port::Peer),
+        Listener::Join => row.listeners.contains(&Port::Join),
+        Listener::Local(role) => row.roles.iter().any(|open| *open as i32 == role.code()),
     }
 }
 
-/// The label of the closed set; built once per row so that measuring a call allocates nothing.
-fn service_label(area: &str, service: &str) -> &'static str {
-    static LABELS: LazyLock<HashMap<String, &'static str>> =
-        LazyLock::new(|| crate::telemetry::metrics::SERVICE.values().iter().map(|v| ((*v).to_owned(), *v)).collect());
-    LABELS.get(&format!("{area}.{service}")).copied().unwrap_or("other")
+/// Raft's own messages.
+pub fn is_consensus(row: &Method) -> bool {
+    row.work == Work::Register && row.service == "raft.RaftService"
+}
+
+/// The largest message of any method of the contract, in bytes.
+pub fn largest_request() -> usize {
+    METHODS.iter().map(|row| row.request_bytes as usize).max().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use havenlink_proto::access::SERVICES;
     use prost::Message;
 
     use super::*;
+    use crate::domain::limits;
 
-    fn methods_of_the_contract() -> BTreeSet<String> {
+    #[test]
+    fn each_method_of_the_contract_has_exactly_one_row_and_streams_no_deadline() {
         let set = prost_types::FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap();
-        let mut methods = BTreeSet::new();
+        let mut contract = BTreeSet::new();
         for file in set.file {
             for service in &file.service {
                 for method in &service.method {
-                    methods.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
-                }
-            }
-        }
-        methods
-    }
-
-    #[test]
-    fn each_method_of_the_contract_has_exactly_one_row() {
-        let contract = methods_of_the_contract();
-        let mut rows = BTreeSet::new();
-        for row in TABLE {
-            assert!(rows.insert(row.method.to_owned()), "{} has two rows", row.method);
-            assert!(!row.doors.is_empty(), "{} opens nowhere", row.method);
-            assert!(
-                row.method.starts_with("/grpc.") || contract.contains(row.method),
-                "{} is in no contract",
-                row.method
-            );
-        }
-        let missing: Vec<_> = contract.difference(&rows).collect();
-        assert!(missing.is_empty(), "without a row: {missing:?}");
-    }
-
-    #[test]
-    fn streams_have_no_deadline_and_unary_calls_have_one() {
-        let set = prost_types::FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap();
-        for file in set.file {
-            for service in &file.service {
-                for method in &service.method {
-                    let name = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    let row = find(&path).unwrap_or_else(|| panic!("{path} has no row"));
                     let streams = method.client_streaming() || method.server_streaming();
-                    assert_eq!(find(&name).unwrap().deadline.is_none(), streams, "{name}");
+                    assert_eq!(row.is_stream(), streams, "{path}");
+                    assert!(!row.listeners.is_empty() || !row.roles.is_empty(), "{path} opens nowhere");
+                    contract.insert(path);
                 }
             }
         }
+        let mut rows = BTreeSet::new();
+        for row in table() {
+            assert!(rows.insert(row.path), "{} has two rows", row.path);
+            assert!(row.path.starts_with("/grpc.") || contract.contains(row.path), "{} is in no contract", row.path);
+        }
+        assert!(contract.len() > 50);
+        assert!(find("/havenlink.peer.v1.ExchangeService/Nothing").is_none());
     }
 
     #[test]
     fn roles_are_apart() {
-        for row in TABLE {
-            let opens = |role| row.opens_at(Door::Local(role));
-            let content = row.method.starts_with("/havenlink.local.v1.") && !row.method.contains("DeliveryService");
-            assert!(!(content && opens(ActorRole::Operator)), "{}: the operator reads no content", row.method);
+        for row in table() {
+            let opens = |role| opens_at(row, Listener::Local(role));
+            let content = row.path.starts_with("/havenlink.local.v1.") && row.service != "local.DeliveryService";
+            assert!(!(content && opens(ActorRole::Operator)), "{}: the operator reads no content", row.path);
             for role in [ActorRole::Inspection, ActorRole::Liaison] {
-                assert!(!(content && opens(role)), "{}: {role} reads support records", row.method);
+                assert!(!(content && opens(role)), "{}: {role} reads support records", row.path);
             }
-            let federation = row.opens_at(Door::Peer) || row.opens_at(Door::Join);
-            assert!(!(federation && content), "{}: a local method at the peer door", row.method);
-            assert!(!(row.opens_at(Door::Peer) && row.opens_at(Door::Join)), "{}", row.method);
+            for role in [ActorRole::Node, ActorRole::Peer] {
+                assert!(!opens(role), "{}: {role} has no socket", row.path);
+            }
+            let (peer, join) = (opens_at(row, Listener::Peer), opens_at(row, Listener::Join));
+            assert!(!((peer || join) && content), "{}: a local method at the peer listener", row.path);
+            assert!(!(peer && join), "{}", row.path);
         }
+    }
+
+    /// The options say numbers; what the rest of the node does by its own constants must fit them.
+    #[test]
+    fn the_options_and_the_limits_of_the_product_agree() {
+        let row = |path: &str| find(&format!("/havenlink.{path}")).unwrap();
+        let bytes = |path: &str| row(path).request_bytes as usize;
+        assert_eq!(bytes("peer.v1.ExchangeService/Deliver"), limits::DELIVER_BYTES);
+        assert_eq!(bytes("peer.v1.ExchangeService/Greet"), limits::CALL_BYTES);
+        assert_eq!(bytes("peer.v1.JoinService/Commit"), limits::JOIN_BYTES);
+        assert_eq!(bytes("directory.v1.DirectoryService/Propose"), limits::STATEMENT_BYTES + 1_024);
+        assert_eq!(bytes("raft.v1.RaftService/AppendStream"), limits::RAFT_APPEND_BYTES);
+        assert_eq!(bytes("raft.v1.RaftService/InstallSnapshot"), limits::CHUNK_BYTES + limits::CALL_BYTES);
+        assert_eq!(row("peer.v1.ExchangeService/Greet").deadline(), Some(limits::UNARY.to_duration()));
+        let follow = row("directory.v1.DirectoryService/Follow");
+        assert_eq!(follow.idle(), Some(limits::IDLE_STREAM.to_duration()));
     }
 
     #[test]
     fn every_service_has_its_label() {
-        for row in TABLE {
-            assert_ne!(row.service(), "other", "{}", row.method);
+        let labels = crate::telemetry::metrics::SERVICE.values();
+        for row in table() {
+            assert!(labels.contains(&row.service), "{}", row.service);
         }
-        assert_eq!(find("/havenlink.peer.v1.ExchangeService/Deliver").unwrap().service(), "peer.ExchangeService");
-        assert!(find("/havenlink.peer.v1.ExchangeService/Nothing").is_none());
+        assert_eq!(find("/havenlink.peer.v1.ExchangeService/Deliver").unwrap().service, "peer.ExchangeService");
+        assert_eq!(labels.len(), SERVICES.len() + 3, "the two libraries, and what is neither");
     }
 }

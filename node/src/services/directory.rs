@@ -10,7 +10,7 @@ use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryService;
 use tonic::{Request, Response, Status};
 
-use super::layers::{self, Now, Spent};
+use super::layers::{self, Charge, Now};
 use super::{errors, page};
 use crate::directory::{Directory, Proposed};
 use crate::domain::ids::{AuthorityId, Digest};
@@ -91,7 +91,7 @@ impl DirectoryService for Register {
 
     async fn list(&self, request: Request<proto::ListRequest>) -> Answer<proto::ListResponse> {
         let asked = request.into_inner();
-        let (size, after) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let (size, after) = (page::size(asked.page_size)?, page::cursor(LIST, &asked.page_token)?);
         let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
         let (view, now) = (self.directory.view(), (self.now)());
         let ids = view.members.keys().filter(|id| after.as_deref().is_none_or(|after| id.as_str() > after));
@@ -154,14 +154,14 @@ impl DirectoryService for Register {
 
     async fn gossip(&self, request: Request<proto::GossipRequest>) -> Answer<proto::GossipResponse> {
         let caller = layers::peer(&request)?;
-        let purse = layers::purse(&request);
+        let quota = layers::quota(&request);
         let asked = request.into_inner();
         let call_back = asked.call_back;
         let mut answer = self.directory.gossip(&caller, asked).await;
-        if let Some(purse) = purse
+        if let Some(quota) = quota
             && answer.refused.iter().any(|code| code == Reason::SignatureInvalid.code())
         {
-            let spent = (0..FORGED).take_while(|_| purse.spend(Spent::Asked).is_ok()).count();
+            let spent = (0..FORGED).take_while(|_| quota.take(Charge::RegisterCall).is_ok()).count();
             tracing::info!(%caller, spent, "an exchange brought a signature that does not hold");
         }
         if call_back && let Err(error) = self.directory.reach(&caller, false).await {

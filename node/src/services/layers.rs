@@ -4,7 +4,7 @@
 //! request; asks the table; and only then lets the call in, under the limits of its row.
 
 mod body;
-mod purse;
+mod quota;
 #[cfg(test)]
 mod tests;
 
@@ -23,18 +23,19 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-pub use purse::{Budget, Purse, Spent, purse};
+pub use body::RequestDigest;
+pub use quota::{Budget, Charge, PeerQuota, quota};
 
-use super::access::{self, Door, Row, Standing, Work};
+use super::access::{self, Effect, Listener, Method, MinimumStatus, Work};
 use super::errors::{self, Refusal};
 use crate::domain::audit::ActorRole;
-use crate::domain::authority;
+use crate::domain::authority::Standing;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::telemetry::{metrics, propagation};
-use purse::exhausted;
+use quota::exhausted;
 
 /// Who calls, as the connection proves it. In the extensions of every request that was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +74,10 @@ pub type Identify = Arc<dyn Fn(&http::Extensions) -> Option<Connection> + Send +
 pub type Succeeded = Arc<dyn Fn(&http::Extensions) + Send + Sync>;
 
 /// Room for one more open stream of a peer, given back when it is dropped.
-pub type Place = Box<dyn Send + Sync>;
+pub type StreamPermit = Box<dyn Send + Sync>;
 
 /// Whether a peer may open one more stream; otherwise how long to wait.
-pub type Places = Arc<dyn Fn(&AuthorityId) -> Result<Place, Duration> + Send + Sync>;
+pub type StreamPermits = Arc<dyn Fn(&AuthorityId) -> Result<StreamPermit, Duration> + Send + Sync>;
 
 /// The node's wall clock.
 pub type Now = Arc<dyn Fn() -> UnixMs + Send + Sync>;
@@ -89,7 +90,7 @@ pub struct Guard {
     pub view: Arc<ArcSwap<DirectoryView>>,
     pub now: Now,
     pub budget: Budget,
-    pub places: Places,
+    pub permits: StreamPermits,
     pub runtimes: Runtimes,
     /// Ends open streams when the node stops; unary calls may finish.
     pub stopping: CancellationToken,
@@ -138,72 +139,72 @@ pub struct Guarded<S> {
 /// A call that may go on: who, by which row.
 struct Admitted {
     caller: Caller,
-    row: &'static Row,
-    place: Option<Place>,
+    row: &'static Method,
+    permit: Option<StreamPermit>,
 }
 
 impl Guard {
-    fn identity(&self, request: &Request<Body>) -> Result<(Caller, Door), Status> {
+    fn identity(&self, request: &Request<Body>) -> Result<(Caller, Listener), Status> {
         let connection = (self.identify)(request.extensions()).ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
         Ok(match connection {
-            Connection::Local { role, actor } => (Caller::Local { role, actor }, Door::Local(role)),
-            Connection::Applicant { pin } => (Caller::Applicant { pin }, Door::Join),
+            Connection::Local { role, actor } => (Caller::Local { role, actor }, Listener::Local(role)),
+            Connection::Applicant { pin } => (Caller::Applicant { pin }, Listener::Join),
             Connection::Peer { pin } => {
                 let view = self.view.load();
                 let authority = view.authority_of_pin(&pin, (self.now)()).cloned();
                 let authority = authority.ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
-                (Caller::Peer { authority, pin }, Door::Peer)
+                (Caller::Peer { authority, pin }, Listener::Peer)
             }
         })
     }
 
-    fn access(&self, path: &str, caller: &Caller, door: Door) -> Result<&'static Row, Status> {
-        let row = access::find(path).filter(|row| row.opens_at(door)).ok_or_else(|| match door {
-            Door::Local(_) => errors::refuse(Reason::MethodNotOpen),
-            Door::Peer | Door::Join => errors::peer_not_found(),
+    fn access(&self, path: &str, caller: &Caller, listener: Listener) -> Result<&'static Method, Status> {
+        let row = access::find(path).filter(|row| access::opens_at(row, listener)).ok_or_else(|| match listener {
+            Listener::Local(_) => errors::refuse(Reason::MethodNotOpen),
+            Listener::Peer | Listener::Join => errors::peer_not_found(),
         })?;
         let Caller::Peer { authority, .. } = caller else { return Ok(row) };
         let view = self.view.load();
-        match (view.standing(authority, (self.now)()), row.standing) {
-            (authority::Standing::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
-            (authority::Standing::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
-            (authority::Standing::Suspended, Standing::Active) => Err(errors::refuse(Reason::MemberSuspended)),
+        match (view.standing(authority, (self.now)()), row.minimum_status) {
+            (Standing::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
+            (Standing::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
+            (Standing::Suspended, MinimumStatus::Active) => Err(errors::refuse(Reason::MemberSuspended)),
             _ => Ok(row),
         }
     }
 
-    fn limits(&self, request: &Request<Body>, caller: &Caller, row: &Row) -> Result<Option<Place>, Status> {
+    fn limits(&self, request: &Request<Body>, caller: &Caller, row: &Method) -> Result<Option<StreamPermit>, Status> {
         if request.headers().get("grpc-encoding").is_some_and(|e| e != "identity") {
             return Err(errors::status(Reason::FieldInvalid, about("compression is off")));
         }
         let Caller::Peer { authority, .. } = caller else { return Ok(None) };
         // Consensus and suspension are never starved by a budget.
-        let order = row.orders.then_some(Spent::Statement);
-        for spent in Spent::call(row.work).into_iter().chain(order) {
-            (self.budget)(authority, spent).map_err(exhausted)?;
+        let order = row.orders.then_some(Charge::Statement);
+        for charge in Charge::call(row.work).into_iter().chain(order) {
+            (self.budget)(authority, charge).map_err(exhausted)?;
         }
-        let counted = row.deadline.is_none() && !row.is_consensus();
-        counted.then(|| (self.places)(authority).map_err(exhausted)).transpose()
+        let counted = row.is_stream() && !access::is_consensus(row);
+        counted.then(|| (self.permits)(authority).map_err(exhausted)).transpose()
     }
 
     /// The budget that a call is taken from, where it has one.
-    fn purse(&self, caller: &Caller) -> Option<Purse> {
+    fn quota(&self, caller: &Caller) -> Option<PeerQuota> {
         let Caller::Peer { authority, .. } = caller else { return None };
-        Some(Purse::new(self.budget.clone(), authority.clone()))
+        Some(PeerQuota::new(self.budget.clone(), authority.clone()))
     }
 
     fn admit(&self, request: &Request<Body>) -> Result<Admitted, Status> {
-        let (caller, door) = self.identity(request)?;
-        let row = self.access(request.uri().path(), &caller, door)?;
-        let place = self.limits(request, &caller, row)?;
-        Ok(Admitted { caller, row, place })
+        let (caller, listener) = self.identity(request)?;
+        let row = self.access(request.uri().path(), &caller, listener)?;
+        let permit = self.limits(request, &caller, row)?;
+        Ok(Admitted { caller, row, permit })
     }
 }
 
 /// Takes the bytes of a call as they come in.
-fn charge(purse: Purse, row: &Row) -> Option<body::Charge> {
-    let spent = Spent::bytes(row.work)?;
-    Some(Box::new(move |bytes| purse.spend(spent(bytes))))
+fn meter(quota: PeerQuota, row: &Method) -> Option<body::Meter> {
+    let charge = Charge::bytes(row.work)?;
+    Some(Box::new(move |bytes| quota.take(charge(bytes))))
 }
 
 fn about(text: &str) -> Refusal {
@@ -229,39 +230,42 @@ where
         let admitted = match self.guard.admit(&request) {
             Ok(admitted) => admitted,
             Err(status) => {
-                let door = door_label((self.guard.identify)(request.extensions()).as_ref());
-                let service = access::find(request.uri().path()).map_or("other", Row::service);
-                metrics::CALLS.add([door, service, errors::code_name(status.code())], 1);
+                let listener = listener_label((self.guard.identify)(request.extensions()).as_ref());
+                let service = access::find(request.uri().path()).map_or("other", |row| row.service);
+                metrics::CALLS.add([listener, service, errors::code_name(status.code())], 1);
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
         };
-        let Admitted { caller, row, place } = admitted;
-        let door = caller.label();
+        let Admitted { caller, row, permit } = admitted;
+        let listener = caller.label();
         let applicant = matches!(caller, Caller::Applicant { .. });
         let applicant = applicant.then(|| (self.guard.succeeded.clone(), request.extensions().clone()));
         let context = propagation::extract(request.headers()).unwrap_or_else(propagation::TraceContext::begin);
         let span = span_of(row, &caller);
         propagation::continue_from(&span, context);
-        let purse = self.guard.purse(&caller);
-        let charge = purse.clone().and_then(|purse| charge(purse, row));
+        let quota = self.guard.quota(&caller);
+        let meter = quota.clone().and_then(|quota| meter(quota, row));
         request.extensions_mut().insert(caller);
-        purse.map(|purse| request.extensions_mut().insert(purse));
-        let request = request.map(|inner| Body::new(body::Limited::new(inner, row.bytes, row.idle, charge)));
+        quota.map(|quota| request.extensions_mut().insert(quota));
+        let digest = (!row.is_stream() && row.effect != Effect::Read).then(RequestDigest::default);
+        digest.clone().map(|digest| request.extensions_mut().insert(digest));
+        let limits = body::Limits { message: row.request_bytes as usize, idle: row.idle(), meter, digest };
+        let request = request.map(|inner| Body::new(body::Limited::new(inner, limits)));
         // The service that was polled ready is the one that is called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let stopping = self.guard.stopping.clone();
         let answer = async move {
             let answer = within_deadline(row, &stopping, inner.call(request)).await.map(with_reason);
-            let answer = answer.map(|r| match row.deadline {
-                None => r.map(|b| Body::new(body::Ending::new(b, row.idle, stopping, place))),
-                Some(_) => r,
+            let answer = answer.map(|r| match row.is_stream() {
+                true => r.map(|b| Body::new(body::Ending::new(b, row.idle(), stopping, permit))),
+                false => r,
             });
             let code = code_of(answer.as_ref().ok());
             if let (Code::Ok, Some((succeeded, extensions))) = (code, applicant) {
                 succeeded(&extensions);
             }
-            measure(row, door, started, code);
+            measure(row, listener, started, code);
             answer
         };
         let call = propagation::within(context, answer).instrument(span);
@@ -273,7 +277,7 @@ where
 
 /// A unary call that takes longer than its row allows is dropped; a write that was taken goes on to its end.
 async fn within_deadline<E>(
-    row: &'static Row,
+    row: &'static Method,
     stopping: &CancellationToken,
     call: impl Future<Output = Result<Response<Body>, E>>,
 ) -> Result<Response<Body>, E> {
@@ -289,9 +293,9 @@ async fn within_deadline<E>(
             () = waits => Ok(errors::refuse(Reason::NodeStopping).into_http()),
         }
     };
-    match row.deadline {
+    match row.deadline() {
         None => call.await,
-        Some(deadline) => match tokio::time::timeout(deadline.to_duration(), call).await {
+        Some(deadline) => match tokio::time::timeout(deadline, call).await {
             Ok(answer) => answer,
             Err(_) => Ok(errors::refuse(Reason::DeadlineExceeded).into_http()),
         },
@@ -312,15 +316,15 @@ fn code_of(answer: Option<&Response<Body>>) -> Code {
     answer.and_then(|r| r.headers().get("grpc-status")).map_or(Code::Ok, |v| Code::from_bytes(v.as_bytes()))
 }
 
-fn measure(row: &Row, door: &str, started: Instant, code: Code) {
-    metrics::CALLS.add([door, row.service(), errors::code_name(code)], 1);
-    if row.deadline.is_some() {
-        metrics::CALL_SECONDS.record([row.service()], started.elapsed());
+fn measure(row: &Method, listener: &str, started: Instant, code: Code) {
+    metrics::CALLS.add([listener, row.service, errors::code_name(code)], 1);
+    if !row.is_stream() {
+        metrics::CALL_SECONDS.record([row.service], started.elapsed());
     }
 }
 
-fn span_of(row: &Row, caller: &Caller) -> tracing::Span {
-    let method = row.method;
+fn span_of(row: &Method, caller: &Caller) -> tracing::Span {
+    let method = row.path;
     let peer = match caller {
         Caller::Peer { authority, .. } => Some(tracing::field::display(authority)),
         Caller::Applicant { .. } | Caller::Local { .. } => None,
@@ -332,7 +336,7 @@ fn span_of(row: &Row, caller: &Caller) -> tracing::Span {
     tracing::info_span!("call", otel.name = method, otel.kind = "server", rpc.system = "grpc", peer, role)
 }
 
-fn door_label(connection: Option<&Connection>) -> &'static str {
+fn listener_label(connection: Option<&Connection>) -> &'static str {
     match connection {
         Some(Connection::Peer { .. }) => "peer",
         Some(Connection::Applicant { .. }) => "join",
@@ -354,7 +358,7 @@ impl Caller {
 /// The member that calls.
 ///
 /// # Errors
-/// When the call did not come through the peer door.
+/// When the call did not come through the peer listener.
 pub fn peer<T>(request: &tonic::Request<T>) -> Result<AuthorityId, Status> {
     match request.extensions().get::<Caller>() {
         Some(Caller::Peer { authority, .. }) => Ok(authority.clone()),
@@ -365,7 +369,7 @@ pub fn peer<T>(request: &tonic::Request<T>) -> Result<AuthorityId, Status> {
 /// The applicant's key.
 ///
 /// # Errors
-/// When the call did not come through the join door.
+/// When the call did not come through the join listener.
 pub fn applicant<T>(request: &tonic::Request<T>) -> Result<Pin, Status> {
     match request.extensions().get::<Caller>() {
         Some(Caller::Applicant { pin }) => Ok(*pin),
@@ -376,7 +380,7 @@ pub fn applicant<T>(request: &tonic::Request<T>) -> Result<Pin, Status> {
 /// The local role and actor.
 ///
 /// # Errors
-/// When the call did not come through a local door.
+/// When the call did not come through a local socket.
 pub fn local<T>(request: &tonic::Request<T>) -> Result<(ActorRole, Actor), Status> {
     match request.extensions().get::<Caller>() {
         Some(Caller::Local { role, actor }) => Ok((*role, *actor)),

@@ -43,18 +43,18 @@ pub fn fill<T, M: Message>(rows: &[T], size: usize, encode: impl Fn(&T) -> M) ->
     (page, false)
 }
 
-/// A token for the place after which the next page starts. `list` names the call.
-pub fn token(list: &str, place: &[u8]) -> String {
-    let mut bytes = place.to_vec();
-    bytes.extend_from_slice(&check(list, place));
+/// A token for the cursor after which the next page starts. `list` names the call.
+pub fn token(list: &str, cursor: &[u8]) -> String {
+    let mut bytes = cursor.to_vec();
+    bytes.extend_from_slice(&check(list, cursor));
     BASE64URL_NOPAD.encode(&bytes)
 }
 
-/// The place of a token; `None` for the first page.
+/// The cursor of a token; `None` for the first page.
 ///
 /// # Errors
 /// `PAGE_TOKEN_INVALID` for a token that this call did not give.
-pub fn place(list: &str, token: &str) -> Result<Option<Vec<u8>>, Status> {
+pub fn cursor(list: &str, token: &str) -> Result<Option<Vec<u8>>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -66,17 +66,17 @@ pub fn place(list: &str, token: &str) -> Result<Option<Vec<u8>>, Status> {
     read().map(Some).ok_or_else(|| errors::refuse(Reason::PageTokenInvalid))
 }
 
-/// The place of a token whose place is a number.
+/// The place of a token whose cursor is a number.
 ///
 /// # Errors
-/// As `place`.
+/// As `cursor`.
 pub fn number(list: &str, token: &str) -> Result<Option<u64>, Status> {
     let invalid = || errors::refuse(Reason::PageTokenInvalid);
-    place(list, token)?.map(|bytes| bytes.try_into().map(u64::from_be_bytes).map_err(|_| invalid())).transpose()
+    cursor(list, token)?.map(|bytes| bytes.try_into().map(u64::from_be_bytes).map_err(|_| invalid())).transpose()
 }
 
-fn check(list: &str, place: &[u8]) -> [u8; CHECK] {
-    let digest = Digest::of(&[list.as_bytes(), &[0], place].concat());
+fn check(list: &str, cursor: &[u8]) -> [u8; CHECK] {
+    let digest = Digest::of(&[list.as_bytes(), &[0], cursor].concat());
     let mut out = [0; CHECK];
     out.copy_from_slice(&digest.0[..CHECK]);
     out

@@ -11,7 +11,7 @@ use havenlink_proto::raft::v1::raft_service_server::RaftService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::errors;
-use super::layers::{self, Purse, Spent};
+use super::layers::{self, Charge, PeerQuota};
 use crate::directory::Directory;
 use crate::domain::reason::Reason;
 
@@ -45,8 +45,8 @@ fn watched<T>(requests: Streaming<T>) -> (impl Stream<Item = Result<T, Status>> 
 
 /// Takes each statement from the budget of the steward that passes it on, since each is ordered on every steward's disk. How
 /// many are beyond it: those are refused one by one, and the sender asks again.
-fn beyond(purse: Option<&Purse>, signed: &mut Vec<Bytes>) -> usize {
-    let may = |_: &&Bytes| purse.is_none_or(|purse| purse.spend(Spent::Statement).is_ok());
+fn beyond(quota: Option<&PeerQuota>, signed: &mut Vec<Bytes>) -> usize {
+    let may = |_: &&Bytes| quota.is_none_or(|quota| quota.take(Charge::Statement).is_ok());
     let within = signed.iter().take_while(may).count();
     signed.split_off(within).len()
 }
@@ -100,9 +100,9 @@ impl RaftService for Raft {
 
     async fn forward(&self, request: Request<raft::ForwardRequest>) -> Answer<raft::ForwardResponse> {
         let sender = layers::peer(&request)?;
-        let purse = layers::purse(&request);
+        let quota = layers::quota(&request);
         let mut asked = request.into_inner();
-        let beyond = beyond(purse.as_ref(), &mut asked.signed);
+        let beyond = beyond(quota.as_ref(), &mut asked.signed);
         let answer = self.directory.forwarded(&sender, asked).await.map_err(|e| errors::directory(&e))?;
         let refused = raft::forwarded::Result::Refused(Reason::BudgetExhausted.code().to_owned());
         let refused = std::iter::repeat_n(raft::Forwarded { result: Some(refused) }, beyond);
@@ -122,14 +122,14 @@ mod tests {
     fn each_statement_that_is_passed_on_is_taken_from_the_budget_of_who_passes_it() {
         let left = AtomicUsize::new(5);
         let spend = move |who: &AuthorityId, spent| {
-            assert_eq!((who.as_str(), spent), ("de-kehl", Spent::Statement));
+            assert_eq!((who.as_str(), spent), ("de-kehl", Charge::Statement));
             let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
             taken.map(drop).map_err(|_| Duration::from_secs(1))
         };
-        let purse = Purse::new(Arc::new(spend), AuthorityId::parse("de-kehl").unwrap());
+        let quota = PeerQuota::new(Arc::new(spend), AuthorityId::parse("de-kehl").unwrap());
         for (sent, refused) in [(3, 0), (4, 2), (1, 1)] {
             let mut signed = vec![Bytes::new(); sent];
-            assert_eq!(beyond(Some(&purse), &mut signed), refused);
+            assert_eq!(beyond(Some(&quota), &mut signed), refused);
             assert_eq!(signed.len(), sent - refused);
         }
     }

@@ -21,12 +21,12 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use super::access::largest_request;
 use super::actor::Codes;
 use super::admin::{agreement, audit, member, node};
 use super::layers::Now;
 use super::{directory, errors, join, local, peer, raft};
 use crate::directory::Directory;
-use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::exchange::Exchange;
 use crate::exchange::governance::Governance;
@@ -46,9 +46,6 @@ pub struct Local {
     pub health: HealthReporter,
 }
 
-/// The largest message of any method; the guard holds each method to its own.
-const LARGEST: usize = limits::DELIVER_BYTES;
-
 fn health(reporter: HealthReporter) -> HealthServer<HealthService> {
     HealthServer::new(HealthService::from_health_reporter(reporter))
 }
@@ -57,15 +54,17 @@ fn health(reporter: HealthReporter) -> HealthServer<HealthService> {
 pub fn peer(peer: peer::Peer, of: &Directory, now: Now, reporter: HealthReporter) -> Routes {
     let register = directory::Register { directory: of.clone(), now, reading: directory::Reading::default() };
     let raft = raft::Raft { directory: of.clone() };
+    // Of any method; the guard holds each method to its own.
+    let largest = largest_request();
     Routes::new(health(reporter))
-        .add_service(ExchangeServiceServer::new(peer).max_decoding_message_size(LARGEST))
-        .add_service(DirectoryServiceServer::new(register).max_decoding_message_size(LARGEST))
-        .add_service(RaftServiceServer::new(raft).max_decoding_message_size(LARGEST))
+        .add_service(ExchangeServiceServer::new(peer).max_decoding_message_size(largest))
+        .add_service(DirectoryServiceServer::new(register).max_decoding_message_size(largest))
+        .add_service(RaftServiceServer::new(raft).max_decoding_message_size(largest))
 }
 
 /// Applicants: joining, and nothing else.
 pub fn join(inviter: Inviter) -> Routes {
-    Routes::new(JoinServiceServer::new(join::Join::new(inviter)).max_decoding_message_size(LARGEST))
+    Routes::new(JoinServiceServer::new(join::Join::new(inviter)).max_decoding_message_size(largest_request()))
 }
 
 /// This city's own systems and people.

@@ -2,10 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use havenlink::demo::city;
+use havenlink::domain::audit::ActorRole;
 use havenlink::domain::limits;
 use havenlink::domain::reason::Reason;
-use havenlink::services::access::{Door, TABLE, find};
+use havenlink::services::access::{find, table};
 use havenlink::transport::NodeIdentity;
+use havenlink_proto::access::Listener;
 use havenlink_proto::directory::v1::ProposeRequest;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use havenlink_proto::raft::v1 as raft;
@@ -56,43 +58,45 @@ async fn each_method_takes_its_largest_message_and_not_one_byte_more() {
     let applicant = peer::self_issued("lu-esch-sur-alzette", havenlink::domain::time::Millis::days(1)).unwrap();
     let applicant = NodeIdentity::from_der(&applicant.key, &applicant.certificate.der).unwrap();
     let mut seen = 0;
-    for row in TABLE {
-        for (bytes, too_large) in [(row.bytes, false), (row.bytes + 1, true)] {
-            let (message, stands) = (message(bytes), row.deadline.is_none() && !too_large);
-            let answer = match row.doors[0] {
-                Door::Peer => {
+    for row in table() {
+        let largest = row.request_bytes as usize;
+        for (bytes, too_large) in [(largest, false), (largest + 1, true)] {
+            let (message, stands) = (message(bytes), row.is_stream() && !too_large);
+            let answer = match (row.listeners.first(), row.roles.first()) {
+                (Some(Listener::Peer), _) => {
                     let channel = peer::dial(as_kehl.clone(), strasbourg).await.unwrap();
-                    call(channel, row.method, message, stands).await
+                    call(channel, row.path, message, stands).await
                 }
-                Door::Join => {
+                (Some(Listener::Join), _) => {
                     let channel = peer::knock(applicant.clone(), strasbourg).await.unwrap();
-                    call(channel, row.method, message, stands).await
+                    call(channel, row.path, message, stands).await
                 }
-                Door::Local(role) => {
+                (None, role) => {
+                    let role = ActorRole::from_code(*role.unwrap() as i32).unwrap();
                     let socket = city::door(&strasbourg.sockets(), &role_name(role)).await.unwrap();
-                    call(socket, row.method, message, stands).await
+                    call(socket, row.path, message, stands).await
                 }
             };
             // What is not served reads nothing, however long it is.
             if answer.as_ref().is_err_and(|status| status.code() == tonic::Code::Unimplemented) {
-                assert_eq!(row.method, "/grpc.health.v1.Health/List");
+                assert_eq!(row.path, "/grpc.health.v1.Health/List");
                 seen += 1;
                 continue;
             }
             // The library's reflection ends its stream without a word of what it could not read.
-            if row.method.starts_with("/grpc.reflection.") && too_large {
-                assert!(matches!(answer, Ok(None)), "{} with {bytes} bytes: {answer:?}", row.method);
+            if row.path.starts_with("/grpc.reflection.") && too_large {
+                assert!(matches!(answer, Ok(None)), "{} with {bytes} bytes: {answer:?}", row.path);
                 seen += 1;
                 continue;
             }
-            assert_eq!(is_too_large(&answer), too_large, "{} with {bytes} bytes: {answer:?}", row.method);
+            assert_eq!(is_too_large(&answer), too_large, "{} with {bytes} bytes: {answer:?}", row.path);
             if too_large {
                 assert_refused(&answer, Reason::MessageTooLarge);
             }
             seen += 1;
         }
     }
-    assert_eq!(seen, 2 * TABLE.len());
+    assert_eq!(seen, 2 * table().count());
     strasbourg.status().await.unwrap();
 }
 
@@ -110,7 +114,7 @@ async fn a_statement_has_at_most_sixteen_kibibytes() {
 /// The numbers of the protocol, written out: a constant that is changed by mistake changes with every test that uses it.
 #[test]
 fn the_limits_are_those_of_the_protocol() {
-    let bytes = |method: &str| find(&format!("/havenlink.{method}")).unwrap().bytes;
+    let bytes = |method: &str| find(&format!("/havenlink.{method}")).unwrap().request_bytes;
     assert_eq!(bytes("peer.v1.ExchangeService/Deliver"), 1_048_576 + 65_536);
     assert_eq!(limits::ENVELOPE_BYTES, 49_152);
     assert_eq!(limits::STATEMENT_BYTES, 16_384);
@@ -119,8 +123,8 @@ fn the_limits_are_those_of_the_protocol() {
     assert_eq!(limits::RAFT_APPEND_ENTRIES, 48);
     assert_eq!(limits::CHUNK_BYTES, 262_144);
     let own = ["Deliver", "AppendStream", "InstallSnapshot", "Propose"];
-    for row in TABLE.iter().filter(|row| !own.iter().any(|name| row.method.ends_with(&format!("/{name}")))) {
-        assert!(row.bytes <= 65_536, "{}", row.method);
+    for row in table().filter(|row| !own.iter().any(|name| row.path.ends_with(&format!("/{name}")))) {
+        assert!(row.request_bytes <= 65_536, "{}", row.path);
     }
     for method in ["peer.v1.ExchangeService/Greet", "local.v1.AlertService/PublishAlert", "raft.v1.RaftService/Vote"] {
         assert_eq!(bytes(method), 65_536, "{method}");
@@ -144,5 +148,5 @@ fn the_largest_append_that_a_leader_sends_is_taken() {
     };
     let sent = request.encoded_len();
     assert!(sent > 48 * 16_384, "{sent}");
-    assert!(sent <= find("/havenlink.raft.v1.RaftService/AppendStream").unwrap().bytes, "{sent}");
+    assert!(sent <= find("/havenlink.raft.v1.RaftService/AppendStream").unwrap().request_bytes as usize, "{sent}");
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use havenlink::demo::city;
 use havenlink::domain::audit::ActorRole;
 use havenlink::domain::reason::Reason;
-use havenlink::services::access::{self, Door};
+use havenlink::services::access::{self, Listener};
 use havenlink_tests::federation::Federation;
 use havenlink_tests::peer;
 use havenlink_tests::refused::assert_refused;
@@ -29,7 +29,7 @@ fn methods() -> Vec<&'static str> {
     let pool = DescriptorPool::decode(havenlink_proto::DESCRIPTOR_SET).unwrap();
     let path = |m: prost_reflect::MethodDescriptor| format!("/{}/{}", m.parent_service().full_name(), m.name());
     let found: Vec<String> = pool.services().flat_map(|s| s.methods().map(path).collect::<Vec<_>>()).collect();
-    found.into_iter().map(|name| access::find(&name).unwrap_or_else(|| panic!("{name} has no row")).method).collect()
+    found.into_iter().map(|name| access::find(&name).unwrap_or_else(|| panic!("{name} has no row")).path).collect()
 }
 
 /// A partner learns of what is not its own only that nothing is found: no reason, and the same for all of it.
@@ -38,8 +38,8 @@ fn is_nothing(answer: &Result<Option<Bytes>, Status>) -> bool {
 }
 
 /// Whether a call may wait there for what is to come.
-fn stands(method: &str, door: Door) -> bool {
-    access::find(method).is_some_and(|row| row.deadline.is_none() && row.opens_at(door))
+fn stands(method: &str, listener: Listener) -> bool {
+    access::find(method).is_some_and(|row| row.is_stream() && access::opens_at(row, listener))
 }
 
 fn is_closed(answer: &Result<Option<Bytes>, Status>) -> bool {
@@ -58,35 +58,39 @@ async fn each_role_calls_each_method_and_gets_what_its_row_says() {
     for role in ROLES {
         let socket = city::door(&strasbourg.sockets(), &role_name(role)).await.unwrap();
         for method in &methods {
-            let (socket, method, door) = (socket.clone(), *method, Door::Local(role));
-            calls.spawn(async move { (door, method, call(socket, method, Bytes::new(), stands(method, door)).await) });
+            let (socket, method, listener) = (socket.clone(), *method, Listener::Local(role));
+            calls.spawn(async move {
+                (listener, method, call(socket, method, Bytes::new(), stands(method, listener)).await)
+            });
         }
     }
     let partner = peer::as_city(kehl, strasbourg).await.unwrap();
     for method in &methods {
-        let (partner, method, door) = (partner.clone(), *method, Door::Peer);
-        calls.spawn(async move { (door, method, call(partner, method, Bytes::new(), stands(method, door)).await) });
+        let (partner, method, listener) = (partner.clone(), *method, Listener::Peer);
+        calls.spawn(
+            async move { (listener, method, call(partner, method, Bytes::new(), stands(method, listener)).await) },
+        );
     }
     let (mut open, mut closed) = (0, 0);
     while let Some(done) = calls.join_next().await {
-        let (door, method, answer) = done.unwrap();
-        let opens = access::find(method).unwrap().opens_at(door);
-        match (opens, door) {
+        let (listener, method, answer) = done.unwrap();
+        let opens = access::opens_at(access::find(method).unwrap(), listener);
+        match (opens, listener) {
             (true, _) => {
                 open += 1;
-                assert!(!is_closed(&answer), "{method} at {door:?}: {answer:?}");
+                assert!(!is_closed(&answer), "{method} at {listener:?}: {answer:?}");
                 // Whatever an empty request leads to, a refusal has its reason.
                 if let Err(status) = &answer {
-                    assert!(status.get_details_error_info().is_some(), "{method} at {door:?}: {status:?}");
+                    assert!(status.get_details_error_info().is_some(), "{method} at {listener:?}: {status:?}");
                 }
             }
-            (false, Door::Peer) => {
+            (false, Listener::Peer) => {
                 closed += 1;
-                assert!(is_nothing(&answer), "{method} at {door:?}: {answer:?}");
+                assert!(is_nothing(&answer), "{method} at {listener:?}: {answer:?}");
             }
             (false, _) => {
                 closed += 1;
-                assert!(is_closed(&answer), "{method} at {door:?}: {answer:?}");
+                assert!(is_closed(&answer), "{method} at {listener:?}: {answer:?}");
                 assert_refused(&answer, Reason::MethodNotOpen);
             }
         }

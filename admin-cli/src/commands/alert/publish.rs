@@ -11,9 +11,9 @@ use havenlink_proto::record::v1::{
     Pap, Place, Purpose, Severity, SiteConcern, SiteType, SuspiciousAdvertising, Text, Tlp, Urgency,
 };
 
-use crate::coded::{Code, numbers};
+use crate::commands::read_file;
 use crate::commands::sharing::{SharingArgs, Usual, parse_place, parse_summary};
-use crate::commands::{PUBLISH, read_file};
+use crate::contract_enum::{Code, numbers};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View, clean};
@@ -105,7 +105,7 @@ const USUAL: Usual =
 pub async fn run(session: &Session, publish: Publish) -> Result<(), Failure> {
     let mut request = request(publish)?;
     request.request_id = session.request_id_over(request.request_id);
-    let answer = call!(session, PUBLISH, AlertServiceClient, publish_alert, request)?;
+    let answer = call!(session, AlertServiceClient, publish_alert, request)?;
     let record = id::show(&answer.record_id);
     let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
     let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];

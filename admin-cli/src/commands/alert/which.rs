@@ -7,7 +7,7 @@ use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
 use havenlink_proto::local::v1::{Box as InBox, GetAlertRequest, HeldAlert, ListAlertsRequest, ListAlertsResponse};
 
 use crate::commands::pages::PAGE;
-use crate::commands::{ALL, READ, pages};
+use crate::commands::{ALL, pages};
 use crate::failure::Failure;
 use crate::id;
 use crate::session::{Session, call};
@@ -41,7 +41,7 @@ impl Which {
     pub async fn held(&self, session: &Session) -> Result<HeldAlert, Failure> {
         let (origin, record_id) = self.key(session, Order::ByTurns).await?;
         let request = GetAlertRequest { origin, record_id: record_id.into() };
-        Ok(call!(session, READ, AlertServiceClient, get_alert, request)?.alert.unwrap_or_default())
+        Ok(call!(session, AlertServiceClient, get_alert, request)?.alert.unwrap_or_default())
     }
 
     /// Origin and record id, to answer.
@@ -68,7 +68,7 @@ impl Which {
         let first = |which: InBox| ListAlertsRequest { r#box: which.into(), page_size: size, ..Default::default() };
         let mut left = VecDeque::from([first(InBox::Received), first(InBox::Published)]);
         while let Some(next) = left.pop_front() {
-            let page = call!(session, READ, AlertServiceClient, list_alerts, next.clone())?;
+            let page = call!(session, AlertServiceClient, list_alerts, next.clone())?;
             if let Some(found) = page.alerts.into_iter().find(|held| held.record_id == whole) {
                 return Ok(found);
             }
@@ -99,5 +99,5 @@ impl Which {
 pub async fn list(session: &Session, published: bool, limit: usize) -> Result<ListAlertsResponse, Failure> {
     let which = if published { InBox::Published } else { InBox::Received };
     let request = ListAlertsRequest { r#box: which.into(), ..Default::default() };
-    pages!(session, READ, AlertServiceClient, list_alerts, request, [alerts], limit)
+    pages!(session, AlertServiceClient, list_alerts, request, [alerts], limit)
 }

@@ -42,12 +42,7 @@ macro_rules! labels {
 }
 
 labels! {
-    SERVICE "service" [
-        "admin.AgreementService", "admin.AuditService", "admin.MemberService", "admin.NodeService", "directory.DirectoryService",
-        "health.Health", "local.AlertService", "local.DeliveryService", "local.InboxService", "local.OfferService",
-        "local.PracticeService", "peer.ExchangeService", "peer.JoinService", "raft.RaftService", "reflection.ServerReflection",
-    ];
-    DOOR "door" ["peer", "join", "local"];
+    LISTENER "listener" ["peer", "join", "local"];
     STATUS "status" [
         "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
         "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
@@ -57,6 +52,18 @@ labels! {
     RESULT "result" ["STORED", "DUPLICATE", "REFUSED", "QUARANTINED", "RETRY_LATER", "SKIPPED"];
     WORKER "worker" ["dispatch", "deliver", "sweep", "checkpoint", "renew", "gossip", "consume", "holding", "greet", "gauges"];
 }
+
+/// Label `service`: the services of the contract, and those of the libraries that are served beside it.
+pub const SERVICE: Label = Label {
+    name: "service",
+    values: || {
+        static SERVICES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+            let libraries = ["health.Health", "reflection.ServerReflection", "other"];
+            havenlink_proto::access::SERVICES.iter().copied().chain(libraries).collect()
+        });
+        &SERVICES
+    },
+};
 
 /// Label `reason`: the catalogue of reasons.
 pub const REASON: Label = Label {
@@ -98,7 +105,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    CALLS Counter "havenlink_calls_total" [DOOR, SERVICE, STATUS] "Calls answered, by door, service and status.";
+    CALLS Counter "havenlink_calls_total" [LISTENER, SERVICE, STATUS] "Calls answered, by listener, service and status.";
     CALL_SECONDS Duration "havenlink_call_seconds" [SERVICE] "Time until a call was answered.";
     REFUSALS Counter "havenlink_refusals_total" [REASON] "Refusals and failures told to a caller, by reason.";
     CONNECTIONS Gauge "havenlink_connections" [] "Open connections with partners' nodes.";

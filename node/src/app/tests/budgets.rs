@@ -8,7 +8,7 @@ use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;
 use crate::domain::record::StreamClass;
-use crate::services::layers::Spent;
+use crate::services::layers::Charge;
 
 #[test]
 fn statements_are_counted_per_authority_each_second_and_in_a_day_and_stewards_have_ten_times_as_many() {
@@ -22,15 +22,15 @@ fn statements_are_counted_per_authority_each_second_and_in_a_day_and_stewards_ha
     let clock = MovedClock::new();
     let shared: crate::clock::SharedClock = clock.clone();
     let (budget, places, _) = budgets(&config, view, &shared);
-    let take = |who: &AuthorityId| (0..100).take_while(|_| budget(who, Spent::Statement).is_ok()).count();
+    let take = |who: &AuthorityId| (0..100).take_while(|_| budget(who, Charge::Statement).is_ok()).count();
     assert_eq!(take(&kehl), 4, "twice as many at once");
-    let wait = budget(&kehl, Spent::Statement).unwrap_err();
+    let wait = budget(&kehl, Charge::Statement).unwrap_err();
     assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500), "{wait:?}");
     assert_eq!((take(&gent), take(&graz)), (4, 40), "each has its own");
-    budget(&kehl, Spent::Call).unwrap();
+    budget(&kehl, Charge::ExchangeCall).unwrap();
     clock.advance(Millis::seconds(10));
     assert_eq!(take(&kehl), 2, "the day's are used up");
-    assert!(budget(&kehl, Spent::Statement).unwrap_err() > Duration::from_secs(3_600));
+    assert!(budget(&kehl, Charge::Statement).unwrap_err() > Duration::from_secs(3_600));
     let all: Vec<_> = (0..100).map_while(|_| places(&kehl).ok()).collect();
     assert_eq!(all.len(), 32, "open streams");
     drop(all);
@@ -45,10 +45,10 @@ fn bytes_are_counted_as_they_come() {
     let shared: crate::clock::SharedClock = MovedClock::new();
     let (budget, _, _) = budgets(&config, empty_view(), &shared);
     for _ in 0..4 {
-        budget(&kehl, Spent::Bytes(1_000)).unwrap();
+        budget(&kehl, Charge::ExchangeBytes(1_000)).unwrap();
     }
-    assert!(budget(&kehl, Spent::Bytes(1_000)).is_err(), "four times as many at once");
-    budget(&kehl, Spent::Call).unwrap();
+    assert!(budget(&kehl, Charge::ExchangeBytes(1_000)).is_err(), "four times as many at once");
+    budget(&kehl, Charge::ExchangeCall).unwrap();
 }
 
 #[test]
@@ -79,15 +79,15 @@ fn questions_to_the_register_have_a_budget_of_their_own_and_stewards_ten_times_a
     let take = |who: &AuthorityId, spent| (0..10_000).take_while(|_| budget(who, spent).is_ok()).count();
     // The clock goes on while the test runs: a little more than the number is the number.
     let about = |taken: usize, n: usize| assert!((n..n + n / 4).contains(&taken), "{taken} of {n}");
-    about(take(&kehl, Spent::Asked), 200);
-    about(take(&graz, Spent::Asked), 2_000);
-    let largest = Spent::AskedBytes(64 << 10);
+    about(take(&kehl, Charge::RegisterCall), 200);
+    about(take(&graz, Charge::RegisterCall), 2_000);
+    let largest = Charge::RegisterBytes(64 << 10);
     about(take(&kehl, largest), 64);
     about(take(&graz, largest), 640);
-    budget(&kehl, Spent::Call).unwrap();
-    budget(&kehl, Spent::Statement).unwrap();
+    budget(&kehl, Charge::ExchangeCall).unwrap();
+    budget(&kehl, Charge::Statement).unwrap();
     clock.advance(Millis::seconds(1));
-    about(take(&kehl, Spent::Asked), 100);
+    about(take(&kehl, Charge::RegisterCall), 100);
     about(take(&kehl, largest), 16);
 }
 
@@ -101,7 +101,7 @@ fn by_default_a_member_cannot_fill_what_everybody_keeps_for_ever() {
     let (budget, _, _) = budgets(&config, empty_view(), &shared);
     let mut taken = 0;
     for _ in 0..4_000 {
-        taken += (0..100).take_while(|_| budget(&kehl, Spent::Statement).is_ok()).count();
+        taken += (0..100).take_while(|_| budget(&kehl, Charge::Statement).is_ok()).count();
         clock.advance(Millis::seconds(20));
     }
     // A day's at once, and what comes again in a day.

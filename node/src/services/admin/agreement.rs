@@ -107,7 +107,7 @@ impl AgreementService for Agreements {
         request: Request<admin::ListAgreementsRequest>,
     ) -> Answer<admin::ListAgreementsResponse> {
         let asked = request.into_inner();
-        let (size, after) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let (size, after) = (page::size(asked.page_size)?, page::cursor(LIST, &asked.page_token)?);
         let mut all = self.exchange.list_agreements().await.map_err(|e| errors::exchange(&e))?;
         all.sort_by_key(|a| a.held.id.0);
         let after = after.unwrap_or_default();

@@ -143,7 +143,7 @@ impl MemberService for Members {
 
     async fn list_members(&self, request: Request<admin::ListMembersRequest>) -> Answer<admin::ListMembersResponse> {
         let asked = request.into_inner();
-        let (size, place) = (page::size(asked.page_size)?, page::place(LIST, &asked.page_token)?);
+        let (size, place) = (page::size(asked.page_size)?, page::cursor(LIST, &asked.page_token)?);
         let mut response = admin::ListMembersResponse::default();
         if place.is_none() {
             response.pending = self.pending_about(|_| true);

@@ -1,7 +1,9 @@
 //! Limits on bodies: the size of each message of a request, and how long a stream may be silent.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame};
@@ -11,21 +13,43 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::super::errors::{self, Refusal};
-use super::Place;
+use super::StreamPermit;
+use crate::domain::ids::{Digest, Hasher};
 use crate::domain::reason::Reason;
-use crate::domain::time::Millis;
 
 /// A request body whose messages have a largest size. The length that a message announces is enough to refuse it:
 /// nothing of it is kept.
 pub struct Limited {
     inner: Body,
     frames: Frames,
-    charge: Option<Charge>,
+    meter: Option<Meter>,
     silence: Option<Silence>,
 }
 
+/// What holds for the messages of a request.
+pub struct Limits {
+    /// Largest message, in bytes.
+    pub message: usize,
+    /// How long a stream may be silent.
+    pub idle: Option<Duration>,
+    pub meter: Option<Meter>,
+    pub digest: Option<RequestDigest>,
+}
+
+/// SHA-256 of the first message of a request, over its bytes as they came. In the extensions of unary writes; known once
+/// the message was read, so for a handler always.
+#[derive(Clone, Debug, Default)]
+pub struct RequestDigest(Arc<OnceLock<Digest>>);
+
+impl RequestDigest {
+    /// The digest, once the whole message came.
+    pub fn get(&self) -> Option<Digest> {
+        self.0.get().copied()
+    }
+}
+
 /// Takes the bytes of a message from whoever sends it, or says why it may not.
-pub type Charge = Box<dyn Fn(usize) -> Result<(), Status> + Send + Sync>;
+pub type Meter = Box<dyn Fn(usize) -> Result<(), Status> + Send + Sync>;
 
 /// Where in the sequence of length-prefixed messages the body is (gRPC over HTTP/2).
 struct Frames {
@@ -33,21 +57,22 @@ struct Frames {
     prefix: [u8; 5],
     filled: usize,
     message_left: usize,
+    digest: Option<(Hasher, RequestDigest)>,
 }
 
 /// Ends a stream that says nothing.
 struct Silence {
-    idle: Millis,
+    idle: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Silence {
-    fn new(idle: Millis) -> Self {
-        Self { idle, timer: Box::pin(tokio::time::sleep(idle.to_duration())) }
+    fn new(idle: Duration) -> Self {
+        Self { idle, timer: Box::pin(tokio::time::sleep(idle)) }
     }
 
     fn heard(&mut self) {
-        self.timer.as_mut().reset(tokio::time::Instant::now() + self.idle.to_duration());
+        self.timer.as_mut().reset(tokio::time::Instant::now() + self.idle);
     }
 
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
@@ -56,21 +81,28 @@ impl Silence {
 }
 
 impl Limited {
-    /// Messages of at most `limit` bytes, each charged before it is read; `idle` for streams.
-    pub fn new(inner: Body, limit: usize, idle: Option<Millis>, charge: Option<Charge>) -> Self {
-        let frames = Frames { limit, prefix: [0; 5], filled: 0, message_left: 0 };
-        Self { inner, frames, charge, silence: idle.map(Silence::new) }
+    /// Each message is charged before it is read.
+    pub fn new(inner: Body, limits: Limits) -> Self {
+        let digest = limits.digest.map(|digest| (Hasher::new(), digest));
+        let frames = Frames { limit: limits.message, prefix: [0; 5], filled: 0, message_left: 0, digest };
+        Self { inner, frames, meter: limits.meter, silence: limits.idle.map(Silence::new) }
     }
 }
 
 impl Frames {
-    fn see(&mut self, data: &Bytes, charge: Option<&Charge>) -> Result<(), Status> {
+    fn see(&mut self, data: &Bytes, meter: Option<&Meter>) -> Result<(), Status> {
         let mut rest = data.clone();
         while rest.has_remaining() {
             if self.message_left > 0 {
                 let step = self.message_left.min(rest.len());
+                if let Some((hasher, _)) = &mut self.digest {
+                    hasher.update(&rest[..step]);
+                }
                 rest.advance(step);
                 self.message_left -= step;
+                if self.message_left == 0 {
+                    self.ended();
+                }
                 continue;
             }
             let step = (5 - self.filled).min(rest.len());
@@ -84,12 +116,22 @@ impl Frames {
                     let about = format!("{} bytes, at most {}", self.message_left, self.limit);
                     return Err(errors::status(Reason::MessageTooLarge, Refusal { about, ..Refusal::default() }));
                 }
-                if let Some(charge) = charge {
-                    charge(self.prefix.len() + self.message_left)?;
+                if let Some(meter) = meter {
+                    meter(self.prefix.len() + self.message_left)?;
+                }
+                if self.message_left == 0 {
+                    self.ended();
                 }
             }
         }
         Ok(())
+    }
+
+    /// A unary request has one message: what comes behind it is not of its digest.
+    fn ended(&mut self) {
+        if let Some((hasher, digest)) = self.digest.take() {
+            let _ = digest.0.set(hasher.finish());
+        }
     }
 }
 
@@ -104,10 +146,10 @@ impl HttpBody for Limited {
         if let Some(silence) = self.silence.as_mut() {
             silence.heard();
         }
-        let Self { frames, charge, .. } = &mut *self;
+        let Self { frames, meter, .. } = &mut *self;
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
-            && let Err(status) = frames.see(data, charge.as_ref())
+            && let Err(status) = frames.see(data, meter.as_ref())
         {
             return Poll::Ready(Some(Err(status)));
         }
@@ -137,14 +179,14 @@ pub struct Ending {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     over: bool,
     /// Given back with the stream.
-    _place: Option<Place>,
+    _permit: Option<StreamPermit>,
 }
 
 impl Ending {
     /// Ends after `idle` of silence, if there is one, and with `stopping`.
-    pub fn new(inner: Body, idle: Option<Millis>, stopping: CancellationToken, place: Option<Place>) -> Self {
+    pub fn new(inner: Body, idle: Option<Duration>, stopping: CancellationToken, permit: Option<StreamPermit>) -> Self {
         let stopping = Box::pin(stopping.cancelled_owned());
-        Self { inner, silence: idle.map(Silence::new), stopping, over: false, _place: place }
+        Self { inner, silence: idle.map(Silence::new), stopping, over: false, _permit: permit }
     }
 
     fn end(&mut self, reason: Reason) -> Poll<Option<Result<Frame<Bytes>, Status>>> {

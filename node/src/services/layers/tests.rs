@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
+use havenlink_proto::access::Listener as Port;
 use imbl::{HashMap, OrdMap};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
@@ -67,8 +68,8 @@ fn guard(budget: Budget) -> Guard {
     let view = Arc::new(ArcSwap::from_pointee(view()));
     let (runtimes, stopping) = (Runtimes::current(), CancellationToken::new());
     let identify: Identify = Arc::new(|extensions| extensions.get::<Connection>().cloned());
-    let places: Places = Arc::new(|_| Ok(Box::new(())));
-    Guard { identify, succeeded: Arc::new(|_| {}), view, now: Arc::new(|| NOW), budget, places, runtimes, stopping }
+    let permits: StreamPermits = Arc::new(|_| Ok(Box::new(())));
+    Guard { identify, succeeded: Arc::new(|_| {}), view, now: Arc::new(|| NOW), budget, permits, runtimes, stopping }
 }
 
 /// The code of the answer; the inner service reads the whole request and answers OK, or the body's fault.
@@ -111,20 +112,21 @@ fn role(role: ActorRole) -> Option<Connection> {
 }
 
 #[tokio::test]
-async fn each_row_opens_at_its_doors_and_at_no_other() {
-    let mut doors = vec![(Door::Peer, peer(KEHL)), (Door::Join, Some(Connection::Applicant { pin: STRANGER }))];
+async fn each_row_opens_at_its_listeners_and_at_no_other() {
+    let mut listeners =
+        vec![(Listener::Peer, peer(KEHL)), (Listener::Join, Some(Connection::Applicant { pin: STRANGER }))];
     for r in ActorRole::ALL.iter().filter(|r| !matches!(r, ActorRole::Node | ActorRole::Peer)) {
-        doors.push((Door::Local(*r), role(*r)));
+        listeners.push((Listener::Local(*r), role(*r)));
     }
-    for row in access::TABLE {
-        for (door, connection) in &doors {
-            let status = call(row.method, connection.clone(), Body::empty()).await;
-            let open = row.opens_at(*door);
-            assert_eq!(status.code() == Code::Ok, open, "{} at {door:?}: {status:?}", row.method);
+    for row in access::table() {
+        for (listener, connection) in &listeners {
+            let status = call(row.path, connection.clone(), Body::empty()).await;
+            let open = access::opens_at(row, *listener);
+            assert_eq!(status.code() == Code::Ok, open, "{} at {listener:?}: {status:?}", row.path);
             if !open {
-                match door {
-                    Door::Local(_) => assert_eq!(reason(&status), "METHOD_NOT_OPEN"),
-                    Door::Peer | Door::Join => assert_eq!(
+                match listener {
+                    Listener::Local(_) => assert_eq!(reason(&status), "METHOD_NOT_OPEN"),
+                    Listener::Peer | Listener::Join => assert_eq!(
                         (status.code(), status.message(), status.details()),
                         (Code::NotFound, "not found", &[][..])
                     ),
@@ -147,7 +149,7 @@ async fn an_applicants_call_that_succeeds_is_told_and_no_other() {
     };
     let applicant = Some(Connection::Applicant { pin: STRANGER });
     let watch = "/havenlink.peer.v1.JoinService/Watch";
-    let too_large = framed(&[access::find(watch).unwrap().bytes + 1]);
+    let too_large = framed(&[access::find(watch).unwrap().request_bytes as usize + 1]);
     for (method, connection, body, expected) in [
         (watch, applicant.clone(), Body::empty(), 1),
         (watch, applicant.clone(), too_large, 1),
@@ -206,7 +208,7 @@ impl http_body::Body for Pieces {
 }
 
 async fn read_all(body: Body, limit: usize) -> Option<Status> {
-    let mut body = body::Limited::new(body, limit, None, None);
+    let mut body = body::Limited::new(body, body::Limits { message: limit, idle: None, meter: None, digest: None });
     loop {
         let next = std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut body), cx));
         match next.await {
@@ -215,6 +217,44 @@ async fn read_all(body: Body, limit: usize) -> Option<Status> {
             Some(Ok(_)) => {}
         }
     }
+}
+
+#[tokio::test]
+async fn the_digest_of_a_write_is_over_the_bytes_of_its_message_as_they_came() {
+    const PUBLISH: &str = "/havenlink.local.v1.OfferService/SetOffer";
+    const READ: &str = "/havenlink.local.v1.OfferService/ListOffers";
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let inner = tower::service_fn(move |request: Request<Body>| {
+        let noted = noted.clone();
+        async move {
+            let digest = request.extensions().get::<RequestDigest>().cloned();
+            assert!(digest.as_ref().is_none_or(|digest| digest.get().is_none()), "nothing was read yet");
+            let mut body = request.into_body();
+            while let Some(Ok(_)) =
+                std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut body), cx)).await
+            {
+            }
+            noted.lock().unwrap().push(digest.and_then(|digest| digest.get()));
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        }
+    });
+    let guard = guard(Arc::new(|_, _| Ok(())));
+    // Two fields that nobody knows, in both orders: one message for whoever decodes it, two for whoever hashes it.
+    let (one, other) = (b"\x98\x06\x01\xa0\x06\x02", b"\xa0\x06\x02\x98\x06\x01");
+    for (method, message) in [(PUBLISH, one), (PUBLISH, one), (PUBLISH, other), (READ, one)] {
+        let mut bytes = BytesMut::new();
+        bytes.put_u8(0);
+        bytes.put_u32(6);
+        bytes.put_slice(message);
+        let pieces: Vec<_> = bytes.chunks(4).map(Bytes::copy_from_slice).collect();
+        let body = Body::new(Pieces(pieces.into_iter()));
+        let mut request = Request::builder().uri(format!("http://node{method}")).body(body).unwrap();
+        request.extensions_mut().insert(role(ActorRole::Coordinator).unwrap());
+        guard.layer(inner.clone()).oneshot(request).await.unwrap();
+    }
+    let expected = [Some(Digest::of(one)), Some(Digest::of(one)), Some(Digest::of(other)), None];
+    assert_eq!(*seen.lock().unwrap(), expected);
 }
 
 #[tokio::test]
@@ -232,20 +272,21 @@ async fn a_call_that_panics_is_internal_and_nothing_else_ends() {
 
 #[tokio::test]
 async fn each_message_has_the_size_of_its_row_and_not_a_byte_more() {
-    for row in access::TABLE {
-        assert!(read_all(framed(&[row.bytes]), row.bytes).await.is_none(), "{}", row.method);
-        let refused = call(row.method, first_door(row), framed(&[row.bytes + 1])).await;
-        assert_eq!(reason(&refused), "MESSAGE_TOO_LARGE", "{}", row.method);
+    for row in access::table() {
+        let bytes = row.request_bytes as usize;
+        assert!(read_all(framed(&[bytes]), bytes).await.is_none(), "{}", row.path);
+        let refused = call(row.path, first_listener(row), framed(&[bytes + 1])).await;
+        assert_eq!(reason(&refused), "MESSAGE_TOO_LARGE", "{}", row.path);
     }
     assert!(read_all(framed(&[3, 0, 9]), 9).await.is_none());
     assert_eq!(read_all(framed(&[3, 0, 10]), 9).await.unwrap().code(), Code::ResourceExhausted);
 }
 
-fn first_door(row: &Row) -> Option<Connection> {
-    match row.doors[0] {
-        Door::Peer => peer(KEHL),
-        Door::Join => Some(Connection::Applicant { pin: STRANGER }),
-        Door::Local(r) => role(r),
+fn first_listener(row: &Method) -> Option<Connection> {
+    match (row.listeners.first(), row.roles.first()) {
+        (Some(Port::Peer), _) => peer(KEHL),
+        (Some(Port::Join), _) => Some(Connection::Applicant { pin: STRANGER }),
+        (None, r) => role(ActorRole::from_code(*r.unwrap() as i32).unwrap()),
     }
 }
 
@@ -259,15 +300,15 @@ async fn a_budget_stops_the_exchange_and_questions_to_the_register_and_never_con
     }));
     let of = |method: &str| format!("/havenlink.{method}");
     for (method, spent) in [
-        ("peer.v1.ExchangeService/Greet", Spent::Call),
-        ("directory.v1.DirectoryService/Get", Spent::Asked),
-        ("directory.v1.DirectoryService/Follow", Spent::Asked),
-        ("directory.v1.DirectoryService/Snapshot", Spent::Asked),
-        ("directory.v1.DirectoryService/Gossip", Spent::Asked),
-        ("raft.v1.RaftService/Forward", Spent::Asked),
+        ("peer.v1.ExchangeService/Greet", Charge::ExchangeCall),
+        ("directory.v1.DirectoryService/Get", Charge::RegisterCall),
+        ("directory.v1.DirectoryService/Follow", Charge::RegisterCall),
+        ("directory.v1.DirectoryService/Snapshot", Charge::RegisterCall),
+        ("directory.v1.DirectoryService/Gossip", Charge::RegisterCall),
+        ("raft.v1.RaftService/Forward", Charge::RegisterCall),
     ] {
         // Kehl is a steward, Liège suspended: whoever it is pays.
-        for caller in [KEHL, LIEGE].into_iter().filter(|pin| *pin == KEHL || spent == Spent::Asked) {
+        for caller in [KEHL, LIEGE].into_iter().filter(|pin| *pin == KEHL || spent == Charge::RegisterCall) {
             let refused = answer(guard.clone(), &of(method), peer(caller), Body::empty()).await;
             assert_eq!(reason(&refused), "BUDGET_EXHAUSTED", "{method}");
             assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
@@ -316,22 +357,29 @@ async fn each_message_of_the_exchange_is_charged_by_its_bytes_and_streams_have_p
     let noted = spent.clone();
     let mut guard = guard(Arc::new(move |_, cost| {
         noted.lock().unwrap().push(cost);
-        if cost == Spent::Bytes(14) { Err(Duration::from_secs(7)) } else { Ok(()) }
+        if cost == Charge::ExchangeBytes(14) { Err(Duration::from_secs(7)) } else { Ok(()) }
     }));
     let greet = "/havenlink.peer.v1.ExchangeService/Greet";
     assert_eq!(answer(guard.clone(), greet, peer(KEHL), framed(&[3, 0])).await.code(), Code::Ok);
     let refused = answer(guard.clone(), greet, peer(KEHL), framed(&[3, 9])).await;
     assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
-    let all = [Spent::Call, Spent::Bytes(8), Spent::Bytes(5), Spent::Call, Spent::Bytes(8), Spent::Bytes(14)];
+    let all = [
+        Charge::ExchangeCall,
+        Charge::ExchangeBytes(8),
+        Charge::ExchangeBytes(5),
+        Charge::ExchangeCall,
+        Charge::ExchangeBytes(8),
+        Charge::ExchangeBytes(14),
+    ];
     assert_eq!(*spent.lock().unwrap(), all);
 
     // What the register is asked is charged by its own name.
     spent.lock().unwrap().clear();
     let gossip = "/havenlink.directory.v1.DirectoryService/Gossip";
     assert_eq!(answer(guard.clone(), gossip, peer(KEHL), framed(&[3, 9])).await.code(), Code::Ok);
-    assert_eq!(*spent.lock().unwrap(), [Spent::Asked, Spent::AskedBytes(8), Spent::AskedBytes(14)]);
+    assert_eq!(*spent.lock().unwrap(), [Charge::RegisterCall, Charge::RegisterBytes(8), Charge::RegisterBytes(14)]);
 
-    guard.places = Arc::new(|_| Err(Duration::from_secs(1)));
+    guard.permits = Arc::new(|_| Err(Duration::from_secs(1)));
     let follow = "/havenlink.directory.v1.DirectoryService/Follow";
     assert_eq!(reason(&answer(guard.clone(), follow, peer(KEHL), Body::empty()).await), "BUDGET_EXHAUSTED");
     let append = "/havenlink.raft.v1.RaftService/AppendStream";
@@ -345,7 +393,7 @@ async fn what_a_member_orders_into_the_register_has_a_budget_of_its_own() {
     let noted = asked.clone();
     let guard = guard(Arc::new(move |who, spent| {
         noted.lock().unwrap().push((who.to_string(), spent));
-        if spent == Spent::Statement { Err(Duration::from_secs(7)) } else { Ok(()) }
+        if spent == Charge::Statement { Err(Duration::from_secs(7)) } else { Ok(()) }
     }));
     let refused = answer(guard.clone(), PROPOSE, peer(KEHL), Body::empty()).await;
     assert_eq!(reason(&refused), "BUDGET_EXHAUSTED");
@@ -353,20 +401,23 @@ async fn what_a_member_orders_into_the_register_has_a_budget_of_its_own() {
     let own = answer(guard, PROPOSE, role(ActorRole::Operator), Body::empty()).await;
     assert_eq!(own.code(), Code::Ok, "this city's own operator has none");
     let kehl = |spent| ("de-kehl".to_owned(), spent);
-    assert_eq!(*asked.lock().unwrap(), [kehl(Spent::Asked), kehl(Spent::Statement)]);
+    assert_eq!(*asked.lock().unwrap(), [kehl(Charge::RegisterCall), kehl(Charge::Statement)]);
 }
 
 #[tokio::test]
 async fn a_call_that_hangs_and_a_stream_that_is_silent_end() {
-    const SOON: crate::domain::time::Millis = crate::domain::time::Millis(5);
-    static HANGING: Row = Row {
-        method: "/x",
-        doors: &[Door::Peer],
-        standing: Standing::Member,
-        bytes: 1,
-        deadline: Some(SOON),
-        idle: None,
+    const SOON: Duration = Duration::from_millis(5);
+    static HANGING: Method = Method {
+        path: "/x",
+        service: "x",
+        listeners: &[Port::Peer],
+        roles: &[],
+        minimum_status: MinimumStatus::Member,
+        request_bytes: 1,
+        deadline_ms: Some(5),
+        idle_ms: None,
         work: Work::Exchange,
+        effect: Effect::Read,
         orders: false,
         waits: true,
     };

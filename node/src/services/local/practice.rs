@@ -32,7 +32,7 @@ fn found(found: &FoundPractice) -> local::FoundPractice {
 }
 
 fn cursor(token: &str) -> Result<Option<PracticeCursor>, Status> {
-    let Some(place) = page::place(LIST, token)? else { return Ok(None) };
+    let Some(place) = page::cursor(LIST, token)? else { return Ok(None) };
     let invalid = || errors::refuse(Reason::PageTokenInvalid);
     let (sort, number) = place.split_first().ok_or_else(invalid)?;
     let number = u64::from_be_bytes(number.try_into().map_err(|_| invalid())?);

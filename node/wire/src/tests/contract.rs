@@ -8,7 +8,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::domain::closed::Closed;
 use crate::domain::{
-    agreement, alert, answer, audit, authority, handling, light, offer, place, practice, receipt, record,
+    agreement, alert, answer, audit, authority, handling, join, light, offer, place, practice, record, register,
 };
 
 fn descriptors() -> FileDescriptorSet {
@@ -60,60 +60,55 @@ fn listed<T: Closed>() -> BTreeMap<i32, &'static str> {
     T::VALUES.iter().map(|v| (v.number(), v.label())).collect()
 }
 
-/// Every closed list of the domain that the contract knows, under the contract's name.
-fn closed_lists() -> BTreeMap<&'static str, BTreeMap<i32, &'static str>> {
-    BTreeMap::from([
-        ("havenlink.record.v1.Tlp", listed::<handling::Tlp>()),
-        ("havenlink.record.v1.Pap", listed::<handling::Pap>()),
-        ("havenlink.record.v1.Purpose", listed::<handling::Purpose>()),
-        ("havenlink.record.v1.LawfulBasis", listed::<handling::LawfulBasis>()),
-        ("havenlink.record.v1.SpecialBasis", listed::<handling::SpecialBasis>()),
-        ("havenlink.record.v1.RecordStatus", listed::<handling::RecordStatus>()),
-        ("havenlink.record.v1.PlaceScheme", listed::<place::PlaceScheme>()),
-        ("havenlink.record.v1.RecordKind", listed::<record::RecordKind>()),
-        ("havenlink.record.v1.StreamClass", listed::<record::StreamClass>()),
-        ("havenlink.record.v1.ReferenceKind", listed::<record::ReferenceKind>()),
-        ("havenlink.record.v1.AlertKind", listed::<alert::AlertKind>()),
-        ("havenlink.record.v1.Urgency", listed::<alert::Urgency>()),
-        ("havenlink.record.v1.Severity", listed::<alert::Severity>()),
-        ("havenlink.record.v1.Certainty", listed::<alert::Certainty>()),
-        ("havenlink.record.v1.AssertionBasis", listed::<alert::AssertionBasis>()),
-        ("havenlink.record.v1.ExploitationForm", listed::<alert::ExploitationForm>()),
-        ("havenlink.record.v1.AdvertChannel", listed::<alert::AdvertChannel>()),
-        ("havenlink.record.v1.BarrierStep", listed::<alert::BarrierStep>()),
-        ("havenlink.record.v1.SiteType", listed::<alert::SiteType>()),
-        ("havenlink.record.v1.SiteConcern", listed::<alert::SiteConcern>()),
-        ("havenlink.record.v1.AnswerKind", listed::<answer::AnswerKind>()),
-        ("havenlink.record.v1.NotRelevantReason", listed::<answer::NotRelevantReason>()),
-        ("havenlink.record.v1.PracticeOutcome", listed::<practice::PracticeOutcome>()),
-        ("havenlink.record.v1.PracticeAudience", listed::<practice::PracticeAudience>()),
-        ("havenlink.record.v1.PracticeTopic", listed::<practice::PracticeTopic>()),
-        ("havenlink.record.v1.CostBand", listed::<practice::CostBand>()),
-        ("havenlink.record.v1.TranslationProvenance", listed::<practice::TranslationProvenance>()),
-        ("havenlink.record.v1.ServiceKind", listed::<offer::ServiceKind>()),
-        ("havenlink.record.v1.CapacityUnit", listed::<offer::CapacityUnit>()),
-        ("havenlink.record.v1.OfferStatus", listed::<offer::OfferStatus>()),
-        ("havenlink.record.v1.DisclosureLevel", listed::<offer::DisclosureLevel>()),
-        ("havenlink.record.v1.AvailabilityClass", listed::<offer::AvailabilityClass>()),
-        ("havenlink.record.v1.CapacityBand", listed::<offer::CapacityBand>()),
-        ("havenlink.record.v1.CorridorRole", listed::<agreement::CorridorRole>()),
-        ("havenlink.record.v1.TransferBasis", listed::<agreement::TransferBasis>()),
-        ("havenlink.record.v1.AgreementEndReason", listed::<agreement::AgreementEndReason>()),
-        ("havenlink.record.v1.AuditAct", listed::<audit::AuditAct>()),
-        ("havenlink.record.v1.ActorRole", listed::<audit::ActorRole>()),
-        ("havenlink.peer.v1.ItemResult", listed::<receipt::OutcomeKind>()),
-        ("havenlink.local.v1.Light", listed::<light::Light>()),
-        ("havenlink.admin.v1.AgreementState", listed::<agreement::AgreementState>()),
-        ("havenlink.directory.v1.ParticipantKind", listed::<authority::ParticipantKind>()),
-        ("havenlink.directory.v1.IdentifierScheme", listed::<authority::IdentifierScheme>()),
-    ])
+/// Lists that the domain calls by another name.
+mod named {
+    pub use crate::domain::receipt::OutcomeKind as ItemResult;
 }
+
+macro_rules! closed_lists {
+    ($($area:ident { $($module:ident::$name:ident),+ $(,)? })+) => {
+        /// Every closed list of the domain that the contract knows, under the contract's name: the one list of them.
+        fn closed_lists() -> BTreeMap<String, BTreeMap<i32, &'static str>> {
+            let name = |area, name| format!("havenlink.{area}.v1.{name}");
+            BTreeMap::from([$($((name(stringify!($area), stringify!($name)), listed::<$module::$name>()),)+)+])
+        }
+    };
+}
+
+closed_lists! {
+    record {
+        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, alert::AlertKind, alert::Urgency, alert::Severity, alert::Certainty, alert::AssertionBasis, alert::ExploitationForm, alert::AdvertChannel, alert::BarrierStep, alert::SiteType, alert::SiteConcern, answer::AnswerKind, answer::NotRelevantReason, practice::PracticeOutcome, practice::PracticeAudience, practice::PracticeTopic, practice::CostBand, practice::TranslationProvenance, offer::ServiceKind, offer::CapacityUnit, offer::OfferStatus, offer::DisclosureLevel, offer::AvailabilityClass, offer::CapacityBand, agreement::CorridorRole, agreement::TransferBasis, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole,
+    }
+    peer {
+        named::ItemResult, join::ApplicationState,
+    }
+    local {
+        light::Light,
+    }
+    admin {
+        agreement::AgreementState, join::InvitationState,
+    }
+    directory {
+        authority::ParticipantKind, authority::IdentifierScheme, register::Outcome, register::SuspendReason, register::RemoveReason, register::RejectionReason,
+    }
+}
+
+/// What stands in no record and in no partner's message: answered to a node's own callers, or asked by them.
+const WITHIN: [&str; 7] = [
+    "havenlink.admin.v1.CheckResult",
+    "havenlink.admin.v1.NodeState",
+    "havenlink.directory.v1.MemberState",
+    "havenlink.directory.v1.ProposalState",
+    "havenlink.directory.v1.Consistency",
+    "havenlink.local.v1.Box",
+    "havenlink.local.v1.DeliveryState",
+];
 
 #[test]
 fn closed_lists_have_the_numbers_and_names_of_the_contract() {
     let enums = enums();
     for (name, ours) in closed_lists() {
-        let theirs = &enums[name];
+        let theirs = enums.get(&name).unwrap_or_else(|| panic!("{name} is not in the contract"));
         let prefix = prefix(theirs.name());
         let zero = theirs.value.iter().find(|v| v.number() == 0).unwrap();
         assert_eq!(zero.name(), format!("{prefix}UNSPECIFIED"));
@@ -125,11 +120,15 @@ fn closed_lists_have_the_numbers_and_names_of_the_contract() {
 }
 
 #[test]
-fn every_enum_of_a_record_is_a_closed_list_here() {
+fn every_enum_of_the_contract_is_a_closed_list_here() {
     let lists = closed_lists();
-    for name in enums().keys().filter(|n| n.starts_with("havenlink.record.") || n.starts_with("havenlink.peer.v1.Item"))
-    {
-        assert!(lists.contains_key(name.as_str()), "{name}");
+    let read = |name: &str| name.starts_with("havenlink.") && !name.starts_with("havenlink.options.");
+    for name in enums().keys().filter(|name| read(name)) {
+        assert_ne!(
+            lists.contains_key(name),
+            WITHIN.contains(&name.as_str()),
+            "{name}: a closed list, or within a node"
+        );
     }
 }
 

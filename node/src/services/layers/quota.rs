@@ -1,4 +1,4 @@
-//! What a peer's calls are taken from: before they are let in, as their bytes come, and where only a handler can count.
+//! What a member's calls are taken from: before they are let in, as their bytes come, and where only a handler can count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,69 +10,69 @@ use super::super::errors::{self, Refusal};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 
-/// What one call takes from its peer's budget.
+/// What one call costs the member that makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum Charge {
     /// A call of the exchange.
-    Call,
+    ExchangeCall,
     /// A message of one, of so many bytes: known as it comes in, since nothing says beforehand how long a body is.
-    Bytes(usize),
+    ExchangeBytes(usize),
     /// A call to the register that is not consensus.
-    Asked,
+    RegisterCall,
     /// A message of one, of so many bytes.
-    AskedBytes(usize),
+    RegisterBytes(usize),
     /// A statement that goes through the register's log.
     Statement,
 }
 
-impl Spent {
-    /// A call of this work; consensus and governing take nothing.
+impl Charge {
+    /// A call of this work; consensus and governing cost nothing.
     pub(super) fn call(work: Work) -> Option<Self> {
         match work {
-            Work::Exchange => Some(Self::Call),
-            Work::Members => Some(Self::Asked),
+            Work::Exchange => Some(Self::ExchangeCall),
+            Work::Members => Some(Self::RegisterCall),
             Work::Register => None,
         }
     }
 
-    /// What the bytes of its messages are.
+    /// What the bytes of its messages cost.
     pub(super) fn bytes(work: Work) -> Option<fn(usize) -> Self> {
         match work {
-            Work::Exchange => Some(Self::Bytes),
-            Work::Members => Some(Self::AskedBytes),
+            Work::Exchange => Some(Self::ExchangeBytes),
+            Work::Members => Some(Self::RegisterBytes),
             Work::Register => None,
         }
     }
 }
 
-/// Whether a peer may spend this on one more call; otherwise how long to wait.
-pub type Budget = Arc<dyn Fn(&AuthorityId, Spent) -> Result<(), Duration> + Send + Sync>;
+/// Takes a charge from the budget of a member, or says how long it has to wait.
+pub type Budget = Arc<dyn Fn(&AuthorityId, Charge) -> Result<(), Duration> + Send + Sync>;
 
 /// The budget of the member that calls. In the extensions of each of its requests.
 #[derive(Clone)]
-pub struct Purse {
+pub struct PeerQuota {
     budget: Budget,
     authority: AuthorityId,
 }
 
-impl Purse {
+impl PeerQuota {
     /// What this authority may take of a budget.
     pub fn new(budget: Budget, authority: AuthorityId) -> Self {
         Self { budget, authority }
     }
 
-    /// Takes this from it.
+    /// Takes one charge from it.
     ///
     /// # Errors
     /// `BUDGET_EXHAUSTED` with the time to wait.
-    pub fn spend(&self, spent: Spent) -> Result<(), Status> {
-        (self.budget)(&self.authority, spent).map_err(exhausted)
+    pub fn take(&self, charge: Charge) -> Result<(), Status> {
+        (self.budget)(&self.authority, charge).map_err(exhausted)
     }
 }
 
-/// The caller's purse; local callers have none.
-pub fn purse<T>(request: &tonic::Request<T>) -> Option<Purse> {
-    request.extensions().get::<Purse>().cloned()
+/// The quota of the member that calls; local callers have none.
+pub fn quota<T>(request: &tonic::Request<T>) -> Option<PeerQuota> {
+    request.extensions().get::<PeerQuota>().cloned()
 }
 
 pub(super) fn exhausted(wait: Duration) -> Status {
