@@ -4,7 +4,7 @@
 //! the exchange, then acted on.
 
 use super::limits;
-use super::reason::Reason;
+use super::reason::{Reason, Road};
 use super::receipt::Verdict;
 use super::time::{Millis, UnixMs};
 
@@ -134,11 +134,13 @@ fn answered(
 
 fn failed(sent: Sent, reason: Reason, now: UnixMs, jitter: f64) -> Step {
     let failures = sent.failures.saturating_add(1);
-    let next = match reason {
-        Reason::IncarnationChanged | Reason::StreamOutOfOrder => Next::Greet,
-        Reason::MemberSuspended | Reason::MemberRemoved => Next::Hold(reason),
+    let next = match reason.road() {
+        Road::Greet => Next::Greet,
+        Road::Held | Road::Closed => Next::Hold(reason),
         // Also a failure that no retry will heal: nothing is skipped before its expiry, and operators do heal things.
-        _ => Next::At(now + backoff(sent.failures, jitter)),
+        Road::Final | Road::NotAllowed | Road::AskAgain | Road::Waits | Road::NoAnswer => {
+            Next::At(now + backoff(sent.failures, jitter))
+        }
     };
     Step { settle: 0, blocked: None, next, failures }
 }

@@ -39,14 +39,40 @@ impl Status {
     }
 }
 
+/// What the road between two nodes makes of a reason: as the verdict on an item, as the outcome of a sender's own last look
+/// at it, and as the failure of a whole call. It is part of the protocol (9.3), so both sides have the same column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// The item is refused or given up for good, and its number consumed. A whole call that fails is repeated after a pause:
+    /// nothing is skipped before it expires, since operators do heal things.
+    Final,
+    /// As `Final`. An item that could not be opened for it is refused: its sender may not; for any other reason it is
+    /// quarantined: its bytes cannot be understood.
+    NotAllowed,
+    /// The receiver asks for the item again (RETRY_LATER): what is missing is on its way, or comes with time.
+    AskAgain,
+    /// As `AskAgain`, and the sender who meets it keeps the item at its number: the register of one side is behind.
+    Waits,
+    /// The sender keeps what is queued for the partner until it is restored.
+    Held,
+    /// The partner is gone: nothing is sent to it any more.
+    Closed,
+    /// The two sides are not at the same place of the stream: the sender greets again.
+    Greet,
+    /// The partner's node did not answer the call at all.
+    NoAnswer,
+}
+
 /// One row of the catalogue.
 pub struct Row {
     /// The code, e.g. `AGREEMENT_NOT_IN_FORCE`.
     pub code: &'static str,
     /// gRPC status.
     pub status: Status,
-    /// Whether the same call may succeed later without a change.
+    /// Whether the same call may succeed later without a change: help for whoever called. The road does not read it.
     pub retryable: bool,
+    /// What the road between two nodes makes of it.
+    pub road: Road,
     /// What happened.
     pub what: &'static str,
     /// Likely why.
@@ -56,7 +82,7 @@ pub struct Row {
 }
 
 macro_rules! reasons {
-    ($($variant:ident $code:literal $status:ident $retryable:literal { $what:literal, $why:literal, $remedy:literal })+) => {
+    ($($variant:ident $code:literal $status:ident $retryable:literal $road:ident { $what:literal, $why:literal, $remedy:literal })+) => {
         /// Why something was refused or failed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $(#[doc = $what] $variant),+ }
@@ -68,7 +94,7 @@ macro_rules! reasons {
             /// The catalogue's row.
             pub const fn row(self) -> Row {
                 match self {
-                    $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, what: $what, why: $why, remedy: $remedy }),+
+                    $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, road: Road::$road, what: $what, why: $why, remedy: $remedy }),+
                 }
             }
 
@@ -90,6 +116,16 @@ impl Reason {
     pub const fn retryable(self) -> bool {
         self.row().retryable
     }
+
+    /// What the road between two nodes makes of it.
+    pub const fn road(self) -> Road {
+        self.row().road
+    }
+
+    /// Whether a receiver that refuses an item for it asks for it again.
+    pub const fn asks_again(self) -> bool {
+        matches!(self.road(), Road::AskAgain | Road::Waits)
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -100,141 +136,141 @@ impl std::fmt::Display for Reason {
 
 reasons! {
     // Input
-    FieldMissing "FIELD_MISSING" InvalidArgument false { "a required field is missing", "the caller left it out, or was built from an older contract", "fill in the field that the error names; havenctl alert publish --help lists them" }
-    FieldInvalid "FIELD_INVALID" InvalidArgument false { "a field does not have the required form", "a typing error, or a value of another scheme", "correct the field that the error names" }
-    FieldTooLong "FIELD_TOO_LONG" InvalidArgument false { "a field is longer than its limit", "limits keep every node small and every partner safe", "shorten the field that the error names to the limit it names" }
-    ValueUnknown "VALUE_UNKNOWN" InvalidArgument false { "a coded field carries a number or name that this node does not know", "a newer contract, or a typing error; unknown values fail closed", "use one of the values that the error lists, or update this node" }
-    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted false { "a message is larger than its limit", "too many items or too long texts in one call", "split it; the limits stand in the contract beside each call" }
-    PersonalDataInText "PERSONAL_DATA_IN_TEXT" InvalidArgument false { "a free text contains something that can identify a person or place: phone, e-mail, web address or account number", "it was copied from a case file or an advert", "take the named spans out; numbers and addresses are never shared in text" }
-    RequestIdReused "REQUEST_ID_REUSED" InvalidArgument false { "the request id was already used with another body", "a client that does not make a new id for a new request", "use a new request id for a new request" }
-    KindNotSupported "KIND_NOT_SUPPORTED" InvalidArgument false { "this kind of record is not supported by this version", "the kind is defined, and its handling comes with a later version", "update the node, or publish one of the kinds that the error lists" }
-    PersonRecordsClosed "PERSON_RECORDS_CLOSED" FailedPrecondition false { "records that concern a person cannot be shared yet", "the assertion basis says that a person reported it, and records about persons are not open in this version", "publish it as OBSERVED, DOCUMENTED or ASSESSMENT only if that is true; otherwise keep it local" }
-    PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument false { "the page token is not one that this call gave", "it was altered, or belongs to another call", "start again without a page token" }
-    CursorAhead "CURSOR_AHEAD" OutOfRange false { "the cursor lies beyond the newest record", "a cursor of another node, or from before a restore", "read again from the cursor that the node has stored" }
-    EtagMismatch "ETAG_MISMATCH" Aborted false { "the object was changed since it was read", "someone else saved it in between", "read it again, then repeat the change" }
-    DecodeFailed "DECODE_FAILED" InvalidArgument false { "the bytes are not the message they should be", "damage, or a sender built from another contract", "send it again from a client built from the shipped contract" }
+    FieldMissing "FIELD_MISSING" InvalidArgument false Final { "a required field is missing", "the caller left it out, or was built from an older contract", "fill in the field that the error names; havenctl alert publish --help lists them" }
+    FieldInvalid "FIELD_INVALID" InvalidArgument false Final { "a field does not have the required form", "a typing error, or a value of another scheme", "correct the field that the error names" }
+    FieldTooLong "FIELD_TOO_LONG" InvalidArgument false Final { "a field is longer than its limit", "limits keep every node small and every partner safe", "shorten the field that the error names to the limit it names" }
+    ValueUnknown "VALUE_UNKNOWN" InvalidArgument false Final { "a coded field carries a number or name that this node does not know", "a newer contract, or a typing error; unknown values fail closed", "use one of the values that the error lists, or update this node" }
+    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted false Final { "a message is larger than its limit", "too many items or too long texts in one call", "split it; the limits stand in the contract beside each call" }
+    PersonalDataInText "PERSONAL_DATA_IN_TEXT" InvalidArgument false Final { "a free text contains something that can identify a person or place: phone, e-mail, web address or account number", "it was copied from a case file or an advert", "take the named spans out; numbers and addresses are never shared in text" }
+    RequestIdReused "REQUEST_ID_REUSED" InvalidArgument false Final { "the request id was already used with another body", "a client that does not make a new id for a new request", "use a new request id for a new request" }
+    KindNotSupported "KIND_NOT_SUPPORTED" InvalidArgument false Final { "this kind of record is not supported by this version", "the kind is defined, and its handling comes with a later version", "update the node, or publish one of the kinds that the error lists" }
+    PersonRecordsClosed "PERSON_RECORDS_CLOSED" FailedPrecondition false Final { "records that concern a person cannot be shared yet", "the assertion basis says that a person reported it, and records about persons are not open in this version", "publish it as OBSERVED, DOCUMENTED or ASSESSMENT only if that is true; otherwise keep it local" }
+    PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument false Final { "the page token is not one that this call gave", "it was altered, or belongs to another call", "start again without a page token" }
+    CursorAhead "CURSOR_AHEAD" OutOfRange false Final { "the cursor lies beyond the newest record", "a cursor of another node, or from before a restore", "read again from the cursor that the node has stored" }
+    EtagMismatch "ETAG_MISMATCH" Aborted false Final { "the object was changed since it was read", "someone else saved it in between", "read it again, then repeat the change" }
+    DecodeFailed "DECODE_FAILED" InvalidArgument false Final { "the bytes are not the message they should be", "damage, or a sender built from another contract", "send it again from a client built from the shipped contract" }
     // Agreements and sharing
-    AgreementNotInForce "AGREEMENT_NOT_IN_FORCE" FailedPrecondition false { "no agreement in force covers this", "there is none with that authority, it has no grant for this kind, purpose or handling, or its dates have passed", "havenctl agreement list, then havenctl agreement propose AUTHORITY" }
-    AgreementUnknown "AGREEMENT_UNKNOWN" FailedPrecondition true { "the recipient does not have the agreement yet", "the signed agreement is still on its way", "wait: the sender sends the agreement and tries again by itself" }
-    AgreementEnded "AGREEMENT_ENDED" FailedPrecondition false { "the agreement has ended", "one of its parties ended it", "havenctl agreement show ID tells who and when; havenctl agreement propose AUTHORITY makes a new one" }
-    AgreementNotFound "AGREEMENT_NOT_FOUND" NotFound false { "there is no agreement with this id here", "a typing error, or the proposal has not arrived yet", "havenctl agreement list" }
-    AgreementNotParty "AGREEMENT_NOT_PARTY" PermissionDenied false { "this authority is not a party of the agreement", "the id belongs to another pair of authorities", "havenctl agreement list shows those of this authority" }
-    AgreementInvalid "AGREEMENT_INVALID" InvalidArgument false { "the agreement's text does not hold together", "a grant names an authority that is not a party, dates do not follow each other, or a list is empty", "correct what the error names, then havenctl agreement propose again" }
-    TooManyProposals "TOO_MANY_PROPOSALS" ResourceExhausted false { "too many proposals of this authority wait for a signature at the partner", "64 at most, each for 90 days; the partner signs none of them, or a program proposes again and again", "speak with the partner; havenctl agreement list shows what waits, havenctl agreement end ID takes one back" }
-    HandlingTooRestricted "HANDLING_TOO_RESTRICTED" FailedPrecondition false { "the handling is stricter than the agreement allows to send", "the grant's highest TLP is below the record's", "lower the TLP if that is right, or agree on a higher one with havenctl agreement propose" }
-    HandlingUnknown "HANDLING_UNKNOWN" InvalidArgument false { "the handling is missing or unknown", "TLP 2.0 and PAP are required; WHITE and other old names are refused", "use CLEAR, GREEN, AMBER, AMBER_STRICT or RED" }
-    RegisterNotFresh "REGISTER_NOT_FRESH" Unavailable true { "content about a person is stopped: the register has not been confirmed by a majority of stewards lately", "the network to the stewards, or the stewards themselves, are down", "havenctl status; everything that concerns no person goes on" }
+    AgreementNotInForce "AGREEMENT_NOT_IN_FORCE" FailedPrecondition false Final { "no agreement in force covers this", "there is none with that authority, it has no grant for this kind, purpose or handling, or its dates have passed", "havenctl agreement list, then havenctl agreement propose AUTHORITY" }
+    AgreementUnknown "AGREEMENT_UNKNOWN" FailedPrecondition true AskAgain { "the recipient does not have the agreement yet", "the signed agreement is still on its way", "wait: the sender sends the agreement and tries again by itself" }
+    AgreementEnded "AGREEMENT_ENDED" FailedPrecondition false Final { "the agreement has ended", "one of its parties ended it", "havenctl agreement show ID tells who and when; havenctl agreement propose AUTHORITY makes a new one" }
+    AgreementNotFound "AGREEMENT_NOT_FOUND" NotFound false Final { "there is no agreement with this id here", "a typing error, or the proposal has not arrived yet", "havenctl agreement list" }
+    AgreementNotParty "AGREEMENT_NOT_PARTY" PermissionDenied false Final { "this authority is not a party of the agreement", "the id belongs to another pair of authorities", "havenctl agreement list shows those of this authority" }
+    AgreementInvalid "AGREEMENT_INVALID" InvalidArgument false Final { "the agreement's text does not hold together", "a grant names an authority that is not a party, dates do not follow each other, or a list is empty", "correct what the error names, then havenctl agreement propose again" }
+    TooManyProposals "TOO_MANY_PROPOSALS" ResourceExhausted false Final { "too many proposals of this authority wait for a signature at the partner", "64 at most, each for 90 days; the partner signs none of them, or a program proposes again and again", "speak with the partner; havenctl agreement list shows what waits, havenctl agreement end ID takes one back" }
+    HandlingTooRestricted "HANDLING_TOO_RESTRICTED" FailedPrecondition false Final { "the handling is stricter than the agreement allows to send", "the grant's highest TLP is below the record's", "lower the TLP if that is right, or agree on a higher one with havenctl agreement propose" }
+    HandlingUnknown "HANDLING_UNKNOWN" InvalidArgument false Final { "the handling is missing or unknown", "TLP 2.0 and PAP are required; WHITE and other old names are refused", "use CLEAR, GREEN, AMBER, AMBER_STRICT or RED" }
+    RegisterNotFresh "REGISTER_NOT_FRESH" Unavailable true Waits { "content about a person is stopped: the register has not been confirmed by a majority of stewards lately", "the network to the stewards, or the stewards themselves, are down", "havenctl status; everything that concerns no person goes on" }
     // Envelopes
-    WrongRecipient "WRONG_RECIPIENT" InvalidArgument false { "the envelope is for another authority", "it was sent to the wrong node, or replayed", "nothing to do here; the sender's operator should look at havenctl delivery list" }
-    WrongOrigin "WRONG_ORIGIN" PermissionDenied false { "the envelope's origin is not the authority that the connection belongs to", "onward sharing is off: nobody delivers for somebody else", "the origin itself has to send it" }
-    WrongFederation "WRONG_FEDERATION" PermissionDenied false { "this belongs to another federation", "a node was moved between federations, or a token of another one was used", "havenctl status shows this node's federation id; compare it with the other side's" }
-    SignatureInvalid "SIGNATURE_INVALID" PermissionDenied false { "the signature does not verify", "the bytes were altered, or signed with a key that the register does not list", "the signer's operator runs havenctl member show OWN-ID and compares the key" }
-    KeyNotCurrent "KEY_NOT_CURRENT" PermissionDenied false { "the signing key is not current in the register", "it was replaced more than 24 hours ago, or withdrawn", "the signer's node signs again with its current key; nothing to do here" }
-    EnvelopeExpired "EXPIRED" FailedPrecondition false { "the record has expired", "it waited too long, or is a replay", "publish it again if it is still true" }
-    EnvelopeFromFuture "CREATED_IN_FUTURE" FailedPrecondition true { "the record's creation time lies more than five minutes ahead", "the sender's clock is wrong", "the sender checks timedatectl" }
-    EnvelopeMalformed "ENVELOPE_MALFORMED" InvalidArgument false { "the envelope does not have the required form", "a sender built from another contract, or damage", "the sender's operator looks at havenctl delivery list" }
-    IncarnationChanged "INCARNATION_CHANGED" FailedPrecondition true { "one side was started anew or restored since the stream began", "a restore from backup, or a new start", "nothing: the sender greets again and repeats what is unexpired" }
-    ControlNotAllowed "CONTROL_NOT_ALLOWED" PermissionDenied false { "this control record may not pass between these two authorities now", "one of them is suspended or removed", "havenctl member show AUTHORITY" }
-    TargetUnknown "TARGET_UNKNOWN" NotFound false { "the record that this one refers to is not here", "it expired, was never delivered, or the id is of another origin", "havenctl alert list" }
-    StreamOutOfOrder "STREAM_OUT_OF_ORDER" FailedPrecondition true { "the batch does not start at the number expected", "an answer was lost on the way", "nothing: the sender continues at the number in the answer" }
-    BatchInFlight "BATCH_IN_FLIGHT" Aborted true { "another batch of the same stream is being stored", "a repeated call overtook the first one", "nothing: the sender waits for the first answer" }
-    SkippedAfterWait "SKIPPED_AFTER_WAIT" FailedPrecondition false { "the partner could not take the record for fifteen minutes and it was skipped", "an agreement that never arrived, or a fault at the partner", "havenctl delivery list --state SKIPPED, then publish it again" }
+    WrongRecipient "WRONG_RECIPIENT" InvalidArgument false NotAllowed { "the envelope is for another authority", "it was sent to the wrong node, or replayed", "nothing to do here; the sender's operator should look at havenctl delivery list" }
+    WrongOrigin "WRONG_ORIGIN" PermissionDenied false NotAllowed { "the envelope's origin is not the authority that the connection belongs to", "onward sharing is off: nobody delivers for somebody else", "the origin itself has to send it" }
+    WrongFederation "WRONG_FEDERATION" PermissionDenied false NotAllowed { "this belongs to another federation", "a node was moved between federations, or a token of another one was used", "havenctl status shows this node's federation id; compare it with the other side's" }
+    SignatureInvalid "SIGNATURE_INVALID" PermissionDenied false NotAllowed { "the signature does not verify", "the bytes were altered, or signed with a key that the register does not list", "the signer's operator runs havenctl member show OWN-ID and compares the key" }
+    KeyNotCurrent "KEY_NOT_CURRENT" PermissionDenied false NotAllowed { "the signing key is not current in the register", "it was replaced more than 24 hours ago, or withdrawn", "the signer's node signs again with its current key; nothing to do here" }
+    EnvelopeExpired "EXPIRED" FailedPrecondition false Final { "the record has expired", "it waited too long, or is a replay", "publish it again if it is still true" }
+    EnvelopeFromFuture "CREATED_IN_FUTURE" FailedPrecondition true AskAgain { "the record's creation time lies more than five minutes ahead", "the sender's clock is wrong", "the sender checks timedatectl" }
+    EnvelopeMalformed "ENVELOPE_MALFORMED" InvalidArgument false Final { "the envelope does not have the required form", "a sender built from another contract, or damage", "the sender's operator looks at havenctl delivery list" }
+    IncarnationChanged "INCARNATION_CHANGED" FailedPrecondition true Greet { "one side was started anew or restored since the stream began", "a restore from backup, or a new start", "nothing: the sender greets again and repeats what is unexpired" }
+    ControlNotAllowed "CONTROL_NOT_ALLOWED" PermissionDenied false Final { "this control record may not pass between these two authorities now", "one of them is suspended or removed", "havenctl member show AUTHORITY" }
+    TargetUnknown "TARGET_UNKNOWN" NotFound false Final { "the record that this one refers to is not here", "it expired, was never delivered, or the id is of another origin", "havenctl alert list" }
+    StreamOutOfOrder "STREAM_OUT_OF_ORDER" FailedPrecondition true Greet { "the batch does not start at the number expected", "an answer was lost on the way", "nothing: the sender continues at the number in the answer" }
+    BatchInFlight "BATCH_IN_FLIGHT" Aborted true Final { "another batch of the same stream is being stored", "a repeated call overtook the first one", "nothing: the sender waits for the first answer" }
+    SkippedAfterWait "SKIPPED_AFTER_WAIT" FailedPrecondition false Final { "the partner could not take the record for fifteen minutes and it was skipped", "an agreement that never arrived, or a fault at the partner", "havenctl delivery list --state SKIPPED, then publish it again" }
     // Register
-    StatementRejected "STATEMENT_REJECTED" FailedPrecondition false { "the register did not accept the change", "a rule of the register forbids it; the error names the outcome", "havenctl explain with the outcome's name" }
-    StaleVersion "STALE_VERSION" Aborted true { "the register entry was changed since this change was made", "another change came first", "read the entry again and repeat the change" }
-    NotASteward "NOT_A_STEWARD" PermissionDenied false { "only a steward may do this", "this authority is a member, but not one of the stewards", "ask a steward: havenctl status names them" }
-    NeedsApproval "NEEDS_APPROVAL" FailedPrecondition false { "the change needs the approval of several stewards", "kind, names and keys of an entry are not changed alone", "havenctl member list --pending shows who still has to approve" }
-    NoLeader "NO_LEADER" Unavailable true { "the stewards have no leader at the moment", "an election is under way, or a majority of stewards is down", "wait a few seconds; havenctl status shows each steward" }
-    StatementMalformed "STATEMENT_MALFORMED" InvalidArgument false { "the bytes are not a register statement of the required form", "damage, or a program built from another contract", "make the change again with havenctl; it builds and signs the statement" }
-    StatementKindUnknown "STATEMENT_KIND_UNKNOWN" InvalidArgument false { "the register does not know this kind of statement", "it was made by a newer version, under rules that are not in force yet", "havenctl status shows the rules in force; use a version that fits them" }
-    RulesVersionOther "RULES_VERSION_OTHER" Aborted true { "the statement was made under other rules than those in force", "the majority raised the rules version in between, or a node is behind", "havenctl status shows the rules in force; repeat the change" }
-    AuthorUnknown "AUTHOR_UNKNOWN" PermissionDenied false { "who signed the statement is no member", "it has not been admitted yet, or the id was mistyped", "havenctl member list" }
-    NotYours "NOT_YOURS" PermissionDenied false { "an authority can change its own entry only", "the statement names another authority's entry", "that authority makes the change itself, or stewards decide on it" }
-    WellKnownKey "WELL_KNOWN_KEY" FailedPrecondition false { "the key is publicly known or weak", "it comes from a specification, a tutorial or a constant seed", "start from an empty data directory: havenlink init makes new keys" }
-    ProposalClosed "PROPOSAL_CLOSED" FailedPrecondition false { "the decision is closed", "it was carried out, rejected or withdrawn", "havenctl member list --pending shows what is open" }
-    ProposalExpired "PROPOSAL_EXPIRED" FailedPrecondition false { "the decision has run out of time", "not enough stewards approved within its life, seven days by default", "propose it again, and tell the other stewards" }
-    StillASteward "STILL_A_STEWARD" FailedPrecondition false { "the authority is still a steward", "a steward is demoted before it is removed", "havenctl steward demote AUTHORITY, then repeat" }
-    ProposalUnknown "PROPOSAL_UNKNOWN" NotFound false { "there is no open decision with this id", "it was decided, rejected, withdrawn, or is older than seven days", "havenctl member list --pending" }
-    AlreadyApproved "ALREADY_APPROVED" AlreadyExists false { "this steward has approved the decision already", "a second click", "nothing; havenctl member list --pending shows who is missing" }
-    EntryInvalid "ENTRY_INVALID" InvalidArgument false { "the register entry does not hold together", "a code, name, address, key or pin does not have the required form", "correct what the error names" }
-    DuplicatePin "DUPLICATE_PIN" FailedPrecondition false { "the node key stands in another authority's entry", "a copied data directory, or a key used twice", "havenctl node renew makes a new one" }
-    DuplicateKey "DUPLICATE_KEY" FailedPrecondition false { "the authority key stands in another entry, or is a well-known test key", "a copied data directory, or a key from a tutorial", "start from an empty data directory: havenlink init makes new keys" }
-    EmergencyUsed "EMERGENCY_USED" FailedPrecondition false { "this steward has suspended that authority within the last seven days already", "one steward alone cannot keep an authority out", "havenctl member suspend AUTHORITY --lasting asks the majority" }
-    NeedsTwoSignatures "NEEDS_TWO_SIGNATURES" FailedPrecondition false { "suspending a steward takes two stewards", "one steward alone cannot stop the federation", "a second steward runs havenctl member suspend AUTHORITY" }
-    EmergencyTimeInvalid "EMERGENCY_TIME_INVALID" FailedPrecondition false { "the emergency suspension is older than 24 hours, or dated more than ten minutes ahead", "a replay, or a wrong clock", "check timedatectl, then havenctl member suspend AUTHORITY again" }
-    OneStewardAtATime "ONE_STEWARD_AT_A_TIME" FailedPrecondition false { "the set of stewards changes by one at a time", "two changes in one decision, or one still under way", "wait until havenctl status shows the last change, then repeat" }
-    RaftIdReused "RAFT_ID_REUSED" FailedPrecondition false { "this steward number was used before", "a restored node came back under its old number", "restart the node: it makes a new number; then havenctl steward promote AUTHORITY, or replace for a lost node" }
-    LastSteward "LAST_STEWARD" FailedPrecondition false { "the last steward cannot go", "a federation without a steward could never decide again", "havenctl steward promote AUTHORITY first" }
-    RaftMembershipUnsigned "RAFT_MEMBERSHIP_UNSIGNED" PermissionDenied false { "a change of voters arrived that no majority of stewards had signed", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
-    RaftTermTooFar "RAFT_TERM_TOO_FAR" PermissionDenied false { "a steward announced a term far beyond the others'", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
-    RaftSenderMismatch "RAFT_SENDER_MISMATCH" PermissionDenied false { "a consensus message does not come from the steward it names", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
-    RaftLogContradicted "RAFT_LOG_CONTRADICTED" PermissionDenied false { "a consensus message contradicts what is committed here", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
-    RaftTargetOther "RAFT_TARGET_OTHER" FailedPrecondition true { "a consensus message was meant for another steward number", "this node came back under a new number, and the other stewards do not know yet", "havenctl steward replace AUTHORITY, if havenctl status still shows the old number" }
-    EntryTimeInvalid "ENTRY_TIME_INVALID" FailedPrecondition true { "a register entry's time runs backwards, or lies more than a minute ahead", "the leader's clock is wrong", "the leader's operator checks timedatectl" }
-    SnapshotInvalid "SNAPSHOT_INVALID" PermissionDenied false { "a snapshot of the register does not verify", "damage, or a faulty or hostile steward", "havenctl status; the node goes on and asks another steward" }
-    HeadMismatch "HEAD_MISMATCH" DataLoss false { "two registers differ at the same change number", "a leader gave two orders to two followers", "havenctl status shows both heads and who signed them; tell the other stewards, by phone" }
-    RulesTooOld "RULES_TOO_OLD" FailedPrecondition false { "the federation has moved, or is asked to move, to rules that this version does not know", "this node was not updated", "update havenlink, then start it again" }
-    BeatInvalid "BEAT_INVALID" PermissionDenied false { "a steward's sign of life does not verify", "a wrong key, or a clock far ahead", "havenctl status" }
-    ChangesGone "CHANGES_GONE" OutOfRange true { "the changes asked for are no longer kept", "the follower was away for long", "nothing: the follower takes a snapshot first" }
-    MemberUnknown "MEMBER_UNKNOWN" NotFound false { "there is no such authority in the register", "a typing error, or it has not been admitted yet", "havenctl member list" }
-    MemberSuspended "MEMBER_SUSPENDED" PermissionDenied false { "the authority is suspended", "stewards suspended it", "havenctl member show AUTHORITY tells until when; a majority restores it with havenctl member restore AUTHORITY" }
-    MemberRemoved "MEMBER_REMOVED" PermissionDenied false { "the authority has been removed from the federation", "a majority of stewards decided so", "havenctl member show AUTHORITY" }
-    NotSuspended "NOT_SUSPENDED" FailedPrecondition false { "the authority is not suspended", "it was restored already, or the suspension lapsed", "havenctl member show AUTHORITY" }
-    AlreadyMember "ALREADY_MEMBER" AlreadyExists false { "the authority is a member already", "a second application", "havenctl member show AUTHORITY" }
-    LastRegisterUnreachable "STEWARDS_UNREACHABLE" Unavailable true { "no steward can be reached", "the network, or all stewards are down", "havenctl doctor" }
+    StatementRejected "STATEMENT_REJECTED" FailedPrecondition false Final { "the register did not accept the change", "a rule of the register forbids it; the error names the outcome", "havenctl explain with the outcome's name" }
+    StaleVersion "STALE_VERSION" Aborted true Final { "the register entry was changed since this change was made", "another change came first", "read the entry again and repeat the change" }
+    NotASteward "NOT_A_STEWARD" PermissionDenied false Final { "only a steward may do this", "this authority is a member, but not one of the stewards", "ask a steward: havenctl status names them" }
+    NeedsApproval "NEEDS_APPROVAL" FailedPrecondition false Final { "the change needs the approval of several stewards", "kind, names and keys of an entry are not changed alone", "havenctl member list --pending shows who still has to approve" }
+    NoLeader "NO_LEADER" Unavailable true Final { "the stewards have no leader at the moment", "an election is under way, or a majority of stewards is down", "wait a few seconds; havenctl status shows each steward" }
+    StatementMalformed "STATEMENT_MALFORMED" InvalidArgument false Final { "the bytes are not a register statement of the required form", "damage, or a program built from another contract", "make the change again with havenctl; it builds and signs the statement" }
+    StatementKindUnknown "STATEMENT_KIND_UNKNOWN" InvalidArgument false Final { "the register does not know this kind of statement", "it was made by a newer version, under rules that are not in force yet", "havenctl status shows the rules in force; use a version that fits them" }
+    RulesVersionOther "RULES_VERSION_OTHER" Aborted true Final { "the statement was made under other rules than those in force", "the majority raised the rules version in between, or a node is behind", "havenctl status shows the rules in force; repeat the change" }
+    AuthorUnknown "AUTHOR_UNKNOWN" PermissionDenied false Final { "who signed the statement is no member", "it has not been admitted yet, or the id was mistyped", "havenctl member list" }
+    NotYours "NOT_YOURS" PermissionDenied false Final { "an authority can change its own entry only", "the statement names another authority's entry", "that authority makes the change itself, or stewards decide on it" }
+    WellKnownKey "WELL_KNOWN_KEY" FailedPrecondition false Final { "the key is publicly known or weak", "it comes from a specification, a tutorial or a constant seed", "start from an empty data directory: havenlink init makes new keys" }
+    ProposalClosed "PROPOSAL_CLOSED" FailedPrecondition false Final { "the decision is closed", "it was carried out, rejected or withdrawn", "havenctl member list --pending shows what is open" }
+    ProposalExpired "PROPOSAL_EXPIRED" FailedPrecondition false Final { "the decision has run out of time", "not enough stewards approved within its life, seven days by default", "propose it again, and tell the other stewards" }
+    StillASteward "STILL_A_STEWARD" FailedPrecondition false Final { "the authority is still a steward", "a steward is demoted before it is removed", "havenctl steward demote AUTHORITY, then repeat" }
+    ProposalUnknown "PROPOSAL_UNKNOWN" NotFound false Final { "there is no open decision with this id", "it was decided, rejected, withdrawn, or is older than seven days", "havenctl member list --pending" }
+    AlreadyApproved "ALREADY_APPROVED" AlreadyExists false Final { "this steward has approved the decision already", "a second click", "nothing; havenctl member list --pending shows who is missing" }
+    EntryInvalid "ENTRY_INVALID" InvalidArgument false Final { "the register entry does not hold together", "a code, name, address, key or pin does not have the required form", "correct what the error names" }
+    DuplicatePin "DUPLICATE_PIN" FailedPrecondition false Final { "the node key stands in another authority's entry", "a copied data directory, or a key used twice", "havenctl node renew makes a new one" }
+    DuplicateKey "DUPLICATE_KEY" FailedPrecondition false Final { "the authority key stands in another entry, or is a well-known test key", "a copied data directory, or a key from a tutorial", "start from an empty data directory: havenlink init makes new keys" }
+    EmergencyUsed "EMERGENCY_USED" FailedPrecondition false Final { "this steward has suspended that authority within the last seven days already", "one steward alone cannot keep an authority out", "havenctl member suspend AUTHORITY --lasting asks the majority" }
+    NeedsTwoSignatures "NEEDS_TWO_SIGNATURES" FailedPrecondition false Final { "suspending a steward takes two stewards", "one steward alone cannot stop the federation", "a second steward runs havenctl member suspend AUTHORITY" }
+    EmergencyTimeInvalid "EMERGENCY_TIME_INVALID" FailedPrecondition false Final { "the emergency suspension is older than 24 hours, or dated more than ten minutes ahead", "a replay, or a wrong clock", "check timedatectl, then havenctl member suspend AUTHORITY again" }
+    OneStewardAtATime "ONE_STEWARD_AT_A_TIME" FailedPrecondition false Final { "the set of stewards changes by one at a time", "two changes in one decision, or one still under way", "wait until havenctl status shows the last change, then repeat" }
+    RaftIdReused "RAFT_ID_REUSED" FailedPrecondition false Final { "this steward number was used before", "a restored node came back under its old number", "restart the node: it makes a new number; then havenctl steward promote AUTHORITY, or replace for a lost node" }
+    LastSteward "LAST_STEWARD" FailedPrecondition false Final { "the last steward cannot go", "a federation without a steward could never decide again", "havenctl steward promote AUTHORITY first" }
+    RaftMembershipUnsigned "RAFT_MEMBERSHIP_UNSIGNED" PermissionDenied false Final { "a change of voters arrived that no majority of stewards had signed", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
+    RaftTermTooFar "RAFT_TERM_TOO_FAR" PermissionDenied false Final { "a steward announced a term far beyond the others'", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
+    RaftSenderMismatch "RAFT_SENDER_MISMATCH" PermissionDenied false Final { "a consensus message does not come from the steward it names", "a faulty or hostile steward", "havenctl status; tell the other stewards, by phone" }
+    RaftLogContradicted "RAFT_LOG_CONTRADICTED" PermissionDenied false Final { "a consensus message contradicts what is committed here", "a faulty or hostile leader", "havenctl status; tell the other stewards, by phone" }
+    RaftTargetOther "RAFT_TARGET_OTHER" FailedPrecondition true Final { "a consensus message was meant for another steward number", "this node came back under a new number, and the other stewards do not know yet", "havenctl steward replace AUTHORITY, if havenctl status still shows the old number" }
+    EntryTimeInvalid "ENTRY_TIME_INVALID" FailedPrecondition true Final { "a register entry's time runs backwards, or lies more than a minute ahead", "the leader's clock is wrong", "the leader's operator checks timedatectl" }
+    SnapshotInvalid "SNAPSHOT_INVALID" PermissionDenied false Final { "a snapshot of the register does not verify", "damage, or a faulty or hostile steward", "havenctl status; the node goes on and asks another steward" }
+    HeadMismatch "HEAD_MISMATCH" DataLoss false Final { "two registers differ at the same change number", "a leader gave two orders to two followers", "havenctl status shows both heads and who signed them; tell the other stewards, by phone" }
+    RulesTooOld "RULES_TOO_OLD" FailedPrecondition false Final { "the federation has moved, or is asked to move, to rules that this version does not know", "this node was not updated", "update havenlink, then start it again" }
+    BeatInvalid "BEAT_INVALID" PermissionDenied false Final { "a steward's sign of life does not verify", "a wrong key, or a clock far ahead", "havenctl status" }
+    ChangesGone "CHANGES_GONE" OutOfRange true Final { "the changes asked for are no longer kept", "the follower was away for long", "nothing: the follower takes a snapshot first" }
+    MemberUnknown "MEMBER_UNKNOWN" NotFound false Final { "there is no such authority in the register", "a typing error, or it has not been admitted yet", "havenctl member list" }
+    MemberSuspended "MEMBER_SUSPENDED" PermissionDenied false Held { "the authority is suspended", "stewards suspended it", "havenctl member show AUTHORITY tells until when; a majority restores it with havenctl member restore AUTHORITY" }
+    MemberRemoved "MEMBER_REMOVED" PermissionDenied false Closed { "the authority has been removed from the federation", "a majority of stewards decided so", "havenctl member show AUTHORITY" }
+    NotSuspended "NOT_SUSPENDED" FailedPrecondition false Final { "the authority is not suspended", "it was restored already, or the suspension lapsed", "havenctl member show AUTHORITY" }
+    AlreadyMember "ALREADY_MEMBER" AlreadyExists false Final { "the authority is a member already", "a second application", "havenctl member show AUTHORITY" }
+    LastRegisterUnreachable "STEWARDS_UNREACHABLE" Unavailable true Final { "no steward can be reached", "the network, or all stewards are down", "havenctl doctor" }
     // Joining
-    InvitationUnknown "INVITATION_UNKNOWN" NotFound false { "the inviter does not know this invitation", "it was revoked, or the token is of another node", "ask for a new one: havenctl invite create --for AUTHORITY" }
-    InvitationExpired "INVITATION_EXPIRED" FailedPrecondition false { "the invitation has expired", "it was not used in time", "ask for a new one: havenctl invite create --for AUTHORITY" }
-    InvitationUsed "INVITATION_USED" FailedPrecondition false { "the invitation was used already", "a token works once", "ask for a new one: havenctl invite create --for AUTHORITY" }
-    InvitationBurnt "INVITATION_BURNT" FailedPrecondition false { "the invitation was burnt by a failed attempt", "what was revealed did not fit what was committed: somebody may have interfered", "ask for a new one by phone: havenctl invite create --for AUTHORITY" }
-    InvitationRevoked "INVITATION_REVOKED" FailedPrecondition false { "the invitation was revoked", "the inviter took it back", "ask the inviter by phone" }
-    InvitationOtherAuthority "INVITATION_OTHER_AUTHORITY" PermissionDenied false { "the invitation is meant for another authority", "the token was passed on, or the id was mistyped", "use the id that the invitation names, or ask for a new one" }
-    InvitationInvalid "INVITATION_INVALID" InvalidArgument false { "the token is not a valid invitation", "it was cut off or altered on the way", "copy the whole token, in one line" }
-    InvitationSwapped "INVITATION_SWAPPED" PermissionDenied false { "the invitation was made by this authority itself", "inviter and invited were exchanged", "use the token on the other side" }
-    WordsDiffer "WORDS_DIFFER" PermissionDenied false { "the six words are not those that the applicant's node shows", "a hearing or typing error, or somebody stands between the two nodes", "ask for the words again by phone; after three failures a new invitation is needed" }
-    WordsFailed "WORDS_FAILED" FailedPrecondition false { "the six words were wrong three times, and the application is closed", "somebody may stand between the two nodes", "ask for a new invitation by phone, and compare the number that is called" }
-    JoinPending "JOIN_PENDING" FailedPrecondition true { "the application waits for approval", "stewards decide on it", "read the six words to the inviter by phone; havenlink run keeps waiting" }
-    ApplicationRejected "APPLICATION_REJECTED" PermissionDenied false { "the stewards rejected the application", "the error names their reason", "speak with the inviter, then join again with a new invitation" }
-    ApplicationExpired "APPLICATION_EXPIRED" FailedPrecondition false { "nobody decided on the application in time", "an application is open for seven days", "speak with the inviter, then join again with a new invitation" }
-    ApplicationWithdrawn "APPLICATION_WITHDRAWN" FailedPrecondition false { "the application was taken back", "the applicant withdrew it", "join again with a new invitation" }
-    ApplicationUnknown "APPLICATION_UNKNOWN" NotFound false { "no application of this authority waits here", "it was decided, or it holds the invitation of another steward", "havenctl member list --pending" }
-    SeveralApplications "SEVERAL_APPLICATIONS" FailedPrecondition false { "several admissions of this authority wait", "more than one member proposed it, perhaps under different keys", "havenctl member list --pending shows them; compare the key with the inviter by phone, then havenctl member approve AUTHORITY --proposal ID" }
-    WordsNeeded "WORDS_NEEDED" FailedPrecondition false { "the six words are missing", "the first steward who approves compares them with the applicant by phone", "havenctl member approve AUTHORITY asks for them; call the applicant at a number you know" }
-    TicketInvalid "TICKET_INVALID" InvalidArgument false { "the text is not a recovery ticket of this authority", "it was cut off on the way, or made for another authority", "a steward runs havenctl member recovery-ticket AUTHORITY; copy the whole line" }
-    AlreadyJoined "ALREADY_JOINED" AlreadyExists false { "this data directory belongs to a member already", "init or join was run before", "havenctl status; use another data directory for another authority" }
-    NotJoined "NOT_JOINED" FailedPrecondition false { "this data directory belongs to no federation yet", "neither init nor join was run", "havenlink init for a new federation, havenlink join TOKEN for an existing one" }
+    InvitationUnknown "INVITATION_UNKNOWN" NotFound false Final { "the inviter does not know this invitation", "it was revoked, or the token is of another node", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationExpired "INVITATION_EXPIRED" FailedPrecondition false Final { "the invitation has expired", "it was not used in time", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationUsed "INVITATION_USED" FailedPrecondition false Final { "the invitation was used already", "a token works once", "ask for a new one: havenctl invite create --for AUTHORITY" }
+    InvitationBurnt "INVITATION_BURNT" FailedPrecondition false Final { "the invitation was burnt by a failed attempt", "what was revealed did not fit what was committed: somebody may have interfered", "ask for a new one by phone: havenctl invite create --for AUTHORITY" }
+    InvitationRevoked "INVITATION_REVOKED" FailedPrecondition false Final { "the invitation was revoked", "the inviter took it back", "ask the inviter by phone" }
+    InvitationOtherAuthority "INVITATION_OTHER_AUTHORITY" PermissionDenied false Final { "the invitation is meant for another authority", "the token was passed on, or the id was mistyped", "use the id that the invitation names, or ask for a new one" }
+    InvitationInvalid "INVITATION_INVALID" InvalidArgument false Final { "the token is not a valid invitation", "it was cut off or altered on the way", "copy the whole token, in one line" }
+    InvitationSwapped "INVITATION_SWAPPED" PermissionDenied false Final { "the invitation was made by this authority itself", "inviter and invited were exchanged", "use the token on the other side" }
+    WordsDiffer "WORDS_DIFFER" PermissionDenied false Final { "the six words are not those that the applicant's node shows", "a hearing or typing error, or somebody stands between the two nodes", "ask for the words again by phone; after three failures a new invitation is needed" }
+    WordsFailed "WORDS_FAILED" FailedPrecondition false Final { "the six words were wrong three times, and the application is closed", "somebody may stand between the two nodes", "ask for a new invitation by phone, and compare the number that is called" }
+    JoinPending "JOIN_PENDING" FailedPrecondition true Final { "the application waits for approval", "stewards decide on it", "read the six words to the inviter by phone; havenlink run keeps waiting" }
+    ApplicationRejected "APPLICATION_REJECTED" PermissionDenied false Final { "the stewards rejected the application", "the error names their reason", "speak with the inviter, then join again with a new invitation" }
+    ApplicationExpired "APPLICATION_EXPIRED" FailedPrecondition false Final { "nobody decided on the application in time", "an application is open for seven days", "speak with the inviter, then join again with a new invitation" }
+    ApplicationWithdrawn "APPLICATION_WITHDRAWN" FailedPrecondition false Final { "the application was taken back", "the applicant withdrew it", "join again with a new invitation" }
+    ApplicationUnknown "APPLICATION_UNKNOWN" NotFound false Final { "no application of this authority waits here", "it was decided, or it holds the invitation of another steward", "havenctl member list --pending" }
+    SeveralApplications "SEVERAL_APPLICATIONS" FailedPrecondition false Final { "several admissions of this authority wait", "more than one member proposed it, perhaps under different keys", "havenctl member list --pending shows them; compare the key with the inviter by phone, then havenctl member approve AUTHORITY --proposal ID" }
+    WordsNeeded "WORDS_NEEDED" FailedPrecondition false Final { "the six words are missing", "the first steward who approves compares them with the applicant by phone", "havenctl member approve AUTHORITY asks for them; call the applicant at a number you know" }
+    TicketInvalid "TICKET_INVALID" InvalidArgument false Final { "the text is not a recovery ticket of this authority", "it was cut off on the way, or made for another authority", "a steward runs havenctl member recovery-ticket AUTHORITY; copy the whole line" }
+    AlreadyJoined "ALREADY_JOINED" AlreadyExists false Final { "this data directory belongs to a member already", "init or join was run before", "havenctl status; use another data directory for another authority" }
+    NotJoined "NOT_JOINED" FailedPrecondition false Final { "this data directory belongs to no federation yet", "neither init nor join was run", "havenlink init for a new federation, havenlink join TOKEN for an existing one" }
     // Transport
-    PeerUnreachable "PEER_UNREACHABLE" Unavailable true { "the partner's node does not answer", "it is down, or the network between is", "nothing is lost: everything waits; havenctl delivery list shows what" }
-    PeerPinUnknown "PEER_PIN_UNKNOWN" Unauthenticated true { "the partner presented a certificate that its register entry does not list", "it renewed without publishing, or somebody else answers at its address", "the partner runs havenctl node renew; nothing was sent" }
-    PeerRefusedUs "PEER_REFUSED_US" Unauthenticated true { "the partner's node refused this node's certificate", "our pin is not in its view of the register yet, or we are suspended", "havenctl member show OWN-ID, then havenctl node renew" }
-    PeerUnknown "PEER_UNKNOWN" Unauthenticated false { "the caller's certificate belongs to no member", "a stranger, or a certificate that was never published", "join the federation first" }
-    PeerTlsFailed "PEER_TLS_FAILED" Unavailable true { "the TLS handshake failed", "another service answers at that address, or something between the nodes interferes", "havenctl member show AUTHORITY, then check its endpoint from this machine" }
-    TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true { "the peer has too many connections open", "more than four at once", "close the others, or wait" }
-    BudgetExhausted "BUDGET_EXHAUSTED" ResourceExhausted true { "the peer has used up its budget", "too many calls, bytes or rows in a short time", "wait as long as the answer says" }
-    DeadlineExceeded "DEADLINE_EXCEEDED" DeadlineExceeded true { "the call took longer than its limit", "a slow partner or a loaded machine", "repeat it; a request id makes that safe" }
-    CertificateInvalid "CERTIFICATE_INVALID" FailedPrecondition false { "the new certificate was not taken into use", "it does not load, does not fit its key, is not valid now, or its pin is not published", "havenctl node renew" }
+    PeerUnreachable "PEER_UNREACHABLE" Unavailable true NoAnswer { "the partner's node does not answer", "it is down, or the network between is", "nothing is lost: everything waits; havenctl delivery list shows what" }
+    PeerPinUnknown "PEER_PIN_UNKNOWN" Unauthenticated true NoAnswer { "the partner presented a certificate that its register entry does not list", "it renewed without publishing, or somebody else answers at its address", "the partner runs havenctl node renew; nothing was sent" }
+    PeerRefusedUs "PEER_REFUSED_US" Unauthenticated true NoAnswer { "the partner's node refused this node's certificate", "our pin is not in its view of the register yet, or we are suspended", "havenctl member show OWN-ID, then havenctl node renew" }
+    PeerUnknown "PEER_UNKNOWN" Unauthenticated false NoAnswer { "the caller's certificate belongs to no member", "a stranger, or a certificate that was never published", "join the federation first" }
+    PeerTlsFailed "PEER_TLS_FAILED" Unavailable true NoAnswer { "the TLS handshake failed", "another service answers at that address, or something between the nodes interferes", "havenctl member show AUTHORITY, then check its endpoint from this machine" }
+    TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true Final { "the peer has too many connections open", "more than four at once", "close the others, or wait" }
+    BudgetExhausted "BUDGET_EXHAUSTED" ResourceExhausted true Final { "the peer has used up its budget", "too many calls, bytes or rows in a short time", "wait as long as the answer says" }
+    DeadlineExceeded "DEADLINE_EXCEEDED" DeadlineExceeded true NoAnswer { "the call took longer than its limit", "a slow partner or a loaded machine", "repeat it; a request id makes that safe" }
+    CertificateInvalid "CERTIFICATE_INVALID" FailedPrecondition false Final { "the new certificate was not taken into use", "it does not load, does not fit its key, is not valid now, or its pin is not published", "havenctl node renew" }
     // Access
-    NotFound "NOT_FOUND" NotFound false { "there is no such thing here, or it is not yours to see", "an id of another authority, or a typing error", "list what there is: havenctl alert list" }
-    MethodNotOpen "METHOD_NOT_OPEN" PermissionDenied false { "this door does not serve that call", "each socket serves one role", "use the socket of the role that may do it; havenctl chooses it by itself" }
+    NotFound "NOT_FOUND" NotFound false Final { "there is no such thing here, or it is not yours to see", "an id of another authority, or a typing error", "list what there is: havenctl alert list" }
+    MethodNotOpen "METHOD_NOT_OPEN" PermissionDenied false Final { "this door does not serve that call", "each socket serves one role", "use the socket of the role that may do it; havenctl chooses it by itself" }
     // The node
-    OutcomeUnknown "OUTCOME_UNKNOWN" Unavailable true { "the node could not tell whether the write was stored", "the disk failed while storing", "repeat the call with the same request id" }
-    StorageFull "STORAGE_FULL" ResourceExhausted true { "the disk is full", "logs, backups or records grew", "make room on the data directory's disk; withdrawals, erasures and suspensions still work" }
-    StorageFailed "STORAGE_FAILED" Internal true { "the store failed", "the disk, or its file system", "journalctl -u havenlink, then havenlink check" }
-    StorageDamaged "STORAGE_DAMAGED" DataLoss false { "a stored file does not verify", "damage on disk, or a file from another node", "havenlink restore with the last backup" }
-    StorageTooOld "STORAGE_TOO_OLD" FailedPrecondition false { "the database library is older than 3.51.3", "an old build", "use the released binary" }
-    StorageNewer "STORAGE_NEWER" FailedPrecondition false { "the data was written by a newer version", "a downgrade", "run the newer havenlink" }
-    DataDirInUse "DATA_DIR_IN_USE" FailedPrecondition true { "another process uses this data directory", "the node is running already", "systemctl status havenlink" }
-    ConfigInvalid "CONFIG_INVALID" InvalidArgument false { "the configuration has faults", "a typing error; all faults are listed with their lines", "correct the lines that are named, then havenlink check" }
-    BackupFailed "BACKUP_FAILED" Internal true { "the backup could not be made or does not verify", "the target's disk, or its permissions", "choose another target directory, then havenlink backup again" }
-    BackupInvalid "BACKUP_INVALID" InvalidArgument false { "the file is not a whole backup of this node", "it was cut off, or belongs to another node", "use another backup" }
-    NodeStarting "NODE_STARTING" Unavailable true { "the node is starting", "it has not caught up with the register yet", "wait a moment; havenctl status" }
-    NodeStopping "NODE_STOPPING" Unavailable true { "the node is stopping", "its operator stopped it", "wait until it is back" }
-    NodeNotReachable "NODE_NOT_REACHABLE" Unavailable true { "the node does not answer on its socket", "it is not running, or the socket directory is another one", "systemctl status havenlink, or havenctl --sockets DIR" }
-    AddressInUse "ADDRESS_IN_USE" FailedPrecondition true { "the address is taken by another process", "another node, or another service on that port", "choose another port in node.toml (listen), then start again" }
-    SocketGroupRefused "SOCKET_GROUP_REFUSED" FailedPrecondition false { "a role's socket cannot be given to the role's group", "a hardened unit or a container that forbids chown, or a file system without groups", "allow it: SystemCallFilter=@chown in the unit, as deploy/systemd/havenlink.service has it; then start again" }
-    AuditDamaged "AUDIT_DAMAGED" DataLoss false { "the audit log does not fit its root", "somebody or something changed it", "keep the files as they are and call the data-protection officer; havenctl audit verify" }
-    ReasonUnknown "REASON_UNKNOWN" NotFound false { "there is no such reason in the catalogue", "a typing error", "havenctl explain --all" }
-    Internal "INTERNAL" Internal true { "something failed that should not", "a fault of this software", "journalctl -u havenlink; please report it with the trace id" }
+    OutcomeUnknown "OUTCOME_UNKNOWN" Unavailable true Final { "the node could not tell whether the write was stored", "the disk failed while storing", "repeat the call with the same request id" }
+    StorageFull "STORAGE_FULL" ResourceExhausted true Final { "the disk is full", "logs, backups or records grew", "make room on the data directory's disk; withdrawals, erasures and suspensions still work" }
+    StorageFailed "STORAGE_FAILED" Internal true Final { "the store failed", "the disk, or its file system", "journalctl -u havenlink, then havenlink check" }
+    StorageDamaged "STORAGE_DAMAGED" DataLoss false Final { "a stored file does not verify", "damage on disk, or a file from another node", "havenlink restore with the last backup" }
+    StorageTooOld "STORAGE_TOO_OLD" FailedPrecondition false Final { "the database library is older than 3.51.3", "an old build", "use the released binary" }
+    StorageNewer "STORAGE_NEWER" FailedPrecondition false Final { "the data was written by a newer version", "a downgrade", "run the newer havenlink" }
+    DataDirInUse "DATA_DIR_IN_USE" FailedPrecondition true Final { "another process uses this data directory", "the node is running already", "systemctl status havenlink" }
+    ConfigInvalid "CONFIG_INVALID" InvalidArgument false Final { "the configuration has faults", "a typing error; all faults are listed with their lines", "correct the lines that are named, then havenlink check" }
+    BackupFailed "BACKUP_FAILED" Internal true Final { "the backup could not be made or does not verify", "the target's disk, or its permissions", "choose another target directory, then havenlink backup again" }
+    BackupInvalid "BACKUP_INVALID" InvalidArgument false Final { "the file is not a whole backup of this node", "it was cut off, or belongs to another node", "use another backup" }
+    NodeStarting "NODE_STARTING" Unavailable true Final { "the node is starting", "it has not caught up with the register yet", "wait a moment; havenctl status" }
+    NodeStopping "NODE_STOPPING" Unavailable true Final { "the node is stopping", "its operator stopped it", "wait until it is back" }
+    NodeNotReachable "NODE_NOT_REACHABLE" Unavailable true Final { "the node does not answer on its socket", "it is not running, or the socket directory is another one", "systemctl status havenlink, or havenctl --sockets DIR" }
+    AddressInUse "ADDRESS_IN_USE" FailedPrecondition true Final { "the address is taken by another process", "another node, or another service on that port", "choose another port in node.toml (listen), then start again" }
+    SocketGroupRefused "SOCKET_GROUP_REFUSED" FailedPrecondition false Final { "a role's socket cannot be given to the role's group", "a hardened unit or a container that forbids chown, or a file system without groups", "allow it: SystemCallFilter=@chown in the unit, as deploy/systemd/havenlink.service has it; then start again" }
+    AuditDamaged "AUDIT_DAMAGED" DataLoss false Final { "the audit log does not fit its root", "somebody or something changed it", "keep the files as they are and call the data-protection officer; havenctl audit verify" }
+    ReasonUnknown "REASON_UNKNOWN" NotFound false Final { "there is no such reason in the catalogue", "a typing error", "havenctl explain --all" }
+    Internal "INTERNAL" Internal true Final { "something failed that should not", "a fault of this software", "journalctl -u havenlink; please report it with the trace id" }
 }
 
 #[cfg(test)]
@@ -253,5 +289,67 @@ mod tests {
             assert!(row.code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit()));
             assert_eq!(Reason::from_code(row.code), Some(*reason));
         }
+    }
+
+    /// What stands in a receipt, or decides what a sender does next, is the protocol's: a change here is a change on the
+    /// wire. Everything else is final.
+    #[test]
+    fn the_road_makes_of_each_reason_what_the_protocol_says() {
+        use Reason as R;
+        let pinned = [
+            (Road::AskAgain, vec![R::AgreementUnknown, R::EnvelopeFromFuture]),
+            (Road::Waits, vec![R::RegisterNotFresh]),
+            (Road::Held, vec![R::MemberSuspended]),
+            (Road::Closed, vec![R::MemberRemoved]),
+            (Road::Greet, vec![R::IncarnationChanged, R::StreamOutOfOrder]),
+            (
+                Road::NoAnswer,
+                vec![
+                    R::PeerUnknown,
+                    R::PeerUnreachable,
+                    R::PeerPinUnknown,
+                    R::PeerRefusedUs,
+                    R::PeerTlsFailed,
+                    R::DeadlineExceeded,
+                ],
+            ),
+            (
+                Road::NotAllowed,
+                vec![R::WrongRecipient, R::WrongOrigin, R::WrongFederation, R::SignatureInvalid, R::KeyNotCurrent],
+            ),
+        ];
+        for (road, reasons) in &pinned {
+            let found: Vec<_> = Reason::ALL.iter().filter(|r| r.road() == *road).copied().collect();
+            let (found, reasons) = (sorted(found), sorted(reasons.clone()));
+            assert_eq!(found, reasons, "{road:?}");
+        }
+        // Final verdicts that receipts carry, retryable for whoever called or not.
+        let carried = [
+            R::AgreementNotInForce,
+            R::AgreementEnded,
+            R::AgreementNotParty,
+            R::AgreementInvalid,
+            R::TooManyProposals,
+            R::HandlingTooRestricted,
+            R::PersonRecordsClosed,
+            R::EnvelopeExpired,
+            R::EnvelopeMalformed,
+            R::KindNotSupported,
+            R::ControlNotAllowed,
+            R::TargetUnknown,
+            R::MemberUnknown,
+            R::BudgetExhausted,
+            R::SkippedAfterWait,
+            R::FieldInvalid,
+            R::PersonalDataInText,
+        ];
+        for reason in carried {
+            assert_eq!((reason.road(), reason.asks_again()), (Road::Final, false), "{reason}");
+        }
+    }
+
+    fn sorted(mut reasons: Vec<Reason>) -> Vec<Reason> {
+        reasons.sort_unstable();
+        reasons
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::domain::ids::AuthorityId;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, Road};
 use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::{Millis, UnixMs};
 
@@ -29,16 +29,7 @@ impl From<Reason> for LinkError {
 impl LinkError {
     /// Whether the partner's node answered at all.
     pub fn answered(&self) -> bool {
-        use Reason as R;
-        !matches!(
-            self.reason,
-            R::PeerUnreachable
-                | R::PeerPinUnknown
-                | R::PeerRefusedUs
-                | R::PeerTlsFailed
-                | R::PeerUnknown
-                | R::DeadlineExceeded
-        )
+        self.reason.road() != Road::NoAnswer
     }
 }
 

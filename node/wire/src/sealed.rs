@@ -12,7 +12,7 @@ use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
 use crate::domain::policy::ContentDetails;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, Road};
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::stream::StreamId;
 
@@ -80,14 +80,7 @@ pub fn signer(bytes: &Bytes) -> Option<KeyId> {
 
 /// Whether an error of `open` says that the sender may not, rather than that the bytes cannot be understood.
 pub fn is_refusal(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::WrongOrigin
-            | Reason::WrongRecipient
-            | Reason::KeyNotCurrent
-            | Reason::SignatureInvalid
-            | Reason::WrongFederation
-    )
+    reason.road() == Road::NotAllowed
 }
 
 /// An envelope from this node's own store: it was verified, or made, before it was stored.

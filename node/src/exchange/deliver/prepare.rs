@@ -5,7 +5,7 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::ids::KeyId;
 use crate::domain::limits;
 use crate::domain::policy::Side;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, Road};
 use crate::domain::stream::{BatchItem, ItemBody};
 use crate::domain::time::{Millis, UnixMs};
 use crate::storage::rows::{OutItem, OutPayload};
@@ -81,7 +81,7 @@ impl Exchange {
 
 /// Reasons that pass by themselves: the item keeps its number and its place.
 fn waits(reason: Reason) -> bool {
-    matches!(reason, Reason::RegisterNotFresh | Reason::MemberSuspended)
+    matches!(reason.road(), Road::Waits | Road::Held)
 }
 
 /// An item as it is sent now; a capacity statement's age counts the time in our queue.

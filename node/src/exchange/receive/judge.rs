@@ -200,7 +200,7 @@ impl Desk<'_> {
 
     /// What passes by itself is asked for again; the rest is final, and stands in the ledger.
     fn refuse(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
-        if reason.retryable() {
+        if reason.asks_again() {
             return Verdict::RetryLater(reason);
         }
         self.refuse_for_good(item, reason)
