@@ -1,9 +1,10 @@
-//! Who may import whom: reads the imports of node/ and fails on a breach (2-architecture.md).
+//! Who may import whom: reads the imports of node/ and fails on a breach of the table below.
 //!
 //! A room that is a crate of its own names what it may use in its Cargo.toml, and the compiler holds it to that: here its
 //! list is compared with the table. Rooms inside `node/src` are read.
 
 mod architecture;
+mod citations;
 mod reasons;
 
 use std::collections::BTreeSet;
@@ -80,7 +81,7 @@ const ROOMS: &[Room] = &[
 
 /// Single files with a wider or narrower door than their room.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    // 2-architecture.md: transport and proto only in peer_client.rs (and its files below peer_client/)
+    // The line to partners is the only part of the exchange that knows sockets.
     ("exchange/peer_client.rs", "transport"),
     ("exchange/peer_client/join.rs", "transport"),
 ];

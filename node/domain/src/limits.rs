@@ -1,4 +1,4 @@
-//! Every limit of the product, in one place (9.14 and 3-domain.md). A test sends each maximum and one more.
+//! Every limit of the product, in one place (9.14). A test sends each maximum and one more.
 
 use super::time::Millis;
 

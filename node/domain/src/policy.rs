@@ -1,6 +1,6 @@
 //! The one question, and its sibling for control: may this go to that authority, for this purpose, now? (9.2)
 //!
-//! Pure. Asked by the sender, again by the receiver, again per streamed item. A yes is a `Permit`, a value that only
+//! Pure. Asked by the sender before it queues and before each attempt, and again by the receiver. A yes is a `Permit`, a value that only
 //! this file can make and that every storage write that discloses takes as an argument: forgetting to ask does not compile.
 
 use super::agreement::{AgreementSet, GrantState, Held};

@@ -17,7 +17,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A reason alone.
+    /// The catalogue's text of this reason, without facts yet.
     pub fn new(reason: Reason) -> Self {
         Self { reason, about: String::new(), facts: Vec::new(), lines: Vec::new() }
     }
@@ -28,7 +28,7 @@ impl Failure {
         self
     }
 
-    /// A named fact.
+    /// Adds a line `name value` below the message.
     pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.facts.push((name, value.into()));
         self
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_reads_as_the_handbook_says() {
+    fn a_failure_says_what_why_and_what_to_do() {
         let text = Failure::new(Reason::DataDirInUse).fact("file", "/var/lib/havenlink/lock").to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "error[DATA_DIR_IN_USE]: another process uses this data directory.");

@@ -2,7 +2,7 @@
 //! passable: agreements (9.7), incarnations (9.10), offers and practices.
 //!
 //! What lives here: each use case in a file of its own, reading as a table of contents; the passes that the workers
-//! call; the line to partners (`link`, and `peer_client`, the only file that touches transport and generated services).
+//! call; the line to partners (`link`, and `peer_client`, the only file that touches transport and generated clients).
 //! What does not: loops and timers (`workers`), handlers (`services`), SQL (`storage`), decisions (`domain`).
 //!
 //! Invariants: the one question is asked before a record is queued, again before each attempt, and again by the

@@ -177,7 +177,7 @@ pub trait Store: Send + Sync + 'static {
     /// Size, root and last checkpoint of the audit log.
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>>;
 
-    /// Named small values: incarnation, whose the store is (`identity`), invitations (`invitation/<hex>`), last contacts (`contact/<authority>`), and the like.
+    /// Named small values: incarnation, whose the store is (`identity`), invitations (`invitation/<hex>`), and those of the table in node/CONTRIBUTING.md.
     fn meta(&self, name: String) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
     /// All named values with this prefix.
     fn metas(&self, prefix: String) -> BoxFuture<'_, Result<Vec<(String, bytes::Bytes)>>>;

@@ -105,7 +105,7 @@ pub enum Written {
     Taken,
 }
 
-/// Makes a write idempotent (5-using-it.md). The same id with another digest: `Refused(REQUEST_ID_REUSED)`.
+/// Makes a write idempotent (9.3). The same id with another digest: `Refused(REQUEST_ID_REUSED)`.
 #[derive(Clone, Debug)]
 pub struct RequestMark {
     /// Role or peer, and method: the scope of the id.

@@ -1,4 +1,4 @@
-//! The TLS edge: the only place that opens or accepts a socket to a peer (4-trust.md, 9.6, 9.13, 9.14).
+//! The TLS edge: the only place that opens or accepts a socket to a peer (9.6, 9.13, 9.14).
 //!
 //! What lives here: the node's own certificate and its replacement, the verifiers, the accept loop, the registry of live
 //! connections, the pool of outgoing channels, per-peer budgets, the unix sockets of the local roles, and the one place

@@ -1,4 +1,4 @@
-//! Every live connection, by authority: what suspension closes (4-trust.md).
+//! Every live connection, by authority: what suspension closes (9.6).
 //!
 //! A maximum connection age does not end open streams, so ending is done here, on the socket. Each connection carries the
 //! standing under which it was last judged: one that got worse since then ends it, once; a suspended steward may come

@@ -1,5 +1,5 @@
 //! Room set aside: a file that is given up when the disk is full, so that withdrawals, suspensions and answers still
-//! find place while new records are refused first (4-trust.md).
+//! find place while new records are refused first (9.9).
 
 use std::path::{Path, PathBuf};
 

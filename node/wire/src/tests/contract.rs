@@ -132,7 +132,7 @@ fn every_enum_of_the_contract_is_a_closed_list_here() {
     }
 }
 
-/// Words of which no field's name may consist in part, in any package (1-mission.md, "What never crosses").
+/// Words of which no field's name may consist in part, in any package (9.2, "What never crosses").
 const NEVER: [&str; 50] = [
     "nationality",
     "national",
