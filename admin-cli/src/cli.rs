@@ -26,7 +26,7 @@ pub struct Cli {
     pub noun: Noun,
 }
 
-/// Arguments of every command.
+/// Arguments that every command takes, wherever they stand on the line.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "For every command")]
 pub struct Global {

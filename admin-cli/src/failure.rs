@@ -28,10 +28,10 @@ pub struct Failure {
 /// What is known of what was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was not done.
+    /// It was not done: refused, or never sent.
     #[default]
     Known,
-    /// Nobody here knows.
+    /// The call may have been done: the answer never came.
     Unknown,
     /// The time limit ended first.
     Late,
@@ -74,7 +74,7 @@ impl Failure {
         Self::new(&reasons::FAULT, what, "", reasons::FAULT.remedy)
     }
 
-    /// Adds a fact.
+    /// Adds a line `name value` below the message.
     #[must_use]
     pub fn with(mut self, name: &str, fact: impl Into<String>) -> Self {
         self.facts.push((name.into(), fact.into()));

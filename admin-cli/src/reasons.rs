@@ -7,7 +7,7 @@
 use havenlink_proto::admin::v1::ExplainReasonResponse;
 use tonic::Code;
 
-/// One row.
+/// A reason of this tool, in the form of the node's catalogue.
 #[derive(Debug)]
 pub struct Row {
     /// The code, e.g. `TIMED_OUT`.
@@ -18,11 +18,8 @@ pub struct Row {
     pub status: &'static str,
     /// Whether the same command may succeed later.
     pub retryable: bool,
-    /// What happened.
     pub what: &'static str,
-    /// Likely why.
     pub why: &'static str,
-    /// What to do.
     pub remedy: &'static str,
 }
 
@@ -31,7 +28,6 @@ macro_rules! rows {
         $(#[doc = "As the table says."] pub const $code: Row = Row {
             code: stringify!($code), exit: $exit, status: $status, retryable: $retryable, what: $what, why: $why, remedy: $remedy,
         };)+
-        /// The whole table.
         pub const ALL: &[Row] = &[$($code),+];
     };
 }

@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// room for a single row that is large.
 pub const LARGEST: usize = 16 << 20;
 
-/// What all commands share.
+/// The node that is asked, and how: sockets, time limit, form of the answer, request id.
 #[derive(Clone)]
 pub struct Session {
     sockets: PathBuf,
@@ -55,7 +55,6 @@ macro_rules! call {
 pub(crate) use call;
 
 impl Session {
-    /// From the global arguments.
     pub fn new(global: &Global) -> Self {
         Self {
             sockets: global.sockets.clone(),

@@ -15,7 +15,7 @@ pub fn now_ms() -> i64 {
 /// `90s`, `30m`, `48h`, `7d`, `2w` as milliseconds.
 ///
 /// # Errors
-/// What the form is.
+/// The text is of another form; the message names the form.
 pub fn parse_span(text: &str) -> Result<i64, String> {
     let form = || format!("{text:?} is not a span: a number and one of ms, s, m, h, d, w, e.g. 48h");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(form)?;
@@ -35,7 +35,7 @@ pub fn parse_span(text: &str) -> Result<i64, String> {
 /// As `parse_span`, for timers.
 ///
 /// # Errors
-/// What the form is.
+/// The text is of another form; the message names the form.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(parse_span(text)?.unsigned_abs()))
 }
@@ -43,7 +43,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// An end: `2027-12-31` (to the end of that day, UTC), `2027-12-31T18:00:00Z`, or a span from now. Unix ms.
 ///
 /// # Errors
-/// What the form is.
+/// The text is of another form; the message names the form.
 pub fn parse_end(text: &str) -> Result<i64, String> {
     if let Ok(date) = text.parse::<Date>() {
         let next = date.tomorrow().map_err(|e| e.to_string())?;
@@ -55,7 +55,7 @@ pub fn parse_end(text: &str) -> Result<i64, String> {
 /// A beginning: a date (its first instant, UTC), an instant, or a span from now. Unix ms.
 ///
 /// # Errors
-/// What the form is.
+/// The text is of another form; the message names the form.
 pub fn parse_start(text: &str) -> Result<i64, String> {
     match text.parse::<Date>() {
         Ok(date) => midnight(date),
@@ -66,7 +66,7 @@ pub fn parse_start(text: &str) -> Result<i64, String> {
 /// A moment gone by: a date (its first instant, UTC), an instant, or a span before now. Unix ms.
 ///
 /// # Errors
-/// What the form is.
+/// The text is of another form; the message names the form.
 pub fn parse_past(text: &str) -> Result<i64, String> {
     match text.parse::<Date>() {
         Ok(date) => midnight(date),

@@ -30,7 +30,6 @@ pub const DEFAULT_PATH: &str = "/etc/havenlink/node.toml";
 pub struct Key {
     /// Dotted name, as in the file.
     pub name: &'static str,
-    /// What it is for.
     pub what: &'static str,
     /// The form of its value.
     pub form: &'static str,
@@ -51,7 +50,7 @@ macro_rules! keys {
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config { $(#[doc = $what] pub $field: $type,)+ }
 
-        /// Every key there is.
+        /// Every key, in the order of the example file.
         pub const KEYS: &[Key] = &[$(Key { name: $name, what: $what, form: <$type as Value>::FORM, default: $default }),+];
 
         fn build(given: &BTreeMap<&'static str, Given>, faults: &mut Vec<Fault>) -> Option<Config> {
@@ -98,7 +97,7 @@ pub type LogLevel = value::LogLevel;
 pub type Share = value::Share;
 /// A number of threads, 1 to 64.
 pub type Threads = value::Threads;
-/// A positive whole number.
+/// 1 to 2³² − 1.
 pub type Amount = value::Amount;
 
 /// Where values come from: the file, then the environment over it, then `--set` over both.

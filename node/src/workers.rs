@@ -18,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::telemetry::metrics;
 use pass::Worker;
 
-/// Workers at work.
+/// The tasks of all workers.
 pub struct Workers {
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -92,7 +92,7 @@ impl Workers {
         workers
     }
 
-    /// Lets running passes finish.
+    /// Starts no pass any more, and waits for those that run.
     pub async fn stop(self) {
         self.stopping.cancel();
         self.tasks.close();

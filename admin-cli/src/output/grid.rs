@@ -14,18 +14,17 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The same for both.
+    /// The same text for people and for programs.
     pub fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { shown: text.clone(), exact: text }
     }
 
-    /// Different ones.
+    /// One text for people, another for programs.
     pub fn both(shown: impl Into<String>, exact: impl Into<String>) -> Self {
         Self { shown: shown.into(), exact: exact.into() }
     }
 
-    /// A number.
     pub fn number(n: impl std::fmt::Display) -> Self {
         Self::text(n.to_string())
     }
@@ -35,7 +34,7 @@ impl Cell {
         Self::both(when::show(ms), when::exact(ms))
     }
 
-    /// A list of names.
+    /// Names, joined by commas for people and by semicolons for programs.
     pub fn list(items: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let items: Vec<String> = items.into_iter().map(Into::into).collect();
         Self::both(items.join(", "), items.join(";"))
@@ -47,7 +46,7 @@ impl Cell {
     }
 }
 
-/// A header and rows.
+/// A table: printed in columns, or as CSV.
 #[derive(Debug, Default)]
 pub struct Grid {
     columns: Vec<String>,
@@ -64,7 +63,6 @@ impl Grid {
         Self { columns, rows }
     }
 
-    /// One more row.
     pub fn push<const N: usize>(&mut self, row: [Cell; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
         self.rows.push(row.into());

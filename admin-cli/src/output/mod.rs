@@ -7,7 +7,6 @@ use serde_json::Value;
 
 pub use grid::{Cell, Grid};
 
-/// Form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people

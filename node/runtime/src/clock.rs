@@ -14,16 +14,13 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
-/// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clocks.
 pub struct SystemClock {
     started: Instant,
 }
 
 impl SystemClock {
-    /// A shared system clock.
     pub fn shared() -> SharedClock {
         Arc::new(Self { started: Instant::now() })
     }
@@ -44,7 +41,7 @@ impl Clock for SystemClock {
 pub struct MovedClock {
     base: SystemClock,
     offset_ms: AtomicI64,
-    /// All moves forward together.
+    /// Sum of all moves forward; it moves the monotonic clock too.
     forward_ms: AtomicU64,
 }
 

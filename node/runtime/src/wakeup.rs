@@ -64,7 +64,7 @@ impl Default for Wakeups {
 }
 
 impl Wakeups {
-    /// Something was published.
+    /// A publication was recorded that the dispatcher has to make envelopes for.
     pub fn wake_dispatch(&self) {
         self.0.dispatch.notify_one();
     }
@@ -97,7 +97,7 @@ impl Wakeups {
         }
     }
 
-    /// The stream's own wake-up.
+    /// The wake-up of one stream; made when it is asked for first.
     pub fn stream(&self, id: &StreamId) -> Arc<StreamWakeup> {
         self.entry(id)
     }

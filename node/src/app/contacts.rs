@@ -23,7 +23,7 @@ const MOST: usize = 16;
 /// Between two rounds while nobody answers.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// One member's node.
+/// Where one member's node was reached last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     pub authority: AuthorityId,
@@ -78,7 +78,7 @@ pub fn read(dir: &Path) -> Vec<Contact> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Keeps these.
+/// Writes the file anew with these, at most 16.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -19,7 +19,7 @@ use crate::exchange::Exchange;
 use crate::exchange::join::Inviter;
 use crate::services::admin::node::Upkeep;
 
-/// Looks after one node.
+/// The checks of one node, and what they look at.
 pub struct Care {
     pub renewal: Renewal,
     pub directory: Directory,

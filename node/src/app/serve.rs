@@ -21,12 +21,11 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Nothing yet.
     pub fn new() -> Self {
         Self { tasks: JoinSet::new(), stopping: CancellationToken::new() }
     }
 
-    /// Ends when serving stops.
+    /// A token that is cancelled when serving stops.
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
     }

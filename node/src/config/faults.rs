@@ -7,7 +7,7 @@ use crate::domain::reason::Reason;
 pub struct Fault {
     /// `file:line`, the variable, or the argument; empty when nothing was given.
     pub place: String,
-    /// The key or variable.
+    /// The key of the file, or the variable, that the fault is about.
     pub key: String,
     /// What is wrong and what would be right.
     pub message: String,

@@ -84,7 +84,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
 /// One TOML value on its own: the form in which defaults are written.
 ///
 /// # Errors
-/// What does not parse.
+/// Which part of the text is no TOML value.
 pub fn from_literal(text: &str) -> Result<Raw, String> {
     DeValue::parse(text).map(|value| raw(value.get_ref())).map_err(|e| e.message().to_owned())
 }

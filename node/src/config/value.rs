@@ -12,7 +12,7 @@ use crate::domain::time::Millis;
 
 /// A type of a key.
 pub trait Value: Sized {
-    /// Its form in words.
+    /// The form in words, as a fault names it: "a number from 1 to 64".
     const FORM: &'static str;
 
     /// The value, or what is wrong.
@@ -56,7 +56,6 @@ macro_rules! word {
     };
 }
 
-/// What is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     Error,
@@ -77,11 +76,11 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share(pub f64);
 
-/// A number of threads.
+/// 1 to 64 threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads(pub usize);
 
-/// A positive whole number.
+/// 1 to 2³² − 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(pub u32);
 

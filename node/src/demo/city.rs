@@ -88,7 +88,6 @@ impl City {
         file.write_all(lines.as_bytes())
     }
 
-    /// The authority's id.
     pub fn id(&self) -> &'static str {
         self.sample.authority
     }

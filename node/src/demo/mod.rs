@@ -37,7 +37,6 @@ impl Cities {
         })
     }
 
-    /// All three.
     pub fn all(&mut self) -> [&mut City; 3] {
         [&mut self.strasbourg, &mut self.kehl, &mut self.esch]
     }

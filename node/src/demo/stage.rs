@@ -11,13 +11,12 @@ pub struct Stage {
     silent: bool,
 }
 
-/// A step under way.
+/// A step that has begun; its time is printed when it ends.
 pub struct Step {
     started: Instant,
 }
 
 impl Stage {
-    /// An empty stage.
     pub fn new() -> Self {
         Self { number: 0, started: Instant::now(), failed: Vec::new(), silent: false }
     }

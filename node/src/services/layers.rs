@@ -79,7 +79,6 @@ pub type StreamPermit = Box<dyn Send + Sync>;
 /// Whether a peer may open one more stream; otherwise how long to wait.
 pub type StreamPermits = Arc<dyn Fn(&AuthorityId) -> Result<StreamPermit, Duration> + Send + Sync>;
 
-/// The node's wall clock.
 pub type Now = Arc<dyn Fn() -> UnixMs + Send + Sync>;
 
 /// What the layer of one listener needs.

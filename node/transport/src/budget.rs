@@ -32,7 +32,6 @@ impl Default for Allowance {
     }
 }
 
-/// What one call takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     pub calls: u32,

@@ -27,7 +27,7 @@ pub enum Malformed {
 /// The parts of a certificate that are looked at. Names and issuers are not among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The whole certificate.
+    /// DER of the whole certificate.
     pub der: Vec<u8>,
     /// DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,

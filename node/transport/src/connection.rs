@@ -67,7 +67,7 @@ impl Progress {
         self.news.notify_one();
     }
 
-    /// Whether any call has.
+    /// Whether any call on this connection has succeeded.
     pub fn made(&self) -> bool {
         self.made.load(Ordering::Acquire)
     }

@@ -128,7 +128,7 @@ impl Error {
         self.reason().retryable()
     }
 
-    /// Reason and facts.
+    /// The reason of the catalogue, and the facts that a person needs to see with it.
     pub fn failure(&self) -> Failure {
         let mut detail = Vec::new();
         match self {

@@ -126,12 +126,12 @@ impl NodeIdentity {
         pin
     }
 
-    /// The certificate in use.
+    /// The certificate that new handshakes show.
     pub fn certificate(&self) -> Arc<Certificate> {
         self.0.held.load().certificate.clone()
     }
 
-    /// Its pin.
+    /// SHA-256 of the public key of that certificate.
     pub fn pin(&self) -> Pin {
         self.0.held.load().certificate.pin
     }

@@ -34,7 +34,6 @@ use crate::domain::time::UnixMs;
 pub struct JoinGate(Arc<AtomicBool>);
 
 impl JoinGate {
-    /// A closed gate.
     pub fn closed() -> Self {
         Self::default()
     }
@@ -44,7 +43,6 @@ impl JoinGate {
         self.0.store(open, Ordering::Release);
     }
 
-    /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -139,7 +137,7 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// Where it listens.
+    /// The address that was bound, with the port that the system chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -23,7 +23,7 @@ use crate::domain::ids::{AuthorityId, Pin};
 /// Connections that must not wait for each other's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Records.
+    /// Greet and Deliver.
     Exchange,
     /// Raft, the register, suspensions.
     Register,

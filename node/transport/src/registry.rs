@@ -25,7 +25,6 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::time::UnixMs;
 
-/// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The peer, to us.
@@ -217,7 +216,6 @@ impl Connections {
         self.0.live().all.values().filter(|e| which(e) && e.stop.abort()).count()
     }
 
-    /// Connections of one authority.
     pub fn counts(&self, authority: &AuthorityId) -> Counts {
         let mut counts = Counts::default();
         for entry in self.0.live().all.values().filter(|e| e.is_open() && e.authority.as_ref() == Some(authority)) {

@@ -11,7 +11,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Handshakes that one address (IPv6: one /64) may have pending.
     pub pending_per_address: usize,
-    /// Handshakes pending at all.
+    /// Handshakes that may be pending from all addresses together.
     pub pending_total: usize,
     /// Connections that one peer may have open to us.
     pub connections_per_peer: usize,

@@ -32,7 +32,6 @@ pub struct PinUnknown {
     pub number: u64,
 }
 
-/// Whose certificate is accepted.
 #[derive(Clone)]
 pub(super) enum Accepted {
     /// Any authority of the view that is not removed. A suspended one keeps its Raft and directory calls (9.4).

@@ -126,7 +126,7 @@ pub struct Listed {
     pub message: String,
     /// Name and value, in the order of recording.
     pub fields: Vec<(&'static str, Value)>,
-    /// Fields that were withheld.
+    /// How many fields were not on the list.
     pub withheld: usize,
 }
 
@@ -135,7 +135,7 @@ pub struct Listed {
 pub enum Value {
     /// Numbers and switches, as JSON writes them.
     Bare(String),
-    /// Escaped text.
+    /// Text, with quotes and control characters escaped.
     Text(String),
 }
 

@@ -11,7 +11,6 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::{Listed, Value};
 use super::{metrics, propagation};
 
-/// Form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Text,
@@ -25,7 +24,6 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines to stderr.
     pub fn new(form: Form) -> Self {
         // A reader that went away must not stop the node.
         Self { form, write: |line| drop(std::io::stderr().lock().write_all(line.as_bytes())) }

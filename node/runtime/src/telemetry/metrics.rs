@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::domain::reason::Reason;
 
-/// What a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     Counter,
@@ -99,7 +98,7 @@ struct Cell {
 macro_rules! catalogue {
     ($($id:ident $sort:ident $name:literal [$($label:ident),*] $help:literal;)+) => {
         $(#[doc = $help] pub static $id: Metric = Metric { name: $name, help: $help, sort: Sort::$sort, labels: &[$($label),*], cells: OnceLock::new() };)+
-        /// Every metric there is.
+        /// Every metric, in the order of the catalogue.
         pub static ALL: &[&Metric] = &[$(&$id),+];
     };
 }
@@ -131,7 +130,6 @@ catalogue! {
 }
 
 impl Metric {
-    /// Adds to a counter.
     pub fn add<const N: usize>(&self, labels: [&str; N], more: u64) {
         if more > 0 {
             let cell = self.cell(&labels);
@@ -140,14 +138,12 @@ impl Metric {
         }
     }
 
-    /// Sets a gauge.
     pub fn set<const N: usize>(&self, labels: [&str; N], value: i64) {
         let cell = self.cell(&labels);
         cell.value.store(value, Ordering::Relaxed);
         cell.touched.store(true, Ordering::Relaxed);
     }
 
-    /// Records a duration.
     pub fn record<const N: usize>(&self, labels: [&str; N], took: Duration) {
         let cell = self.cell(&labels);
         cell.value.fetch_add(i64::try_from(took.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);

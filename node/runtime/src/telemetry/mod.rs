@@ -28,7 +28,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub struct Settings {
     /// Most detailed level that is written.
     pub level: LevelFilter,
-    /// Form of a line.
     pub form: Form,
     /// OTLP, if asked for.
     pub export: Option<Export>,

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
 use super::metrics::{self, Metric, Sort};
 
-/// Where and how much.
+/// The collector's address, and the share of traces that is sent.
 #[derive(Clone, Debug)]
 pub struct Export {
     /// Address; `None`: the OTEL_EXPORTER_OTLP_ENDPOINT of the environment.
@@ -37,7 +37,7 @@ impl Export {
     }
 }
 
-/// The running exporters.
+/// Exporters at work; what is still queued is sent by `shutdown`.
 pub struct Exporters {
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,

@@ -20,7 +20,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new trace.
+    /// A trace that begins here, under random ids.
     pub fn begin() -> Self {
         let random = uuid::Uuid::new_v4();
         let mut span = [0_u8; 8];
@@ -42,7 +42,7 @@ impl TraceContext {
         (trace != [0; 16] && span != [0; 8]).then_some(Self { trace, span, sampled: flags[0] & 1 == 1 })
     }
 
-    /// As a traceparent.
+    /// Version 00 of W3C `traceparent`.
     pub fn to_traceparent(self) -> String {
         let hex = |b: &[u8]| data_encoding::HEXLOWER.encode(b);
         format!("00-{}-{}-{:02x}", hex(&self.trace), hex(&self.span), u8::from(self.sampled))

@@ -7,7 +7,6 @@ use zeroize::Zeroize;
 pub struct Sensitive<T: Zeroize>(T);
 
 impl<T: Zeroize> Sensitive<T> {
-    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
     }

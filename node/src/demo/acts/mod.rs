@@ -17,7 +17,6 @@ use anyhow::bail;
 
 use super::city::PATIENCE;
 
-/// A fresh request id.
 pub fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
