@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use havenlink::clock::SystemClock;
-use havenlink::transport::{Connections, Door, JoinGate, Limits, Listener, server_builder};
+use havenlink::transport::{Connections, JoinGate, Limits, Listener, ListenerParts, server_builder};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
@@ -85,7 +85,7 @@ async fn serve(work: Work, name: &str) -> anyhow::Result<ExchangeServiceClient<h
     let client = stand::party(&format!("zz-{name}-client"), None)?;
     let view = stand::view(&[server.clone(), client.clone()]);
     let clock = SystemClock::shared();
-    let serving = listener.serve(Door {
+    let serving = listener.serve(ListenerParts {
         identity: server.identity.clone(),
         view: view.clone(),
         clock: clock.clone(),

@@ -6,8 +6,8 @@ use havenlink_proto::admin::v1 as admin;
 use tonic_health::server::HealthReporter;
 
 use super::data_dir::DataDir;
-use super::doors;
 use super::failure::Failure;
+use super::listeners;
 use super::serve::Serving;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -32,7 +32,7 @@ use crate::wire::fields;
 pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<JoinClient, Failure> {
     let identity = NodeIdentity::load(data.path())?;
     let limits = transport::Limits::default();
-    let view = doors::empty_view();
+    let view = listeners::empty_view();
     let connections = Connections::new(view.clone(), clock.clone(), &limits);
     let pool = Pool::new(identity, view, clock.clone(), connections, limits);
     let invitation = &applicant.token().invitation;
@@ -139,8 +139,8 @@ pub async fn wait(
     let waiting = Arc::new(Waiting { authority: config.authority.clone(), identity, heard: heard.clone() });
     let node = Node { status: waiting.clone(), upkeep: waiting, codes: Codes::new([0; 32]) };
     let mut serving = Serving::new();
-    let guard = doors::guard(doors::empty_view(), clock, doors::no_budget(), on, serving.stopping());
-    doors::local(config, &mut serving, &guard, &routes::waiting(node, HealthReporter::new()), on)?;
+    let guard = listeners::guard(listeners::empty_view(), clock, listeners::no_budget(), on, serving.stopping());
+    listeners::local(config, &mut serving, &guard, &routes::waiting(node, HealthReporter::new()), on)?;
     super::signals::ready("waits for approval");
     let door = door(data, &applicant, clock)?;
     let decided = applicant.run(&door, |applying, failed| {

@@ -104,8 +104,8 @@ impl From<config::Faults> for Failure {
 
 impl From<transport::Error> for Failure {
     fn from(error: transport::Error) -> Self {
-        let failure = error.failure();
-        Self { facts: failure.detail, ..Self::new(failure.reason).about(error.to_string()) }
+        let diagnosis = error.diagnosis();
+        Self { facts: diagnosis.detail, ..Self::new(diagnosis.reason).about(error.to_string()) }
     }
 }
 

@@ -11,9 +11,9 @@ use tonic_health::server::HealthReporter;
 use super::contacts;
 use super::data_dir::DataDir;
 use super::doctor::Care;
-use super::doors;
 use super::failure::Failure;
 use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, register_now};
+use super::listeners;
 use super::recovery;
 use super::renewal::Renewal;
 use super::rotation::{self, Rotation};
@@ -134,7 +134,7 @@ impl Member {
         inviter.refresh_gate().await.map_err(|e| Failure::new(e.reason()).cause(&e))?;
 
         let rooms = Rooms {
-            codes: doors::codes(&dir)?,
+            codes: listeners::codes(&dir)?,
             clock: clock.clone(),
             directory: directory.clone(),
             exchange: exchange.clone(),
@@ -160,7 +160,7 @@ impl Member {
         let mut serving = Serving::new();
         let gate = JoinGate::closed();
         gate.set(*inviter.gate().borrow());
-        let door = transport::Door {
+        let door = transport::ListenerParts {
             identity,
             view: view.clone(),
             clock: clock.clone(),
@@ -253,11 +253,11 @@ impl Rooms {
         &self,
         serving: &mut Serving,
         listener: transport::Listener,
-        door: transport::Door,
+        door: transport::ListenerParts,
         on: &Runtimes,
     ) -> Result<(), Failure> {
-        let (budget, permits, rows) = doors::budgets(&self.config, self.directory.source(), &self.clock);
-        let guard = doors::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
+        let (budget, permits, rows) = listeners::budgets(&self.config, self.directory.source(), &self.clock);
+        let guard = listeners::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
         let handle = on.of(Work::Register);
         let _entered = handle.enter();
         let served = listener.serve(door)?;
@@ -287,10 +287,10 @@ impl Rooms {
 
     async fn local_doors(&self, serving: &mut Serving, on: &Runtimes) -> Result<(), Failure> {
         let view = self.directory.source();
-        let guard = doors::guard(view, &self.clock, doors::no_budget(), on, serving.stopping());
+        let guard = listeners::guard(view, &self.clock, listeners::no_budget(), on, serving.stopping());
         let routes = self.local_routes();
-        doors::remote(&self.config, serving, &guard, &routes, self.identity.clone(), &self.clock, on).await?;
-        doors::local(&self.config, serving, &guard, &routes, on)
+        listeners::remote(&self.config, serving, &guard, &routes, self.identity.clone(), &self.clock, on).await?;
+        listeners::local(&self.config, serving, &guard, &routes, on)
     }
 
     fn local_routes(&self) -> Routes {

@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
 
 use super::commands::{GenesisPolicy, found};
-use super::doors::empty_view;
+use super::listeners::empty_view;
 use super::{DataDir, Member};
 use crate::clock::SystemClock;
 use crate::config::{Config, Sources, load};

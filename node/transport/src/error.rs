@@ -88,16 +88,16 @@ pub enum Error {
     File { path: PathBuf, source: io::Error },
 }
 
-/// A failure as people and programs are told it.
+/// What went wrong with a peer, as people and programs are told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Diagnosis {
     pub reason: Reason,
     /// Named facts, for `ErrorInfo.metadata`: `peer`, `endpoint`, `presented`, `expected`, `valid_to`,
     /// `register_number`, `cause`. Never content.
     pub detail: Vec<(&'static str, String)>,
 }
 
-impl Failure {
+impl Diagnosis {
     /// One of the named facts.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.detail.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
@@ -129,7 +129,7 @@ impl Error {
     }
 
     /// The reason of the catalogue, and the facts that a person needs to see with it.
-    pub fn failure(&self) -> Failure {
+    pub fn diagnosis(&self) -> Diagnosis {
         let mut detail = Vec::new();
         match self {
             Self::Unreachable { target, source } => name(target, source, &mut detail),
@@ -145,7 +145,7 @@ impl Error {
             }
             other => detail.push(("cause", chain(other))),
         }
-        Failure { reason: self.reason(), detail }
+        Diagnosis { reason: self.reason(), detail }
     }
 }
 
@@ -222,31 +222,31 @@ fn is_refusal(error: &rustls::Error) -> bool {
 
 /// The reason of a failed call.
 pub fn classify(status: &Status) -> Reason {
-    failure(status).reason
+    diagnose(status).reason
 }
 
 /// The reason of a failed call, with the facts that are known about it. What the peer said itself comes first; then
 /// whatever in the chain of sources knows what happened; then the code.
-pub fn failure(status: &Status) -> Failure {
+pub fn diagnose(status: &Status) -> Diagnosis {
     if let Some(told) = status.get_details_error_info().and_then(|info| Reason::from_code(&info.reason)) {
-        return Failure { reason: told, detail: Vec::new() };
+        return Diagnosis { reason: told, detail: Vec::new() };
     }
     let mut source = status.source();
     while let Some(error) = source {
         if let Some(known) = error.downcast_ref::<Error>() {
-            return known.failure();
+            return known.diagnosis();
         }
         if error.is::<TimeoutExpired>() {
-            return Failure { reason: Reason::DeadlineExceeded, detail: Vec::new() };
+            return Diagnosis { reason: Reason::DeadlineExceeded, detail: Vec::new() };
         }
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if inner.and_then(|e| e.downcast_ref::<rustls::Error>()).is_some_and(is_refusal) {
-            return Failure { reason: Reason::PeerRefusedUs, detail: vec![("cause", chain(error))] };
+            return Diagnosis { reason: Reason::PeerRefusedUs, detail: vec![("cause", chain(error))] };
         }
         source = error.source();
     }
     let detail = status.source().map(|error| vec![("cause", chain(error))]).unwrap_or_default();
-    Failure { reason: by_code(status), detail }
+    Diagnosis { reason: by_code(status), detail }
 }
 
 fn by_code(status: &Status) -> Reason {

@@ -50,7 +50,7 @@ impl JoinGate {
 
 /// What the peer listener stands on.
 #[derive(Clone)]
-pub struct Door {
+pub struct ListenerParts {
     pub identity: NodeIdentity,
     pub view: ViewSource,
     pub clock: SharedClock,
@@ -114,7 +114,7 @@ pub struct Serving {
     pub refused: Arc<Refused>,
 }
 
-/// Connections that passed the door, for `serve_with_incoming`.
+/// Connections that were let in, for `serve_with_incoming`.
 pub struct Incoming(mpsc::Receiver<PeerIo>);
 
 impl Stream for Incoming {
@@ -146,8 +146,8 @@ impl Listener {
     ///
     /// # Errors
     /// When the TLS configuration cannot be built.
-    pub fn serve(self, door: Door) -> Result<Serving, Error> {
-        serve_from(self.socket, door)
+    pub fn serve(self, parts: ListenerParts) -> Result<Serving, Error> {
+        serve_from(self.socket, parts)
     }
 }
 
@@ -162,18 +162,18 @@ impl Source for TcpListener {
     }
 }
 
-pub(super) fn serve_from(source: impl Source, door: Door) -> Result<Serving, Error> {
+pub(super) fn serve_from(source: impl Source, parts: ListenerParts) -> Result<Serving, Error> {
     let configuration = |accepted, alpn| {
-        tls::server_config(&door.identity, PinVerifier::new(accepted, door.clock.clone()), alpn)
+        tls::server_config(&parts.identity, PinVerifier::new(accepted, parts.clock.clone()), alpn)
             .map_err(Error::Configuration)
     };
-    let members = configuration(Accepted::Members(door.view.clone()), Alpn::Peer)?;
+    let members = configuration(Accepted::Members(parts.view.clone()), Alpn::Peer)?;
     let applicants = configuration(Accepted::Anybody, Alpn::Join)?;
     let (peers, peers_out) = mpsc::channel(64);
-    let (joins, joins_out) = mpsc::channel(door.limits.join_connections.max(1));
+    let (joins, joins_out) = mpsc::channel(parts.limits.join_connections.max(1));
     let refused = Arc::<Refused>::default();
-    let pending = Pending::new(&door.limits);
-    let porter = Arc::new(Porter { door, members, applicants, peers, joins, refused: refused.clone() });
+    let pending = Pending::new(&parts.limits);
+    let porter = Arc::new(Porter { parts, members, applicants, peers, joins, refused: refused.clone() });
     tokio::spawn(accept(source, porter, pending));
     Ok(Serving { peers: Incoming(peers_out), joins: Incoming(joins_out), refused })
 }
@@ -203,7 +203,7 @@ async fn accept(mut source: impl Source, porter: Arc<Porter>, pending: Arc<Pendi
         };
         let porter = porter.clone();
         tokio::spawn(async move {
-            let limit = porter.door.limits.handshake;
+            let limit = porter.parts.limits.handshake;
             match tokio::time::timeout(limit, porter.admit(socket, remote)).await {
                 Ok(Ok(Alpn::Peer)) => slot.remember(),
                 Ok(Ok(Alpn::Join)) => {}
@@ -218,7 +218,7 @@ async fn accept(mut source: impl Source, porter: Arc<Porter>, pending: Arc<Pendi
 }
 
 struct Porter {
-    door: Door,
+    parts: ListenerParts,
     members: Arc<ServerConfig>,
     applicants: Arc<ServerConfig>,
     peers: mpsc::Sender<PeerIo>,
@@ -238,13 +238,13 @@ impl Porter {
         };
         let mut tls = start.into_stream(config).await?;
         let info = Arc::new(self.identify(&tls, remote, alpn)?);
-        let Some(lease) = self.door.connections.enter(&info, Direction::In, None) else {
+        let Some(lease) = self.parts.connections.enter(&info, Direction::In, None) else {
             self.refused.connections.fetch_add(1, Ordering::Relaxed);
             tls.write_all(http2::TOO_MANY).await?;
             return tls.shutdown().await.map(|()| alpn);
         };
         if alpn == Alpn::Join {
-            let (limits, progress, abort) = (self.door.limits.clone(), info.progress.clone(), lease.aborter());
+            let (limits, progress, abort) = (self.parts.limits.clone(), info.progress.clone(), lease.aborter());
             tokio::spawn(async move {
                 progress.ends(&limits).await;
                 abort();
@@ -260,7 +260,7 @@ impl Porter {
         self.refused.handshakes.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%remote, %error, "handshake refused");
         if let Some(unknown) = refused_pin(error) {
-            let at = self.door.clock.now();
+            let at = self.parts.clock.now();
             self.refused.note(Stranger { at, remote: remote.ip(), pin: unknown.presented });
         }
     }
@@ -275,7 +275,7 @@ impl Porter {
             }
             join |= protocol == Alpn::Join.protocol();
         }
-        if join && self.door.gate.is_open() { Alpn::Join } else { Alpn::Peer }
+        if join && self.parts.gate.is_open() { Alpn::Join } else { Alpn::Peer }
     }
 
     fn identify(&self, tls: &TlsStream<TcpStream>, remote: SocketAddr, alpn: Alpn) -> io::Result<PeerInfo> {
@@ -289,8 +289,8 @@ impl Porter {
         let authority = match alpn {
             Alpn::Join => None,
             Alpn::Peer => {
-                let view = self.door.view.load();
-                let member = verify::member_of_pin(&view, &certificate.pin, self.door.clock.now());
+                let view = self.parts.view.load();
+                let member = verify::member_of_pin(&view, &certificate.pin, self.parts.clock.now());
                 Some(member.ok_or_else(|| io::Error::other("no longer a member"))?)
             }
         };

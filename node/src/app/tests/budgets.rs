@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::app::doors::budgets;
+use crate::app::listeners::budgets;
 use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;

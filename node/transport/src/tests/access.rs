@@ -98,13 +98,13 @@ async fn another_member_answering_on_kehls_address_is_not_kehl() {
     // The register is right about Kehl's pins, and Esch is a member; only the address leads to Esch.
     world.edit(&kehl.authority, |member| member.entry.endpoints = vec![esch.address.to_string()]);
     let refused = strasbourg.greet(&kehl).await.unwrap_err();
-    let failure = failure(&refused);
-    assert_eq!(failure.reason, Reason::PeerPinUnknown, "{refused:?}");
-    assert_eq!(failure.fact("peer"), Some("de-kehl"));
-    assert_eq!(failure.fact("endpoint"), Some(esch.address.to_string().as_str()));
-    assert_eq!(failure.fact("presented"), Some(esch.identity.pin().to_hex().as_str()));
-    assert_eq!(failure.fact("expected"), Some(kehl.identity.pin().to_hex().as_str()));
-    assert_eq!(failure.fact("register_number"), Some("4"));
+    let diagnosis = diagnose(&refused);
+    assert_eq!(diagnosis.reason, Reason::PeerPinUnknown, "{refused:?}");
+    assert_eq!(diagnosis.fact("peer"), Some("de-kehl"));
+    assert_eq!(diagnosis.fact("endpoint"), Some(esch.address.to_string().as_str()));
+    assert_eq!(diagnosis.fact("presented"), Some(esch.identity.pin().to_hex().as_str()));
+    assert_eq!(diagnosis.fact("expected"), Some(kehl.identity.pin().to_hex().as_str()));
+    assert_eq!(diagnosis.fact("register_number"), Some("4"));
     assert_eq!(strasbourg.greet(&esch).await.unwrap(), "fr-strasbourg");
 }
 

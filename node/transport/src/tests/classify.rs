@@ -18,10 +18,10 @@ async fn a_closed_port_is_unreachable_and_names_the_peer() {
     world.admit(&id("de-kehl"), &[closed_port().await.parse().unwrap()], &[]);
     let channel = strasbourg.pool.channel(&id("de-kehl")).unwrap();
     let status = greet(channel, "").await.unwrap_err();
-    let failure = failure(&status);
-    assert_eq!(failure.reason, Reason::PeerUnreachable, "{status:?}");
-    assert!(failure.detail.contains(&("peer", "de-kehl".into())), "{failure:?}");
-    assert!(failure.detail.iter().any(|(name, text)| *name == "cause" && text.contains("refused")), "{failure:?}");
+    let diagnosis = diagnose(&status);
+    assert_eq!(diagnosis.reason, Reason::PeerUnreachable, "{status:?}");
+    assert!(diagnosis.detail.contains(&("peer", "de-kehl".into())), "{diagnosis:?}");
+    assert!(diagnosis.detail.iter().any(|(name, text)| *name == "cause" && text.contains("refused")), "{diagnosis:?}");
 }
 
 #[tokio::test]

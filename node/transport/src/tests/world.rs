@@ -162,8 +162,8 @@ impl World {
         Node { authority, identity, connections, gate, address, pool, fake, refused }
     }
 
-    pub fn door(&self, identity: &NodeIdentity, connections: &Connections, gate: &JoinGate) -> Door {
-        Door {
+    pub fn door(&self, identity: &NodeIdentity, connections: &Connections, gate: &JoinGate) -> ListenerParts {
+        ListenerParts {
             identity: identity.clone(),
             view: self.view.clone(),
             clock: self.clock.clone(),

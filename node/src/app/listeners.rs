@@ -26,8 +26,8 @@ use crate::services::layers::{Actor, Budget, Charge, Connection, Guard, Runtimes
 use crate::services::peer::Rows;
 use crate::transport::budget::Allowance;
 use crate::transport::{
-    Alpn, Budgets, Connections, Cost, Door, JoinGate, Limits, Listener, LocalInfo, NodeIdentity, PeerInfo, ViewSource,
-    unix,
+    Alpn, Budgets, Connections, Cost, JoinGate, Limits, Listener, ListenerParts, LocalInfo, NodeIdentity, PeerInfo,
+    ViewSource, unix,
 };
 
 /// Reads who is at the other end from what the listeners put into every request.
@@ -205,8 +205,8 @@ pub async fn remote(
     let listener = Listener::bind(*address).await?;
     let handle = on.of(Work::Exchange);
     let _entered = handle.enter();
-    let door = Door { identity, view, clock: clock.clone(), connections, gate: JoinGate::closed(), limits };
-    let served = listener.serve(door)?;
+    let parts = ListenerParts { identity, view, clock: clock.clone(), connections, gate: JoinGate::closed(), limits };
+    let served = listener.serve(parts)?;
     let roles = config.local_clients.clone();
     let by_key = move |extensions: &http::Extensions| {
         let pin = extensions.get::<Arc<PeerInfo>>()?.pin;
