@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use havenlink::demo::acts::{agreeing, founding, reason_of, until};
-use havenlink::demo::city::{City, Place};
+use havenlink::demo::city::{City, NodeAddress};
 use havenlink::demo::sample::CitySample;
 use havenlink::demo::stage::Stage;
 use havenlink_proto::admin::v1::ShowMemberRequest;
@@ -90,7 +90,7 @@ impl Federation {
         settings: &str,
         init: &[&str],
     ) -> anyhow::Result<Self> {
-        let places = (0..members).map(|_| Place::here()).collect::<anyhow::Result<Vec<_>>>()?;
+        let places = (0..members).map(|_| NodeAddress::here()).collect::<anyhow::Result<Vec<_>>>()?;
         Self::found_at(&std::fs::canonicalize(binary)?, places, stewards, settings, init).await
     }
 
@@ -101,7 +101,7 @@ impl Federation {
     /// As `found`.
     pub async fn found_at(
         binary: &Path,
-        places: Vec<Place>,
+        places: Vec<NodeAddress>,
         stewards: usize,
         settings: &str,
         genesis: &[&str],

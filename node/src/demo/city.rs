@@ -29,14 +29,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a city's node runs.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct NodeAddress {
     /// Where it listens, and partners reach it.
     pub address: SocketAddr,
     /// Words before its command, such as `ip netns exec NAME`; none on this machine's own network.
     pub within: Vec<String>,
 }
 
-impl Place {
+impl NodeAddress {
     /// On this machine, at a port that nothing listens on now.
     ///
     /// # Errors
@@ -59,12 +59,17 @@ pub struct City {
 impl City {
     /// Lays out the folder of a city on this machine: a configuration of a few lines, nothing else.
     pub fn prepare(root: &Path, sample: &'static CitySample, binary: &Path) -> anyhow::Result<Self> {
-        Self::prepare_at(root, sample, binary, Place::here()?)
+        Self::prepare_at(root, sample, binary, NodeAddress::here()?)
     }
 
     /// Lays out the folder of a city somewhere else.
-    pub fn prepare_at(root: &Path, sample: &'static CitySample, binary: &Path, place: Place) -> anyhow::Result<Self> {
-        let Place { address, within } = place;
+    pub fn prepare_at(
+        root: &Path,
+        sample: &'static CitySample,
+        binary: &Path,
+        place: NodeAddress,
+    ) -> anyhow::Result<Self> {
+        let NodeAddress { address, within } = place;
         let dir = root.join(sample.authority);
         std::fs::create_dir_all(dir.join("run")).with_context(|| format!("cannot make {}", dir.display()))?;
         let (language, name) = sample.name;

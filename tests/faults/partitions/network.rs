@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
-use havenlink::demo::city::Place;
+use havenlink::demo::city::NodeAddress;
 
 /// What every node listens on; each has the address to itself.
 const PORT: u16 = 9_443;
@@ -92,9 +92,9 @@ impl Network {
     }
 
     /// Where a node of this network runs.
-    pub fn place(&self, place: usize) -> Place {
+    pub fn place(&self, place: usize) -> NodeAddress {
         let within = ["ip", "netns", "exec", &self.name(place)].map(str::to_owned).to_vec();
-        Place { address: (IpAddr::V4(address(place)), PORT).into(), within }
+        NodeAddress { address: (IpAddr::V4(address(place)), PORT).into(), within }
     }
 
     /// Cuts exactly these directions; all others carry.
