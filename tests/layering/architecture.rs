@@ -1,5 +1,6 @@
-//! `node/ARCHITECTURE.md` and both READMEs name files; each of them exists.
+//! The pages name files and types; each of them exists.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -45,5 +46,65 @@ fn the_readmes_name_files_that_exist() {
         assert!(named.len() >= least, "{document} names files: {named:?}");
         let missing = missing(&named, &["."]);
         assert!(missing.is_empty(), "{document} names what is not there: {missing:?}");
+    }
+}
+
+#[test]
+fn the_steps_of_common_work_name_files_that_exist() {
+    let mut named = quoted("node/CONTRIBUTING.md");
+    let ends = [".rs", ".md", ".proto", ".toml", "/"];
+    let stands_for_many = |n: &str| n.contains(['<', '…', '{', ' ']) || n.contains("NNNN");
+    // Named values and groups of tests begin with a name, files with a room.
+    named.retain(|n| ends.iter().any(|end| n.ends_with(end)) && n.contains('/') && !stands_for_many(n));
+    assert!(named.len() > 20, "files are named: {named:?}");
+    let missing = missing(&named, &PLACES);
+    assert!(missing.is_empty(), "named, but not there: {missing:?}");
+}
+
+/// Folders from which the pages name files.
+const PLACES: [&str; 9] = [
+    ".",
+    "node",
+    "node/src",
+    "node/directory/src",
+    "node/runtime/src",
+    "node/domain/src",
+    "node/storage/src",
+    "node/wire/src",
+    "admin-cli/src",
+];
+
+/// Every word of the code of the node, its comments apart.
+fn words_of_the_code() -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for (_, file) in super::named_sources() {
+        let code = super::code(&std::fs::read_to_string(file).expect("readable"));
+        let apart = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        words.extend(code.split(apart).filter(|word| !word.is_empty()).map(str::to_owned));
+    }
+    words
+}
+
+#[test]
+fn the_glossary_names_types_and_files_that_exist() {
+    let text = std::fs::read_to_string(root().join("node/GLOSSARY.md")).expect("readable");
+    let carried = |line: &str| {
+        let cell = line.strip_prefix("| **")?.split('|').nth(1)?;
+        Some(cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let named: Vec<String> = text.lines().filter_map(carried).flatten().collect();
+    assert!(named.len() > 60, "types are named: {named:?}");
+    let words = words_of_the_code();
+    let there = |name: &String| {
+        let is_file = name.contains('/') || name.ends_with(".rs") || name.ends_with(".key");
+        let room = name.split_once('/').map(|(room, rest)| format!("node/{room}/src/{rest}"));
+        let places = PLACES.iter().map(|place| format!("{place}/{name}")).chain(room);
+        let file = is_file && places.into_iter().any(|place| root().join(place).exists());
+        file || name.ends_with(".key") || name.rsplit("::").next().is_some_and(|last| words.contains(last))
+    };
+    let missing: Vec<&String> = named.iter().filter(|name| !there(name)).collect();
+    assert!(missing.is_empty(), "in the glossary, but not in the code: {missing:?}");
+    for name in ["offer::NeverThere", "directory/never.rs"] {
+        assert!(!there(&name.to_owned()), "{name}");
     }
 }
