@@ -39,7 +39,7 @@ pub type Client = DirectoryServiceClient<Channel>;
 pub struct Load {
     started: Instant,
     stop: AtomicBool,
-    doors: Vec<Door>,
+    doors: Vec<NodeSockets>,
     pub history: Mutex<History>,
     pub ledger: Mutex<Ledger>,
     /// What a caller was told instead of an answer, and how often.
@@ -50,7 +50,7 @@ pub struct Load {
     pub term: AtomicU64,
 }
 
-struct Door {
+struct NodeSockets {
     sockets: PathBuf,
     shared: Vec<Client>,
 }
@@ -81,7 +81,7 @@ fn get(authority: &str, consistency: Consistency) -> GetRequest {
 impl Load {
     /// For nodes with these sockets.
     pub fn new(sockets: Vec<PathBuf>, ledger: Ledger) -> Arc<Self> {
-        let door = |sockets: PathBuf| Door { shared: (0..SHARED).map(|_| client(&sockets)).collect(), sockets };
+        let door = |sockets: PathBuf| NodeSockets { shared: (0..SHARED).map(|_| client(&sockets)).collect(), sockets };
         Arc::new(Self {
             started: Instant::now(),
             stop: AtomicBool::new(false),
