@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::id;
 use crate::reasons;
 
-/// A message as JSON.
 pub fn to_json<M: Message + Name + Default>(message: &M) -> Value {
     let descriptor =
         contract_enum::pool().get_message_by_name(&M::full_name()).expect("named and described by the same build");

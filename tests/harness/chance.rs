@@ -16,7 +16,6 @@ impl Chance {
         Self::new(given.unwrap_or_else(clock))
     }
 
-    /// From a seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
     }

@@ -20,7 +20,7 @@ use havenlink_proto::directory::v1::{Consistency, GetRequest};
 use havenlink_proto::peer::v1::GreetRequest;
 use prost::Message;
 
-/// A city's keys.
+/// Somebody who holds a city's keys, and is not its node.
 pub struct Intruder {
     pub authority: AuthorityId,
     pub key: SigningKey,
@@ -100,7 +100,6 @@ impl Intruder {
         GreetRequest { hello: hello.ok(), recipient: to.to_owned() }
     }
 
-    /// Now.
     pub fn now(&self) -> UnixMs {
         SystemClock::shared().now()
     }

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::federation::built;
 
-/// What it answered.
+/// How a command ended, and what it printed.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,

@@ -49,7 +49,6 @@ pub enum Verb {
     },
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Propose(terms) => propose(session, &terms).await,

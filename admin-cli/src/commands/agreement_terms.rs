@@ -15,7 +15,7 @@ use crate::when;
 
 const DAY: i64 = 86_400_000;
 
-/// The terms.
+/// What an agreement grants, as it is typed.
 #[derive(Clone, Debug, Args)]
 pub struct Terms {
     /// Partners; with each of them the same is shared

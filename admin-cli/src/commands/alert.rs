@@ -55,7 +55,6 @@ pub enum Verb {
     },
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Publish(publish) => publish::run(session, *publish).await,

@@ -32,7 +32,6 @@ pub enum Verb {
     Verify,
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Tail { lines } => tail(session, lines).await,

@@ -40,7 +40,6 @@ pub enum Verb {
     },
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List { to, state, limit } => list(session, to, state, limit).await,
@@ -105,7 +104,6 @@ fn became(delivery: &Delivery) -> &'static str {
     }
 }
 
-/// Deliveries as a table.
 pub fn grid(deliveries: &[Delivery]) -> Grid {
     let mut grid =
         Grid::new(&["to", "state", "reason", "attempts", "kind", "record", "queued", "finished", "next_attempt"]);

@@ -18,7 +18,6 @@ pub enum Verb {
     Status,
 }
 
-/// Does it.
 pub async fn run(session: &Session, Verb::Status: Verb) -> Result<(), Failure> {
     let status = status::fetch(session).await?;
     let all = to_json(&status);

@@ -15,7 +15,6 @@ use crate::reasons::{self, Row};
 use crate::session::{Session, call};
 use crate::value::to_json;
 
-/// Which reason.
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The code, as errors show it in brackets

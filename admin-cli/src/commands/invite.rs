@@ -35,7 +35,6 @@ pub enum Verb {
     },
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Create { intended_for, expires } => create(session, intended_for, expires).await,

@@ -35,7 +35,7 @@ pub const RULES: &str =
 
 /// Digits of a key that people compare by phone: as many as the node that made it shows.
 const KEY: usize = 16;
-/// Digits of a pin.
+/// So many digits of a pin are shown: enough to tell it from its neighbours.
 const PIN: usize = 12;
 
 /// What an authority says about itself: each field by its name, in full.

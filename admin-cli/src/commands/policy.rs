@@ -24,7 +24,6 @@ pub enum Verb {
     },
 }
 
-/// What is to change.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct Change {
@@ -51,7 +50,6 @@ pub struct Change {
     rules_version: Option<u32>,
 }
 
-/// Does it.
 pub async fn run(session: &Session, Verb::Propose { change, yes }: Verb) -> Result<(), Failure> {
     if let Some(rules) = change.rules_version {
         confirm::severe(session, &format!("rules of version {rules}"), &[plan::RULES], "policy", yes)?;

@@ -95,7 +95,6 @@ pub struct Search {
 const USUAL: Usual =
     Usual { purpose: Purpose::Learning, tlp: Tlp::Green, pap: Pap::Clear, lawful_basis: LawfulBasis::NoPersonalData };
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Publish(publish) => {
@@ -119,7 +118,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// Arguments over file.
+/// What is typed stands over what the file says.
 fn request(publish: Publish) -> Result<PublishPracticeRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishPracticeRequest::default(),

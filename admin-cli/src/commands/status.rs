@@ -13,7 +13,6 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// Shows it.
 pub async fn run(session: &Session) -> Result<(), Failure> {
     let status = fetch(session).await?;
     let pairs = vec![
@@ -29,12 +28,10 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks the node.
 pub async fn fetch(session: &Session) -> Result<GetStatusResponse, Failure> {
     call!(session, NodeServiceClient, get_status, GetStatusRequest {})
 }
 
-/// The text for people.
 fn text(status: &GetStatusResponse, now: i64) -> String {
     let mut lines = vec![head(status, now)];
     if !status.reason.is_empty() && status.reason != "self" {

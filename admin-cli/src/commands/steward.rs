@@ -35,7 +35,6 @@ pub enum Verb {
     },
 }
 
-/// Does it.
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let request_id = session.request_id();
     match verb {

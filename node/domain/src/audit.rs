@@ -21,7 +21,6 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// Who acted.
     pub enum ActorRole {
         Node = 1 => "NODE", Peer = 2 => "PEER", Operator = 3 => "OPERATOR", Coordinator = 4 => "COORDINATOR", Publisher = 5 => "PUBLISHER",
         Consumer = 6 => "CONSUMER", DataProtection = 7 => "DATA_PROTECTION", Inspection = 8 => "INSPECTION", Liaison = 9 => "LIAISON",

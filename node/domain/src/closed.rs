@@ -8,7 +8,7 @@ pub trait Closed: Copy + Sized + 'static {
     /// The value with this number; `None` for 0 and every number that is not listed.
     fn from_number(number: i32) -> Option<Self>;
 
-    /// The wire's number.
+    /// Its number in the contract.
     fn number(self) -> i32;
 
     /// The name without the enum's prefix.
@@ -27,7 +27,7 @@ macro_rules! closed_enum {
             /// All values in the order of their numbers.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
-            /// The wire's number.
+            /// Its number in the contract.
             pub const fn code(self) -> i32 { self as i32 }
 
             /// The value with this number; `None` for 0 and every number that is not listed.

@@ -20,13 +20,12 @@ pub const BACKOFF_FLOOR: Millis = Millis(25);
 pub struct Sent {
     /// Number of its first item.
     pub first: u64,
-    /// How many items.
     pub count: u64,
     /// Failures of this stream in a row before this attempt.
     pub failures: u32,
 }
 
-/// What came back.
+/// What an attempt brought back.
 #[derive(Clone, Copy, Debug)]
 pub enum Heard<'a> {
     /// A verified receipt: its first number and one verdict per item.

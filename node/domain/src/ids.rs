@@ -10,7 +10,6 @@ use data_encoding::HEXLOWER;
 pub struct AuthorityId(Arc<str>);
 
 impl AuthorityId {
-    /// Longest id in bytes.
     pub const MAX_LEN: usize = 50;
 
     /// `None` unless the text has exactly the form above.
@@ -27,7 +26,6 @@ impl AuthorityId {
         fits.then(|| Self(Arc::from(text)))
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,7 +60,6 @@ macro_rules! bytes_id {
                 bytes.try_into().ok().map(Self)
             }
 
-            /// The bytes.
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
@@ -116,12 +113,10 @@ impl Digest {
 pub struct Hasher(aws_lc_rs::digest::Context);
 
 impl Hasher {
-    /// An empty hash.
     pub fn new() -> Self {
         Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
     }
 
-    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

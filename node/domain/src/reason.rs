@@ -67,15 +67,12 @@ pub enum Road {
 pub struct Row {
     /// The code, e.g. `AGREEMENT_NOT_IN_FORCE`.
     pub code: &'static str,
-    /// gRPC status.
     pub status: Status,
     /// Whether the same call may succeed later without a change: help for whoever called. The road does not read it.
     pub retryable: bool,
     /// What the road between two nodes makes of it.
     pub road: Road,
-    /// What happened.
     pub what: &'static str,
-    /// Likely why.
     pub why: &'static str,
     /// What to do; names a command wherever one helps.
     pub remedy: &'static str,
@@ -88,10 +85,8 @@ macro_rules! reasons {
         pub enum Reason { $(#[doc = $what] $variant),+ }
 
         impl Reason {
-            /// The whole catalogue.
             pub const ALL: &'static [Reason] = &[$(Reason::$variant),+];
 
-            /// The catalogue's row.
             pub const fn row(self) -> Row {
                 match self {
                     $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, road: Road::$road, what: $what, why: $why, remedy: $remedy }),+
@@ -107,7 +102,6 @@ macro_rules! reasons {
 }
 
 impl Reason {
-    /// The code.
     pub const fn code(self) -> &'static str {
         self.row().code
     }

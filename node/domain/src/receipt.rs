@@ -21,7 +21,7 @@ pub enum Verdict {
     Duplicate,
     Refused(Reason),
     Quarantined(Reason),
-    /// Ends the batch.
+    /// Ends the batch and does not consume the number.
     RetryLater(Reason),
     /// The sender skipped the number; why stands in the item.
     Skipped(Reason),

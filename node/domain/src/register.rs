@@ -70,7 +70,6 @@ impl Outcome {
 }
 
 closed_enum! {
-    /// Why stewards suspend.
     pub enum SuspendReason {
         KeyCompromised = 1 => "KEY_COMPROMISED", NodeCompromised = 2 => "NODE_COMPROMISED",
         BreachOfRules = 3 => "BREACH_OF_RULES", ErasureNotProven = 4 => "ERASURE_NOT_PROVEN", OwnRequest = 5 => "OWN_REQUEST",
@@ -78,7 +77,6 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// Why stewards remove.
     pub enum RemoveReason {
         OwnRequest = 1 => "OWN_REQUEST", BreachOfRules = 2 => "BREACH_OF_RULES", NoLongerExists = 3 => "NO_LONGER_EXISTS",
     }

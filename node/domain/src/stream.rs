@@ -57,7 +57,7 @@ pub struct Batch {
 /// The answer to `Deliver`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchAnswer {
-    /// Next number expected.
+    /// The number that the recipient expects next.
     pub next: u64,
     /// Encoded signed receipt: of this batch, or of the last one when `first` < `next`.
     pub receipt: Option<Bytes>,

@@ -24,7 +24,6 @@ impl Language {
         Some(Self(tag.into_inner().into_boxed_str()))
     }
 
-    /// The tag as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -12,17 +12,14 @@ pub struct UnixMs(pub i64);
 pub struct Millis(pub i64);
 
 impl Millis {
-    /// A span of seconds.
     pub const fn seconds(n: i64) -> Self {
         Self(n * 1_000)
     }
 
-    /// A span of minutes.
     pub const fn minutes(n: i64) -> Self {
         Self(n * 60_000)
     }
 
-    /// A span of hours.
     pub const fn hours(n: i64) -> Self {
         Self(n * 3_600_000)
     }

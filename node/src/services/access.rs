@@ -50,7 +50,7 @@ const fn health(path: &'static str, listeners: &'static [Port]) -> Method {
     }
 }
 
-/// Not of our contract.
+/// Health and reflection are served beside the contract.
 static LIBRARIES: [Method; 4] = [
     health("/grpc.health.v1.Health/Check", &[Port::Peer]),
     health("/grpc.health.v1.Health/List", &[]),
@@ -91,7 +91,6 @@ pub fn opens_at(row: &Method, listener: Listener) -> bool {
     }
 }
 
-/// Raft's own messages.
 pub fn is_consensus(row: &Method) -> bool {
     row.work == Work::Register && row.service == "raft.RaftService"
 }

@@ -13,7 +13,6 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// Codes under this salt.
     pub fn new(salt: [u8; 32]) -> Self {
         Self { salt: std::sync::Arc::new(crate::telemetry::Sensitive::new(salt)) }
     }

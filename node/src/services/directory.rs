@@ -17,7 +17,6 @@ use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::wire::{self, fields, member};
 
-/// The Directory service.
 pub struct Register {
     pub directory: Directory,
     pub now: Now,

@@ -25,7 +25,7 @@ pub struct Refusal {
     pub about: String,
     /// Fields at fault: path and what is allowed.
     pub fields: Vec<(String, String)>,
-    /// When it may work.
+    /// After this long the same call may work.
     pub retry_after: Option<Duration>,
 }
 

@@ -16,7 +16,6 @@ use crate::wire::{Error, fields, joining};
 /// How long `Watch` waits for a change.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// The Join service.
 pub struct Join {
     inviter: Inviter,
 }

@@ -17,7 +17,6 @@ use crate::wire::peer as wire;
 /// Takes rows of a class from a peer's budget of the day; otherwise how long it has to wait.
 pub type Rows = Arc<dyn Fn(&AuthorityId, StreamClass, usize) -> Result<(), Duration> + Send + Sync>;
 
-/// The Exchange service.
 pub struct Peer {
     pub exchange: Exchange,
     pub rows: Rows,

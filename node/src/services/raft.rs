@@ -15,7 +15,6 @@ use super::layers::{self, Charge, PeerQuota};
 use crate::directory::Directory;
 use crate::domain::reason::Reason;
 
-/// The Raft service.
 pub struct Raft {
     pub directory: Directory,
 }

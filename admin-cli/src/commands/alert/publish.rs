@@ -101,7 +101,6 @@ struct Site {
 const USUAL: Usual =
     Usual { purpose: Purpose::Prevention, tlp: Tlp::Amber, pap: Pap::Amber, lawful_basis: LawfulBasis::PublicTask };
 
-/// Does it.
 pub async fn run(session: &Session, publish: Publish) -> Result<(), Failure> {
     let mut request = request(publish)?;
     request.request_id = session.request_id_over(request.request_id);
@@ -114,7 +113,7 @@ pub async fn run(session: &Session, publish: Publish) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Arguments over file.
+/// What is typed stands over what the file says.
 fn request(publish: Publish) -> Result<PublishAlertRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishAlertRequest::default(),

@@ -20,7 +20,7 @@ pub struct Applying {
     pub phase: Phase,
 }
 
-/// Where the applicant stands.
+/// How far an application has come, by what the applicant knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The commitment has no answer yet.
@@ -44,12 +44,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Just applied.
     pub const NEW: Self =
         Self { state: ApplicationState::NeedsApproval, rejection: None, approvals: 0, needed: 0, proposal: None };
 }
 
-/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     Commit,
@@ -62,7 +60,6 @@ pub enum Next {
 }
 
 impl Applying {
-    /// The next step.
     pub fn next(&self) -> Next {
         match &self.phase {
             Phase::Committing => Next::Commit,

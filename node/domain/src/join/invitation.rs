@@ -9,7 +9,7 @@ use crate::limits;
 use crate::reason::Reason;
 use crate::time::UnixMs;
 
-/// What the inviter signed.
+/// What the inviter signed; the token carries it with the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
     /// SHA-256 of the signed payload.
@@ -107,7 +107,7 @@ pub enum Revealed {
     Again(Digest),
     /// Store this; the invitation is burnt.
     Burnt(Held, Reason),
-    /// Nothing changes.
+    /// Nothing changes; the reason goes to the applicant.
     Refused(Reason),
 }
 
@@ -121,7 +121,7 @@ pub enum Compared {
 }
 
 impl Held {
-    /// A fresh one.
+    /// One that nobody has used yet.
     pub fn open(invitation: Invitation, signed: Bytes) -> Self {
         Self { invitation, signed, state: State::Open }
     }

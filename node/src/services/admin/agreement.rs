@@ -14,7 +14,6 @@ use crate::services::layers::Now;
 use crate::services::{errors, page};
 use crate::wire::{self, agreement, fields};
 
-/// The Agreement service.
 pub struct Agreements {
     pub exchange: Exchange,
     pub codes: Codes,

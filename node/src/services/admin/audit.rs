@@ -11,7 +11,6 @@ use crate::exchange::Exchange;
 use crate::services::{errors, page};
 use crate::wire::fields;
 
-/// The Audit service.
 pub struct Audit {
     pub exchange: Exchange,
 }

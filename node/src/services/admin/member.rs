@@ -28,7 +28,6 @@ pub trait KeyRotation: Send + Sync + 'static {
     async fn rotate(&self, compromised: bool, actor: crate::domain::audit::Actor) -> Result<Governed, Status>;
 }
 
-/// The Member service.
 pub struct Members {
     pub governance: Governance,
     pub inviter: Inviter,

@@ -17,7 +17,6 @@ use crate::wire::fields;
 /// How the node stands; a member's and an applicant's differ.
 #[tonic::async_trait]
 pub trait StatusSource: Send + Sync + 'static {
-    /// The whole status.
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason>;
 }
 
@@ -30,7 +29,6 @@ pub trait Upkeep: Send + Sync + 'static {
     async fn doctor(&self) -> Vec<admin::Check>;
 }
 
-/// The Node service.
 pub struct Node {
     pub status: Arc<dyn StatusSource>,
     pub upkeep: Arc<dyn Upkeep>,
