@@ -31,6 +31,14 @@ pub fn new_key() -> Arc<SigningKey> {
     Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap())
 }
 
+/// The key that follows from a text: the same in every run.
+fn key_of(text: &str) -> Arc<SigningKey> {
+    // RFC 8410: PKCS#8 of an Ed25519 key, around its 32 bytes.
+    let mut pkcs8 = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    pkcs8.extend_from_slice(Digest::of(text.as_bytes()).as_bytes());
+    Arc::new(SigningKey::from_pkcs8(&pkcs8).unwrap())
+}
+
 pub fn pin(text: &str) -> Pin {
     Pin(Digest::of(text.as_bytes()).0)
 }
@@ -66,6 +74,8 @@ pub struct World {
     pub nonce: u64,
     /// All that was applied, with its time.
     pub log: Vec<(UnixMs, Bytes)>,
+    /// What its keys follow from, and how many were made; `None`: every run has new ones.
+    pub seed: Option<(u64, u64)>,
 }
 
 impl World {
@@ -75,17 +85,37 @@ impl World {
     }
 
     pub fn founded_with(policy: &Policy) -> Self {
-        let key = new_key();
+        Self::founded_by(new_key(), policy, None)
+    }
+
+    /// Strasbourg alone, with keys that follow from a number: all that it signs is the same in every run.
+    pub fn seeded(seed: u64) -> Self {
+        Self::founded_by(key_of(&format!("{seed}")), &Policy::default(), Some((seed, 0)))
+    }
+
+    fn founded_by(key: Arc<SigningKey>, policy: &Policy, seed: Option<(u64, u64)>) -> Self {
         let (authority, now) = (id(STRASBOURG), UnixMs(1_800_000_000_000));
         let author = Author { authority: &authority, key: &key, now, nonce: [1; 16] };
         let genesis = author.genesis(&entry(STRASBOURG, &key, 1), policy);
         let state = RegisterState::genesis(&genesis, &Plain).unwrap();
-        Self { state, keys: BTreeMap::from([(authority, key)]), now, nonce: 0, log: Vec::new() }
+        Self { state, keys: BTreeMap::from([(authority, key)]), now, nonce: 0, log: Vec::new(), seed }
+    }
+
+    /// A key that nobody has yet.
+    pub fn fresh_key(&mut self) -> Arc<SigningKey> {
+        let Some((seed, made)) = &mut self.seed else { return new_key() };
+        *made += 1;
+        key_of(&format!("{seed}/{made}"))
     }
 
     /// Strasbourg, Kehl and Esch are stewards, Gent is a member.
     pub fn three() -> Self {
-        let mut world = Self::founded();
+        Self::founded().with_three()
+    }
+
+    /// Kehl and Esch become stewards, Gent a member.
+    pub fn with_three(self) -> Self {
+        let mut world = self;
         world.admit(KEHL, 2);
         world.promote(KEHL, 2);
         world.admit(ESCH, 3);
@@ -136,7 +166,7 @@ impl World {
 
     /// The application of an authority under a new key, known to the world from now on.
     pub fn application(&mut self, name: &str, raft_id: u64) -> havenlink_proto::record::v1::Signed {
-        let key = new_key();
+        let key = self.fresh_key();
         self.keys.insert(id(name), Arc::clone(&key));
         let version = self.state.entry_version(&id(name));
         self.sign(name, |a, s| {

@@ -7,6 +7,7 @@ mod federation;
 mod hostile;
 mod lied_to;
 mod overlay;
+mod pinned;
 mod properties;
 mod snapshots;
 mod suspension;

@@ -9,10 +9,10 @@ use crate::domain::register::{RejectionReason, RemoveReason};
 use crate::snapshot::{self, encode};
 use crate::state::{Proposal, ProposalState};
 
-const NAMES: [&str; 6] = [STRASBOURG, KEHL, ESCH, GENT, GRAZ, "it-trento"];
+pub(super) const NAMES: [&str; 6] = [STRASBOURG, KEHL, ESCH, GENT, GRAZ, "it-trento"];
 
 /// One step of a random history: what, by whom, about whom, a variant, and how much time passes before.
-type Step = (u8, u8, u8, u16, u8);
+pub(super) type Step = (u8, u8, u8, u16, u8);
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec((0_u8..26, 0_u8..6, 0_u8..6, any::<u16>(), any::<u8>()), 1..most)
@@ -24,7 +24,7 @@ fn pick<T: Clone>(of: &[T], n: u16) -> Option<T> {
 
 impl World {
     /// A statement that might be valid, often is, and often is not.
-    fn random(&mut self, (what, by, about, n, pause): Step) -> Bytes {
+    pub(super) fn random(&mut self, (what, by, about, n, pause): Step) -> Bytes {
         // Mostly nothing, sometimes hours, rarely long enough for proposals to expire and to be forgotten.
         self.now = self.now
             + match pause {
@@ -35,7 +35,10 @@ impl World {
         // Decisions are mostly the stewards' business; whoever else tries is refused soon enough.
         let by = if what > 3 && n % 4 != 0 { usize::from(n) % self.state.stewards().len() } else { usize::from(by) };
         let (author, target) = (NAMES[by], NAMES[usize::from(about)]);
-        self.keys.entry(id(author)).or_insert_with(new_key);
+        if !self.keys.contains_key(&id(author)) {
+            let key = self.fresh_key();
+            self.keys.insert(id(author), key);
+        }
         // Mostly what is still open, so that decisions are reached, and now and then what is not.
         let any = n % 8 == 0;
         let open: Vec<Arc<Proposal>> = self.state.proposals().filter(|p| any || p.is_open(self.now)).cloned().collect();
@@ -86,8 +89,10 @@ impl World {
 
     fn application_of(&mut self, target: &str, raft_id: u64) -> havenlink_proto::record::v1::Signed {
         let member = self.state.member(&id(target)).is_some_and(|m| m.removed_at.is_none());
-        let key =
-            if member { new_key() } else { Arc::clone(self.keys.entry(id(target)).insert_entry(new_key()).get()) };
+        let key = self.fresh_key();
+        if !member {
+            self.keys.insert(id(target), Arc::clone(&key));
+        }
         let version = self.state.entry_version(&id(target));
         self.sign_with(&id(target), &key, |a, s| {
             a.application(&s.federation(), 1, version, &entry(target, &key, raft_id))
@@ -107,7 +112,7 @@ impl World {
     }
 
     fn random_key(&mut self, author: &str, target: &str, n: u16) -> Option<Bytes> {
-        let key = new_key();
+        let key = self.fresh_key();
         if n.is_multiple_of(2) {
             let signed = self.sign(author, |a, s| a.key_rotation(s, &key, n.is_multiple_of(3)));
             // Taken into use only if the register takes it.
@@ -128,8 +133,8 @@ impl World {
             let policy = Policy { admission_approvals: u32::from(n % 3) + 1, proposal_life: life, ..Policy::default() };
             return self.sign(author, |a, s| a.policy(s, &policy));
         }
-        let mut entry =
-            self.state.member(&id(target)).map_or_else(|| entry(target, &new_key(), 0), |m| m.entry.clone());
+        let key = self.fresh_key();
+        let mut entry = self.state.member(&id(target)).map_or_else(|| entry(target, &key, 0), |m| m.entry.clone());
         entry.kind = ParticipantKind::ALL[usize::from(n % 14)];
         self.sign(author, |a, s| a.entry_change(s, &entry))
     }
