@@ -46,6 +46,20 @@ pub struct Opening {
     pub genesis: Option<Bytes>,
 }
 
+/// How a directory runs. The product has the defaults; a test may have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long others decide without a word to a Raft instance that is no steward's any more, until it counts as passed
+    /// by and ends.
+    pub passed_by_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { passed_by_after: Duration::from_secs(30) }
+    }
+}
+
 /// What became of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposed {
@@ -91,6 +105,7 @@ pub(super) struct Inner {
     pub clock: SharedClock,
     pub chain: Arc<Chain>,
     pub raft_id: u64,
+    pub settings: Settings,
     pub dial: OnceLock<Arc<dyn Dial>>,
     pub node: ArcSwapOption<Node>,
     /// Rises when an instance starts or stops.
@@ -165,6 +180,14 @@ impl Directory {
     /// `NOT_JOINED` without anything stored or given, `WRONG_FEDERATION` when another federation is stored,
     /// `STORAGE_DAMAGED` when rows do not fit together.
     pub fn open(opening: Opening) -> Result<Self, Error> {
+        Self::open_with(opening, Settings::default())
+    }
+
+    /// The same, with other settings than the product's.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(opening: Opening, settings: Settings) -> Result<Self, Error> {
         let disk = Disk::open(&opening.data_dir.join(FILE))?;
         if let Some(genesis) = opening.genesis {
             match disk.meta(Meta::Genesis)? {
@@ -188,6 +211,7 @@ impl Directory {
             clock: opening.clock,
             chain: Arc::new(chain),
             raft_id,
+            settings,
             dial: OnceLock::new(),
             node: ArcSwapOption::empty(),
             node_changed: watch::Sender::new(0),

@@ -49,7 +49,7 @@ mod steward;
 mod tests;
 
 pub use error::Error;
-pub use handle::{Directory, FILE, Opening, Proposed, RegisterStatus, forget_raft, raft_id};
+pub use handle::{Directory, FILE, Opening, Proposed, RegisterStatus, Settings, forget_raft, raft_id};
 pub use raft::Standing as RaftStanding;
 #[doc(hidden)]
 pub use raft::durability;

@@ -22,8 +22,6 @@ use crate::domain::time::UnixMs;
 
 /// Between attempts to start an instance that failed to start, and before one that broke down is started again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long others decide without a word to an instance that is no steward's any more, until it counts as passed by.
-const LINGER: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 30 });
 /// Between attempts to announce a new Raft id, at least and at most: a refused one takes a number as well.
 const ANNOUNCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
 
@@ -95,9 +93,10 @@ enum End {
 }
 
 /// Waits until the register does not name this node and Raft has moved on without it: by its own newest membership, or,
-/// where nobody tells it of that one, since it was gone or cut off, by a majority of stewards that decides for `LINGER`
-/// while no leader says a word to this node. A leader speaks to everybody who counts.
+/// where nobody tells it of that one, since it was gone or cut off, by a majority of stewards that decides for
+/// `Settings::passed_by_after` while no leader says a word to this node. A leader speaks to everybody who counts.
 async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Receiver<u64>) -> End {
+    let limit = directory.0.settings.passed_by_after;
     let mut standing = node.standing();
     let mut passed_by: Option<Instant> = None;
     loop {
@@ -113,11 +112,11 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
         if !now.voters.is_empty() && !now.voters.contains(&node.id()) && !now.leads {
             return End::Out;
         }
-        let quiet = passed_by.map_or(LINGER / 6, |since| since.elapsed());
+        let quiet = passed_by.map_or(limit / 6, |since| since.elapsed());
         let spoken_to = now.leads || node.silence() <= quiet;
         if !spoken_to && directory.is_decided_elsewhere().await {
             let since = *passed_by.get_or_insert_with(Instant::now);
-            if since.elapsed() >= LINGER && node.silence() > since.elapsed() {
+            if since.elapsed() >= limit && node.silence() > since.elapsed() {
                 // It is known here alone, and has to be known after a restart.
                 if let Err(error) = directory.0.chain.disk().write(raft::left()).await {
                     tracing::warn!(%error, "that Raft went on without this node was not noted");
@@ -128,7 +127,7 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             passed_by = None;
         }
         tokio::select! {
-            () = sleep(LINGER / 6) => {}
+            () = sleep(limit / 6) => {}
             Ok(()) = standing.changed() => {}
             Ok(()) = changes.changed() => {}
         }

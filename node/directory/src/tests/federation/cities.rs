@@ -16,7 +16,7 @@ use crate::state::RegisterState;
 use crate::statements::{Author, Invited};
 use crate::tests::{entry, id, new_key};
 use crate::wire::keys::SigningKey;
-use crate::{Directory, Opening, Proposed, raft_id};
+use crate::{Directory, Opening, Proposed, Settings, raft_id};
 
 /// Longest wait for anything.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -97,7 +97,8 @@ impl Federation {
             clock,
             genesis: Some(genesis),
         };
-        let directory = Directory::open(opening).unwrap();
+        let settings = Settings { passed_by_after: Duration::from_secs(3) };
+        let directory = Directory::open_with(opening, settings).unwrap();
         city.directory = Some(directory.clone());
         self.pipes.plug_in(&directory);
         directory.start(self.pipes.dial_as(&id(name)));
