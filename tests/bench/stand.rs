@@ -68,7 +68,7 @@ fn member(party: &Party, key: PublicKey, pin: Pin) -> Member {
             raft_id: 0,
         },
         version: 1,
-        standing_version: 0,
+        status_version: 0,
         keys: vec![KeyRecord { key, replaced_at: None, compromised: false }],
         suspended_until: None,
         removed_at: None,

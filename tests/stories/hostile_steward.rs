@@ -156,7 +156,7 @@ impl Hostile {
         // By gossip: kept for later, dated ahead, of a steward alone; and signs of life from a clock far ahead.
         let suspends = |target: &str, at| {
             let target = AuthorityId::parse(target).unwrap();
-            self.keys.signs(at, |author| author.suspend(&self.state, &target, SuspendReason::BreachOfRules))
+            self.keys.signs(at, |author| author.suspend(&self.state, &target, SuspendReason::BreachOfRules).signed)
         };
         let now = self.keys.now();
         let kept = suspends("be-liege", now - Millis::hours(25));

@@ -122,7 +122,7 @@ async fn one_bad_steward_of_three_cannot_stop_the_federation() {
     kehl.ready().await.unwrap();
     let suspends = |target: &str| {
         let target = AuthorityId::parse(target).unwrap();
-        bad.signs(bad.now(), |author| author.suspend(&state, &target, SuspendReason::BreachOfRules))
+        bad.signs(bad.now(), |author| author.suspend(&state, &target, SuspendReason::BreachOfRules).signed)
     };
     let lone = suspends(esch.id());
     // Kehl may have led: the other two elect first.

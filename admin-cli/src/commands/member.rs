@@ -1,12 +1,11 @@
 //! `member`: who is in the federation, who asks to be, who is out.
 
 use clap::Subcommand;
-use havenlink_proto::admin::v1::decision_content::Content;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::{
-    Application, ApproveMemberRequest, ApproveProposalRequest, CreateRecoveryTicketRequest, DecisionContent,
-    ListMembersRequest, PendingDecision, RecoverKeyRequest, RejectMemberRequest, RemoveMemberRequest,
-    RestoreMemberRequest, ShowMemberRequest, ShowMemberResponse, SuspendMemberRequest,
+    Application, ApproveMemberRequest, ApproveProposalRequest, CreateRecoveryTicketRequest, ListMembersRequest,
+    PendingDecision, RecoverKeyRequest, RejectMemberRequest, RemoveMemberRequest, RestoreMemberRequest,
+    ShowMemberRequest, ShowMemberResponse, SuspendMemberRequest,
 };
 use havenlink_proto::directory::v1::{
     AuthorityEntry, Member, MemberState, Outcome, ParticipantKind, RejectionReason, RemoveReason, Statement,
@@ -281,8 +280,9 @@ fn change(changes: &[String]) -> Cell {
 
 /// An application, as the admission that comes of it.
 fn application_changes(application: &Application) -> Vec<String> {
-    let proposed = application.entry.clone().map(|e| DecisionContent { content: Some(Content::Entry(e)) });
-    plan::changes(&PendingDecision { act: "ADMIT".to_owned(), proposed, ..Default::default() })
+    let entry = application.entry.as_ref();
+    let lines = entry.map(|entry| plan::admission(entry, "", false)).unwrap_or_default();
+    lines.iter().map(|line| clean(line)).collect()
 }
 
 fn zero_empty(n: u32) -> String {

@@ -1,9 +1,9 @@
 //! What a decision changes, from what to what: shown in lists, and before this authority agrees to it.
 
-use havenlink_proto::admin::v1::decision_content::Content;
-use havenlink_proto::admin::v1::{DecisionContent, PendingDecision};
+use havenlink_proto::admin::v1::PendingDecision;
+use havenlink_proto::directory::v1::proposal::Act;
 use havenlink_proto::directory::v1::{
-    AuthorityEntry, ContactPoint, IdentifierScheme, ParticipantKind, Pin, Policy, RemoveReason, StewardSet,
+    AuthorityEntry, ContactPoint, IdentifierScheme, ParticipantKind, Pin, Policy, Proposal, RemoveReason, StewardSet,
     SuspendReason,
 };
 use havenlink_proto::record::v1::ServiceKind;
@@ -80,52 +80,66 @@ fn service(number: u32) -> String {
     i32::try_from(number).map_or_else(|_| number.to_string(), contract_enum::name::<ServiceKind>)
 }
 
-/// The decision in one line each: what would be otherwise.
+/// The decision in one line each: what would be otherwise. An act of the contract that is not told here does not compile.
 pub fn changes(decision: &PendingDecision) -> Vec<String> {
-    let content = |content: &Option<DecisionContent>| content.as_ref().and_then(|c| c.content.clone());
-    let lines = match (content(&decision.proposed), content(&decision.present)) {
-        (Some(Content::Entry(wanted)), _) if decision.act == "ADMIT" => admission(decision, &wanted),
-        (Some(Content::Entry(wanted)), Some(Content::Entry(now))) => entry_changes(&decision.act, &now, &wanted),
-        (Some(Content::Policy(wanted)), Some(Content::Policy(now))) => policy_changes(&now, &wanted),
-        (Some(Content::StewardSet(wanted)), Some(Content::StewardSet(now))) => steward_changes(&now, &wanted),
-        (Some(Content::Suspend(suspend)), _) => {
+    let lines = match act(&decision.proposed) {
+        Some(wanted) => told(decision, wanted, act(&decision.replaced)),
+        None => None,
+    };
+    let untold = || vec!["this node does not tell what is proposed".to_owned()];
+    lines.unwrap_or_else(untold).iter().map(|line| clean(line)).collect()
+}
+
+/// The act of a proposal, as far as this version knows it.
+fn act(proposal: &Option<Proposal>) -> Option<Act> {
+    proposal.as_ref().and_then(|proposal| proposal.act.clone())
+}
+
+/// `None`: what it would replace is missing.
+fn told(decision: &PendingDecision, wanted: Act, now: Option<Act>) -> Option<Vec<String>> {
+    let signed = decision.signed_entry.as_ref();
+    Some(match (wanted, now) {
+        (Act::Admit(admit), now) => admission(signed?, &admit.invited_by, now.is_some()),
+        (Act::EntryChange(wanted), Some(Act::EntryChange(now))) => entry_changes(&now, &wanted),
+        (Act::KeyRecovery(_), Some(Act::EntryChange(now))) => {
+            let mut lines = entry_changes(&now, signed?);
+            // The key is what it is about.
+            lines.sort_by_key(|line| !line.starts_with("authority key"));
+            lines
+        }
+        (Act::Policy(wanted), Some(Act::Policy(now))) => policy_changes(&now, &wanted),
+        (Act::StewardSet(wanted), Some(Act::StewardSet(now))) => steward_changes(&now, &wanted),
+        (Act::Suspend(suspend), _) => {
             let lasts = if decision.act == "SUSPEND" { "until restored" } else { "for as long as the policy says" };
             vec![format!("reason: {}; {lasts}", contract_enum::name::<SuspendReason>(suspend.reason))]
         }
-        (Some(Content::Remove(remove)), _) => {
-            vec![format!("reason: {}", contract_enum::name::<RemoveReason>(remove.reason))]
-        }
-        (Some(Content::Restore(restore)), _) => match restore.lifts.len() {
+        (Act::Remove(remove), _) => vec![format!("reason: {}", contract_enum::name::<RemoveReason>(remove.reason))],
+        (Act::Restore(restore), _) => match restore.lifts.len() {
             0 => vec!["it is let in again".to_owned()],
             lifted => vec![format!("it is let in again; emergency suspensions lifted: {lifted}")],
         },
-        _ => vec!["this node does not tell what is proposed".to_owned()],
-    };
-    lines.iter().map(|line| clean(line)).collect()
+        (Act::EntryChange(_) | Act::KeyRecovery(_) | Act::Policy(_) | Act::StewardSet(_), _) => return None,
+    })
 }
 
-fn entry_changes(act: &str, now: &AuthorityEntry, wanted: &AuthorityEntry) -> Vec<String> {
+fn entry_changes(now: &AuthorityEntry, wanted: &AuthorityEntry) -> Vec<String> {
     let both = fields(now).into_iter().zip(fields(wanted));
     let mut lines: Vec<String> =
         both.filter(|(now, wanted)| now.1 != wanted.1).map(|(now, wanted)| step(now.0, &now.1, &wanted.1)).collect();
-    if act == "KEY_RECOVERY" {
-        // The key is what it is about.
-        lines.sort_by_key(|line| !line.starts_with("authority key"));
-    }
     if lines.is_empty() {
         lines.push("nothing differs from what stands now".to_owned());
     }
     lines
 }
 
-/// The whole entry, also of who was a member before.
-fn admission(decision: &PendingDecision, wanted: &AuthorityEntry) -> Vec<String> {
+/// The whole entry of an applicant, also of one that was a member before.
+pub fn admission(wanted: &AuthorityEntry, invited_by: &str, was_member: bool) -> Vec<String> {
     let known = fields(wanted).into_iter().filter(|(_, values)| !values.is_empty());
     let mut lines: Vec<String> = known.map(|(name, values)| format!("{name}: {}", list(name, &values))).collect();
-    if !decision.invited_by.is_empty() {
-        lines.push(format!("invited by: {}", decision.invited_by));
+    if !invited_by.is_empty() {
+        lines.push(format!("invited by: {invited_by}"));
     }
-    if decision.present.is_some() {
+    if was_member {
         lines.push("it was a member before, and was removed".to_owned());
     }
     lines
@@ -189,14 +203,13 @@ fn steward_changes(now: &StewardSet, wanted: &StewardSet) -> Vec<String> {
 
 /// Whether agreeing wants to be confirmed: what cannot be taken back easily, or is not known here.
 pub fn is_severe(decision: &PendingDecision) -> bool {
-    let rules = |content: &Option<DecisionContent>| match content.as_ref().and_then(|c| c.content.as_ref()) {
-        Some(Content::Policy(policy)) => Some(policy.rules_version),
-        _ => None,
-    };
-    match decision.act.as_str() {
-        "ADMIT" | "RESTORE" | "ENTRY_CHANGE" => false,
-        "POLICY" => rules(&decision.proposed).is_none_or(|wanted| Some(wanted) > rules(&decision.present)),
-        _ => true,
+    match (act(&decision.proposed), act(&decision.replaced)) {
+        (Some(Act::Admit(_) | Act::Restore(_) | Act::EntryChange(_)), _) => false,
+        (Some(Act::Policy(wanted)), Some(Act::Policy(now))) => wanted.rules_version > now.rules_version,
+        (
+            Some(Act::Suspend(_) | Act::Remove(_) | Act::StewardSet(_) | Act::KeyRecovery(_) | Act::Policy(_)) | None,
+            _,
+        ) => true,
     }
 }
 
@@ -234,14 +247,14 @@ pub fn shown(session: &Session, act: &str, decision: &PendingDecision, yes: bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use havenlink_proto::directory::v1::{Name, Remove, Steward};
+    use havenlink_proto::directory::v1::{Admit, KeyRecovery, Name, Remove, Steward};
 
-    fn decision(act: &str, proposed: Content, present: Option<Content>) -> PendingDecision {
-        let content = |content| DecisionContent { content: Some(content) };
+    fn decision(act: &str, proposed: Act, replaced: Option<Act>) -> PendingDecision {
+        let proposal = |act| Proposal { act: Some(act) };
         PendingDecision {
             act: act.into(),
-            proposed: Some(content(proposed)),
-            present: present.map(content),
+            proposed: Some(proposal(proposed)),
+            replaced: replaced.map(proposal),
             ..Default::default()
         }
     }
@@ -260,14 +273,17 @@ mod tests {
 
     #[test]
     fn entries_show_what_differs_and_applicants_everything() {
-        let recovery = decision("KEY_RECOVERY", Content::Entry(kehl(0xcd)), Some(Content::Entry(kehl(0xab))));
+        let recovery = PendingDecision {
+            signed_entry: Some(kehl(0xcd)),
+            ..decision("KEY_RECOVERY", Act::KeyRecovery(KeyRecovery::default()), Some(Act::EntryChange(kehl(0xab))))
+        };
         assert_eq!(changes(&recovery), ["authority key: abababababababab → cdcdcdcdcdcdcdcd"]);
         let ngo =
             AuthorityEntry { kind: ParticipantKind::MandatedNgo.into(), networks: vec!["rhine".into()], ..kehl(1) };
-        let change = decision("ENTRY_CHANGE", Content::Entry(ngo), Some(Content::Entry(kehl(1))));
+        let change = decision("ENTRY_CHANGE", Act::EntryChange(ngo), Some(Act::EntryChange(kehl(1))));
         assert_eq!(changes(&change), ["kind: LOCAL_AUTHORITY → MANDATED_NGO", "networks: (none) → rhine"]);
-        let admit =
-            PendingDecision { invited_by: "fr-strasbourg".into(), ..decision("ADMIT", Content::Entry(kehl(1)), None) };
+        let invited = Admit { invited_by: "fr-strasbourg".into(), ..Default::default() };
+        let admit = PendingDecision { signed_entry: Some(kehl(1)), ..decision("ADMIT", Act::Admit(invited), None) };
         assert_eq!(
             changes(&admit),
             [
@@ -285,7 +301,7 @@ mod tests {
     #[test]
     fn policies_show_what_differs_and_stewards_who_comes_and_goes() {
         let now = Policy { rules_version: 1, emergency_ms: 86_400_000, beat_interval_ms: 15_000, ..Default::default() };
-        let policy = |wanted| decision("POLICY", Content::Policy(wanted), Some(Content::Policy(now)));
+        let policy = |wanted| decision("POLICY", Act::Policy(wanted), Some(Act::Policy(now)));
         let shorter = policy(Policy { emergency_ms: 43_200_000, ..now });
         assert_eq!(changes(&shorter), ["emergency suspension: 1d → 12h"]);
         let raised = policy(Policy { rules_version: 2, ..now });
@@ -294,7 +310,7 @@ mod tests {
 
         let set = |ids: &[(&str, u64)]| {
             let stewards = ids.iter().map(|(a, raft_id)| Steward { authority: (*a).into(), raft_id: *raft_id });
-            Content::StewardSet(StewardSet { stewards: stewards.collect() })
+            Act::StewardSet(StewardSet { stewards: stewards.collect() })
         };
         let now = set(&[("de-kehl", 2), ("fr-strasbourg", 1)]);
         let swap = decision("STEWARD_SET", set(&[("be-gent", 4), ("fr-strasbourg", 1)]), Some(now.clone()));
@@ -309,7 +325,7 @@ mod tests {
         assert_eq!(changes(&untold("POLICY")), ["this node does not tell what is proposed"]);
         assert!(is_severe(&untold("POLICY")) && is_severe(&untold("SOMETHING_NEW")));
         let reason = RemoveReason::BreachOfRules.into();
-        let removal = decision("REMOVE", Content::Remove(Remove { reason }), None);
+        let removal = decision("REMOVE", Act::Remove(Remove { reason }), None);
         assert_eq!(changes(&removal), ["reason: BREACH_OF_RULES"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use havenlink_proto::admin::v1::member_service_server::{MemberService, MemberServiceServer};
 use havenlink_proto::admin::v1::node_service_server::{NodeService, NodeServiceServer};
 use havenlink_proto::admin::v1::*;
-use havenlink_proto::directory::v1::{Outcome, Policy, Remove, RemoveReason};
+use havenlink_proto::directory::v1::{Outcome, Policy, Proposal, Remove, RemoveReason, proposal};
 use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
@@ -136,7 +136,7 @@ impl MemberService for Node {
     }
     /// A removal and a policy wait for this steward, each on a page of its own.
     async fn list_members(&self, request: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
-        let content = |content| Some(DecisionContent { content: Some(content) });
+        let asks = |act| Some(Proposal { act: Some(act) });
         let open = |id: u8, act: &str, subject: &str| PendingDecision {
             proposal_id: vec![id; 32].into(),
             act: act.into(),
@@ -147,14 +147,13 @@ impl MemberService for Node {
             waits_for_us: true,
             ..Default::default()
         };
-        let policy =
-            |hours: i64| decision_content::Content::Policy(Policy { emergency_ms: hours * 3_600_000, ..POLICY });
-        let removal = decision_content::Content::Remove(Remove { reason: RemoveReason::BreachOfRules.into() });
+        let policy = |hours: i64| proposal::Act::Policy(Policy { emergency_ms: hours * 3_600_000, ..POLICY });
+        let removal = proposal::Act::Remove(Remove { reason: RemoveReason::BreachOfRules.into() });
         let mut pending = vec![
-            PendingDecision { proposed: content(removal), ..open(0xaa, "REMOVE", "de-kehl") },
+            PendingDecision { proposed: asks(removal), ..open(0xaa, "REMOVE", "de-kehl") },
             PendingDecision {
-                proposed: content(policy(12)),
-                present: content(policy(24)),
+                proposed: asks(policy(12)),
+                replaced: asks(policy(24)),
                 ..open(0xbb, "POLICY", "#policy")
             },
         ];

@@ -15,10 +15,12 @@ use tonic::Request;
 
 use super::dial::refused;
 use super::error::Error;
-use super::handle::{Directory, Proposed};
-use super::propose::{CALL, from_response, to_response, while_leading};
+use super::handle::Directory;
+use super::propose::{CALL, while_leading};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
+use crate::domain::register::Applied;
+use crate::wire::statement;
 
 /// Calls under way at once; while they are, statements collect.
 const CALLS: usize = 2;
@@ -32,7 +34,7 @@ pub(super) struct Passing {
     pub leader: AuthorityId,
     pub target: u64,
     pub signed: Bytes,
-    pub answer: oneshot::Sender<Result<Proposed, Error>>,
+    pub answer: oneshot::Sender<Result<Applied, Error>>,
 }
 
 /// Runs for as long as the node does.
@@ -103,12 +105,12 @@ async fn call(
     let mut client = RaftServiceClient::new(directory.channel(leader)?);
     let node = directory.node().ok_or_else(|| Error::from(Reason::NodeStopping))?;
     let call = async { client.forward(request).await.map_err(|status| refused(&status)) };
-    Ok(while_leading(node.standing(), target, call).await?.into_inner().results)
+    Ok(while_leading(node.status(), target, call).await?.into_inner().results)
 }
 
-fn read(answer: Option<Answer>) -> Result<Proposed, Error> {
+fn read(answer: Option<Answer>) -> Result<Applied, Error> {
     match answer {
-        Some(Answer::Proposed(response)) => from_response(&response),
+        Some(Answer::Proposed(response)) => Ok(statement::applied_from_proto(&response)?),
         Some(Answer::Refused(code)) => Err(Reason::from_code(&code).unwrap_or(Reason::Internal).into()),
         None => Err(Error::new(Reason::DecodeFailed, "answer to a forwarded statement")),
     }
@@ -133,7 +135,7 @@ impl Directory {
         let proposed = request.signed.into_iter().map(|signed| self.propose_here(&node, signed));
         let results = join_all(proposed).await.into_iter().map(|result| {
             let result = match result {
-                Ok(proposed) => Answer::Proposed(to_response(&proposed)),
+                Ok(applied) => Answer::Proposed(statement::applied_to_proto(&applied)),
                 Err(error) => Answer::Refused(error.reason().code().to_owned()),
             };
             proto::Forwarded { result: Some(result) }

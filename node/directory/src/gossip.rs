@@ -19,7 +19,7 @@ use super::dial::refused;
 use super::error::Error;
 use super::handle::{Directory, random};
 use super::statements;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::wire::beat::Beat;
@@ -32,7 +32,7 @@ const SPREAD: usize = 32;
 /// has room for the largest of its kind, and suspensions have the rest.
 const BYTES: usize = 48 << 10;
 const BEAT_BYTES: usize = 12 << 10;
-const HALF_SIGNED_BYTES: usize = 18 << 10;
+const AWAITING_BYTES: usize = 18 << 10;
 /// Of a field's tag and length.
 const FRAME: usize = 8;
 /// Beats in one message that are looked at: stewards are few.
@@ -40,7 +40,7 @@ const BEATS: usize = 64;
 /// Overlay statements in one message: below the limit of a call.
 const STATEMENTS: usize = 96;
 /// Orders that wait for a second signature, in one message.
-const HALF_SIGNED: usize = 42;
+const AWAITING: usize = 42;
 /// The shortest time between two beats.
 const LEAST: Duration = Duration::from_millis(100);
 
@@ -55,15 +55,15 @@ pub async fn beat(directory: Directory) {
             }
             continue;
         };
-        let mut standing = node.standing();
-        let now = standing.borrow_and_update().clone();
+        let mut status = node.status();
+        let now = status.borrow_and_update().clone();
         snapshots.mark_unchanged();
         sign_one(&directory, now.term);
         sleep(LEAST).await;
         tokio::select! {
             () = sleep(directory.view().policy.beat_interval.to_duration()) => {}
             _ = snapshots.changed() => {}
-            _ = standing.wait_for(|new| new.term != now.term || new.leads != now.leads) => {}
+            _ = status.wait_for(|new| new.term != now.term || new.leads != now.leads) => {}
             _ = nodes.changed() => {}
         }
     }
@@ -102,7 +102,7 @@ struct Said {
     beats: Vec<Bytes>,
     overlay: Vec<Bytes>,
     /// Suspensions of stewards that wait for a second signature.
-    half_signed: Vec<Bytes>,
+    awaiting_countersignature: Vec<Bytes>,
 }
 
 /// Exchanges everything with one other node per interval, and forgets what nobody needs any more.
@@ -125,13 +125,16 @@ fn packed(directory: &Directory, to: &AuthorityId, given: &Said) -> Said {
     let chain = &directory.0.chain;
     let beats = chain.beats().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.beats.contains(bytes));
     // Orders that wait are for stewards.
-    let orders = if directory.view().is_steward(to) { directory.half_signed() } else { Vec::new() };
-    let orders = orders.iter().map(|order| order.signed.clone()).filter(|bytes| !given.half_signed.contains(bytes));
+    let orders = if directory.view().is_steward(to) { directory.awaiting_countersignature() } else { Vec::new() };
+    let orders = orders
+        .iter()
+        .map(|order| order.signed.clone())
+        .filter(|bytes| !given.awaiting_countersignature.contains(bytes));
     let overlay = chain.overlay().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.overlay.contains(bytes));
     let mut room = Room(BYTES);
     Said {
         beats: room.pack(beats.collect(), BEATS, BEAT_BYTES),
-        half_signed: room.pack(orders.collect(), HALF_SIGNED, HALF_SIGNED_BYTES),
+        awaiting_countersignature: room.pack(orders.collect(), AWAITING, AWAITING_BYTES),
         overlay: room.pack(overlay.collect(), STATEMENTS, BYTES),
     }
 }
@@ -161,7 +164,7 @@ fn partners(directory: &Directory, most: usize) -> Vec<AuthorityId> {
     let (view, now) = (directory.view(), directory.0.clock.now());
     let reachable = |id: &&AuthorityId| {
         **id != directory.0.authority
-            && view.standing(id, now) != Standing::Removed
+            && view.status(id, now) != MemberStatus::Removed
             && view.member(id).is_some_and(|member| !member.entry.endpoints.is_empty())
     };
     let mut all: Vec<AuthorityId> = view.members.keys().filter(reachable).cloned().collect();
@@ -186,7 +189,7 @@ pub fn spread(directory: &Directory, signed: &Bytes) {
 /// Tells the other stewards that a suspension of a steward waits for a second signature.
 pub fn ask_second(directory: &Directory, signed: &Bytes) {
     for steward in directory.other_stewards().unwrap_or_default() {
-        push(directory, steward, Said { half_signed: vec![signed.clone()], ..Said::default() });
+        push(directory, steward, Said { awaiting_countersignature: vec![signed.clone()], ..Said::default() });
     }
 }
 
@@ -202,14 +205,14 @@ fn push(directory: &Directory, to: AuthorityId, said: Said) {
         let mut request = Request::new(proto::GossipRequest {
             beats: messages(said.beats),
             overlay: messages(said.overlay),
-            half_signed: messages(said.half_signed),
+            awaiting_countersignature: messages(said.awaiting_countersignature),
             call_back: false,
         });
         request.set_timeout(CALL);
         match timeout(CALL, client.gossip(request)).await {
             Ok(Ok(answer)) => {
                 let answer = answer.into_inner();
-                take(&directory, answer.beats, answer.overlay, answer.half_signed).await;
+                take(&directory, answer.beats, answer.overlay, answer.awaiting_countersignature).await;
             }
             Ok(Err(status)) => {
                 tracing::debug!(%to, reason = refused(&status).reason().code(), "no exchange of beats");
@@ -226,7 +229,7 @@ async fn take(
     directory: &Directory,
     beats: Vec<Signed>,
     overlay: Vec<Signed>,
-    half_signed: Vec<Signed>,
+    awaiting_countersignature: Vec<Signed>,
 ) -> Vec<Reason> {
     let mut refused = Refused::default();
     for beat in beats.into_iter().take(BEATS) {
@@ -243,8 +246,8 @@ async fn take(
     }
     // Of use to stewards only.
     let steward = directory.view().is_steward(directory.authority());
-    for order in half_signed.into_iter().take(HALF_SIGNED).filter(|_| steward) {
-        if refused.ends_with(directory.0.chain.accept_half_signed(&order.encode_to_vec().into())) {
+    for order in awaiting_countersignature.into_iter().take(AWAITING).filter(|_| steward) {
+        if refused.ends_with(directory.0.chain.accept_awaiting_countersignature(&order.encode_to_vec().into())) {
             return refused.0;
         }
     }
@@ -275,14 +278,14 @@ pub async fn answer(
     let given = Said {
         beats: bytes(&request.beats),
         overlay: bytes(&request.overlay),
-        half_signed: bytes(&request.half_signed),
+        awaiting_countersignature: bytes(&request.awaiting_countersignature),
     };
-    let refused = take(directory, request.beats, request.overlay, request.half_signed).await;
+    let refused = take(directory, request.beats, request.overlay, request.awaiting_countersignature).await;
     let said = packed(directory, sender, &given);
     proto::GossipResponse {
         beats: messages(said.beats),
         overlay: messages(said.overlay),
-        half_signed: messages(said.half_signed),
+        awaiting_countersignature: messages(said.awaiting_countersignature),
         refused: refused.into_iter().map(|reason| reason.code().to_owned()).collect(),
         ..Default::default()
     }
@@ -308,14 +311,18 @@ mod tests {
         for _ in 0..400 {
             let mut room = Room(BYTES);
             let beats = room.pack(statements(7, limits::CONTROL_BYTES), BEATS, BEAT_BYTES);
-            let half_signed = room.pack(statements(9, limits::STATEMENT_BYTES), HALF_SIGNED, HALF_SIGNED_BYTES);
+            let awaiting_countersignature = room.pack(statements(9, limits::STATEMENT_BYTES), AWAITING, AWAITING_BYTES);
             let overlay = room.pack(statements(9, limits::STATEMENT_BYTES), STATEMENTS, BYTES);
-            assert_eq!((beats.len(), half_signed.len(), overlay.len()), (1, 1, 1), "one of each however long they are");
-            told.extend([(0, beats[0].clone()), (1, half_signed[0].clone()), (2, overlay[0].clone())]);
+            assert_eq!(
+                (beats.len(), awaiting_countersignature.len(), overlay.len()),
+                (1, 1, 1),
+                "one of each however long they are"
+            );
+            told.extend([(0, beats[0].clone()), (1, awaiting_countersignature[0].clone()), (2, overlay[0].clone())]);
             let request = proto::GossipRequest {
                 beats: messages(beats),
                 overlay: messages(overlay),
-                half_signed: messages(half_signed),
+                awaiting_countersignature: messages(awaiting_countersignature),
                 call_back: true,
             };
             assert!(request.encoded_len() <= BYTES && BYTES < limits::CALL_BYTES);

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::awaiting_countersignature::AwaitingCountersignature;
 use super::beats::Fork;
 use super::chain::Chain;
 use super::dial::Dial;
 use super::disk::{Disk, Meta, Write};
 use super::error::Error;
 use super::forward::{self, Passing};
-use super::half_signed::HalfSigned;
 use super::raft::{self, Node};
 use super::state::RegisterState;
 use super::{gossip, membership, mirror, steward};
@@ -24,7 +24,6 @@ use crate::clock::SharedClock;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::reason::Reason;
-use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
 use crate::transport::ViewSource;
 use crate::wire::beat::Beat;
@@ -60,18 +59,6 @@ impl Default for Settings {
     }
 }
 
-/// What became of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proposed {
-    /// The change's number; of a repeated statement the one it got the first time.
-    pub number: u64,
-    /// Rejected ones too: `Outcome::reason` tells why.
-    pub outcome: Outcome,
-    /// The head at that number; `None` when the statement was accepted so long ago that it is not kept.
-    pub head: Option<Digest>,
-    pub statement: StatementId,
-}
-
 /// How the register stands at this node.
 #[derive(Clone, Debug)]
 pub struct RegisterStatus {
@@ -84,7 +71,7 @@ pub struct RegisterStatus {
     /// Whether the register names this node as a steward under that id.
     pub steward: bool,
     /// `None`: no Raft instance runs here.
-    pub raft: Option<raft::Standing>,
+    pub raft: Option<raft::RaftStatus>,
     /// The steward that leads, as far as this node knows.
     pub leader: Option<AuthorityId>,
     /// Whom this node follows as a mirror now.
@@ -330,7 +317,7 @@ impl Directory {
     /// # Errors
     /// Why it does not count.
     pub fn ask_second(&self, signed: &Bytes) -> Result<bool, Error> {
-        let new = self.0.chain.accept_half_signed(signed)?;
+        let new = self.0.chain.accept_awaiting_countersignature(signed)?;
         if new {
             gossip::ask_second(self, signed);
         }
@@ -338,8 +325,8 @@ impl Directory {
     }
 
     /// Suspensions of stewards that wait for a second signature.
-    pub fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
-        self.0.chain.half_signed()
+    pub fn awaiting_countersignature(&self) -> Vec<Arc<AwaitingCountersignature>> {
+        self.0.chain.awaiting_countersignature()
     }
 
     /// Emergency suspensions that the overlay holds and nodes may still take, encoded `Signed`.
@@ -360,8 +347,8 @@ impl Directory {
     /// How the register stands here.
     pub fn status(&self) -> RegisterStatus {
         let (state, view) = (self.state(), self.view());
-        let raft = self.node().map(|node| node.standing().borrow().clone());
-        let leader = raft.as_ref().and_then(|standing| standing.leader);
+        let raft = self.node().map(|node| node.status().borrow().clone());
+        let leader = raft.as_ref().and_then(|status| status.leader);
         let authority_of = |id| state.stewards().iter().find(|s| s.raft_id == id).map(|s| s.authority.clone());
         RegisterStatus {
             number: state.number(),

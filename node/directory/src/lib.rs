@@ -1,8 +1,8 @@
 //! The register that cities own together: who takes part, with which keys and endpoints, decided by whom.
 //!
-//! What lives here: the register's state and the one function that changes it (`state`, `rules`), the signed statements
-//! that ask for a change (`statements`), snapshots that anyone can verify from the genesis statement on (`snapshot`),
-//! the suspension overlay (`overlay`) with the orders that wait for a second signature (`half_signed`), and the stewards' signs of life (`beats`). All of these are pure: time and
+//! What lives here: the register's state and the one function that changes it (`state`), what each act does to it (`acts`)
+//! and how it is signed (`statements`), snapshots that anyone can verify from the genesis statement on (`snapshot`),
+//! the suspension overlay (`overlay`) with the orders that wait for a second signature (`awaiting_countersignature`), and the stewards' signs of life (`beats`). All of these are pure: time and
 //! randomness come in as arguments, so the same input gives the same outcome on every node.
 //! What does not: sockets to peers (`transport`), the node's own store, what members exchange (`exchange`).
 //!
@@ -18,40 +18,40 @@ use havenlink_runtime::clock;
 use havenlink_transport as transport;
 use havenlink_wire as wire;
 
+pub mod acts;
+pub mod awaiting_countersignature;
 pub mod beats;
-mod captured;
 mod chain;
 pub mod dial;
 mod disk;
 mod error;
 mod forward;
 mod gossip;
-pub mod half_signed;
 mod handle;
 mod membership;
-mod memo;
 mod mirror;
 pub mod overlay;
 mod propose;
 mod raft;
 mod reach;
-mod rules;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 mod serve;
 mod served;
 pub mod snapshot;
+mod snapshot_handle;
 pub mod state;
 pub mod statements;
 mod steward;
+mod verified_signatures;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
-pub use handle::{Directory, FILE, Opening, Proposed, RegisterStatus, Settings, forget_raft, raft_id};
-pub use raft::Standing as RaftStanding;
+pub use handle::{Directory, FILE, Opening, RegisterStatus, Settings, forget_raft, raft_id};
+pub use raft::RaftStatus;
 #[doc(hidden)]
 pub use raft::durability;
 pub use reach::Reached;
-pub use state::{Applied, Change, RegisterState};
+pub use state::{Change, RegisterState};

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use super::handle::Directory;
-use super::raft::{Node, Standing};
+use super::raft::{Node, RaftStatus};
 use super::state::RegisterState;
 
 /// Between looks at a step that waits for another node.
@@ -46,8 +46,8 @@ pub async fn follow_stewards(directory: Directory) {
             }
             continue;
         };
-        let mut standing = node.standing();
-        let now = standing.borrow_and_update().clone();
+        let mut status = node.status();
+        let now = status.borrow_and_update().clone();
         changes.mark_unchanged();
         let patient = settled.elapsed() < FAREWELL;
         let step = directory.0.chain.raft_state().map_or(Step::Nothing, |state| next(&state, &node, &now, patient));
@@ -66,35 +66,35 @@ pub async fn follow_stewards(directory: Directory) {
         };
         tokio::select! {
             () = sleep(LOOK), if waits => {}
-            _ = standing.changed() => {}
+            _ = status.changed() => {}
             _ = changes.changed() => {}
             _ = nodes.changed() => {}
         }
     }
 }
 
-fn next(state: &RegisterState, node: &Arc<Node>, standing: &Standing, patient: bool) -> Step {
+fn next(state: &RegisterState, node: &Arc<Node>, status: &RaftStatus, patient: bool) -> Step {
     let wanted: BTreeSet<u64> = state.stewards().iter().map(|steward| steward.raft_id).collect();
-    if !standing.leads {
+    if !status.leads {
         return Step::Nothing;
     }
-    if let Some(new) = wanted.iter().find(|id| !standing.nodes.contains_key(id)) {
+    if let Some(new) = wanted.iter().find(|id| !status.nodes.contains_key(id)) {
         return Step::Learn(*new);
     }
-    if standing.voters != wanted || standing.changing {
+    if status.voters != wanted || status.changing {
         // Only of new ones. Whoever votes already may be down: that must not keep out those who were decided on.
-        let new: BTreeSet<u64> = wanted.difference(&standing.voters).copied().collect();
+        let new: BTreeSet<u64> = wanted.difference(&status.voters).copied().collect();
         if !node.caught_up(&new, CAUGHT_UP) {
             return Step::Wait;
         }
         if !wanted.contains(&node.id()) {
-            let staying: BTreeSet<u64> = wanted.intersection(&standing.voters).copied().collect();
+            let staying: BTreeSet<u64> = wanted.intersection(&status.voters).copied().collect();
             let heir = node.foremost(&staying).or_else(|| node.foremost(&wanted)).or(wanted.first().copied());
             return heir.map_or(Step::Nothing, Step::HandOver);
         }
         return Step::Vote(wanted);
     }
-    let strangers: BTreeSet<u64> = standing.nodes.keys().filter(|id| !wanted.contains(id)).copied().collect();
+    let strangers: BTreeSet<u64> = status.nodes.keys().filter(|id| !wanted.contains(id)).copied().collect();
     if strangers.is_empty() {
         Step::Nothing
     } else if patient && !node.caught_up(&strangers, 0) {

@@ -15,11 +15,11 @@ use proto::follow_response::Event;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Request, Streaming};
 
-use super::captured::Assembly;
 use super::dial::{PeerChannel, refused};
 use super::error::Error;
 use super::handle::{Directory, random};
-use crate::domain::authority::Standing;
+use super::snapshot_handle::Assembly;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -89,8 +89,8 @@ pub async fn run(directory: Directory) {
 /// Raft is in charge here: it has a leader, and is not behind what was followed.
 fn raft_leads(directory: &Directory) -> bool {
     let led = directory.node().is_some_and(|node| {
-        let standing = node.standing();
-        let now = standing.borrow();
+        let status = node.status();
+        let now = status.borrow();
         // openraft goes on naming the last leader, even one that has forgotten this node.
         now.leads || (now.leader.is_some() && node.silence() < LEADERLESS)
     });
@@ -123,7 +123,7 @@ fn sources(directory: &Directory) -> Vec<AuthorityId> {
     let (view, now) = (directory.view(), directory.0.clock.now());
     let usable = |id: &&AuthorityId| {
         **id != *directory.authority()
-            && view.standing(id, now) != Standing::Removed
+            && view.status(id, now) != MemberStatus::Removed
             && view.member(id).is_some_and(|member| !member.entry.endpoints.is_empty())
     };
     let mut all: Vec<AuthorityId> = view.members.keys().filter(usable).cloned().collect();

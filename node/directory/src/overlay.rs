@@ -11,16 +11,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use imbl::OrdMap;
 
-use super::half_signed::HalfSigned;
-use super::rules;
+use super::acts;
+use super::awaiting_countersignature::AwaitingCountersignature;
 use super::state::RegisterState;
 use crate::domain::ids::{AuthorityId, Digest, Hasher, StatementId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::SuspendReason;
+use crate::domain::statement::{EmergencySuspend, Restore, StatementBody};
 use crate::domain::time::UnixMs;
 use crate::wire::keys::Verify;
-use crate::wire::statement::{self, Body, MAX_LIFTS};
+use crate::wire::statement;
 
 /// One suspension in the overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +73,8 @@ impl Overlay {
     /// One use per steward and target in seven days, here and in the register: a statement that was never sent through
     /// the register counts as well.
     pub(super) fn check_unused(&self, entry: &Entry, state: &RegisterState) -> Result<(), Reason> {
-        let record = state.record(&entry.subject).ok_or(Reason::MemberUnknown)?;
-        let used = |steward| record.emergencies.get(steward).is_some_and(|at| near(*at, entry.time));
+        let history = state.history(&entry.subject).ok_or(Reason::MemberUnknown)?;
+        let used = |steward| history.emergencies.get(steward).is_some_and(|at| near(*at, entry.time));
         let in_register = state.accepted(&entry.id).is_none() && entry.stewards.iter().any(used);
         if self.is_used(entry) || in_register { Err(Reason::EmergencyUsed) } else { Ok(()) }
     }
@@ -101,14 +102,14 @@ impl Overlay {
 
     /// Entries that other nodes may still take: what is gossiped.
     pub fn to_gossip(&self, now: UnixMs) -> impl Iterator<Item = &Arc<Entry>> {
-        self.entries.values().filter(move |entry| rules::emergency_time_fits(entry.time, now))
+        self.entries.values().filter(move |entry| acts::emergency_time_fits(entry.time, now))
     }
 
     /// Whom the overlay denies, until when; what the register lifted does not count.
     pub fn denied(&self, state: &RegisterState) -> OrdMap<AuthorityId, UnixMs> {
         let mut denied: OrdMap<AuthorityId, UnixMs> = OrdMap::new();
         for entry in self.entries.values() {
-            let lifted = state.record(&entry.subject).is_none_or(|r| r.lifted.binary_search(&entry.id).is_ok());
+            let lifted = state.history(&entry.subject).is_none_or(|r| r.lifted.binary_search(&entry.id).is_ok());
             if lifted {
                 continue;
             }
@@ -125,11 +126,12 @@ impl Overlay {
     pub fn to_lift<'a>(
         &'a self,
         of: &'a AuthorityId,
-        waiting: impl Iterator<Item = &'a Arc<HalfSigned>>,
+        waiting: impl Iterator<Item = &'a Arc<AwaitingCountersignature>>,
         state: &RegisterState,
         now: UnixMs,
     ) -> Vec<StatementId> {
-        let lifted = |id: &StatementId| state.record(of).is_some_and(|record| record.lifted.binary_search(id).is_ok());
+        let lifted =
+            |id: &StatementId| state.history(of).is_some_and(|history| history.lifted.binary_search(id).is_ok());
         let acts = |entry: &Entry| now < entry.first_seen + state.policy().emergency;
         let rank = |entry: &Entry| match (lifted(&entry.id), acts(entry)) {
             (true, _) => 3,
@@ -141,7 +143,7 @@ impl Overlay {
         let waiting = waiting.filter(|order| order.subject == *of).map(|order| (1, Reverse(order.time), order.id));
         let mut all: Vec<_> = here.chain(waiting).collect();
         all.sort_unstable();
-        all.into_iter().map(|(.., id)| id).take(MAX_LIFTS).collect()
+        all.into_iter().map(|(.., id)| id).take(Restore::MAX_LIFTS).collect()
     }
 
     /// SHA-256 over the ids that nodes may still pass on, ascending: equal sets, equal digests.
@@ -183,7 +185,7 @@ fn id_of(signed: &Bytes) -> Result<StatementId, Reason> {
 pub(super) struct Read {
     pub entry: Entry,
     pub author: AuthorityId,
-    /// Version of the target's standing that the author saw.
+    /// Version of the target's status that the author saw.
     pub version: u64,
     pub reason: SuspendReason,
 }
@@ -192,7 +194,9 @@ pub(super) struct Read {
 pub(super) fn read(signed: &Bytes, state: &RegisterState, now: UnixMs, verify: &dyn Verify) -> Result<Read, Reason> {
     let id = id_of(signed)?;
     let (statement, unverified) = statement::open(signed.clone()).map_err(|_| Reason::StatementMalformed)?;
-    let (Body::Suspend(reason), Some(subject)) = (&statement.body, statement.subject.authority()) else {
+    let (StatementBody::EmergencySuspend(EmergencySuspend { reason }), Some(subject)) =
+        (&statement.body, statement.subject.authority())
+    else {
         return Err(Reason::StatementKindUnknown);
     };
     if statement.federation != state.federation() {
@@ -202,8 +206,8 @@ pub(super) fn read(signed: &Bytes, state: &RegisterState, now: UnixMs, verify: &
         return Err(Reason::NotASteward);
     }
     let stewards =
-        rules::steward_signers(state, &statement.author, &unverified, verify).ok_or(Reason::SignatureInvalid)?;
-    if !rules::emergency_time_fits(statement.time, now) {
+        acts::steward_signers(state, &statement.author, &unverified, verify).ok_or(Reason::SignatureInvalid)?;
+    if !acts::emergency_time_fits(statement.time, now) {
         return Err(Reason::EmergencyTimeInvalid);
     }
     let signed = Bytes::copy_from_slice(signed);

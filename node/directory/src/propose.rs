@@ -19,16 +19,16 @@ use tonic::Request;
 use super::dial::{PeerChannel, refused};
 use super::error::Error;
 use super::forward::Passing;
-use super::handle::{Directory, Proposed, random};
-use super::raft::{Node, NotDone, Standing};
-use super::state::Applied;
+use super::handle::{Directory, random};
+use super::raft::{Node, NotDone, RaftStatus};
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AuthorityId, Digest, KeyId, StatementId};
+use crate::domain::ids::{AuthorityId, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::register::Outcome;
+use crate::domain::register::Applied;
 use crate::wire::signed::{self, Unverified};
+use crate::wire::statement;
 
 /// Time for a statement to be applied, elections included.
 const LIMIT: Duration = Duration::from_secs(9);
@@ -41,18 +41,18 @@ type Client = DirectoryServiceClient<PeerChannel>;
 
 impl Directory {
     /// Proposes a signed statement and waits until it is applied at the leader. A rejected one is an answer, not an
-    /// error: see `Proposed::outcome`.
+    /// error: see `Applied::outcome`.
     ///
     /// # Errors
     /// `MESSAGE_TOO_LARGE`, `STATEMENT_MALFORMED`, `WRONG_FEDERATION`, `SIGNATURE_INVALID` before anything is asked;
     /// `NO_LEADER`, `STEWARDS_UNREACHABLE` when no majority took it within 9 s: the same bytes may be sent again.
-    pub async fn propose(&self, signed: Bytes) -> Result<Proposed, Error> {
+    pub async fn propose(&self, signed: Bytes) -> Result<Applied, Error> {
         self.check_intake(&signed)?;
         let deadline = Instant::now() + LIMIT;
         by(deadline, self.propose_until(deadline, signed)).await
     }
 
-    async fn propose_until(&self, deadline: Instant, signed: Bytes) -> Result<Proposed, Error> {
+    async fn propose_until(&self, deadline: Instant, signed: Bytes) -> Result<Applied, Error> {
         let mut pause = AGAIN;
         loop {
             match self.attempt(&signed).await {
@@ -67,10 +67,10 @@ impl Directory {
     }
 
     /// Applied here or refused.
-    pub(super) async fn propose_here(&self, node: &Node, signed: Bytes) -> Result<Proposed, Error> {
+    pub(super) async fn propose_here(&self, node: &Node, signed: Bytes) -> Result<Applied, Error> {
         self.check_intake(&signed)?;
         let applied = node.submit(signed).await.map_err(|not_done| not_done_here(&not_done))?;
-        Ok(self.proposed(applied))
+        Ok(self.complete(applied))
     }
 
     /// The view after everything that was committed when the call came (ReadIndex at the leader).
@@ -109,19 +109,19 @@ impl Directory {
             return Err(Reason::WrongFederation.into());
         }
         let known = |id: &KeyId| key_of(&view, &unverified, id);
-        match unverified.check(&view.federation, known, self.0.chain.memo()) {
+        match unverified.check(&view.federation, known, self.0.chain.verified_signatures()) {
             Err(error) if error.reason == Reason::SignatureInvalid => Err(error.into()),
             // A key that this view does not know (yet) is judged where the statement is applied.
             _ => Ok(()),
         }
     }
 
-    async fn attempt(&self, signed: &Bytes) -> Result<Proposed, Error> {
+    async fn attempt(&self, signed: &Bytes) -> Result<Applied, Error> {
         let Some(node) = self.node() else { return self.ask_a_steward(signed).await };
         let (leads, leader) = leader(&node);
         if leads {
             match node.submit(signed.clone()).await {
-                Ok(applied) => return Ok(self.proposed(applied)),
+                Ok(applied) => return Ok(self.complete(applied)),
                 Err(NotDone::NotLeader(Some(other))) if other != node.id() => {
                     return self.pass_on(&node, other, signed).await;
                 }
@@ -141,7 +141,7 @@ impl Directory {
         super::steward::is_named(&self.state(), &self.0.authority, self.0.raft_id)
     }
 
-    async fn ask_a_steward(&self, signed: &Bytes) -> Result<Proposed, Error> {
+    async fn ask_a_steward(&self, signed: &Bytes) -> Result<Applied, Error> {
         let mut last = Error::from(Reason::LastRegisterUnreachable);
         for steward in self.other_stewards()? {
             match self.ask(&steward, signed).await {
@@ -154,7 +154,7 @@ impl Directory {
         Err(last)
     }
 
-    async fn pass_on(&self, node: &Node, leader: u64, signed: &Bytes) -> Result<Proposed, Error> {
+    async fn pass_on(&self, node: &Node, leader: u64, signed: &Bytes) -> Result<Applied, Error> {
         let (answer, answered) = oneshot::channel();
         let to = self.steward_by_id(node, leader)?;
         let passing = Passing { leader: to, target: leader, signed: signed.clone(), answer };
@@ -169,10 +169,11 @@ impl Directory {
         }
     }
 
-    async fn ask(&self, to: &AuthorityId, signed: &Bytes) -> Result<Proposed, Error> {
+    async fn ask(&self, to: &AuthorityId, signed: &Bytes) -> Result<Applied, Error> {
         let mut request = Request::new(proto::ProposeRequest { signed: signed.clone() });
         request.set_timeout(LIMIT);
-        from_response(self.client(to)?.propose(request).await.map_err(|status| refused(&status))?.get_ref())
+        let answer = self.client(to)?.propose(request).await.map_err(|status| refused(&status))?;
+        Ok(statement::applied_from_proto(answer.get_ref())?)
     }
 
     async fn read_once(&self) -> Result<u64, Error> {
@@ -184,7 +185,7 @@ impl Directory {
                 }
                 (false, Some(leader)) => {
                     let steward = self.steward_by_id(&node, leader)?;
-                    return while_leading(node.standing(), leader, self.read_at(&steward)).await;
+                    return while_leading(node.status(), leader, self.read_at(&steward)).await;
                 }
                 (false, None) => {}
             }
@@ -237,70 +238,43 @@ impl Directory {
     }
 
     fn steward_by_id(&self, node: &Node, raft_id: u64) -> Result<AuthorityId, Error> {
-        let standing = node.standing();
-        let authority = standing.borrow().nodes.get(&raft_id).and_then(|authority| AuthorityId::parse(authority));
+        let status = node.status();
+        let authority = status.borrow().nodes.get(&raft_id).and_then(|authority| AuthorityId::parse(authority));
         authority.ok_or_else(|| Reason::NoLeader.into())
     }
 
-    fn proposed(&self, applied: Applied) -> Proposed {
-        let Applied { number, outcome, head, statement } = applied;
-        if let Some(number) = number {
-            return Proposed { number, outcome, head: Some(head), statement };
-        }
-        let earlier = self.0.chain.state().accepted(&statement).map_or(0, |(number, _)| number);
-        Proposed { number: earlier, outcome, head: self.0.chain.head_at(earlier).ok().flatten(), statement }
+    /// A repeated statement is answered with the head at its first number, as far as that is kept.
+    fn complete(&self, applied: Applied) -> Applied {
+        let head = applied.head.or_else(|| self.0.chain.head_at(applied.number).ok().flatten());
+        Applied { head, ..applied }
     }
 
-    /// Until the instance's standing changes, or a moment has passed.
+    /// Until the instance's status changes, or a moment has passed.
     async fn pause(&self, limit: Duration) {
         match self.node() {
             Some(node) => {
-                let mut standing = node.standing();
-                drop(tokio::time::timeout(limit, standing.changed()).await);
+                let mut status = node.status();
+                drop(tokio::time::timeout(limit, status.changed()).await);
             }
             None => sleep(limit).await,
         }
     }
 }
 
-/// A proposal's answer, for whoever asked.
-pub(super) fn to_response(proposed: &Proposed) -> proto::ProposeResponse {
-    proto::ProposeResponse {
-        number: proposed.number,
-        outcome: proposed.outcome.code(),
-        head: proposed.head.map(|head| Bytes::copy_from_slice(head.as_bytes())).unwrap_or_default(),
-        statement_id: Bytes::copy_from_slice(proposed.statement.as_bytes()),
-    }
-}
-
-/// A proposal's answer, as another steward gave it.
-pub(super) fn from_response(answer: &proto::ProposeResponse) -> Result<Proposed, Error> {
-    let bad = || Error::new(Reason::DecodeFailed, "answer to a proposal");
-    Ok(Proposed {
-        number: answer.number,
-        outcome: Outcome::from_code(answer.outcome).ok_or_else(bad)?,
-        head: match answer.head.is_empty() {
-            true => None,
-            false => Some(Digest::from_slice(&answer.head).ok_or_else(bad)?),
-        },
-        statement: StatementId::from_slice(&answer.statement_id).ok_or_else(bad)?,
-    })
-}
-
 fn leader(node: &Node) -> (bool, Option<u64>) {
-    let standing = node.standing();
-    let now = standing.borrow();
+    let status = node.status();
+    let now = status.borrow();
     (now.leads, now.leader)
 }
 
 /// A call to the leader, given up when this node hears of another one: whoever was stopped or cut off may be silent for
 /// as long as a call may take, and the new one could have answered long before.
 pub(super) async fn while_leading<T>(
-    mut standing: watch::Receiver<Standing>,
+    mut status: watch::Receiver<RaftStatus>,
     leader: u64,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let other = standing.wait_for(|now| now.leader.is_some_and(|now| now != leader));
+    let other = status.wait_for(|now| now.leader.is_some_and(|now| now != leader));
     tokio::select! {
         biased;
         result = call => result,
@@ -339,12 +313,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_leader_is_waited_for_until_there_is_another_one() {
-        let led_by = |leader| Standing { running: true, leader, ..Standing::default() };
-        let (now, standing) = watch::channel(led_by(Some(1)));
-        let answer = while_leading(standing.clone(), 1, async { Ok(7) }).await;
+        let led_by = |leader| RaftStatus { running: true, leader, ..RaftStatus::default() };
+        let (now, status) = watch::channel(led_by(Some(1)));
+        let answer = while_leading(status.clone(), 1, async { Ok(7) }).await;
         assert_eq!(answer.unwrap(), 7);
         let silent = std::future::pending::<Result<u8, Error>>();
-        let call = tokio::spawn(while_leading(standing, 1, silent));
+        let call = tokio::spawn(while_leading(status, 1, silent));
         now.send_replace(led_by(None));
         tokio::task::yield_now().await;
         assert!(!call.is_finished(), "nobody else could answer");

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::state::{Applied, RegisterState};
+use super::state::RegisterState;
 use super::statements::{Author, Invited, countersign};
 use crate::domain::authority::{
     AuthorityEntry, ContactPoint, Identifier, IdentifierScheme, Name, ParticipantKind, PinnedKey,
 };
 use crate::domain::directory::{Policy, Steward};
 use crate::domain::ids::{AuthorityId, Digest, Pin, StatementId};
-use crate::domain::register::{Outcome, SuspendReason};
+use crate::domain::register::{Applied, Outcome, SuspendReason};
+use crate::domain::statement::SignedEntry;
 use crate::domain::time::{Millis, UnixMs};
 use crate::wire::keys::{Plain, SigningKey};
 
@@ -165,7 +166,7 @@ impl World {
     }
 
     /// The application of an authority under a new key, known to the world from now on.
-    pub fn application(&mut self, name: &str, raft_id: u64) -> havenlink_proto::record::v1::Signed {
+    pub fn application(&mut self, name: &str, raft_id: u64) -> SignedEntry {
         let key = self.fresh_key();
         self.keys.insert(id(name), Arc::clone(&key));
         let version = self.state.entry_version(&id(name));
@@ -215,7 +216,7 @@ impl World {
     }
 
     pub fn emergency(&mut self, steward: &str, target: &str) -> Bytes {
-        self.sign(steward, |a, s| a.suspend(s, &id(target), SuspendReason::NodeCompromised))
+        self.sign(steward, |a, s| a.suspend(s, &id(target), SuspendReason::NodeCompromised)).signed
     }
 
     pub fn second(&self, signed: &Bytes, steward: &str) -> Bytes {

@@ -11,9 +11,9 @@ use proto::follow_response::Event;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::captured;
 use super::error::Error;
 use super::handle::Directory;
+use super::snapshot_handle;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
@@ -60,8 +60,8 @@ impl Directory {
         let (captured, proof) = self.0.chain.snapshot().ok_or_else(none)?;
         let proof = proof.ok_or_else(none)?;
         let encoded = self.0.chain.encoded(captured).await?;
-        captured::fits(encoded.items.len())?;
-        Ok(captured::messages(&encoded, proof)
+        snapshot_handle::fits(encoded.items.len())?;
+        Ok(snapshot_handle::messages(&encoded, proof)
             .into_iter()
             .map(|chunk| proto::SnapshotResponse { chunk: Some(chunk) })
             .collect())

@@ -15,7 +15,7 @@ use super::handle::{Directory, random};
 use super::raft::{self, Node, Start};
 use super::state::RegisterState;
 use super::statements::Author;
-use crate::domain::authority::{AuthorityEntry, Standing};
+use crate::domain::authority::{AuthorityEntry, MemberStatus};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
@@ -55,10 +55,10 @@ pub async fn supervise(directory: Directory) {
             }
             continue;
         };
-        let mut standing = node.standing();
+        let mut status = node.status();
         let end = tokio::select! {
             end = seen_through(&directory, &node, changes.clone()) => end,
-            _ = standing.wait_for(|now| !now.running && now.term > 0) => End::Broken,
+            _ = status.wait_for(|now| !now.running && now.term > 0) => End::Broken,
         };
         directory.0.node.store(None);
         directory.0.node_changed.send_modify(|count| *count += 1);
@@ -97,7 +97,7 @@ enum End {
 /// `Settings::passed_by_after` while no leader says a word to this node. A leader speaks to everybody who counts.
 async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Receiver<u64>) -> End {
     let limit = directory.0.settings.passed_by_after;
-    let mut standing = node.standing();
+    let mut status = node.status();
     let mut passed_by: Option<Instant> = None;
     loop {
         if named(directory) {
@@ -107,7 +107,7 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             }
             continue;
         }
-        let now = standing.borrow_and_update().clone();
+        let now = status.borrow_and_update().clone();
         // None at all: openraft has not told yet what is stored, or nothing ever was.
         if !now.voters.is_empty() && !now.voters.contains(&node.id()) && !now.leads {
             return End::Out;
@@ -128,7 +128,7 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
         }
         tokio::select! {
             () = sleep(limit / 6) => {}
-            Ok(()) = standing.changed() => {}
+            Ok(()) = status.changed() => {}
             Ok(()) = changes.changed() => {}
         }
     }
@@ -171,7 +171,8 @@ pub async fn announce(directory: Directory) {
         let own = state.member(&directory.0.authority).cloned();
         let stale = own.filter(|own| {
             let hosted = own.entry.hosted_by.is_some();
-            let active = directory.view().standing(&directory.0.authority, directory.0.clock.now()) == Standing::Active;
+            let active =
+                directory.view().status(&directory.0.authority, directory.0.clock.now()) == MemberStatus::Active;
             own.entry.raft_id != directory.0.raft_id && !hosted && active
         });
         if let Some(own) = stale {

@@ -119,7 +119,7 @@ pub struct KeyRecord {
 
 /// How an authority stands, by the register and the overlay together: deny wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum MemberStatus {
     Active,
     Suspended,
     Removed,

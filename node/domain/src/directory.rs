@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
 
-use super::authority::{AuthorityEntry, KeyRecord, PublicKey, Standing};
+use super::authority::{AuthorityEntry, KeyRecord, MemberStatus, PublicKey};
 use super::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
 use super::limits;
 use super::time::{Millis, UnixMs};
@@ -20,7 +20,7 @@ pub struct Member {
     /// Rises with every accepted change of the entry.
     pub version: u64,
     /// Rises with every accepted change of the standing: nobody escapes a suspension by changing its own entry.
-    pub standing_version: u64,
+    pub status_version: u64,
     /// Newest last; the last one is current.
     pub keys: Vec<KeyRecord>,
     /// Absolute; `NEVER`: until restored.
@@ -85,16 +85,16 @@ impl DirectoryView {
     }
 
     /// Register and overlay together: deny wins, no quorum needed (9.4).
-    pub fn standing(&self, authority: &AuthorityId, now: UnixMs) -> Standing {
+    pub fn status(&self, authority: &AuthorityId, now: UnixMs) -> MemberStatus {
         let Some(member) = self.members.get(authority) else {
-            return Standing::Unknown;
+            return MemberStatus::Unknown;
         };
         if member.removed_at.is_some() {
-            return Standing::Removed;
+            return MemberStatus::Removed;
         }
         let by_register = member.suspended_until.is_some_and(|until| now < until);
         let by_overlay = self.overlay.get(authority).is_some_and(|until| now < *until);
-        if by_register || by_overlay { Standing::Suspended } else { Standing::Active }
+        if by_register || by_overlay { MemberStatus::Suspended } else { MemberStatus::Active }
     }
 
     /// The authority whose entry lists the pin and in whose entry it is still valid.

@@ -35,6 +35,7 @@ pub mod register;
 pub mod samples;
 pub mod screen;
 pub mod sharing;
+pub mod statement;
 pub mod stream;
 pub mod text;
 pub mod time;

@@ -5,7 +5,7 @@
 
 use super::agreement::{AgreementSet, GrantState, Held};
 use super::alert::{Alert, AlertKind, AssertionBasis};
-use super::authority::Standing;
+use super::authority::MemberStatus;
 use super::directory::DirectoryView;
 use super::envelope::GrantRef;
 use super::handling::{Handling, Purpose};
@@ -168,11 +168,11 @@ fn about_person(q: &ShareQuestion<'_>) -> Result<(), Reason> {
 }
 
 fn active(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Result<(), Reason> {
-    match view.standing(authority, now) {
-        Standing::Active => Ok(()),
-        Standing::Suspended => Err(Reason::MemberSuspended),
-        Standing::Removed => Err(Reason::MemberRemoved),
-        Standing::Unknown => Err(Reason::MemberUnknown),
+    match view.status(authority, now) {
+        MemberStatus::Active => Ok(()),
+        MemberStatus::Suspended => Err(Reason::MemberSuspended),
+        MemberStatus::Removed => Err(Reason::MemberRemoved),
+        MemberStatus::Unknown => Err(Reason::MemberUnknown),
     }
 }
 
@@ -278,12 +278,12 @@ pub fn may_control(q: &ControlQuestion<'_>) -> Result<Permit, Reason> {
     if q.kind.class() != StreamClass::Control || q.from == q.to {
         return Err(Reason::ControlNotAllowed);
     }
-    let allowed = match (q.view.standing(q.from, q.now), q.view.standing(q.to, q.now)) {
-        (Standing::Unknown, _) | (_, Standing::Unknown) => return Err(Reason::MemberUnknown),
-        (Standing::Active, Standing::Active) => true,
-        (Standing::Active, Standing::Suspended) => q.kind == RecordKind::WithdrawalNotice,
-        (Standing::Suspended, Standing::Active) => q.kind == RecordKind::ErasureReceipt,
-        (Standing::Active, Standing::Removed) => {
+    let allowed = match (q.view.status(q.from, q.now), q.view.status(q.to, q.now)) {
+        (MemberStatus::Unknown, _) | (_, MemberStatus::Unknown) => return Err(Reason::MemberUnknown),
+        (MemberStatus::Active, MemberStatus::Active) => true,
+        (MemberStatus::Active, MemberStatus::Suspended) => q.kind == RecordKind::WithdrawalNotice,
+        (MemberStatus::Suspended, MemberStatus::Active) => q.kind == RecordKind::ErasureReceipt,
+        (MemberStatus::Active, MemberStatus::Removed) => {
             let removed_at = q.view.member(q.to).and_then(|m| m.removed_at);
             q.kind == RecordKind::WithdrawalNotice && removed_at.is_some_and(|at| q.now.since(at) < REMOVED_NOTICES)
         }

@@ -1,6 +1,7 @@
 //! Words of the register: what `apply` may answer, and why stewards suspend, remove or reject.
 
 use super::closed::closed_enum;
+use super::ids::{AuthorityId, Digest, StatementId};
 use super::reason::Reason;
 
 closed_enum! {
@@ -67,6 +68,44 @@ impl Outcome {
             Self::StillASteward => Reason::StillASteward,
         })
     }
+}
+
+/// What came of a statement, from `apply` to whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// SHA-256 of the payload.
+    pub statement: StatementId,
+    pub outcome: Outcome,
+    /// The change's number; of a repeated payload the one it got the first time; 0: none, or none yet.
+    pub number: u64,
+    /// It took that number here and now: its payload had not been accepted before. What another node answers never is.
+    pub is_new: bool,
+    /// The head at the number; `None` when that was so long ago that it is not kept, or there is no number.
+    pub head: Option<Digest>,
+}
+
+impl Applied {
+    /// Counted somewhere, and not in the register yet.
+    pub const fn unordered(statement: StatementId) -> Self {
+        Self { statement, outcome: Outcome::Pending, number: 0, is_new: false, head: None }
+    }
+
+    /// The number that it took now.
+    pub fn taken(&self) -> Option<u64> {
+        self.is_new.then_some(self.number)
+    }
+}
+
+/// What came of a decision: of the statement that was made for it, and of the votes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// `statement` is the proposal, or the statement itself where no proposal was needed.
+    pub applied: Applied,
+    pub approved_by: Vec<AuthorityId>,
+    /// 0: no votes are counted.
+    pub needed: usize,
+    /// In force here through the overlay, whatever the register says.
+    pub overlay: bool,
 }
 
 closed_enum! {

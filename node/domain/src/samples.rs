@@ -60,7 +60,7 @@ pub fn member(id: AuthorityId, n: u8) -> Member {
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key: key(n), replaced_at: None, compromised: false }];
-    Member { entry, version: 1, standing_version: 0, keys, suspended_until: None, removed_at: None }
+    Member { entry, version: 1, status_version: 0, keys, suspended_until: None, removed_at: None }
 }
 
 /// A fresh view in which all three cities are active.

@@ -17,7 +17,7 @@ use crate::domain::join::applicant::{Applying, Next};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::join::Applicant;
-use crate::exchange::peer_client::join::JoinClient;
+use crate::exchange::peer_client::join::TonicJoinClient;
 use crate::services::actor::Codes;
 use crate::services::admin::node::{Node, StatusSource, Upkeep};
 use crate::services::layers::Runtimes;
@@ -29,7 +29,7 @@ use crate::wire::fields;
 ///
 /// # Errors
 /// When the node's certificate does not load, or the invitation names no endpoint.
-pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<JoinClient, Failure> {
+pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<TonicJoinClient, Failure> {
     let identity = NodeIdentity::load(data.path())?;
     let limits = transport::Limits::default();
     let view = listeners::empty_view();
@@ -42,7 +42,7 @@ pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Resul
     if channels.is_empty() {
         return Err(Failure::new(Reason::InvitationInvalid));
     }
-    Ok(JoinClient::new(channels, transport::classify))
+    Ok(TonicJoinClient::new(channels, transport::classify))
 }
 
 /// What a waiting node last heard.

@@ -10,7 +10,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::directory::Directory;
 use crate::directory::beats::{Fork, Witness};
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::exchange::join::{Applicant, Inviter};
@@ -75,14 +75,14 @@ pub(super) async fn follow_readiness(
     let mut look = tokio::time::interval(Duration::from_secs(5));
     loop {
         let (view, status, at) = (directory.view(), directory.status(), now());
-        let standing = view.standing(directory.authority(), at);
+        let standing = view.status(directory.authority(), at);
         let reason = match standing {
-            Standing::Unknown => Some(Reason::NodeStarting),
-            Standing::Removed => Some(Reason::MemberRemoved),
+            MemberStatus::Unknown => Some(Reason::NodeStarting),
+            MemberStatus::Removed => Some(Reason::MemberRemoved),
             _ if status.stopped_by_rules.is_some() => Some(Reason::RulesTooOld),
-            Standing::Suspended | Standing::Active => None,
+            MemberStatus::Suspended | MemberStatus::Active => None,
         };
-        if standing != Standing::Unknown
+        if standing != MemberStatus::Unknown
             && let Some(applicant) = joined.take()
             && let Err(error) = applicant.finish()
         {

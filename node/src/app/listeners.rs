@@ -239,7 +239,7 @@ fn view_of_clients(config: &Config) -> ViewSource {
         raft_id: 0,
     };
     let member =
-        Member { entry, version: 1, standing_version: 1, keys: Vec::new(), suspended_until: None, removed_at: None };
+        Member { entry, version: 1, status_version: 1, keys: Vec::new(), suspended_until: None, removed_at: None };
     Arc::new(ArcSwap::from_pointee(DirectoryView {
         members: OrdMap::unit(config.authority.clone(), Arc::new(member)),
         pins: pins.map(|pin| (*pin, config.authority.clone())).collect(),

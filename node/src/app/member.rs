@@ -28,7 +28,7 @@ use crate::exchange::peer_client::PoolLink;
 use crate::exchange::{Exchange, Keys, Parts, SharedView};
 use crate::services::access::Work;
 use crate::services::actor::Codes;
-use crate::services::admin::status::MemberStatus;
+use crate::services::admin::status::MemberNode;
 use crate::services::layers::{Now, Runtimes};
 use crate::services::{self, http, routes};
 use crate::storage::sqlite::{Options, SqliteStore};
@@ -128,8 +128,8 @@ impl Member {
         let (authority, own) = (config.authority.clone(), keys.clone());
         let home = config.authority.clone();
         let key = move || own.of(&home).expect("the node's own key is never taken away");
-        let council = Arc::new(directory.clone());
-        let governance = Governance::new(authority.clone(), key.clone(), council, store.clone(), clock.clone());
+        let governance =
+            Governance::new(authority.clone(), key.clone(), directory.clone(), store.clone(), clock.clone());
         let inviter = Inviter::new(authority, key, store.clone(), Arc::new(governance.clone()), clock.clone());
         inviter.refresh_gate().await.map_err(|e| Failure::new(e.reason()).cause(&e))?;
 
@@ -295,7 +295,7 @@ impl Rooms {
 
     fn local_routes(&self) -> Routes {
         let (directory, data_dir) = (self.directory.clone(), self.data_dir.clone());
-        let status = MemberStatus {
+        let status = MemberNode {
             authority: self.config.authority.clone(),
             register: Arc::new(move || register_now(&directory)),
             governance: self.governance.clone(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use havenlink_proto::admin::v1::RecoveryTicket;
-use prost::Message;
 
 use super::contacts::{self, Contact};
 use super::data_dir::DataDir;
@@ -78,8 +77,8 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), F
     contacts::write(data.path(), &contacts_of(&ticket))?;
     let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: commands::nonce()? };
     let view = register.view();
-    let signed = author.application(&view.federation, ticket.rules_version, ticket.standing_version, &new);
-    write(&path, &HEXLOWER.encode(&signed.encode_to_vec()))?;
+    let signed = author.application(&view.federation, ticket.rules_version, ticket.status_version, &new);
+    write(&path, &HEXLOWER.encode(&signed.signed))?;
     let shown = HEXLOWER.encode(&key.public().raw()[..8]);
     println!("{} asks for a new authority key in federation {}", config.authority, view.federation);
     println!("  entry      {}", path.display());

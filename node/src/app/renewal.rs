@@ -13,7 +13,7 @@ use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::governance::Governance;
-use crate::exchange::join::{Admissions as _, Inviter};
+use crate::exchange::join::Inviter;
 use crate::telemetry::metrics;
 use crate::transport::NodeIdentity;
 
@@ -129,6 +129,6 @@ impl Renewal {
         let excess = entry.pins.len().saturating_sub(PINS - 1);
         entry.pins.drain(..excess);
         entry.pins.push(PinnedKey { pin, valid_until: UnixMs::NEVER });
-        self.governance.update_entry(entry, actor).await.map(drop).map_err(|e| e.reason())
+        self.governance.decisions.update_entry(entry, actor).await.map(drop).map_err(|e| e.reason())
     }
 }

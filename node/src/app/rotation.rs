@@ -17,8 +17,9 @@ use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
+use crate::domain::register::Decided;
 use crate::exchange::Keys;
-use crate::exchange::governance::{Governance, Governed};
+use crate::exchange::governance::Governance;
 use crate::services::admin::member::KeyRotation;
 use crate::services::errors;
 use crate::wire::keys::SigningKey;
@@ -40,10 +41,10 @@ pub struct Rotation {
 
 #[tonic::async_trait]
 impl KeyRotation for Rotation {
-    async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Governed, Status> {
+    async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Decided, Status> {
         let failed = |_: std::io::Error| errors::refuse(Reason::StorageFailed);
         let next = Arc::new(make(&self.data_dir).map_err(failed)?);
-        let rotated = self.governance.rotate_key(&next, compromised, actor).await;
+        let rotated = self.governance.decisions.rotate_key(&next, compromised, actor).await;
         let rotated = rotated.map_err(|e| errors::governing(&e))?;
         self.take_into_use(next).map_err(failed)?;
         Ok(rotated)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::alert::Alert;
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::limits;
 use crate::domain::offer::DisclosureLevel;
@@ -105,11 +105,11 @@ impl Exchange {
         if !self.0.keys.serves(&authority) {
             return Err(Error::about(&authority, Reason::NotFound));
         }
-        match self.view().standing(&authority, self.now()) {
-            Standing::Removed => Err(Error::about(&authority, Reason::MemberRemoved)),
-            Standing::Suspended => Err(Error::about(&authority, Reason::MemberSuspended)),
-            Standing::Unknown => Err(Error::about(&authority, Reason::MemberUnknown)),
-            Standing::Active => Ok(authority),
+        match self.view().status(&authority, self.now()) {
+            MemberStatus::Removed => Err(Error::about(&authority, Reason::MemberRemoved)),
+            MemberStatus::Suspended => Err(Error::about(&authority, Reason::MemberSuspended)),
+            MemberStatus::Unknown => Err(Error::about(&authority, Reason::MemberUnknown)),
+            MemberStatus::Active => Ok(authority),
         }
     }
 

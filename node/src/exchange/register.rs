@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::domain::authority::{PublicKey, Standing};
+use crate::domain::authority::{MemberStatus, PublicKey};
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, KeyId};
 use crate::domain::time::UnixMs;
@@ -51,10 +51,10 @@ pub(super) fn active(
     now: UnixMs,
 ) -> Result<(), crate::domain::reason::Reason> {
     use crate::domain::reason::Reason;
-    match view.standing(authority, now) {
-        Standing::Active => Ok(()),
-        Standing::Suspended => Err(Reason::MemberSuspended),
-        Standing::Removed => Err(Reason::MemberRemoved),
-        Standing::Unknown => Err(Reason::MemberUnknown),
+    match view.status(authority, now) {
+        MemberStatus::Active => Ok(()),
+        MemberStatus::Suspended => Err(Reason::MemberSuspended),
+        MemberStatus::Removed => Err(Reason::MemberRemoved),
+        MemberStatus::Unknown => Err(Reason::MemberUnknown),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
@@ -29,10 +29,10 @@ impl Exchange {
         let (view, now) = (self.view(), self.now());
         let mut changed = self.own_standing().await?;
         for (recipient, count) in self.store().queue_counts().await? {
-            let (holding, reason) = match view.standing(&recipient, now) {
-                Standing::Suspended if count.queued > 0 => (Holding::Hold, Reason::MemberSuspended),
-                Standing::Removed if count.queued + count.held > 0 => (Holding::Close, Reason::MemberRemoved),
-                Standing::Active if count.held > 0 => (Holding::Release, Reason::MemberSuspended),
+            let (holding, reason) = match view.status(&recipient, now) {
+                MemberStatus::Suspended if count.queued > 0 => (Holding::Hold, Reason::MemberSuspended),
+                MemberStatus::Removed if count.queued + count.held > 0 => (Holding::Close, Reason::MemberRemoved),
+                MemberStatus::Active if count.held > 0 => (Holding::Release, Reason::MemberSuspended),
                 _ => continue,
             };
             let op = SetHeld { recipient: recipient.clone(), holding, reason, now };
@@ -50,7 +50,7 @@ impl Exchange {
     async fn own_standing(&self) -> Result<usize, Error> {
         let (view, now) = (self.view(), self.now());
         let out: BTreeSet<AuthorityId> =
-            self.0.keys.authorities().into_iter().filter(|own| view.standing(own, now) != Standing::Active).collect();
+            self.0.keys.authorities().into_iter().filter(|own| view.status(own, now) != MemberStatus::Active).collect();
         let before = {
             let mut held = self.0.suspended_here.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *held, out.clone())

@@ -12,10 +12,10 @@ use tonic::{Request, Response, Status};
 
 use super::layers::{self, Charge, Now};
 use super::{errors, page};
-use crate::directory::{Directory, Proposed};
+use crate::directory::Directory;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
-use crate::wire::{self, fields, member};
+use crate::wire::{self, fields, member, statement};
 
 pub struct Register {
     pub directory: Directory,
@@ -54,15 +54,6 @@ type Answer<T> = Result<Response<T>, Status>;
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 const LIST: &str = "directory";
-
-fn proposed(result: &Proposed) -> Response<proto::ProposeResponse> {
-    Response::new(proto::ProposeResponse {
-        number: result.number,
-        outcome: result.outcome.code(),
-        head: result.head.map(|head| fields::bytes_of(head.as_bytes())).unwrap_or_default(),
-        statement_id: fields::bytes_of(result.statement.as_bytes()),
-    })
-}
 
 /// At the peer door what is not there looks like what is not shown.
 fn unknown<T>(request: &Request<T>) -> Status {
@@ -122,8 +113,8 @@ impl DirectoryService for Register {
         if member && !self.directory.view().is_steward(self.directory.authority()) {
             return Err(errors::refuse(Reason::NodeStarting));
         }
-        let result = self.directory.propose(asked.signed).await;
-        result.as_ref().map(proposed).map_err(errors::directory)
+        let applied = self.directory.propose(asked.signed).await.map_err(|e| errors::directory(&e))?;
+        Ok(Response::new(statement::applied_to_proto(&applied)))
     }
 
     type FollowStream = Events<proto::FollowResponse>;

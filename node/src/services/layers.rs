@@ -29,7 +29,7 @@ pub use quota::{Budget, Charge, PeerQuota, quota};
 use super::access::{self, Effect, Listener, Method, MinimumStatus, Work};
 use super::errors::{self, Refusal};
 use crate::domain::audit::ActorRole;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
@@ -164,10 +164,10 @@ impl Guard {
         })?;
         let Caller::Peer { authority, .. } = caller else { return Ok(row) };
         let view = self.view.load();
-        match (view.standing(authority, (self.now)()), row.minimum_status) {
-            (Standing::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
-            (Standing::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
-            (Standing::Suspended, MinimumStatus::Active) => Err(errors::refuse(Reason::MemberSuspended)),
+        match (view.status(authority, (self.now)()), row.minimum_status) {
+            (MemberStatus::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
+            (MemberStatus::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
+            (MemberStatus::Suspended, MinimumStatus::Active) => Err(errors::refuse(Reason::MemberSuspended)),
             _ => Ok(row),
         }
     }

@@ -20,7 +20,7 @@ use super::pending::grouped;
 use super::settings::Limits;
 use super::{Alpn, PeerInfo, ViewSource, verify};
 use crate::clock::SharedClock;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::time::UnixMs;
@@ -68,7 +68,7 @@ struct Entry {
     remote: SocketAddr,
     /// The configured endpoint that we dialled.
     endpoint: Option<String>,
-    judged: Standing,
+    judged: MemberStatus,
     stop: Arc<Stop>,
     progress: Arc<Progress>,
     since: Instant,
@@ -177,13 +177,13 @@ impl Connections {
             pin: info.pin,
             remote: info.remote,
             endpoint,
-            judged: Standing::Active,
+            judged: MemberStatus::Active,
             stop: stop.clone(),
             progress: info.progress.clone(),
             since: Instant::now(),
         };
         if let Some(authority) = &info.authority {
-            entry.judged = view.standing(authority, now);
+            entry.judged = view.status(authority, now);
         }
         if entry.must_end(&view, now) {
             entry.stop.abort();
@@ -288,7 +288,7 @@ impl Entry {
     /// Whether the view ends this connection; remembers the standing that it was judged under.
     fn must_end(&mut self, view: &DirectoryView, now: UnixMs) -> bool {
         let Some(authority) = &self.authority else { return false };
-        let standing = view.standing(authority, now);
+        let standing = view.status(authority, now);
         let worse = severity(standing) > severity(self.judged);
         self.judged = standing;
         let gone = match self.direction {
@@ -304,10 +304,10 @@ impl Entry {
     }
 }
 
-const fn severity(standing: Standing) -> u8 {
+const fn severity(standing: MemberStatus) -> u8 {
     match standing {
-        Standing::Active => 0,
-        Standing::Suspended => 1,
-        Standing::Removed | Standing::Unknown => 2,
+        MemberStatus::Active => 0,
+        MemberStatus::Suspended => 1,
+        MemberStatus::Removed | MemberStatus::Unknown => 2,
     }
 }

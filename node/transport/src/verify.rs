@@ -13,7 +13,7 @@ use super::ViewSource;
 use super::certificate::Certificate;
 use super::tls;
 use crate::clock::SharedClock;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::time::UnixMs;
@@ -99,8 +99,8 @@ impl PinVerifier {
 /// The authority that a pin belongs to and that may still open connections.
 pub(super) fn member_of_pin(view: &DirectoryView, pin: &Pin, now: UnixMs) -> Option<AuthorityId> {
     let authority = view.authority_of_pin(pin, now)?;
-    let standing = view.standing(authority, now);
-    matches!(standing, Standing::Active | Standing::Suspended).then(|| authority.clone())
+    let standing = view.status(authority, now);
+    matches!(standing, MemberStatus::Active | MemberStatus::Suspended).then(|| authority.clone())
 }
 
 /// The pins that an authority's own entry lists and that have not lapsed.

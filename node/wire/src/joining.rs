@@ -11,15 +11,16 @@ use super::invitation::{open_application, open_invitation};
 use crate::domain::ids::{Digest, Pin, StatementId};
 use crate::domain::join::applicant::{Applying, Phase, Progress};
 use crate::domain::join::invitation::{Committed, Received};
-use crate::domain::join::{ApplicationState, Held, InvitationState, Nonce, Rejection, State};
+use crate::domain::join::{ApplicationState, Held, InvitationState, Nonce, State};
 use crate::domain::reason::Reason;
+use crate::domain::register::RejectionReason;
 use crate::domain::time::UnixMs;
 
 /// The answer to `Watch`.
 pub fn progress_to_proto(progress: &Progress) -> peer::WatchResponse {
     peer::WatchResponse {
         state: progress.state.code(),
-        rejection: progress.rejection.map_or(0, Rejection::code),
+        rejection: progress.rejection.map_or(0, RejectionReason::code),
         approvals: progress.approvals,
         needed: progress.needed,
         proposal_id: progress.proposal.map_or_else(Bytes::new, |p| Bytes::copy_from_slice(p.as_bytes())),
@@ -33,7 +34,7 @@ pub fn progress_to_proto(progress: &Progress) -> peer::WatchResponse {
 pub fn progress_from_proto(answer: &peer::WatchResponse) -> Result<Progress, Error> {
     Ok(Progress {
         state: ApplicationState::from_code(answer.state).ok_or_else(|| Error::unknown("state", answer.state))?,
-        rejection: Rejection::from_code(answer.rejection),
+        rejection: RejectionReason::from_code(answer.rejection),
         approvals: answer.approvals,
         needed: answer.needed,
         proposal: StatementId::from_slice(&answer.proposal_id),
@@ -64,7 +65,7 @@ pub fn encode_held(held: &Held) -> Bytes {
             out.received_ms = r.received.0;
             out.failed_words = r.failed_words;
             out.application_state = r.standing.code();
-            out.rejection = r.rejection.map_or(0, Rejection::code);
+            out.rejection = r.rejection.map_or(0, RejectionReason::code);
             out.proposal_id = r.proposal.map_or_else(Bytes::new, |p| Bytes::copy_from_slice(p.as_bytes()));
             InvitationState::Used
         }
@@ -97,7 +98,7 @@ pub fn decode_held(bytes: Bytes) -> Result<Held, Error> {
             received: UnixMs(stored.received_ms),
             failed_words: stored.failed_words,
             standing: ApplicationState::from_code(stored.application_state)?,
-            rejection: Rejection::from_code(stored.rejection),
+            rejection: RejectionReason::from_code(stored.rejection),
             proposal: StatementId::from_slice(&stored.proposal_id),
         })
     };

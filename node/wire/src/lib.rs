@@ -7,6 +7,7 @@
 
 use havenlink_domain as domain;
 
+pub mod acts;
 pub mod agreed;
 pub mod agreement;
 pub mod alert;

@@ -3,7 +3,7 @@
 use havenlink_proto::directory::v1 as proto;
 
 use super::entry;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::time::UnixMs;
@@ -11,11 +11,11 @@ use crate::domain::time::UnixMs;
 /// The member as this view has it at the instant; `None` if there is none.
 pub fn to_proto(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Option<proto::Member> {
     let member = view.member(authority)?;
-    let state = match view.standing(authority, now) {
-        Standing::Active => proto::MemberState::Active,
-        Standing::Suspended => proto::MemberState::Suspended,
-        Standing::Removed => proto::MemberState::Removed,
-        Standing::Unknown => return None,
+    let state = match view.status(authority, now) {
+        MemberStatus::Active => proto::MemberState::Active,
+        MemberStatus::Suspended => proto::MemberState::Suspended,
+        MemberStatus::Removed => proto::MemberState::Removed,
+        MemberStatus::Unknown => return None,
     };
     let by_register = member.suspended_until.filter(|until| now < *until);
     Some(proto::Member {

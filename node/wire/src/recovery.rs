@@ -44,7 +44,7 @@ mod tests {
         let ticket = RecoveryTicket {
             genesis: vec![1, 2, 3].into(),
             entry: Some(Default::default()),
-            standing_version: 4,
+            status_version: 4,
             rules_version: 1,
             contacts: Vec::new(),
         };

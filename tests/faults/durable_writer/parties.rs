@@ -102,7 +102,7 @@ fn member(name: &str, n: usize) -> Member {
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];
-    Member { entry, version: 1, standing_version: 0, keys, suspended_until: None, removed_at: None }
+    Member { entry, version: 1, status_version: 0, keys, suspended_until: None, removed_at: None }
 }
 
 fn agreement(partner: &str, now: UnixMs) -> Agreement {

@@ -12,7 +12,7 @@ use havenlink::domain::reason::Reason;
 use havenlink::domain::time::Millis;
 use havenlink::services::layers::Runtimes;
 use havenlink::transport::NodeIdentity;
-use havenlink::wire::statement;
+use havenlink::wire::acts;
 use havenlink_proto::directory::v1::{Outcome, proposal};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::peer;
@@ -94,7 +94,7 @@ async fn a_changed_ledger_and_rules_of_a_later_version() {
     assert!(refused.code == 5 && refused.err.contains("RULES_TOO_OLD"), "{refused:?}");
     says(city, "rules", "OK").await;
     let raised = Policy { rules_version: 2, ..Policy::default() };
-    let act = proposal::Act::Policy(statement::policy_to_proto(&raised));
+    let act = proposal::Act::Policy(acts::policy_to_proto(&raised));
     assert_eq!(propose(city, "#policy", 1, act).await.unwrap().outcome(), Outcome::Accepted);
     let stopped = city.status().await.unwrap().reason;
     assert_eq!(stopped, Reason::RulesTooOld.code());

@@ -5,13 +5,14 @@ use std::sync::{Arc, MutexGuard};
 use bytes::Bytes;
 
 use super::{Chain, Core, Link, load};
-use crate::captured::{self, Captured};
 use crate::disk::{Meta, Slot, Write};
 use crate::domain::reason::Reason;
+use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
 use crate::snapshot;
-use crate::state::{Applied, RegisterState};
+use crate::snapshot_handle::{self, SnapshotHandle};
+use crate::state::RegisterState;
 
 /// Entries being applied by Raft: one lock, one commit, one swap of the view.
 pub struct Batch<'a> {
@@ -25,17 +26,17 @@ pub struct Batch<'a> {
 impl Batch<'_> {
     /// Applies one statement.
     pub fn apply(&mut self, entry_time: UnixMs, signed: &Bytes) -> Applied {
-        let applied = self.state.apply(entry_time, signed, &self.chain.memo);
-        let Some(number) = applied.number else { return applied };
-        let link = Link::new(entry_time, signed, number, &applied);
+        let applied = self.state.apply(entry_time, signed, &self.chain.verified);
+        let (Some(number), Some(head)) = (applied.taken(), applied.head) else { return applied };
+        let link = Link::new(entry_time, signed, &applied, head);
         self.writes.push(link.row());
         let followed = self.core.own_head(number);
-        self.core.beats.note_own(number, applied.head);
+        self.core.beats.note_own(number, head);
         let best = self.core.best.number();
         if number > best {
             self.core.keep(link);
             self.replaced = true;
-        } else if followed.is_some_and(|followed| followed != applied.head) {
+        } else if followed.is_some_and(|followed| followed != head) {
             // What was followed is not what was agreed on. Both heads are on record as a fork; Raft's goes on here.
             tracing::error!(number, "this node had followed another order of changes than the one agreed on");
             self.core.recent.clear();
@@ -82,32 +83,32 @@ impl Chain {
     }
 
     /// Raft's state was replaced by a verified snapshot that is on disk already.
-    pub fn installed_by_raft(&self, captured: Arc<Captured>) {
+    pub fn installed_by_raft(&self, handle: Arc<SnapshotHandle>) {
         let mut core = self.lock();
-        let state = captured.state.clone();
+        let state = handle.state.clone();
         core.beats.note_own(state.number(), state.head());
         if state.number() >= core.best.number() {
             core.best = state.clone();
             core.recent.clear();
         }
-        core.raft_snapshot = Some(Arc::clone(&captured));
+        core.raft_snapshot = Some(Arc::clone(&handle));
         core.raft = Some(state);
-        self.took(&mut core, captured);
+        self.took(&mut core, handle);
         self.publish(&mut core);
     }
 
     /// Raft has taken a snapshot, and it is on disk.
-    pub fn taken_by_raft(&self, captured: Arc<Captured>) {
+    pub fn taken_by_raft(&self, handle: Arc<SnapshotHandle>) {
         let mut core = self.lock();
-        core.raft_snapshot = Some(Arc::clone(&captured));
-        self.took(&mut core, captured);
+        core.raft_snapshot = Some(Arc::clone(&handle));
+        self.took(&mut core, handle);
     }
 
-    pub(super) fn took(&self, core: &mut Core, captured: Arc<Captured>) {
-        let newest = core.snapshot.as_ref().is_none_or(|kept| kept.mark.number <= captured.mark.number);
+    pub(super) fn took(&self, core: &mut Core, handle: Arc<SnapshotHandle>) {
+        let newest = core.snapshot.as_ref().is_none_or(|kept| kept.mark.number <= handle.mark.number);
         if newest {
-            let number = captured.mark.number;
-            core.snapshot = Some(captured);
+            let number = handle.mark.number;
+            core.snapshot = Some(handle);
             self.snapshots.send_replace(number);
         }
     }
@@ -118,12 +119,12 @@ impl Chain {
     /// When the file's writer has ended.
     pub fn forget_changes(&self) -> Result<(), Error> {
         let mut core = self.lock();
-        let Some(captured) = &core.snapshot else { return Ok(()) };
-        let mut below = captured.mark.number.saturating_sub(core.best.policy().snapshot_interval);
+        let Some(handle) = &core.snapshot else { return Ok(()) };
+        let mut below = handle.mark.number.saturating_sub(core.best.policy().snapshot_interval);
         if core.raft.is_some() {
-            below = below.min(core.raft_snapshot.as_ref().map_or(0, |captured| captured.mark.number));
+            below = below.min(core.raft_snapshot.as_ref().map_or(0, |handle| handle.mark.number));
         }
-        if below <= core.dropped || core.beats.proof(&captured.mark, &core.best).is_none() {
+        if below <= core.dropped || core.beats.proof(&handle.mark, &core.best).is_none() {
             return Ok(());
         }
         core.dropped = below;
@@ -164,6 +165,6 @@ impl Chain {
 
 /// The row of a snapshot. One that is too large to be sent still is this node's own: it is only told.
 pub(super) fn stored(slot: Slot, header: Vec<u8>, items: &Bytes) -> Write {
-    drop(captured::fits(items.len()));
+    drop(snapshot_handle::fits(items.len()));
     Write::Snapshot(slot, header, snapshot::chunks(items).map(|piece| piece.to_vec()).collect())
 }

@@ -9,19 +9,19 @@ use havenlink_proto::store::v1::{StoredChange, StoredOverlay, StoredPosition, St
 use prost::Message;
 use tokio::sync::watch;
 
-use super::{Chain, Core, Gate, HalfSignedSet, Link, first_view};
+use super::{Chain, Core, CountersignatureQueue, Gate, Link, first_view};
 use crate::beats::Beats;
-use crate::captured::Captured;
 use crate::clock::SharedClock;
 use crate::disk::{Disk, Meta, Slot};
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
-use crate::memo::{Memo, Stored};
 use crate::overlay::{self, Overlay};
 use crate::snapshot;
+use crate::snapshot_handle::SnapshotHandle;
 use crate::state::RegisterState;
+use crate::verified_signatures::{Stored, VerifiedSignatures};
 use crate::wire::keys::Plain;
 
 /// Bytes of changes read at once.
@@ -61,24 +61,34 @@ impl Chain {
         let raft = raft_state(&disk, &start, raft_snapshot.as_deref())?;
         let mirror_snapshot = restored(&disk, Slot::Mirror, &start)?.map(Arc::new);
         let mut best = raft.clone().unwrap_or_else(|| start.clone());
-        if let Some(captured) = &mirror_snapshot
-            && captured.state.number() > best.number()
+        if let Some(handle) = &mirror_snapshot
+            && handle.state.number() > best.number()
         {
-            best = captured.state.clone();
+            best = handle.state.clone();
         }
         let recent = replay(&disk, &mut best)?;
         let overlay = overlay(&disk)?;
         let mut beats = Beats::default();
         beats.note_own(best.number(), best.head());
         let snapshots = [raft_snapshot.clone(), mirror_snapshot];
-        let snapshot = snapshots.into_iter().flatten().max_by_key(|captured| captured.mark.number);
+        let snapshot = snapshots.into_iter().flatten().max_by_key(|handle| handle.mark.number);
         let view = first_view(&best, &overlay, &beats);
         let term = beats.majority_term(&best);
         let gate = Gate { stewards: best.stewards().clone(), outgoing: None, majority_term: term };
-        let (number, mark) = (best.number(), snapshot.as_ref().map_or(0, |captured| captured.mark.number));
-        let half_signed = HalfSignedSet::default();
-        let core =
-            Core { best, raft, overlay, half_signed, beats, recent, snapshot, raft_snapshot, dropped: 0, misled: 0 };
+        let (number, mark) = (best.number(), snapshot.as_ref().map_or(0, |handle| handle.mark.number));
+        let awaiting_countersignature = CountersignatureQueue::default();
+        let core = Core {
+            best,
+            raft,
+            overlay,
+            awaiting_countersignature,
+            beats,
+            recent,
+            snapshot,
+            raft_snapshot,
+            dropped: 0,
+            misled: 0,
+        };
         Ok(Self {
             core: Mutex::new(core),
             view,
@@ -88,14 +98,14 @@ impl Chain {
             snapshots: watch::Sender::new(mark),
             disk,
             clock,
-            memo: Memo::default(),
+            verified: VerifiedSignatures::default(),
             sent: tokio::sync::Mutex::default(),
         })
     }
 }
 
 /// The state of a stored snapshot. What it proves was checked before it was written.
-fn restored(disk: &Disk, slot: Slot, start: &RegisterState) -> Result<Option<Captured>, Error> {
+fn restored(disk: &Disk, slot: Slot, start: &RegisterState) -> Result<Option<SnapshotHandle>, Error> {
     let Some((header, pieces)) = disk.snapshot(slot)? else { return Ok(None) };
     let stored =
         StoredSnapshot::decode(header.as_slice()).map_err(|_| damaged("a snapshot's header does not decode"))?;
@@ -103,14 +113,18 @@ fn restored(disk: &Disk, slot: Slot, start: &RegisterState) -> Result<Option<Cap
     let items = Bytes::from(pieces.concat());
     let opened = snapshot::open(&start.federation(), &header, &items, None, &Stored);
     let opened = opened.map_err(|error| damaged(&error.to_string()))?;
-    Ok(Some(Captured { mark: opened.mark(), state: opened.from_own_disk() }))
+    Ok(Some(SnapshotHandle { mark: opened.mark(), state: opened.from_own_disk() }))
 }
 
 /// What Raft had applied: its snapshot, and the changes from there to its position.
-fn raft_state(disk: &Disk, start: &RegisterState, base: Option<&Captured>) -> Result<Option<RegisterState>, Error> {
+fn raft_state(
+    disk: &Disk,
+    start: &RegisterState,
+    base: Option<&SnapshotHandle>,
+) -> Result<Option<RegisterState>, Error> {
     let Some(row) = disk.meta(Meta::Applied)? else { return Ok(None) };
     let position = StoredPosition::decode(row.as_slice()).map_err(|_| damaged("the position does not decode"))?;
-    let mut state = base.map_or_else(|| start.clone(), |captured| captured.state.clone());
+    let mut state = base.map_or_else(|| start.clone(), |handle| handle.state.clone());
     while state.number() < position.number {
         let links = links(disk, state.number() + 1, PIECE)?;
         if links.is_empty() {
@@ -150,7 +164,7 @@ fn replay(disk: &Disk, state: &mut RegisterState) -> Result<VecDeque<Link>, Erro
 
 fn again(state: &mut RegisterState, link: &Link) -> Result<(), Error> {
     let applied = state.apply(UnixMs(link.change.entry_time_ms), &link.change.signed, &Stored);
-    let same = applied.number == Some(link.change.number) && applied.head == link.head;
+    let same = applied.taken() == Some(link.change.number) && applied.head == Some(link.head);
     if same { Ok(()) } else { Err(damaged("a change does not lead to its head")) }
 }
 

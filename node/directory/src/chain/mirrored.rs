@@ -8,11 +8,11 @@ use havenlink_proto::store::v1::{StoredOverlay, StoredSnapshot};
 use prost::Message;
 
 use super::{Chain, Core, Link, applied, load};
-use crate::captured::Captured;
 use crate::disk::{Slot, Write};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
+use crate::snapshot_handle::SnapshotHandle;
 use crate::state::{RegisterState, entry_time_fits};
 use crate::{beats, overlay, snapshot};
 
@@ -43,11 +43,11 @@ impl Chain {
                 break;
             }
             let mut next = state.clone();
-            let applied = next.apply(entry_time, &change.signed, &self.memo);
+            let applied = next.apply(entry_time, &change.signed, &self.verified);
             if change.number != state.number() + 1 {
                 refused =
                     Some(Error::new(Reason::ChangesGone, format!("change {} after {}", change.number, state.number())));
-            } else if applied.number != Some(change.number) || applied.outcome.code() != change.outcome {
+            } else if applied.taken() != Some(change.number) || applied.outcome.code() != change.outcome {
                 refused = Some(Error::new(Reason::HeadMismatch, format!("change {}", change.number)));
             }
             if refused.is_some() {
@@ -58,7 +58,7 @@ impl Chain {
             if state.is_snapshot_due() {
                 due = Some(state.clone());
             }
-            let link = Link { change, head: applied.head };
+            let link = Link { change, head: state.head() };
             writes.push(link.row());
             core.keep(link);
         }
@@ -82,17 +82,17 @@ impl Chain {
     pub async fn install(self: &Arc<Self>, header: SnapshotHeader, items: Bytes) -> Result<(), Error> {
         let chain = Arc::clone(self);
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
-        let (captured, header, items) = verified.map_err(|_| Error::from(Reason::Internal))??;
-        if captured.state.number() <= self.state().number() {
+        let (handle, header, items) = verified.map_err(|_| Error::from(Reason::Internal))??;
+        if handle.state.number() <= self.state().number() {
             return Ok(());
         }
         self.store_snapshot(Slot::Mirror, stored_header(&header), &items, None).await?;
         let mut core = self.lock();
-        if captured.state.number() > core.best.number() {
-            core.beats.note_own(captured.mark.number, captured.mark.head);
-            core.best = captured.state.clone();
+        if handle.state.number() > core.best.number() {
+            core.beats.note_own(handle.mark.number, handle.mark.head);
+            core.best = handle.state.clone();
             core.recent.clear();
-            self.took(&mut core, Arc::new(captured));
+            self.took(&mut core, Arc::new(handle));
             self.publish(&mut core);
         }
         Ok(())
@@ -106,16 +106,16 @@ impl Chain {
         &self,
         header: SnapshotHeader,
         items: Bytes,
-    ) -> Result<(Captured, SnapshotHeader, Bytes), Error> {
+    ) -> Result<(SnapshotHandle, SnapshotHeader, Bytes), Error> {
         let invalid = |error: snapshot::Error| Error::new(error.reason(), error.to_string());
         let known = self.state();
         // A snapshot below what is known here cannot continue it; it is then judged on its own.
         let known = (header.number >= known.number()).then_some(known);
         let federation = self.view.load().federation;
-        let opened = snapshot::open(&federation, &header, &items, known.as_ref(), &self.memo).map_err(invalid)?;
+        let opened = snapshot::open(&federation, &header, &items, known.as_ref(), &self.verified).map_err(invalid)?;
         let mark = opened.mark();
-        let state = opened.by_majority(&self.memo).map_err(invalid)?;
-        Ok((Captured { state, mark }, header, items))
+        let state = opened.by_majority(&self.verified).map_err(invalid)?;
+        Ok((SnapshotHandle { state, mark }, header, items))
     }
 
     /// Stores a snapshot of a state that was passed while following, if it still is on the way to the newest one: what was
@@ -135,7 +135,7 @@ impl Chain {
             return Ok(());
         }
         self.disk.submit(vec![row], true, None)?;
-        self.took(&mut core, Arc::new(Captured { state, mark: encoded.mark }));
+        self.took(&mut core, Arc::new(SnapshotHandle { state, mark: encoded.mark }));
         Ok(())
     }
 
@@ -154,10 +154,10 @@ impl Chain {
             core.best.clone()
         };
         // Consensus does not wait for a signature that somebody made up: what holds is remembered for the look under the lock.
-        opened.check(&best, &self.memo)?;
+        opened.check(&best, &self.verified)?;
         let mut core = self.lock();
         let best = core.best.clone();
-        let new = core.beats.accept(signed, &best, now, &self.memo)?;
+        let new = core.beats.accept(signed, &best, now, &self.verified)?;
         if new {
             self.weigh(&mut core, opened.beat.number)?;
             self.judge_own(&mut core)?;
@@ -213,11 +213,11 @@ impl Chain {
             let core = self.lock();
             (core.overlay.clone(), core.best.clone())
         };
-        let Some(entry) = overlay.judge(signed, &best, now, &self.memo)? else { return Ok(false) };
+        let Some(entry) = overlay.judge(signed, &best, now, &self.verified)? else { return Ok(false) };
         self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
         let mut core = self.lock();
         // Others came in while it was written: a steward's one use is counted once, however many are sent at a time.
-        match core.overlay.judge(signed, &core.best, now, &self.memo) {
+        match core.overlay.judge(signed, &core.best, now, &self.verified) {
             Ok(Some(entry)) => core.overlay.insert(entry),
             Ok(None) => return Ok(false),
             Err(reason) => {
@@ -234,20 +234,20 @@ impl Chain {
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn accept_half_signed(&self, signed: &Bytes) -> Result<bool, Error> {
+    pub fn accept_awaiting_countersignature(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
         let best = {
             let core = self.lock();
-            if core.half_signed.holds(signed) {
+            if core.awaiting_countersignature.holds(signed) {
                 return Ok(false);
             }
             core.best.clone()
         };
         // As for beats: signatures are verified without the lock, and remembered.
-        overlay::read(signed, &best, now, &self.memo)?;
+        overlay::read(signed, &best, now, &self.verified)?;
         let mut core = self.lock();
-        let Core { half_signed, overlay, best, .. } = &mut *core;
-        Ok(half_signed.take(signed, overlay, best, now, &self.memo)?)
+        let Core { awaiting_countersignature, overlay, best, .. } = &mut *core;
+        Ok(awaiting_countersignature.take(signed, overlay, best, now, &self.verified)?)
     }
 
     /// Forgets overlay statements that can neither act nor count any more, and orders that nobody can sign any more.
@@ -256,8 +256,8 @@ impl Chain {
     /// When the file's writer has ended.
     pub fn forget_overlay(&self) -> Result<(), Error> {
         let (mut core, now) = (self.lock(), self.clock.now());
-        let Core { half_signed, overlay, best, .. } = &mut *core;
-        half_signed.forget(best, now);
+        let Core { awaiting_countersignature, overlay, best, .. } = &mut *core;
+        awaiting_countersignature.forget(best, now);
         let gone = overlay.forget(now);
         if gone.is_empty() {
             return Ok(());

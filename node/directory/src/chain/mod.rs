@@ -22,17 +22,18 @@ use havenlink_proto::store::v1::StoredChange;
 use prost::Message;
 use tokio::sync::watch;
 
+use super::awaiting_countersignature::{AwaitingCountersignature, CountersignatureQueue};
 use super::beats::{Beats, Fork};
-use super::captured::Captured;
 use super::disk::{Disk, Slot, Write};
 use super::error::Error;
-use super::half_signed::{HalfSigned, HalfSignedSet};
-use super::memo::Memo;
 use super::overlay::Overlay;
-use super::state::{Applied, RegisterState};
+use super::snapshot_handle::SnapshotHandle;
+use super::state::RegisterState;
+use super::verified_signatures::VerifiedSignatures;
 use crate::clock::SharedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
+use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
 use crate::transport::ViewSource;
 use crate::wire::beat::{Beat, SnapshotMark};
@@ -50,10 +51,10 @@ pub struct Link {
 }
 
 impl Link {
-    fn new(entry_time: UnixMs, signed: &Bytes, number: u64, applied: &Applied) -> Self {
-        let outcome = applied.outcome.code();
+    fn new(entry_time: UnixMs, signed: &Bytes, applied: &Applied, head: Digest) -> Self {
+        let (number, outcome) = (applied.number, applied.outcome.code());
         let change = proto::Change { number, entry_time_ms: entry_time.0, signed: signed.clone(), outcome };
-        Self { change, head: applied.head }
+        Self { change, head }
     }
 
     fn row(&self) -> Write {
@@ -63,7 +64,7 @@ impl Link {
     }
 }
 
-/// Who is heard on Raft's doors, and up to which term: reads take no lock.
+/// Who is heard on Raft, and up to which term: reads take no lock.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     stewards: Arc<Vec<Steward>>,
@@ -88,12 +89,12 @@ struct Core {
     /// What Raft has applied, on a node that runs it; never ahead of `best`.
     raft: Option<RegisterState>,
     overlay: Overlay,
-    half_signed: HalfSignedSet,
+    awaiting_countersignature: CountersignatureQueue,
     beats: Beats,
     recent: VecDeque<Link>,
-    snapshot: Option<Arc<Captured>>,
+    snapshot: Option<Arc<SnapshotHandle>>,
     /// Raft's own snapshot: changes after it are needed to start again.
-    raft_snapshot: Option<Arc<Captured>>,
+    raft_snapshot: Option<Arc<SnapshotHandle>>,
     /// Changes below this number were dropped since the start.
     dropped: u64,
     /// How often what was followed had to go.
@@ -112,7 +113,7 @@ pub struct Chain {
     snapshots: watch::Sender<u64>,
     disk: Disk,
     clock: SharedClock,
-    memo: Memo,
+    verified: VerifiedSignatures,
     /// The newest snapshot as it was sent last.
     sent: tokio::sync::Mutex<Option<sent::Sent>>,
 }
@@ -149,8 +150,8 @@ impl Chain {
     }
 
     /// The memory of verified signatures.
-    pub fn memo(&self) -> &Memo {
-        &self.memo
+    pub fn verified_signatures(&self) -> &VerifiedSignatures {
+        &self.verified
     }
 
     /// The newest verified state. Cheap: states share what they have in common.
@@ -215,13 +216,13 @@ impl Chain {
     /// wait for a second signature: nobody is to complete one after the restore. No more than one statement may name.
     pub fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
         let (core, now) = (self.lock(), self.clock.now());
-        core.overlay.to_lift(of, core.half_signed.waiting(&core.best, now), &core.best, now)
+        core.overlay.to_lift(of, core.awaiting_countersignature.waiting(&core.best, now), &core.best, now)
     }
 
     /// Suspensions of stewards that wait for a second signature.
-    pub fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
+    pub fn awaiting_countersignature(&self) -> Vec<Arc<AwaitingCountersignature>> {
         let (core, now) = (self.lock(), self.clock.now());
-        core.half_signed.waiting(&core.best, now).cloned().collect()
+        core.awaiting_countersignature.waiting(&core.best, now).cloned().collect()
     }
 
     /// Digest of the overlay: equal sets, equal digests.
@@ -230,15 +231,15 @@ impl Chain {
     }
 
     /// The newest snapshot with the beats of a majority that prove it, if there are enough.
-    pub fn snapshot(&self) -> Option<(Arc<Captured>, Option<Vec<Bytes>>)> {
+    pub fn snapshot(&self) -> Option<(Arc<SnapshotHandle>, Option<Vec<Bytes>>)> {
         let core = self.lock();
-        let captured = core.snapshot.clone()?;
-        let proof = core.beats.proof(&captured.mark, &core.best);
-        Some((captured, proof))
+        let handle = core.snapshot.clone()?;
+        let proof = core.beats.proof(&handle.mark, &core.best);
+        Some((handle, proof))
     }
 
     /// Raft's own snapshot.
-    pub fn raft_snapshot(&self) -> Option<Arc<Captured>> {
+    pub fn raft_snapshot(&self) -> Option<Arc<SnapshotHandle>> {
         self.lock().raft_snapshot.clone()
     }
 
@@ -247,7 +248,7 @@ impl Chain {
     pub fn agreed_mark(&self) -> Option<(u64, Digest, Option<SnapshotMark>)> {
         let core = self.lock();
         let raft = core.raft.as_ref()?;
-        Some((raft.number(), raft.head(), core.raft_snapshot.as_ref().map(|captured| captured.mark)))
+        Some((raft.number(), raft.head(), core.raft_snapshot.as_ref().map(|handle| handle.mark)))
     }
 
     /// Beats of a majority of stewards that sign this snapshot; `None` while there are too few.
@@ -341,7 +342,7 @@ impl Core {
 
     /// Lets go of a followed snapshot of a state that turned out to be another one.
     fn drop_snapshot_above(&mut self, number: u64) -> Option<Write> {
-        self.snapshot.take_if(|captured| captured.mark.number > number)?;
+        self.snapshot.take_if(|handle| handle.mark.number > number)?;
         self.snapshot.clone_from(&self.raft_snapshot);
         Some(Write::DropSnapshot(Slot::Mirror))
     }
@@ -353,7 +354,7 @@ impl Core {
             return Ok(raft.clone());
         }
         match self.proven() {
-            Some(captured) => Ok(captured.state.clone()),
+            Some(handle) => Ok(handle.state.clone()),
             None => load::genesis(self.best.genesis_signed()),
         }
     }
@@ -365,7 +366,7 @@ impl Core {
     }
 
     /// The followed snapshot, if beats of a majority sign it.
-    fn proven(&self) -> Option<&Arc<Captured>> {
+    fn proven(&self) -> Option<&Arc<SnapshotHandle>> {
         self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some())
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Chain;
-use crate::captured::Captured;
 use crate::domain::reason::Reason;
 use crate::error::Error;
 use crate::snapshot::Encoded;
+use crate::snapshot_handle::SnapshotHandle;
 
 /// How long an encoding that nobody asks for stays in memory.
 const KEPT: Duration = Duration::from_secs(60);
@@ -23,18 +23,18 @@ impl Chain {
     ///
     /// # Errors
     /// `INTERNAL` when encoding panicked.
-    pub async fn encoded(self: &Arc<Self>, captured: Arc<Captured>) -> Result<Arc<Encoded>, Error> {
+    pub async fn encoded(self: &Arc<Self>, handle: Arc<SnapshotHandle>) -> Result<Arc<Encoded>, Error> {
         let chain = Arc::clone(self);
         let made = tokio::spawn(async move {
             let mut sent = chain.sent.lock().await;
             let asked = chain.clock.monotonic();
-            if let Some(sent) = sent.as_mut().filter(|sent| sent.encoded.mark == captured.mark) {
+            if let Some(sent) = sent.as_mut().filter(|sent| sent.encoded.mark == handle.mark) {
                 sent.asked = asked;
                 return Ok(Arc::clone(&sent.encoded));
             }
             // The old one goes before the new one is made: never two of them.
             *sent = None;
-            let encoded = Arc::new(tokio::task::spawn_blocking(move || captured.encode()).await?);
+            let encoded = Arc::new(tokio::task::spawn_blocking(move || handle.encode()).await?);
             *sent = Some(Sent { encoded: Arc::clone(&encoded), asked });
             Ok::<_, tokio::task::JoinError>(encoded)
         });

@@ -13,16 +13,16 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::convert;
-use super::doors::Passed;
+use super::message_guard::Passed;
 use super::node::Node;
 use super::snapshot::Carried;
 use super::types::{SnapshotMeta, TypeConfig, Vote};
-use crate::captured::Assembly;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::error::Error;
+use crate::snapshot_handle::Assembly;
 
-/// Appends that may wait between the doors and openraft.
+/// Appends that may wait between the guard and openraft.
 const IN_FLIGHT: usize = 16;
 /// Time for the reason of a refusal to come after the last answer.
 const LAST_WORD: Duration = Duration::from_millis(100);
@@ -101,15 +101,15 @@ impl Node {
         request: proto::AppendStreamRequest,
         seen: &mut Passed,
     ) -> Result<AppendEntriesRequest<TypeConfig>, Error> {
-        self.doors.meant_for_us(&request.federation_id, request.target)?;
+        self.guard.meant_for_us(&request.federation_id, request.target)?;
         let mut request = convert::append_from(request)?;
         if !request.vote.is_committed() {
             return Err(Error::new(Reason::RaftSenderMismatch, "an append by a vote that no quorum granted"));
         }
-        self.doors.sender(sender, &request.vote)?;
-        self.doors.place(&request)?;
+        self.guard.sender(sender, &request.vote)?;
+        self.guard.place(&request)?;
         if !request.entries.is_empty() {
-            self.doors.entries(&mut request, seen).await?;
+            self.guard.entries(&mut request, seen).await?;
         }
         self.hear();
         Ok(request)
@@ -120,8 +120,8 @@ impl Node {
     /// # Errors
     /// What a door refuses.
     pub fn hears(&self, sender: &AuthorityId, federation: &[u8], target: u64) -> Result<(), Error> {
-        self.doors.meant_for_us(federation, target)?;
-        self.doors.steward(sender)
+        self.guard.meant_for_us(federation, target)?;
+        self.guard.steward(sender)
     }
 
     /// A vote asked for.
@@ -154,13 +154,13 @@ impl Node {
         sender: &AuthorityId,
         request: proto::VoteRequest,
     ) -> Result<openraft::raft::VoteRequest<TypeConfig>, Error> {
-        self.doors.meant_for_us(&request.federation_id, request.target)?;
+        self.guard.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::vote_request_from(request)?;
         if request.vote.is_committed() {
             return Err(Error::new(Reason::RaftSenderMismatch, "a vote asked for that is called won already"));
         }
-        self.doors.sender(sender, &request.vote)?;
-        self.doors.end(request.last_log_id.as_ref())?;
+        self.guard.sender(sender, &request.vote)?;
+        self.guard.end(request.last_log_id.as_ref())?;
         Ok(request)
     }
 
@@ -173,9 +173,9 @@ impl Node {
         sender: &AuthorityId,
         request: proto::TransferLeaderRequest,
     ) -> Result<proto::TransferLeaderResponse, Error> {
-        self.doors.meant_for_us(&request.federation_id, request.target)?;
+        self.guard.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::transfer_from(request)?;
-        self.doors.sender(sender, request.from_leader())?;
+        self.guard.sender(sender, request.from_leader())?;
         let answer = self.raft.handle_transfer_leader(request).await.map_err(stopped)?;
         Ok(proto::TransferLeaderResponse { accepted: answer.is_ok() })
     }
@@ -197,13 +197,13 @@ impl Node {
         let Some(Ok(proto::InstallSnapshotRequest { part: Some(Part::Begin(begin)) })) = requests.next().await else {
             return Err(invalid("no beginning"));
         };
-        self.doors.meant_for_us(&begin.federation_id, begin.target)?;
+        self.guard.meant_for_us(&begin.federation_id, begin.target)?;
         let vote = convert::vote_from(begin.vote)?;
         let meta = convert::meta_from(begin.meta)?;
         if !vote.is_committed() {
             return Err(Error::new(Reason::RaftSenderMismatch, "a snapshot by a vote that no quorum granted"));
         }
-        self.doors.sender(sender, &vote)?;
+        self.guard.sender(sender, &vote)?;
         let _one = Installing::begin(&self.installing, sender)?;
         let mut assembly = Assembly::default();
         while let Some(request) = requests.next().await {
@@ -215,12 +215,12 @@ impl Node {
         let (header, items) = assembly.finish()?;
         let chain = Arc::clone(&self.chain);
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
-        let (captured, _, _) = verified.map_err(|_| Error::from(Reason::Internal))??;
-        self.doors.snapshot(&vote, &meta, &captured.state)?;
+        let (handle, _, _) = verified.map_err(|_| Error::from(Reason::Internal))??;
+        self.guard.snapshot(&vote, &meta, &handle.state)?;
         if let Some(own) = self.take_leader(vote, &meta).await? {
             return Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&own)) });
         }
-        let carried = Carried { captured: Arc::new(captured), chain: Arc::clone(&self.chain) };
+        let carried = Carried { handle: Arc::new(handle), chain: Arc::clone(&self.chain) };
         let snapshot = SnapshotOf::<TypeConfig, Carried> { meta, snapshot: carried };
         let answer = self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&answer.vote)) })
@@ -240,7 +240,7 @@ impl Node {
         if own != vote {
             return Ok(Some(own));
         }
-        meta.last_log_id.map_or(Ok(()), |last| self.doors.above(last, committed))?;
+        meta.last_log_id.map_or(Ok(()), |last| self.guard.above(last, committed))?;
         Ok(None)
     }
 }

@@ -12,26 +12,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::answers::Terms;
-use super::doors::Doors;
 use super::log_store::LogStore;
+use super::message_guard::MessageGuard;
 use super::network::Network;
 use super::state_machine::StateMachine;
-use super::tasks::{Ordering, purge_proven, submit_batches, take_snapshots, watch_standing};
+use super::tasks::{Ordering, purge_proven, submit_batches, take_snapshots, watch_status};
 use super::types::{Peer, Raft, TypeConfig, config};
 use crate::chain::Chain;
 use crate::clock::SharedClock;
 use crate::dial::Dial;
 use crate::domain::ids::{AuthorityId, FederationId};
 use crate::domain::reason::Reason;
+use crate::domain::register::Applied;
 use crate::error::Error;
-use crate::state::Applied;
 
 /// Statements that may wait for the batch before them.
 const WAITING: usize = 4_096;
 
 /// How this instance stands among the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct RaftStatus {
     /// Whether the instance works; it stops for good when its disk fails, or at rules that it does not know.
     pub running: bool,
     pub term: u64,
@@ -75,11 +75,11 @@ pub(super) type Waiting = (Bytes, oneshot::Sender<Result<Applied, NotDone>>);
 /// A running instance.
 pub struct Node {
     pub(super) raft: Raft,
-    pub(super) doors: Doors,
+    pub(super) guard: MessageGuard,
     pub(super) chain: Arc<Chain>,
     machine: StateMachine,
     id: u64,
-    standing: watch::Receiver<Standing>,
+    status: watch::Receiver<RaftStatus>,
     queue: mpsc::Sender<Waiting>,
     /// Stewards whose snapshot is coming in: each is held in memory until it is whole.
     pub(super) installing: Mutex<BTreeSet<AuthorityId>>,
@@ -110,8 +110,14 @@ impl Node {
         chain.open_raft()?;
         let log = LogStore::open(chain.disk().clone())?;
         let machine = StateMachine::open(Arc::clone(&chain))?;
-        let doors =
-            Doors::new(federation, raft_id, Arc::clone(&chain), log.clone(), machine.clone(), Arc::clone(&clock));
+        let guard = MessageGuard::new(
+            federation,
+            raft_id,
+            Arc::clone(&chain),
+            log.clone(),
+            machine.clone(),
+            Arc::clone(&clock),
+        );
         let settings = config(&federation.to_hex()).map_err(|why| Error::new(Reason::Internal, why))?;
         let network = Network::new(&federation, dial, Terms::new(Arc::clone(&chain), raft_id, log.clone()));
         let raft = Raft::new(raft_id, settings, network, log.clone(), machine.clone()).await.map_err(stopped)?;
@@ -126,15 +132,15 @@ impl Node {
         }
         let (queue, waiting) = mpsc::channel(WAITING);
         let ordering = Ordering { raft: raft.clone(), raft_id, authority, log, chain: Arc::clone(&chain), clock };
-        let (sender, standing) = watch::channel(Standing::default());
+        let (sender, status) = watch::channel(RaftStatus::default());
         let tasks = vec![
-            tokio::spawn(watch_standing(raft.clone(), raft_id, sender)),
+            tokio::spawn(watch_status(raft.clone(), raft_id, sender)),
             tokio::spawn(submit_batches(ordering, waiting)),
             tokio::spawn(take_snapshots(raft.clone(), machine.due())),
             tokio::spawn(purge_proven(raft.clone(), machine.clone(), Arc::clone(&chain))),
         ];
         let (installing, heard) = (Mutex::default(), Mutex::new(Instant::now()));
-        Ok(Self { raft, doors, chain, machine, id: raft_id, standing, queue, installing, heard, tasks })
+        Ok(Self { raft, guard, chain, machine, id: raft_id, status, queue, installing, heard, tasks })
     }
 
     /// A leader has spoken.
@@ -153,8 +159,8 @@ impl Node {
     }
 
     /// How it stands, and tells of changes.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.clone()
+    pub fn status(&self) -> watch::Receiver<RaftStatus> {
+        self.status.clone()
     }
 
     /// Whether a snapshot of this steward is coming in.

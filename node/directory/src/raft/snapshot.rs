@@ -7,13 +7,13 @@ use proto::install_snapshot_request::Part;
 
 use super::convert::{self, To};
 use super::types::{SnapshotMeta, Vote};
-use crate::captured::Captured;
 use crate::chain::Chain;
+use crate::snapshot_handle::SnapshotHandle;
 
 /// What openraft hands around as a snapshot: the state, and where its proof comes from when it is sent.
 #[derive(Clone)]
 pub struct Carried {
-    pub captured: Arc<Captured>,
+    pub handle: Arc<SnapshotHandle>,
     pub chain: Arc<Chain>,
 }
 
@@ -25,9 +25,9 @@ pub fn messages(to: &To, vote: &Vote, meta: &SnapshotMeta, carried: &Carried) ->
         vote: Some(convert::vote_to(vote)),
         meta: Some(convert::meta_to(meta)),
     };
-    let proof = carried.chain.proof(&carried.captured.mark).unwrap_or_default();
+    let proof = carried.chain.proof(&carried.handle.mark).unwrap_or_default();
     std::iter::once(Part::Begin(begin))
-        .chain(carried.captured.messages(proof).into_iter().map(Part::Chunk))
+        .chain(carried.handle.messages(proof).into_iter().map(Part::Chunk))
         .map(|part| proto::InstallSnapshotRequest { part: Some(part) })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Raft's state machine: drives the pure register, and nothing else.
 //!
 //! State and applied position change together, in one commit of the register's file that follows the log's own; what is
-//! lost of it is applied again from the log. A snapshot is captured in memory at the very entry whose change number the
+//! lost of it is applied again from the log. A snapshot is taken in memory at the very entry whose change number the
 //! policy's interval divides, so that every steward takes the same ones; it is encoded and written outside of `apply`.
 
 use std::io;
@@ -20,10 +20,10 @@ use super::convert;
 use super::snapshot::Carried;
 use super::stored::{self, damaged};
 use super::types::{Answer, LogId, Membership, Payload, SnapshotMeta, StoredMembership, TypeConfig};
-use crate::captured::Captured;
 use crate::chain::Chain;
 use crate::disk::Slot;
 use crate::snapshot;
+use crate::snapshot_handle::SnapshotHandle;
 use crate::state::RegisterState;
 
 type Snapshot = SnapshotOf<TypeConfig, Carried>;
@@ -41,9 +41,9 @@ struct Place {
     retired: bool,
     applied: Option<LogId>,
     membership: StoredMembership,
-    /// Captured, not yet written.
+    /// SnapshotHandle, not yet written.
     due: Option<Due>,
-    current: Option<(SnapshotMeta, Arc<Captured>)>,
+    current: Option<(SnapshotMeta, Arc<SnapshotHandle>)>,
 }
 
 /// The state machine; clones share it.
@@ -65,12 +65,12 @@ impl StateMachine {
     pub fn open(chain: Arc<Chain>) -> io::Result<Self> {
         let at = stored::position(chain.disk())?;
         let mut place = Place { applied: at.last_log_id, membership: at.last_membership, ..Place::default() };
-        if let Some(captured) = chain.raft_snapshot()
+        if let Some(handle) = chain.raft_snapshot()
             && let Some((header, _)) = chain.disk().snapshot(Slot::Raft)?
         {
             let stored = StoredSnapshot::decode(header.as_slice()).map_err(|error| damaged(&error))?;
             let meta = convert::meta_from(stored.meta).map_err(|error| damaged(&error))?;
-            place.current = Some((meta, captured));
+            place.current = Some((meta, handle));
         }
         Ok(Self { chain, place: Arc::new(Mutex::new(place)), due: Arc::default(), slot: Arc::default() })
     }
@@ -87,7 +87,7 @@ impl StateMachine {
     }
 
     /// The newest snapshot, and where in the log it stands.
-    pub fn current(&self) -> Option<(SnapshotMeta, Arc<Captured>)> {
+    pub fn current(&self) -> Option<(SnapshotMeta, Arc<SnapshotHandle>)> {
         self.lock().current.clone()
     }
 
@@ -140,7 +140,7 @@ impl StateMachine {
                 }
             }
             place.applied = Some(entry.log_id);
-            let numbered = answer.0.is_some_and(|applied| applied.number.is_some());
+            let numbered = answer.0.is_some_and(|applied| applied.is_new);
             if idle && numbered && batch.state().is_snapshot_due() {
                 let meta = SnapshotMeta { last_log_id: place.applied, last_membership: place.membership.clone() };
                 place.due = Some(Due { meta, state: batch.state().clone() });
@@ -205,7 +205,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, carried: Carried) -> io::Result<()> {
-        let state = carried.captured.state.clone();
+        let state = carried.handle.state.clone();
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await?;
         let next = Place {
@@ -213,7 +213,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             applied: meta.last_log_id,
             membership: meta.last_membership.clone(),
             due: None,
-            current: Some((meta.clone(), Arc::clone(&carried.captured))),
+            current: Some((meta.clone(), Arc::clone(&carried.handle))),
         };
         let _slot = self.slot.lock().await;
         self.in_use()?;
@@ -221,13 +221,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let header = stored_header(meta, &encoded);
         self.chain.store_snapshot(Slot::Raft, header, &encoded.items, Some(row)).await?;
         *self.lock() = next;
-        self.chain.installed_by_raft(carried.captured);
+        self.chain.installed_by_raft(carried.handle);
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let chain = Arc::clone(&self.chain);
-        Ok(self.current().map(|(meta, captured)| Snapshot { meta, snapshot: Carried { captured, chain } }))
+        Ok(self.current().map(|(meta, handle)| Snapshot { meta, snapshot: Carried { handle, chain } }))
     }
 }
 
@@ -244,14 +244,14 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             return self.newer();
         }
         self.chain.store_snapshot(Slot::Raft, stored_header(&meta, &encoded), &encoded.items, None).await?;
-        let captured = Arc::new(Captured { state, mark: encoded.mark });
+        let handle = Arc::new(SnapshotHandle { state, mark: encoded.mark });
         {
             let mut place = self.lock();
             place.due = None;
-            place.current = Some((meta.clone(), Arc::clone(&captured)));
+            place.current = Some((meta.clone(), Arc::clone(&handle)));
         }
-        self.chain.taken_by_raft(Arc::clone(&captured));
-        Ok(Snapshot { meta, snapshot: Carried { captured, chain: Arc::clone(&self.chain) } })
+        self.chain.taken_by_raft(Arc::clone(&handle));
+        Ok(Snapshot { meta, snapshot: Carried { handle, chain: Arc::clone(&self.chain) } })
     }
 }
 
@@ -259,9 +259,9 @@ impl StateMachine {
     /// What a build ends with when a newer snapshot was installed meanwhile: that one. An error would stop Raft for good;
     /// openraft passes over a snapshot that it knows.
     fn newer(&self) -> io::Result<Snapshot> {
-        let (meta, captured) = self.current().ok_or_else(|| io::Error::other("no snapshot is due"))?;
+        let (meta, handle) = self.current().ok_or_else(|| io::Error::other("no snapshot is due"))?;
         self.lock().due.take_if(|due| due.meta.last_log_id <= meta.last_log_id);
-        Ok(Snapshot { meta, snapshot: Carried { captured, chain: Arc::clone(&self.chain) } })
+        Ok(Snapshot { meta, snapshot: Carried { handle, chain: Arc::clone(&self.chain) } })
     }
 }
 

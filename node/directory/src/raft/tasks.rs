@@ -9,16 +9,16 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::ClientWriteError;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::clocks::{Clocks, Verdict, may_order};
+use super::clock_guard::{ClockComparison, ClockGuard, may_order};
 use super::log_store::LogStore;
-use super::node::{NotDone, Standing, Waiting, foremost, not_leader};
+use super::node::{NotDone, RaftStatus, Waiting, foremost, not_leader};
 use super::state_machine::StateMachine;
 use super::types::{Answer, Command, LogId, Raft};
 use crate::chain::Chain;
 use crate::clock::SharedClock;
 use crate::domain::ids::AuthorityId;
+use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
-use crate::state::Applied;
 
 /// Statements handed to Raft in one go.
 const BATCH: usize = 256;
@@ -27,13 +27,13 @@ const SLACK: u64 = 1_024;
 /// Between two attempts to let another one lead.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-pub(super) async fn watch_standing(raft: Raft, id: u64, sender: watch::Sender<Standing>) {
+pub(super) async fn watch_status(raft: Raft, id: u64, sender: watch::Sender<RaftStatus>) {
     let mut metrics = raft.server_metrics();
     loop {
-        let standing = {
+        let status = {
             let now = metrics.borrow_watched();
             let membership = now.membership_config.membership();
-            Standing {
+            RaftStatus {
                 running: true,
                 term: now.vote.leader_id().term,
                 leader: now.current_leader,
@@ -44,12 +44,13 @@ pub(super) async fn watch_standing(raft: Raft, id: u64, sender: watch::Sender<St
             }
         };
         sender.send_if_modified(|before| {
-            let changed = *before != standing;
-            *before = standing;
+            let changed = *before != status;
+            *before = status;
             changed
         });
         if metrics.changed().await.is_err() {
-            sender.send_modify(|last| *last = Standing { running: false, leads: false, leader: None, ..last.clone() });
+            sender
+                .send_modify(|last| *last = RaftStatus { running: false, leads: false, leader: None, ..last.clone() });
             return;
         }
     }
@@ -69,7 +70,7 @@ pub(super) struct Ordering {
 pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiver<Waiting>) {
     let mut heard = ordering.chain.heard();
     let before = ordering.chain.beats();
-    let mut clocks = Clocks::begin(before.iter().map(|(beat, _)| (&beat.steward, beat.time)));
+    let mut clock_guard = ClockGuard::begin(before.iter().map(|(beat, _)| (&beat.steward, beat.time)));
     let (mut last, mut handed_over) = (UnixMs(i64::MIN), None::<Instant>);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
@@ -77,7 +78,7 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
             received = waiting.recv_many(&mut batch, BATCH) => received,
             Ok(()) = heard.changed() => {
                 let at = Instant::now();
-                ordering.chain.beats().iter().for_each(|(beat, _)| clocks.hear(&beat.steward, beat.time, at));
+                ordering.chain.beats().iter().for_each(|(beat, _)| clock_guard.hear(&beat.steward, beat.time, at));
                 continue;
             }
         };
@@ -86,11 +87,11 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
         }
         let (statements, senders): (Vec<Bytes>, Vec<_>) = batch.drain(..).unzip();
         let (newest, now) = (ordering.newest().max(last), ordering.clock.now());
-        let verdict = ordering.judge(&clocks, now);
-        if !may_order(newest, now, verdict) {
-            tracing::error!(%newest, %now, ?verdict, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+        let comparison = ordering.compare(&clock_guard, now);
+        if !may_order(newest, now, comparison) {
+            tracing::error!(%newest, %now, ?comparison, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
             senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
-            if verdict != Verdict::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
+            if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
                 handed_over = Some(Instant::now());
                 ordering.hand_over().await;
             }
@@ -122,10 +123,10 @@ impl Ordering {
         self.log.last().and_then(|id| self.log.time_at(id)).map_or(applied, |time| time.max(applied))
     }
 
-    fn judge(&self, clocks: &Clocks, now: UnixMs) -> Verdict {
+    fn compare(&self, clock_guard: &ClockGuard, now: UnixMs) -> ClockComparison {
         let stewards = self.chain.raft_state().map(|state| state.stewards().clone()).unwrap_or_default();
         let others = stewards.iter().map(|steward| &steward.authority).filter(|other| **other != self.authority);
-        clocks.judge(others, now, Instant::now())
+        clock_guard.compare(others, now, Instant::now())
     }
 
     /// A leader that cannot order lets another one lead: of the voters the one that has most of the log.
@@ -156,10 +157,10 @@ pub(super) async fn purge_proven(raft: Raft, machine: StateMachine, chain: Arc<C
     let mut heard = chain.heard();
     let mut purged = 0;
     while heard.changed().await.is_ok() {
-        let Some((meta, captured)) = machine.current() else { continue };
+        let Some((meta, handle)) = machine.current() else { continue };
         let Some(index) = meta.last_log_id.as_ref().map(LogId::index) else { continue };
-        let upto = index.saturating_sub(SLACK.min(captured.state.policy().snapshot_interval));
-        if upto <= purged || chain.proof(&captured.mark).is_none() {
+        let upto = index.saturating_sub(SLACK.min(handle.state.policy().snapshot_interval));
+        if upto <= purged || chain.proof(&handle.mark).is_none() {
             continue;
         }
         if raft.trigger().purge_log(upto).await.is_err() {

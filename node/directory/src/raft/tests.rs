@@ -12,8 +12,8 @@ use openraft::type_config::TypeConfigExt;
 use openraft::{RaftLogReader, RaftSnapshotBuilder, StorageError};
 use tempfile::TempDir;
 
-use super::doors::{Doors, Passed};
 use super::log_store::LogStore;
+use super::message_guard::{MessageGuard, Passed};
 use super::state_machine::StateMachine;
 use super::types::{Command, Entry, LogId, Membership, Payload, Peer, SnapshotMeta, TypeConfig, Vote, config};
 use crate::chain::Chain;
@@ -164,7 +164,7 @@ async fn a_membership_before_what_it_follows_on_is_not_let_through() {
     let (mut log, machine) = open(&dir.path().join("directory.redb"));
     let chain = Arc::clone(machine.chain());
     let clock = SystemClock::shared();
-    let doors = Doors::new(chain.state().federation(), 1, chain, log.clone(), machine, clock);
+    let guard = MessageGuard::new(chain.state().federation(), 1, chain, log.clone(), machine, clock);
     append(&mut log, entries(0..3)).await;
     let peer = Peer { authority: "fr-strasbourg".into() };
     let alone = Membership::new(vec![[1].into()], BTreeMap::from([(1, peer)])).unwrap();
@@ -178,10 +178,10 @@ async fn a_membership_before_what_it_follows_on_is_not_let_through() {
         leader_commit: None,
     };
     let mut known = request(2);
-    doors.entries(&mut known, &mut Passed::default()).await.unwrap();
+    guard.entries(&mut known, &mut Passed::default()).await.unwrap();
     assert_eq!(known.entries.len(), 1, "the set in force, behind what is here");
     let mut unknown = request(7);
-    doors.entries(&mut unknown, &mut Passed::default()).await.unwrap();
+    guard.entries(&mut unknown, &mut Passed::default()).await.unwrap();
     assert!(unknown.entries.is_empty(), "nobody can say yet whether it may stand there");
 }
 
@@ -227,8 +227,8 @@ async fn a_voter_that_the_register_names_no_more_is_heard_for_a_while() {
     let (disk, clock) = (Disk::open(&path).unwrap(), MovedClock::new());
     let chain = Arc::new(Chain::open(disk.clone(), clock.clone()).unwrap());
     let (mut log, machine) = (LogStore::open(disk).unwrap(), StateMachine::open(Arc::clone(&chain)).unwrap());
-    let doors = Doors::new(chain.state().federation(), 1, chain, log.clone(), machine, clock.clone());
-    let heard = |name: &str| doors.sender(&id(name), &Vote::new(1, 2)).is_ok();
+    let guard = MessageGuard::new(chain.state().federation(), 1, chain, log.clone(), machine, clock.clone());
+    let heard = |name: &str| guard.sender(&id(name), &Vote::new(1, 2)).is_ok();
     assert!(!heard(KEHL), "nobody knows it");
     let nodes = [(1, STRASBOURG), (2, KEHL)].map(|(id, name)| (id, Peer { authority: name.to_owned() }));
     let both = Membership::new(vec![[1, 2].into()], BTreeMap::from(nodes)).unwrap();

@@ -9,8 +9,8 @@ use openraft::type_config::alias;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::limits;
+use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
-use crate::state::Applied;
 
 use super::state_machine::StateMachine;
 

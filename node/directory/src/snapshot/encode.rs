@@ -10,10 +10,11 @@ use proto::snapshot_item::Item;
 use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::limits;
+use crate::domain::statement::Subject;
 use crate::domain::time::UnixMs;
 use crate::state::{Change, Proposal, ProposalState, RegisterState};
+use crate::wire::acts;
 use crate::wire::beat::SnapshotMark;
-use crate::wire::statement::{Subject, policy_to_proto, stewards_to_proto};
 
 /// A snapshot, encoded.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ fn position(state: &RegisterState) -> Item {
 fn policy(state: &RegisterState) -> Item {
     Item::Policy(proto::SnapshotPolicy {
         version: state.version(&Subject::Policy),
-        policy: Some(policy_to_proto(state.policy())),
+        policy: Some(acts::policy_to_proto(state.policy())),
         changes: changes(state.policy_changes()),
     })
 }
@@ -87,30 +88,30 @@ fn policy(state: &RegisterState) -> Item {
 fn stewards(state: &RegisterState) -> Item {
     Item::Stewards(proto::SnapshotStewards {
         version: state.version(&Subject::Stewards),
-        stewards: stewards_to_proto(state.stewards()),
+        stewards: acts::stewards_to_proto(state.stewards()),
         used_raft_ids: state.used_raft_ids().collect(),
         changes: changes(state.stewards_changes()),
     })
 }
 
 fn member(state: &RegisterState, authority: &AuthorityId) -> Option<Item> {
-    let (member, record) = (state.member(authority)?, state.record(authority)?);
+    let (member, history) = (state.member(authority)?, state.history(authority)?);
     let status = proto::MemberStatus {
         suspended_until_ms: member.suspended_until.map_or(0, |at| at.0),
         removed_at_ms: member.removed_at.map_or(0, |at| at.0),
-        admitted_at_ms: record.admitted_at.0,
-        lifted: record.lifted.iter().map(|id: &StatementId| raw(id.as_bytes())).collect(),
-        emergencies: record.emergencies.iter().map(|(who, at): (_, &UnixMs)| (who.to_string(), at.0)).collect(),
+        admitted_at_ms: history.admitted_at.0,
+        lifted: history.lifted.iter().map(|id: &StatementId| raw(id.as_bytes())).collect(),
+        emergencies: history.emergencies.iter().map(|(who, at): (_, &UnixMs)| (who.to_string(), at.0)).collect(),
     };
-    let mut history: Vec<&Arc<Change>> = record.decided.iter().chain(&record.own).collect();
-    history.sort_by_key(|change| change.number);
+    let mut changes: Vec<&Arc<Change>> = history.decided.iter().chain(&history.own).collect();
+    changes.sort_by_key(|change| change.number);
     Some(Item::Member(proto::SnapshotMember {
         authority: authority.to_string(),
         version: member.version,
-        standing_version: member.standing_version,
+        status_version: member.status_version,
         status: Some(status),
         keys: member.keys.iter().map(key).collect(),
-        changes: history.into_iter().map(|change| change_to_proto(change)).collect(),
+        changes: changes.into_iter().map(|change| change_to_proto(change)).collect(),
     }))
 }
 

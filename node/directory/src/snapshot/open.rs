@@ -195,10 +195,10 @@ pub fn continues(known: &RegisterState, state: &RegisterState) -> Result<(), Err
     };
     let mut fits = goes_on(known.policy_changes(), state.policy_changes(), None)
         && goes_on(known.stewards_changes(), state.stewards_changes(), None);
-    for (authority, record) in state.records() {
-        fits &= match known.record(authority) {
-            Some(before) => goes_on(&before.decided, &record.decided, before.own.as_ref()),
-            None => goes_on(&[], &record.decided, None),
+    for (authority, history) in state.histories() {
+        fits &= match known.history(authority) {
+            Some(before) => goes_on(&before.decided, &history.decided, before.own.as_ref()),
+            None => goes_on(&[], &history.decided, None),
         };
     }
     fits &= known.members().keys().all(|authority| state.member(authority).is_some());

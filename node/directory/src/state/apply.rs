@@ -9,13 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::effects::Effects;
-use super::{Applied, Change, RegisterState};
+use super::{Change, RegisterState};
+use crate::acts::{self, Context};
 use crate::domain::ids::{Digest, Hasher, StatementId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::register::Outcome;
+use crate::domain::register::{Applied, Outcome};
 use crate::domain::time::UnixMs;
-use crate::rules::{self, Context};
 use crate::wire::keys::Verify;
 use crate::wire::{Error, signed, statement};
 use havenlink_proto::directory::v1 as proto;
@@ -39,7 +39,7 @@ pub(crate) enum Mode {
 
 /// Where in the order a statement stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct LogPosition {
     pub number: u64,
     pub entry_time: UnixMs,
     pub mode: Mode,
@@ -48,7 +48,7 @@ pub(crate) struct Place {
 /// What the checks found.
 enum Judged {
     /// Its payload was accepted before.
-    Repeated(Outcome),
+    Repeated(u64, Outcome),
     Accepted(Box<Effects>),
     Rejected(Outcome),
 }
@@ -69,49 +69,52 @@ impl RegisterState {
     ///
     /// After `stopped()` nothing is applied: the answer is `RULES_VERSION`, without a number.
     pub fn apply(&mut self, entry_time: UnixMs, signed: &Bytes, verify: &dyn Verify) -> Applied {
-        let place = Place { number: self.number.saturating_add(1), entry_time, mode: Mode::Live };
+        let position = LogPosition { number: self.number.saturating_add(1), entry_time, mode: Mode::Live };
         if self.stopped().is_some() {
             let statement = StatementId(Digest::of(signed).0);
-            return Applied { number: None, outcome: Outcome::RulesVersion, head: self.head, statement };
+            let outcome = Outcome::RulesVersion;
+            return Applied { statement, outcome, number: 0, is_new: false, head: None };
         }
-        let (payload, judged) = self.judge(place, signed, verify);
+        let (payload, judged) = self.judge(position, signed, verify);
         let statement = StatementId(payload.0);
         let outcome = match judged {
-            Judged::Repeated(outcome) => return Applied { number: None, outcome, head: self.head, statement },
+            Judged::Repeated(number, outcome) => {
+                return Applied { statement, outcome, number, is_new: false, head: None };
+            }
             Judged::Rejected(outcome) => outcome,
-            Judged::Accepted(effects) => self.accept(*effects, payload, place, signed),
+            Judged::Accepted(effects) => self.accept(*effects, payload, position, signed),
         };
-        self.head = next_head(&self.head, place.number, entry_time, signed, outcome);
-        self.number = place.number;
+        self.head = next_head(&self.head, position.number, entry_time, signed, outcome);
+        self.number = position.number;
         self.entry_time = self.entry_time.max(entry_time);
-        Applied { number: Some(place.number), outcome, head: self.head, statement }
+        Applied { statement, outcome, number: position.number, is_new: true, head: Some(self.head) }
     }
 
     /// Takes a change of a snapshot at its own number; whether it has the outcome that it claims.
     pub(crate) fn replay(&mut self, change: &Change, verify: &dyn Verify) -> bool {
-        let place = Place { number: change.number, entry_time: change.entry_time, mode: Mode::Replay };
+        let position = LogPosition { number: change.number, entry_time: change.entry_time, mode: Mode::Replay };
         if change.number <= self.number || self.stopped().is_some() {
             return false;
         }
-        let (payload, judged) = self.judge(place, &change.signed, verify);
+        let (payload, judged) = self.judge(position, &change.signed, verify);
         let Judged::Accepted(effects) = judged else {
             return false;
         };
         self.number = change.number;
         self.entry_time = change.entry_time;
-        self.accept(*effects, payload, place, &change.signed) == change.outcome
+        self.accept(*effects, payload, position, &change.signed) == change.outcome
     }
 
-    fn accept(&mut self, effects: Effects, payload: Digest, place: Place, signed: &Bytes) -> Outcome {
+    fn accept(&mut self, effects: Effects, payload: Digest, position: LogPosition, signed: &Bytes) -> Outcome {
         let outcome = effects.outcome();
         // A copy of its own: what is kept for years must not keep a whole network buffer alive.
         let signed = Bytes::copy_from_slice(signed);
-        let change = Arc::new(Change { number: place.number, entry_time: place.entry_time, signed, outcome });
+        let change = Arc::new(Change { number: position.number, entry_time: position.entry_time, signed, outcome });
         self.commit(effects, payload, &change);
         outcome
     }
 
-    fn judge(&self, place: Place, signed: &Bytes, verify: &dyn Verify) -> (Digest, Judged) {
+    fn judge(&self, position: LogPosition, signed: &Bytes, verify: &dyn Verify) -> (Digest, Judged) {
         if signed.len() > limits::STATEMENT_BYTES {
             return (Digest::of(signed), Judged::Rejected(Outcome::TooLarge));
         }
@@ -119,20 +122,20 @@ impl RegisterState {
             return (Digest::of(signed), Judged::Rejected(Outcome::Malformed));
         };
         let payload = unverified.payload_digest();
-        if let Some((_, outcome)) = self.accepted.get(&payload) {
-            return (payload, Judged::Repeated(*outcome));
+        if let Some((number, outcome)) = self.accepted.get(&payload) {
+            return (payload, Judged::Repeated(*number, *outcome));
         }
         let claims = std::mem::take(&mut unverified.claims);
-        let judged = self.check_header(place, &claims).and_then(|()| {
+        let judged = self.check_header(position, &claims).and_then(|()| {
             let statement = statement::from_proto(claims).map_err(|error| outcome_of(&error))?;
-            let (context, body) = Context::new(self, place, statement, &unverified, verify);
-            rules::judge(&context, body)
+            let (context, body) = Context::new(self, position, statement, &unverified, verify);
+            acts::judge(&context, body)
         });
         (payload, judged.map_or_else(Judged::Rejected, |effects| Judged::Accepted(Box::new(effects))))
     }
 
-    fn check_header(&self, place: Place, claims: &proto::Statement) -> Result<(), Outcome> {
-        if place.entry_time < self.entry_time {
+    fn check_header(&self, position: LogPosition, claims: &proto::Statement) -> Result<(), Outcome> {
+        if position.entry_time < self.entry_time {
             return Err(Outcome::TimeOutOfBounds);
         }
         if claims.federation_id != self.federation.as_bytes()[..] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::proposal::{Proposal, ProposalState};
-use super::{Change, Record, RegisterState};
+use super::{Change, MemberHistory, RegisterState};
 use crate::domain::directory::{Member, Policy, Steward};
 use crate::domain::ids::Digest;
 use crate::domain::register::Outcome;
@@ -14,22 +14,22 @@ use crate::domain::time::UnixMs;
 
 /// The newest change that a member made alone, after this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
+pub enum OwnChange {
     /// It is this one.
-    This,
+    Supersedes,
     /// It stays what it was.
-    Stays,
+    Unchanged,
     /// A decision replaced all of the entry at a named version: nothing of it is left.
-    Gone,
+    Cleared,
     /// It belongs to the history that a snapshot has to carry.
-    Settled,
+    Archived,
 }
 
 /// A member after the change.
-pub(crate) struct MemberChange {
+pub struct MemberChange {
     pub member: Member,
-    pub record: Record,
-    pub own: Own,
+    pub history: MemberHistory,
+    pub own: OwnChange,
 }
 
 /// What a snapshot carries that its statements alone do not give: what replaced changes left behind.
@@ -41,7 +41,7 @@ pub(crate) struct Carried {
 
 /// All that an accepted statement changes.
 #[derive(Default)]
-pub(crate) struct Effects {
+pub struct Effects {
     pub member: Option<MemberChange>,
     pub stewards: Option<Vec<Steward>>,
     pub policy: Option<Policy>,
@@ -50,8 +50,8 @@ pub(crate) struct Effects {
 
 impl Effects {
     /// Of one member.
-    pub fn member(member: Member, record: Record, own: Own) -> Self {
-        Self { member: Some(MemberChange { member, record, own }), ..Self::default() }
+    pub fn member(member: Member, history: MemberHistory, own: OwnChange) -> Self {
+        Self { member: Some(MemberChange { member, history, own }), ..Self::default() }
     }
 
     /// Accepted, unless a decision goes on waiting for votes.
@@ -63,8 +63,9 @@ impl Effects {
     }
 }
 
-impl Record {
-    pub(super) fn new(admitted_at: UnixMs) -> Self {
+impl MemberHistory {
+    /// Of a member that is admitted at the instant.
+    pub(crate) fn new(admitted_at: UnixMs) -> Self {
         Self {
             admitted_at,
             lifted: Arc::default(),
@@ -72,11 +73,6 @@ impl Record {
             decided: Arc::default(),
             own: None,
         }
-    }
-
-    /// Of a member that is admitted now.
-    pub(crate) fn admitted(at: UnixMs) -> Self {
-        Self::new(at)
     }
 }
 
@@ -110,20 +106,20 @@ impl RegisterState {
             self.stewards_version += 1;
             extend(&mut self.stewards_changes, decided.iter().cloned());
         }
-        if let Some(MemberChange { member, mut record, own }) = effects.member {
+        if let Some(MemberChange { member, mut history, own }) = effects.member {
             match own {
-                Own::This => record.own = Some(Arc::clone(change)),
-                Own::Stays => extend(&mut record.decided, decided),
-                Own::Gone => {
-                    record.own = None;
-                    extend(&mut record.decided, decided);
+                OwnChange::Supersedes => history.own = Some(Arc::clone(change)),
+                OwnChange::Unchanged => extend(&mut history.decided, decided),
+                OwnChange::Cleared => {
+                    history.own = None;
+                    extend(&mut history.decided, decided);
                 }
-                Own::Settled => {
-                    decided.extend(record.own.take());
-                    extend(&mut record.decided, decided);
+                OwnChange::Archived => {
+                    decided.extend(history.own.take());
+                    extend(&mut history.decided, decided);
                 }
             }
-            self.put_member(Arc::new(member), record);
+            self.put_member(Arc::new(member), history);
         }
         self.accepted.insert(statement, (change.number, change.outcome));
     }
@@ -150,7 +146,7 @@ impl RegisterState {
         Some(self)
     }
 
-    pub(super) fn put_member(&mut self, member: Arc<Member>, record: Record) {
+    pub(super) fn put_member(&mut self, member: Arc<Member>, history: MemberHistory) {
         let authority = member.entry.authority.clone();
         if let Some(before) = self.members.get(&authority).cloned() {
             for pin in before.entry.pins.iter().filter(|pin| !member.entry.pins.contains(pin)) {
@@ -171,7 +167,7 @@ impl RegisterState {
         if member.entry.raft_id != 0 && !self.raft_ids.contains(&member.entry.raft_id) {
             self.raft_ids.insert(member.entry.raft_id);
         }
-        self.records.insert(authority.clone(), Arc::new(record));
+        self.histories.insert(authority.clone(), Arc::new(history));
         self.members.insert(authority, member);
     }
 

@@ -6,16 +6,16 @@ use bytes::Bytes;
 use imbl::{HashMap, OrdMap, OrdSet, ordmap};
 
 use super::{Change, RegisterState};
+use crate::acts;
 use crate::domain::authority::KeyRecord;
 use crate::domain::directory::{Member, Steward};
 use crate::domain::ids::{Digest, FederationId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
-use crate::rules;
+use crate::domain::statement::{Genesis, Statement, StatementBody, Subject};
 use crate::wire::keys::Verify;
-use crate::wire::statement::{self, Body, Statement, Subject};
-use crate::wire::{Error, signed};
+use crate::wire::{Error, signed, statement};
 
 impl RegisterState {
     /// The register that a genesis statement founds: number 0, head = federation id = SHA-256 of the payload.
@@ -27,8 +27,8 @@ impl RegisterState {
             return Err(Error::new(Reason::MessageTooLarge, "genesis", "16 KiB"));
         }
         let (statement, unverified) = statement::open(signed.clone())?;
-        let Statement { federation, rules_version, author, subject, subject_version, time, body } = statement;
-        let Body::Genesis { steward, policy } = body else {
+        let Statement { federation, rules_version, author, subject, subject_version, time, body, .. } = statement;
+        let StatementBody::Genesis(Genesis { steward, policy }) = body else {
             return Err(Error::new(Reason::StatementKindUnknown, "statement.body", "genesis"));
         };
         let own = author == steward.authority && subject == Subject::Authority(author.clone());
@@ -37,8 +37,7 @@ impl RegisterState {
         if !own || !first || steward.raft_id == 0 || steward.hosted_by.is_some() {
             return Err(Error::invalid("genesis", "its own entry with a raft id, at version 0, of no federation"));
         }
-        if rules::is_well_known(&steward.authority_key) || steward.pins.iter().any(|p| rules::is_well_known_pin(&p.pin))
-        {
+        if acts::is_well_known(&steward.authority_key) || steward.pins.iter().any(|p| acts::is_well_known_pin(&p.pin)) {
             return Err(Error::new(Reason::WellKnownKey, "genesis.steward", ""));
         }
         let key = steward.authority_key;
@@ -61,7 +60,7 @@ impl RegisterState {
             stewards_version: 1,
             stewards_changes: Arc::default(),
             members: OrdMap::new(),
-            records: OrdMap::new(),
+            histories: OrdMap::new(),
             pins: HashMap::new(),
             keys: HashMap::new(),
             raft_ids: OrdSet::new(),
@@ -72,8 +71,8 @@ impl RegisterState {
         };
         let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];
         let member =
-            Member { entry: *steward, version: 1, standing_version: 1, keys, suspended_until: None, removed_at: None };
-        state.put_member(Arc::new(member), super::Record::new(time));
+            Member { entry: *steward, version: 1, status_version: 1, keys, suspended_until: None, removed_at: None };
+        state.put_member(Arc::new(member), super::MemberHistory::new(time));
         Ok(state)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What lives here: the state and how it is read; `apply` (the checks that every statement meets, numbering, heads),
 //! proposals and their votes, evidence (the changes that a snapshot has to carry). What does not: the rules of each kind
-//! of statement (`rules`), which look at the state and answer with `Effects`, and never change it themselves.
+//! of statement (`acts`), which look at the state and answer with `Effects`, and never change it themselves.
 //! Invariant: maps are persistent and members are shared, so a clone and a view cost nothing; a rejected statement
 //! changes the number, the head and the time of the newest entry, and nothing else.
 
@@ -21,26 +21,13 @@ use super::overlay::Overlay;
 use crate::domain::directory::{DirectoryView, Member, Policy, Steward};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, KeyId, Pin, StatementId};
 use crate::domain::register::Outcome;
+use crate::domain::statement::Subject;
 use crate::domain::time::UnixMs;
-use crate::wire::statement::Subject;
 
 pub use apply::{KNOWN_RULES, entry_time_fits};
-pub(super) use apply::{Mode, Place};
-pub(super) use effects::{Carried, Effects, Own};
+pub(super) use apply::{LogPosition, Mode};
+pub(super) use effects::{Carried, Effects, OwnChange};
 pub use proposal::{Proposal, ProposalState, Vote};
-
-/// What became of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// The number that the change took; `None`: it took none, as its payload had been accepted before.
-    pub number: Option<u64>,
-    /// The answer; of a repeated payload the one it got the first time.
-    pub outcome: Outcome,
-    /// The head after it.
-    pub head: Digest,
-    /// SHA-256 of the payload.
-    pub statement: StatementId,
-}
 
 /// One numbered change, as mirrors receive it and snapshots carry it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +41,7 @@ pub struct Change {
 
 /// What the register keeps about a member beside what the view shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct MemberHistory {
     pub admitted_at: UnixMs,
     /// Emergency suspensions that the majority lifted.
     pub lifted: Arc<Vec<StatementId>>,
@@ -82,7 +69,7 @@ pub struct RegisterState {
     stewards_version: u64,
     stewards_changes: Arc<Vec<Arc<Change>>>,
     members: OrdMap<AuthorityId, Arc<Member>>,
-    records: OrdMap<AuthorityId, Arc<Record>>,
+    histories: OrdMap<AuthorityId, Arc<MemberHistory>>,
     /// Pins of all entries, and whose they are.
     pins: HashMap<Pin, AuthorityId>,
     /// Every authority key that ever stood in an entry.
@@ -129,11 +116,11 @@ impl RegisterState {
         &self.stewards
     }
 
-    /// The version that a statement about the subject has to name for its standing, or for the set or the policy.
+    /// The version that a statement about the subject has to name for its status, or for the set or the policy.
     /// Of an authority: suspend, restore, remove, key recovery. 0: there is no such member.
     pub fn version(&self, subject: &Subject) -> u64 {
         match subject {
-            Subject::Authority(id) => self.members.get(id).map_or(0, |m| m.standing_version),
+            Subject::Authority(id) => self.members.get(id).map_or(0, |m| m.status_version),
             Subject::Stewards => self.stewards_version,
             Subject::Policy => self.policy_version,
         }
@@ -144,7 +131,7 @@ impl RegisterState {
         self.members.get(authority).map_or(0, |m| m.version)
     }
 
-    /// The member, whatever its standing.
+    /// The member, whatever its status.
     pub fn member(&self, authority: &AuthorityId) -> Option<&Arc<Member>> {
         self.members.get(authority)
     }
@@ -155,8 +142,8 @@ impl RegisterState {
     }
 
     /// What is kept about a member beside its entry: suspensions used and lifted.
-    pub fn record(&self, authority: &AuthorityId) -> Option<&Arc<Record>> {
-        self.records.get(authority)
+    pub fn history(&self, authority: &AuthorityId) -> Option<&Arc<MemberHistory>> {
+        self.histories.get(authority)
     }
 
     /// Whether the authority votes.
@@ -195,8 +182,8 @@ impl RegisterState {
     }
 
     /// What is kept about each member.
-    pub(super) fn records(&self) -> &OrdMap<AuthorityId, Arc<Record>> {
-        &self.records
+    pub(super) fn histories(&self) -> &OrdMap<AuthorityId, Arc<MemberHistory>> {
+        &self.histories
     }
 
     /// The genesis statement and every decision on policy.

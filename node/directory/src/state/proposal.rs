@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Change, RegisterState};
+use crate::acts;
 use crate::domain::ids::{AuthorityId, KeyId, StatementId};
 use crate::domain::register::RejectionReason;
+use crate::domain::statement::{Act, Subject};
 use crate::domain::time::{Millis, UnixMs};
-use crate::wire::statement::{Act, Subject};
 
 /// A closed or expired proposal can be looked up for this long after its end.
 pub(super) const REMEMBERED: Millis = Millis::days(30);
@@ -75,13 +76,7 @@ impl Proposal {
 
     /// How many stewards have to approve.
     pub fn needed(&self, state: &RegisterState) -> usize {
-        match *self.act {
-            Act::Admit(_) => {
-                let policy = usize::try_from(state.policy().admission_approvals).unwrap_or(usize::MAX);
-                policy.min(state.stewards().len())
-            }
-            _ => state.majority(),
-        }
+        acts::rules(&self.act).needed(state)
     }
 
     /// When it is forgotten.

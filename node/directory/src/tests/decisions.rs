@@ -1,8 +1,12 @@
 //! Decisions of several stewards: admission, stewards, policy, votes and their lives.
 
+use havenlink_proto::record::v1::Signed;
+use prost::Message;
+
 use super::*;
 use crate::domain::register::{RejectionReason, RemoveReason};
 use crate::state::{KNOWN_RULES, ProposalState};
+use crate::wire::acts;
 
 #[test]
 fn admission_takes_as_many_stewards_as_the_policy_says() {
@@ -14,7 +18,7 @@ fn admission_takes_as_many_stewards_as_the_policy_says() {
     assert!(world.state.member(&id(GRAZ)).is_none());
     assert_eq!(world.approve(ESCH, &opened.statement), Outcome::Accepted);
     let member = world.state.member(&id(GRAZ)).unwrap();
-    assert_eq!((member.version, member.standing_version), (1, 1));
+    assert_eq!((member.version, member.status_version), (1, 1));
     assert_eq!(world.approve(KEHL, &opened.statement), Outcome::ProposalClosed);
     assert_eq!(world.propose_admission(GRAZ, 0).outcome, Outcome::AlreadyMember);
 }
@@ -43,7 +47,9 @@ fn an_application_that_is_not_the_applicants_is_refused() {
     let forger = new_key();
     let forged = entry(GRAZ, &forger, 0);
     let by_forger = world.sign_with(&id(GRAZ), &forger, |a, s| a.application(&s.federation(), 1, 0, &forged));
-    application.payload = by_forger.payload.clone();
+    let [mut honest, other] = [&application, &by_forger].map(|entry| Signed::decode(entry.signed.clone()).unwrap());
+    honest.payload = other.payload;
+    application = acts::signed_entry(honest.encode_to_vec().into(), "application").unwrap();
     let refused = world.act(KEHL, |a, s| a.admit(s, &id(GRAZ), application, &invited));
     assert_eq!(refused.outcome, Outcome::BadSignature);
     // Meant for another federation, another id, another version.
@@ -215,7 +221,7 @@ fn the_majority_changes_the_policy_and_a_raise_beyond_what_is_known_stops() {
     assert_eq!(world.state.stopped(), Some(KNOWN_RULES + 1));
     let head = world.state.head();
     let after = world.act(GENT, |a, s| a.policy(s, &Policy::default()));
-    assert_eq!((after.number, after.outcome, after.head), (None, Outcome::RulesVersion, head));
+    assert_eq!((after.taken(), after.outcome, world.state.head()), (None, Outcome::RulesVersion, head));
     assert_eq!(world.state.number(), last);
 }
 

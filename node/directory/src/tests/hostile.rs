@@ -65,19 +65,19 @@ fn an_accepted_payload_counts_once_and_a_rejected_one_may_come_again() {
     let mut world = World::three();
     let good = own_change(&mut world, GENT);
     let first = world.apply(&good);
-    assert_eq!((first.outcome, first.number.is_some()), (Outcome::Accepted, true));
+    assert_eq!((first.outcome, first.is_new), (Outcome::Accepted, true));
     let again = world.apply(&good);
-    assert_eq!((again.outcome, again.number, again.head), (Outcome::Accepted, None, first.head));
+    assert_eq!((again.outcome, again.is_new, again.number), (Outcome::Accepted, false, first.number));
 
     // The same payload under other signatures is the same payload, and a dead one changes nothing either.
     let (mut message, _) = reopened(&good);
     message.signatures[0].sig = vec![0; 64].into();
-    assert_eq!(world.apply(&message.encode_to_vec().into()).number, None);
+    assert_eq!(world.apply(&message.encode_to_vec().into()).taken(), None);
 
     let stale = altered(&world, GENT, &good, |s| s.nonce = vec![9; 16].into());
     assert_eq!(world.outcome(&stale), Outcome::StaleVersion);
     let before = world.state.number();
-    assert_eq!(world.apply(&stale).number, Some(before + 1), "each rejected try takes a number");
+    assert_eq!(world.apply(&stale).taken(), Some(before + 1), "each rejected try takes a number");
 }
 
 #[test]
@@ -119,7 +119,11 @@ fn statements_of_other_federations_rules_kinds_and_versions_are_refused() {
     }
     let genesis = world.state.genesis_signed().clone();
     let replayed = world.apply(&genesis);
-    assert_eq!((replayed.number, replayed.outcome), (None, Outcome::Accepted), "the genesis was accepted, as number 0");
+    assert_eq!(
+        (replayed.taken(), replayed.outcome),
+        (None, Outcome::Accepted),
+        "the genesis was accepted, as number 0"
+    );
     let long = Bytes::from(vec![0; 16 * 1024 + 1]);
     assert_eq!(world.outcome(&long), Outcome::TooLarge);
     assert_eq!(world.outcome(&Bytes::from(vec![0; 16 * 1024])), Outcome::Malformed);
@@ -163,7 +167,7 @@ fn two_orders_give_two_heads_and_equal_orders_one() {
     let mut later = world.state.clone();
     later.apply(at + Millis(1), &a, &Plain);
     let mut earlier = world.state.clone();
-    assert_ne!(earlier.apply(at, &a, &Plain).head, later.head());
+    assert_ne!(earlier.apply(at, &a, &Plain).head, Some(later.head()));
     assert_ne!(withheld.head(), later.head());
 }
 
@@ -180,8 +184,8 @@ fn heads_follow_the_formula() {
     hasher.update(&world.now.0.to_be_bytes());
     hasher.update(Digest::of(&bad).as_bytes());
     hasher.update(&16_u16.to_be_bytes());
-    assert_eq!((applied.number, applied.outcome), (Some(1), Outcome::Malformed));
-    assert_eq!(applied.head, hasher.finish());
+    assert_eq!((applied.taken(), applied.outcome), (Some(1), Outcome::Malformed));
+    assert_eq!(applied.head, Some(hasher.finish()));
 }
 
 #[test]

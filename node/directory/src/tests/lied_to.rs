@@ -42,7 +42,7 @@ pub fn changes(world: &World) -> Vec<Change> {
     let mut state = RegisterState::genesis(world.state.genesis_signed(), &Plain).unwrap();
     let applied = world.log.iter().filter_map(|(time, signed)| {
         let applied = state.apply(*time, signed, &Plain);
-        let number = applied.number?;
+        let number = applied.taken()?;
         let (entry_time_ms, outcome) = (time.0, applied.outcome.code());
         Some(Change { number, entry_time_ms, signed: signed.clone(), outcome })
     });

@@ -1,9 +1,9 @@
 //! The overlay: who may suspend without a quorum, for how long, and what lifts it.
 
 use super::*;
-use crate::domain::authority::Standing;
+use crate::awaiting_countersignature::CountersignatureQueue;
+use crate::domain::authority::MemberStatus;
 use crate::domain::reason::Reason;
-use crate::half_signed::HalfSignedSet;
 use crate::overlay::Overlay;
 
 impl World {
@@ -15,8 +15,8 @@ impl World {
         Ok(new)
     }
 
-    fn standing(&self, overlay: &Overlay, name: &str, at: UnixMs) -> Standing {
-        self.state.view(overlay, None).standing(&id(name), at)
+    fn status(&self, overlay: &Overlay, name: &str, at: UnixMs) -> MemberStatus {
+        self.state.view(overlay, None).status(&id(name), at)
     }
 }
 
@@ -30,13 +30,13 @@ fn the_overlay_denies_without_the_register() {
     assert_eq!(world.gossip(&mut overlay, &signed), Ok(false));
     assert_eq!((world.state.number(), world.is_suspended(GENT)), (number, false), "apply never reads it");
     let at = world.now;
-    assert_eq!(world.standing(&overlay, GENT, at), Standing::Suspended);
+    assert_eq!(world.status(&overlay, GENT, at), MemberStatus::Suspended);
     assert_eq!(
-        world.standing(&overlay, GENT, at + Millis::hours(24)),
-        Standing::Active,
+        world.status(&overlay, GENT, at + Millis::hours(24)),
+        MemberStatus::Active,
         "24 h from when it was seen here"
     );
-    assert_eq!(world.standing(&overlay, KEHL, at), Standing::Active);
+    assert_eq!(world.status(&overlay, KEHL, at), MemberStatus::Active);
     let shown =
         |world: &World, name: &str| crate::wire::member::to_proto(&world.state.view(&overlay, None), &id(name), at);
     let gent = shown(&world, GENT).unwrap();
@@ -73,7 +73,8 @@ fn old_predated_and_foreign_statements_are_refused() {
     let foreign = other.emergency(KEHL, GENT);
     assert_eq!(world.gossip(&mut overlay, &foreign), Err(Reason::WrongFederation));
     let stranger = new_key();
-    let forged = world.sign_with(&id(KEHL), &stranger, |a, s| a.suspend(s, &id(GENT), SuspendReason::OwnRequest));
+    let forged =
+        world.sign_with(&id(KEHL), &stranger, |a, s| a.suspend(s, &id(GENT), SuspendReason::OwnRequest)).signed;
     assert_eq!(world.gossip(&mut overlay, &forged), Err(Reason::SignatureInvalid));
     assert_eq!(world.gossip(&mut overlay, &Bytes::from_static(b"x")), Err(Reason::StatementMalformed));
     assert_eq!(overlay.entries().count(), 0);
@@ -87,7 +88,7 @@ fn a_steward_takes_two_and_each_has_one_use_in_seven_days() {
     assert_eq!(world.gossip(&mut overlay, &lone), Err(Reason::NeedsTwoSignatures));
     let two = world.second(&lone, STRASBOURG);
     assert_eq!(world.gossip(&mut overlay, &two), Ok(true));
-    assert_eq!(world.standing(&overlay, ESCH, world.now), Standing::Suspended);
+    assert_eq!(world.status(&overlay, ESCH, world.now), MemberStatus::Suspended);
     // A use that was only gossiped is a use.
     let first = world.emergency(KEHL, GENT);
     assert_eq!(world.gossip(&mut overlay, &first), Ok(true));
@@ -113,12 +114,12 @@ fn what_the_register_lifts_denies_no_more_also_when_it_comes_later() {
     world.gossip(&mut overlay, &signed).unwrap();
     let suspended = *overlay.entries().map(|e| &e.id).next().unwrap();
     let opened = world.act(STRASBOURG, |a, s| a.restore(s, &id(GENT), &[suspended]));
-    assert_eq!(world.standing(&overlay, GENT, world.now), Standing::Suspended);
+    assert_eq!(world.status(&overlay, GENT, world.now), MemberStatus::Suspended);
     assert_eq!(world.decide(opened), Outcome::Accepted);
-    assert_eq!(world.standing(&overlay, GENT, world.now), Standing::Active);
+    assert_eq!(world.status(&overlay, GENT, world.now), MemberStatus::Active);
     let mut late = Overlay::default();
     assert_eq!(world.gossip(&mut late, &signed), Ok(true));
-    assert_eq!(world.standing(&late, GENT, world.now), Standing::Active);
+    assert_eq!(world.status(&late, GENT, world.now), MemberStatus::Active);
 }
 
 #[test]
@@ -145,20 +146,20 @@ fn equal_sets_have_equal_digests_and_old_entries_are_forgotten() {
 }
 
 /// Keeps an order, as a steward's node does.
-fn keep(set: &mut HalfSignedSet, world: &World, overlay: &Overlay, signed: &Bytes) -> Result<bool, Reason> {
+fn keep(set: &mut CountersignatureQueue, world: &World, overlay: &Overlay, signed: &Bytes) -> Result<bool, Reason> {
     set.take(signed, overlay, &world.state, world.now, &Plain)
 }
 
 #[test]
 fn an_order_about_a_steward_waits_for_a_second_signature_and_does_nothing_until_then() {
     let mut world = World::three();
-    let (mut overlay, mut set) = (Overlay::default(), HalfSignedSet::default());
+    let (mut overlay, mut set) = (Overlay::default(), CountersignatureQueue::default());
     let lone = world.emergency(KEHL, ESCH);
     assert_eq!(keep(&mut set, &world, &overlay, &lone), Ok(true));
     assert_eq!(keep(&mut set, &world, &overlay, &lone), Ok(false));
     let order = set.waiting(&world.state, world.now).next().unwrap().clone();
     assert_eq!((order.author.as_str(), order.subject.as_str(), order.signed.clone()), (KEHL, ESCH, lone.clone()));
-    assert_eq!(world.standing(&overlay, ESCH, world.now), Standing::Active);
+    assert_eq!(world.status(&overlay, ESCH, world.now), MemberStatus::Active);
     // A later order of the same steward takes the place of its first one; another steward's stands beside it.
     world.now = world.now + Millis(1);
     let (later, other) = (world.emergency(KEHL, ESCH), world.emergency(STRASBOURG, ESCH));
@@ -169,9 +170,9 @@ fn an_order_about_a_steward_waits_for_a_second_signature_and_does_nothing_until_
     // With a second signature it is an emergency suspension, under the same id.
     let two = world.second(&later, STRASBOURG);
     assert_eq!(world.gossip(&mut overlay, &two), Ok(true));
-    assert_eq!(world.standing(&overlay, ESCH, world.now), Standing::Suspended);
+    assert_eq!(world.status(&overlay, ESCH, world.now), MemberStatus::Suspended);
     assert_eq!(world.outcome(&two), Outcome::Accepted);
-    assert_eq!(set.waiting(&world.state, world.now).count(), 0, "what the standing was when it was signed is gone");
+    assert_eq!(set.waiting(&world.state, world.now).count(), 0, "what the status was when it was signed is gone");
     set.forget(&world.state, world.now);
     assert_eq!(keep(&mut set, &world, &overlay, &other), Err(Reason::EmergencyUsed), "it signed the other one");
 }
@@ -179,7 +180,7 @@ fn an_order_about_a_steward_waits_for_a_second_signature_and_does_nothing_until_
 #[test]
 fn an_order_that_nobody_may_complete_is_not_kept() {
     let mut world = World::three();
-    let (overlay, mut set) = (Overlay::default(), HalfSignedSet::default());
+    let (overlay, mut set) = (Overlay::default(), CountersignatureQueue::default());
     let lone = world.emergency(KEHL, ESCH);
     for (signed, expected) in [
         (world.second(&lone, STRASBOURG), Reason::NeedsTwoSignatures),
@@ -191,7 +192,8 @@ fn an_order_that_nobody_may_complete_is_not_kept() {
         assert_eq!(keep(&mut set, &world, &overlay, &signed), Err(expected));
     }
     let stranger = new_key();
-    let forged = world.sign_with(&id(KEHL), &stranger, |a, s| a.suspend(s, &id(ESCH), SuspendReason::OwnRequest));
+    let forged =
+        world.sign_with(&id(KEHL), &stranger, |a, s| a.suspend(s, &id(ESCH), SuspendReason::OwnRequest)).signed;
     assert_eq!(keep(&mut set, &world, &overlay, &forged), Err(Reason::SignatureInvalid));
     // A day later nobody completes it, and a restore names it: then nobody completes it either.
     assert_eq!(keep(&mut set, &world, &overlay, &lone), Ok(true));
@@ -200,10 +202,10 @@ fn an_order_that_nobody_may_complete_is_not_kept() {
     let lift = world.act(STRASBOURG, |a, s| a.restore(s, &id(ESCH), &[order]));
     assert_eq!(world.decide(lift), Outcome::Accepted);
     assert_eq!(set.waiting(&world.state, world.now).count(), 0);
-    assert_eq!(keep(&mut HalfSignedSet::default(), &world, &overlay, &lone), Err(Reason::StaleVersion));
+    assert_eq!(keep(&mut CountersignatureQueue::default(), &world, &overlay, &lone), Err(Reason::StaleVersion));
     let mut late = Overlay::default();
     assert_eq!(world.gossip(&mut late, &world.second(&lone, STRASBOURG)), Ok(true));
-    assert_eq!(world.standing(&late, ESCH, world.now), Standing::Active, "completed all the same, it is lifted");
+    assert_eq!(world.status(&late, ESCH, world.now), MemberStatus::Active, "completed all the same, it is lifted");
 }
 
 #[test]
@@ -218,14 +220,14 @@ fn a_restore_names_what_acts_first_and_no_more_than_a_statement_may() {
         let (id, first_seen) = (StatementId([n.wrapping_mul(5); 32]), world.now - Millis::hours(25));
         overlay.insert(crate::overlay::Entry { id, first_seen, time: first_seen, ..acting.clone() });
     }
-    let mut set = HalfSignedSet::default();
+    let mut set = CountersignatureQueue::default();
     let lone = world.emergency(STRASBOURG, ESCH);
     keep(&mut set, &world, &overlay, &lone).unwrap();
     let lifts = overlay.to_lift(&id(GENT), set.waiting(&world.state, world.now), &world.state, world.now);
     assert_eq!((lifts.len(), lifts[0]), (64, acting.id));
     let opened = world.act(STRASBOURG, |a, s| a.restore(s, &id(GENT), &lifts));
     assert_eq!(world.decide(opened), Outcome::Accepted);
-    assert_eq!(world.standing(&overlay, GENT, world.now), Standing::Active);
+    assert_eq!(world.status(&overlay, GENT, world.now), MemberStatus::Active);
     let again = overlay.to_lift(&id(GENT), set.waiting(&world.state, world.now), &world.state, world.now);
     assert!(again[..37].iter().all(|id| !lifts.contains(id)), "what is lifted already comes last");
     let of_esch = overlay.to_lift(&id(ESCH), set.waiting(&world.state, world.now), &world.state, world.now);

@@ -68,7 +68,7 @@ fn changes(world: &World) -> (Vec<proto::Change>, RegisterState) {
     for (at, signed) in &world.log {
         let applied = state.apply(*at, signed, &Plain);
         // 0: it took no number.
-        let number = applied.number.unwrap_or(0);
+        let number = applied.taken().unwrap_or(0);
         let (entry_time_ms, outcome) = (at.0, applied.outcome.code());
         changes.push(proto::Change { number, entry_time_ms, signed: signed.clone(), outcome });
     }
@@ -108,7 +108,7 @@ fn kept_statements_get_the_outcomes_heads_and_snapshots_that_they_got() {
         let mut state = RegisterState::genesis(&next().unwrap().signed, &Plain).unwrap();
         while let Some(change) = next() {
             let applied = state.apply(UnixMs(change.entry_time_ms), &change.signed, &Plain);
-            assert_eq!((applied.number.unwrap_or(0), applied.outcome.code()), (change.number, change.outcome));
+            assert_eq!((applied.taken().unwrap_or(0), applied.outcome.code()), (change.number, change.outcome));
         }
         let line = line(&format!("whole {seed}"), &state);
         assert!(HEADS.lines().any(|kept| kept == line), "{line}");

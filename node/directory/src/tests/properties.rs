@@ -87,7 +87,7 @@ impl World {
         Some(self.sign(author, |a, s| a.entry(s, &entry)))
     }
 
-    fn application_of(&mut self, target: &str, raft_id: u64) -> havenlink_proto::record::v1::Signed {
+    fn application_of(&mut self, target: &str, raft_id: u64) -> crate::domain::statement::SignedEntry {
         let member = self.state.member(&id(target)).is_some_and(|m| m.removed_at.is_none());
         let key = self.fresh_key();
         if !member {
@@ -195,8 +195,8 @@ proptest! {
             let signed = world.random(step);
             let (number, head, before) = (world.state.number(), world.state.head(), content(&world.state));
             let applied = world.apply(&signed);
-            prop_assert_eq!(applied.head, world.state.head());
-            let Some(taken) = applied.number else {
+            prop_assert!(applied.head.is_none_or(|head| head == world.state.head()));
+            let Some(taken) = applied.taken() else {
                 prop_assert!(applied.outcome.is_accepted());
                 prop_assert_eq!((world.state.number(), world.state.head()), (number, head));
                 prop_assert!(content(&world.state) == before);
@@ -209,7 +209,7 @@ proptest! {
             hasher.update(&world.now.0.to_be_bytes());
             hasher.update(Digest::of(&signed).as_bytes());
             hasher.update(&u16::try_from(applied.outcome.code()).unwrap().to_be_bytes());
-            prop_assert_eq!(applied.head, hasher.finish());
+            prop_assert_eq!(applied.head, Some(hasher.finish()));
             prop_assert_eq!(content(&world.state) == before, !applied.outcome.is_accepted());
             prop_assert!(!world.state.stewards().is_empty());
         }
@@ -226,7 +226,7 @@ proptest! {
         let mut world = World::founded();
         let signed = Bytes::from(bytes);
         let applied = world.state.apply(UnixMs(at), &signed, &Plain);
-        prop_assert_eq!((applied.number, applied.outcome), (Some(1), Outcome::Malformed));
+        prop_assert_eq!((applied.taken(), applied.outcome), (Some(1), Outcome::Malformed));
         prop_assert!(crate::overlay::Overlay::default().judge(&signed, &world.state, UnixMs(at), &Plain).is_err());
         prop_assert!(crate::beats::Beats::default().accept(&signed, &world.state, UnixMs(at), &Plain).is_err());
         let mut encoded = encode(&world.state);
@@ -256,7 +256,7 @@ proptest! {
         message.signatures = vec![crate::wire::signed::countersign(&world.state.federation(), &message, key)];
         let before = content(&world.state);
         let applied = world.apply(&message.encode_to_vec().into());
-        prop_assert!(applied.number.is_some());
+        prop_assert!(applied.is_new);
         prop_assert_eq!(content(&world.state) == before, !applied.outcome.is_accepted());
     }
 }

@@ -77,7 +77,7 @@ fn a_snapshot_gives_the_same_register() {
         let mut restored = open(&world, &encoded, Some(&world.state)).unwrap();
         assert_eq!(encode(&restored).mark, encoded.mark);
         assert_eq!((restored.number(), restored.head()), (world.state.number(), world.state.head()));
-        let next = world.sign(STRASBOURG, |a, s| a.suspend(s, &id(GENT), SuspendReason::OwnRequest));
+        let next = world.sign(STRASBOURG, |a, s| a.suspend(s, &id(GENT), SuspendReason::OwnRequest)).signed;
         let applied = world.apply(&next);
         assert_eq!(restored.apply(world.now, &next, &Plain), applied);
         assert_eq!(chunks(&encoded.items).map(|c| c.len()).sum::<usize>(), encoded.items.len());

@@ -1,7 +1,7 @@
 //! Suspension in the register: emergency, lasting, restored.
 
 use super::*;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 
 #[test]
 fn one_steward_suspends_a_member_for_a_day() {
@@ -12,8 +12,8 @@ fn one_steward_suspends_a_member_for_a_day() {
     assert_eq!(world.outcome(&signed), Outcome::Accepted);
     let at = world.now;
     let view = world.state.view(&Default::default(), None);
-    assert_eq!(view.standing(&id(GENT), at + Millis::hours(24) - Millis(1)), Standing::Suspended);
-    assert_eq!(view.standing(&id(GENT), at + Millis::hours(24)), Standing::Active, "it lapses by itself");
+    assert_eq!(view.status(&id(GENT), at + Millis::hours(24) - Millis(1)), MemberStatus::Suspended);
+    assert_eq!(view.status(&id(GENT), at + Millis::hours(24)), MemberStatus::Active, "it lapses by itself");
     let nobody = world.emergency(KEHL, "xx-nobody");
     assert_eq!(world.outcome(&nobody), Outcome::NoSuchSubject);
 }
@@ -95,9 +95,9 @@ fn what_a_bad_steward_suspends_alone_the_other_two_lift() {
     assert_eq!(opened.outcome, Outcome::Pending);
     assert_eq!(world.approve(ESCH, &opened.statement), Outcome::Accepted);
     assert!(!world.is_suspended(GENT));
-    assert_eq!(*world.state.record(&id(GENT)).unwrap().lifted, vec![suspended.statement]);
+    assert_eq!(*world.state.history(&id(GENT)).unwrap().lifted, vec![suspended.statement]);
     // It cannot do it again, and replaying it does nothing.
-    assert_eq!(world.apply(&signed).number, None);
+    assert_eq!(world.apply(&signed).taken(), None);
     assert!(!world.is_suspended(GENT));
     let again = world.emergency(KEHL, GENT);
     assert_eq!(world.outcome(&again), Outcome::EmergencyUsed);
@@ -111,7 +111,7 @@ fn restoring_needs_a_suspension_or_one_to_lift() {
     let gossiped = StatementId([9; 32]);
     let opened = world.act(KEHL, |a, s| a.restore(s, &id(GENT), &[gossiped, gossiped]));
     assert_eq!(world.decide(opened), Outcome::Accepted);
-    assert_eq!(world.state.record(&id(GENT)).unwrap().lifted.len(), 1);
+    assert_eq!(world.state.history(&id(GENT)).unwrap().lifted.len(), 1);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn nobody_escapes_a_suspension_by_changing_its_entry() {
     for n in 1..5 {
         assert_eq!(world.change_own(GENT, |e| e.services = vec![n]), Outcome::Accepted);
     }
-    assert_eq!(world.outcome(&signed), Outcome::Accepted, "its version is the standing's");
+    assert_eq!(world.outcome(&signed), Outcome::Accepted, "its version is the status's");
     assert_eq!(world.approve(ESCH, &opened.statement), Outcome::Accepted, "an emergency in between does not delay it");
     assert_eq!(world.state.member(&id(GENT)).unwrap().suspended_until, Some(UnixMs::NEVER));
     let more = world.act(KEHL, |a, s| a.lasting_suspend(s, &id(GENT), SuspendReason::BreachOfRules));

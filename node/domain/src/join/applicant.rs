@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Application, ApplicationState, Invitation, Nonce, Rejection, Transcript, Words, pins_digest};
+use super::{Application, ApplicationState, Invitation, Nonce, Transcript, Words, pins_digest};
 use crate::ids::{Digest, Pin, StatementId};
 use crate::reason::Reason;
+use crate::register::RejectionReason;
 
 /// What the applicant holds. The nonce, the keys and the statement are fixed before the first call, so that a restart
 /// repeats the same commitment and gets the same answer.
@@ -37,7 +38,7 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub state: ApplicationState,
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<RejectionReason>,
     pub approvals: u32,
     pub needed: u32,
     pub proposal: Option<StatementId>,

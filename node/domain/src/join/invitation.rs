@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{ApplicationState, InvitationState, Nonce, Rejection, Transcript, Words, commitment, pins_digest};
+use super::{ApplicationState, InvitationState, Nonce, Transcript, Words, commitment, pins_digest};
 use crate::authority::PublicKey;
 use crate::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::limits;
 use crate::reason::Reason;
+use crate::register::RejectionReason;
 use crate::time::UnixMs;
 
 /// What the inviter signed; the token carries it with the secret.
@@ -65,7 +66,7 @@ pub struct Received {
     pub received: UnixMs,
     pub failed_words: u32,
     pub standing: ApplicationState,
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<RejectionReason>,
     /// The decision proposed by the approver.
     pub proposal: Option<StatementId>,
 }
@@ -294,7 +295,7 @@ impl Held {
     /// When no application waits here.
     pub fn compare(&self, typed: &Words) -> Result<Compared, Reason> {
         let received = self.received().ok_or(Reason::ApplicationUnknown)?;
-        if received.rejection == Some(Rejection::WordsDiffer) {
+        if received.rejection == Some(RejectionReason::WordsDiffer) {
             return Err(Reason::WordsFailed);
         }
         if received.standing != ApplicationState::NeedsApproval {
@@ -309,7 +310,7 @@ impl Held {
             return Ok(Compared::Different(Box::new(self.with_application(after)), Reason::WordsDiffer));
         }
         after.standing = ApplicationState::Rejected;
-        after.rejection = Some(Rejection::WordsDiffer);
+        after.rejection = Some(RejectionReason::WordsDiffer);
         Ok(Compared::Different(Box::new(self.with_application(after)), Reason::WordsFailed))
     }
 

@@ -13,7 +13,6 @@ use super::authority::PublicKey;
 use super::closed::closed_enum;
 use super::ids::{Digest, FederationId, Hasher, InvitationId, Pin};
 
-pub use crate::register::RejectionReason as Rejection;
 pub use invitation::{Application, Held, Invitation, Reveal, Revealed, State};
 pub use words::Words;
 

@@ -5,7 +5,7 @@ use havenlink_proto::admin::v1::{Check, CheckResult};
 
 use super::{Care, by, critical, ok, warning};
 use crate::directory::Reached;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -24,21 +24,21 @@ fn names<'a>(of: impl IntoIterator<Item = &'a AuthorityId>) -> String {
 impl Care {
     pub(super) fn membership(&self) -> Check {
         let own = self.directory.authority();
-        match self.directory.view().standing(own, self.now()) {
-            Standing::Active => ok("membership", "a member in good standing"),
-            Standing::Suspended => critical(
+        match self.directory.view().status(own, self.now()) {
+            MemberStatus::Active => ok("membership", "a member in good standing"),
+            MemberStatus::Suspended => critical(
                 "membership",
                 format!("{own} is suspended: nothing is sent or taken, everything waits"),
                 format!(
                     "havenctl member show {own} tells until when; stewards let it in: havenctl member restore {own}"
                 ),
             ),
-            Standing::Removed => critical(
+            MemberStatus::Removed => critical(
                 "membership",
                 format!("{own} was removed from the federation"),
                 "call a steward (havenctl status names them); a new invitation lets it in again: havenlink join TOKEN",
             ),
-            Standing::Unknown => by("membership", Reason::NodeStarting, CheckResult::Warning),
+            MemberStatus::Unknown => by("membership", Reason::NodeStarting, CheckResult::Warning),
         }
     }
 

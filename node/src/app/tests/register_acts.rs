@@ -5,28 +5,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use prost::Message;
 use tokio::sync::watch;
 
 use super::*;
 use crate::app::rotation;
 use crate::clock::SharedClock;
-use crate::directory::half_signed::HalfSigned;
 use crate::directory::state::RegisterState;
 use crate::directory::statements::Author;
-use crate::directory::{self, Directory, Proposed};
+use crate::directory::{self, Directory};
 use crate::domain::audit::Actor;
 use crate::domain::authority::{Name, PinnedKey};
-use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId, StatementId};
+use crate::domain::directory::Policy;
+use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId};
 use crate::domain::reason::Reason;
-use crate::domain::register::SuspendReason;
+use crate::domain::register::{Applied, Decided, SuspendReason};
 use crate::domain::time::UnixMs;
-use crate::exchange::governance::{Council, Governance, Governed, Wish};
-use crate::exchange::join::{self, Admissions};
+use crate::exchange::governance::{Decisions, Governance, RegisterPort};
+use crate::exchange::join::{Admissions, JoinStep};
 use crate::storage::Store;
 use crate::storage::memory::MemoryStore;
 use crate::wire::keys::SigningKey;
+use crate::wire::statement::SignedStatement;
 
 /// How long an order waits for the register before it answers without it.
 const REGISTER: Duration = Duration::from_secs(2);
@@ -62,9 +61,9 @@ async fn admitted(member: &Member) -> AuthorityId {
     entry.raft_id = 77;
     let author = Author { authority: &kehl, key: &key, now: SystemClock::shared().now(), nonce: [3; 16] };
     let application = author.application(&state.federation(), state.policy().rules_version, 0, &entry);
-    let admit = join::Act::Admit {
+    let admit = JoinStep::Admit {
         authority: kehl.clone(),
-        application: application.encode_to_vec().into(),
+        application: application.signed,
         invited_by: directory.authority().clone(),
         invitation: InvitationId([1; 32]),
         words_digest: Digest([1; 32]),
@@ -76,10 +75,10 @@ async fn admitted(member: &Member) -> AuthorityId {
 
 /// Decides once the key that signs is the one that the register lists. The file is renamed first and flushed, and only then
 /// is the key in use: what is signed in between does not verify any more.
-async fn decided(governance: &Governance, wish: &Wish) -> Governed {
+async fn decided(governance: &Governance, policy: &Policy) -> Decided {
     let asking = async {
         loop {
-            match governance.decide(wish.clone(), Actor::NODE).await {
+            match governance.decisions.decide(|_| Ok(policy.clone().into()), Actor::NODE).await {
                 Err(error) if error.reason() == Reason::SignatureInvalid => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -97,12 +96,11 @@ async fn a_key_whose_rotation_lost_its_answer_is_in_use_as_soon_as_the_register_
     let member = started(&config).await;
     let next = rotation::make(&config.data_dir).unwrap();
     // Ordered and accepted; nobody hears the answer.
-    governance(&member).rotate_key(&next, false, Actor::NODE).await.unwrap();
+    governance(&member).decisions.rotate_key(&next, false, Actor::NODE).await.unwrap();
     until("the file is in place", || key_of(&config).public() == next.public()).await;
     let policy = member.directory().view().policy.clone();
-    let wish = Wish::Policy(crate::domain::directory::Policy { emergency: Millis::hours(2), ..policy });
-    let decided = decided(&governance(&member), &wish).await;
-    assert!(decided.number > 1, "what it signs now is signed with the new key: {decided:?}");
+    let decided = decided(&governance(&member), &Policy { emergency: Millis::hours(2), ..policy }).await;
+    assert!(decided.applied.number > 1, "what it signs now is signed with the new key: {decided:?}");
     member.stop().await;
     let again = started(&config).await;
     assert_eq!(again.directory().view().policy.emergency, Millis::hours(2));
@@ -126,9 +124,7 @@ async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_
     let (directory, key) = (member.directory(), key_of(&config));
     let author =
         Author { authority: directory.authority(), key: &key, now: SystemClock::shared().now(), nonce: [4; 16] };
-    let signed = author.suspend(&directory.state(), &kehl, SuspendReason::KeyCompromised);
-    let (_, opened) = crate::wire::statement::open(signed.clone()).unwrap();
-    let id = crate::wire::statement::id(&opened.payload_digest());
+    let SignedStatement { id, signed } = author.suspend(&directory.state(), &kehl, SuspendReason::KeyCompromised);
     // It acts, and the process ends before anything else is done about it.
     assert!(directory.overlay_add(signed).await.unwrap());
     member.stop().await;
@@ -144,33 +140,15 @@ async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_
 /// A register that orders nothing.
 struct Refusing(Directory);
 
-impl Council for Refusing {
+impl RegisterPort for Refusing {
     fn state(&self) -> RegisterState {
         self.0.state()
-    }
-    fn view(&self) -> Arc<DirectoryView> {
-        self.0.view()
     }
     fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes()
     }
-    fn propose(&self, _signed: Bytes) -> BoxFuture<'_, Result<Proposed, directory::Error>> {
+    fn propose(&self, _signed: Bytes) -> BoxFuture<'_, Result<Applied, directory::Error>> {
         async { Err(Reason::SignatureInvalid.into()) }.boxed()
-    }
-    fn suspend_now(&self, signed: Bytes) -> BoxFuture<'_, Result<bool, directory::Error>> {
-        self.0.overlay_add(signed).boxed()
-    }
-    fn ask_second(&self, signed: &Bytes) -> Result<bool, directory::Error> {
-        self.0.ask_second(signed)
-    }
-    fn half_signed(&self) -> Vec<Arc<HalfSigned>> {
-        self.0.half_signed()
-    }
-    fn emergencies(&self, of: &AuthorityId) -> Vec<StatementId> {
-        self.0.emergencies(of)
-    }
-    fn overlay(&self) -> Vec<(StatementId, Bytes)> {
-        self.0.overlay()
     }
 }
 
@@ -183,9 +161,10 @@ async fn a_suspension_that_the_register_refuses_acts_and_has_its_line_in_the_led
     let (clock, key): (SharedClock, _) = (SystemClock::shared(), key_of(&config));
     let now = clock.clone();
     let store = Arc::new(MemoryStore::new(Incarnation(1), Arc::new(move || now.now())));
-    let council = Arc::new(Refusing(member.directory().clone()));
-    let own = member.directory().authority().clone();
-    let refused = Governance::new(own, move || key.clone(), council, store.clone(), clock);
+    let directory = member.directory().clone();
+    let refusing = Arc::new(Refusing(directory.clone()));
+    let own = directory.authority().clone();
+    let refused = Governance::over(Decisions::new(own, move || key.clone(), refusing, store.clone(), clock), directory);
     let started = std::time::Instant::now();
     match refused.suspend(&kehl, SuspendReason::KeyCompromised, Actor::NODE).await {
         Err(error) => assert_eq!(error.reason(), Reason::SignatureInvalid),

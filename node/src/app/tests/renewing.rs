@@ -6,7 +6,6 @@ use crate::clock::{MovedClock, SharedClock};
 use crate::domain::audit::Actor;
 use crate::domain::authority::PinnedKey;
 use crate::domain::time::UnixMs;
-use crate::exchange::join::Admissions as _;
 
 async fn member_at(clock: &SharedClock, config: &Config) -> Member {
     transport::install_provider();
@@ -32,7 +31,7 @@ async fn a_renewal_that_was_cut_short_after_publishing_is_finished() {
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
     entry.pins[0].valid_until = now + Millis::hours(24);
     entry.pins.push(PinnedKey { pin: next.pin, valid_until: UnixMs::NEVER });
-    renewal.governance.update_entry(entry, Actor::NODE).await.unwrap();
+    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
     assert_eq!(renewal.identity.pin(), before);
     assert!(renewal.look(Duration::ZERO).await);
     assert_eq!(renewal.identity.pin(), next.pin, "the one that was published, no third");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::domain::agreement::{Agreement, AgreementEnd};
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::time::UnixMs;
@@ -83,7 +83,7 @@ impl Exchange {
             let _change = self.one_change().await;
             let (view, now) = (self.view(), self.now());
             if let Some((id, by, to)) = parse(&name)
-                && !matches!(view.standing(&to, now), Standing::Removed | Standing::Unknown)
+                && !matches!(view.status(&to, now), MemberStatus::Removed | MemberStatus::Unknown)
                 && let Some(row) = self.store().agreement(id).await?
             {
                 let held = rows::held(&row)?;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::delivery;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, Incarnation};
@@ -106,7 +106,7 @@ impl Exchange {
 
     async fn send_next(&self, id: &StreamId, sender: &mut Sender) -> Result<Pass, Error> {
         let (view, now) = (self.view(), self.now());
-        if view.standing(&id.recipient, now) != Standing::Active {
+        if view.status(&id.recipient, now) != MemberStatus::Active {
             // Upkeep holds or closes what waits, and wakes the stream when that changes.
             return Ok(Pass::Idle);
         }
@@ -214,7 +214,7 @@ impl Exchange {
 /// How long a stream rests that one of the two views forbids. Our own tells when that changes, and upkeep wakes the stream;
 /// the partner's, when ours is ahead of it, only another attempt can ask.
 fn held_for(view: &DirectoryView, id: &StreamId, now: UnixMs, failures: u32, jitter: f64) -> Millis {
-    let open = |authority| view.standing(authority, now) == Standing::Active;
+    let open = |authority| view.status(authority, now) == MemberStatus::Active;
     if open(&id.origin) && open(&id.recipient) { delivery::backoff(failures, jitter) } else { REST }
 }
 

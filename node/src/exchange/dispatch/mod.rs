@@ -12,7 +12,7 @@ mod waiting;
 
 use std::collections::BTreeSet;
 
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::RecordId;
 use crate::domain::limits;
 use crate::domain::publication::Publication;
@@ -59,7 +59,7 @@ impl Exchange {
         let mut work = Vec::with_capacity(rows.len());
         for row in rows {
             // While this authority is suspended, or the register not read yet, publications wait here; nothing is lost.
-            if matches!(press.view.standing(&row.authority, press.now), Standing::Active | Standing::Removed) {
+            if matches!(press.view.status(&row.authority, press.now), MemberStatus::Active | MemberStatus::Removed) {
                 work.push((self.0.keys.of(&row.authority), row));
             }
         }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::domain::agreement::GrantState;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::publication::Record;
 use crate::domain::record::{RecordKey, RecordKind};
@@ -39,7 +39,7 @@ impl Exchange {
         let press = self.press();
         let marks = self.store().metas(PREFIX.to_owned()).await?;
         let marks: HashSet<String> = marks.into_iter().map(|(name, _)| name).collect();
-        let active = |authority| press.view.standing(authority, press.now) == Standing::Active;
+        let active = |authority| press.view.status(authority, press.now) == MemberStatus::Active;
         let mut due = Vec::new();
         for held in press.agreements.all() {
             for (number, grant) in held.agreement.grants.iter().enumerate() {

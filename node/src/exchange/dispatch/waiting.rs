@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::record::RecordKey;
 use crate::storage::ops::{PutMeta, WriteOp};
@@ -48,8 +48,8 @@ impl Exchange {
         let mut made = 0;
         for (name, _) in self.store().metas(PREFIX.to_owned()).await? {
             let ready = parse(&name).filter(|(to, record)| {
-                let standing = |authority| press.view.standing(authority, press.now);
-                standing(to) != Standing::Suspended && standing(&record.origin) != Standing::Suspended
+                let standing = |authority| press.view.status(authority, press.now);
+                standing(to) != MemberStatus::Suspended && standing(&record.origin) != MemberStatus::Suspended
             });
             let Some((to, record)) = ready else { continue };
             if let Some(row) = self.store().publication(record.clone()).await? {

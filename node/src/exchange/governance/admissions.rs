@@ -4,45 +4,43 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use havenlink_proto::record::v1::Signed;
-use prost::Message;
 use tokio::sync::watch;
 
-use super::{Error, Governance};
+use super::{Decisions, Error, Governance};
 use crate::directory::state::{Proposal, ProposalState, RegisterState};
-use crate::directory::statements::Invited;
+use crate::directory::statements::{Author, Invited};
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest};
-use crate::domain::join::Rejection;
 use crate::domain::reason::Reason;
-use crate::domain::register::{Outcome, RejectionReason};
+use crate::domain::register::Decided;
+use crate::domain::statement::Act;
 use crate::domain::time::UnixMs;
-use crate::exchange::join::{self, Admission, Admissions, Decision};
-use crate::wire::statement::Act;
+use crate::exchange::join::{self, Admission, Admissions, JoinStep};
+use crate::wire::acts::signed_entry;
 
 impl Admissions for Governance {
     fn view(&self) -> Arc<DirectoryView> {
-        self.0.council.view()
+        self.directory.view()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.0.council.changes()
+        self.directory.changes()
     }
 
     fn genesis(&self) -> Bytes {
-        self.state().genesis_signed().clone()
+        self.directory.state().genesis_signed().clone()
     }
 
     fn admissions(&self, authority: &AuthorityId) -> Vec<Admission> {
-        let (state, now) = (self.state(), self.0.clock.now());
+        let (state, now) = (self.decisions.state(), self.decisions.0.clock.now());
         let about = state.proposals().filter(|p| p.subject.authority() == Some(authority));
         let mut found: Vec<_> = about.filter_map(|p| Some((p.opened_at, admission(p, &state, now)?))).collect();
         found.sort_by_key(|(opened, _)| std::cmp::Reverse(*opened));
         found.into_iter().map(|(_, admission)| admission).collect()
     }
 
-    fn decide(&self, act: join::Act) -> BoxFuture<'_, Result<Decision, join::Error>> {
-        Box::pin(async move { self.decide_admission(act).await.map_err(refused) })
+    fn decide(&self, step: JoinStep) -> BoxFuture<'_, Result<Decided, join::Error>> {
+        Box::pin(async move { self.decisions.take_step(step).await.map_err(refused) })
     }
 }
 
@@ -50,12 +48,12 @@ impl Admissions for Governance {
 fn admission(proposal: &Proposal, state: &RegisterState, now: UnixMs) -> Option<Admission> {
     let Act::Admit(admit) = &*proposal.act else { return None };
     let rejection = match proposal.state {
-        ProposalState::Rejected(reason) => Rejection::from_code(reason.code()),
+        ProposalState::Rejected(reason) => Some(reason),
         _ => None,
     };
     Some(Admission {
         proposal: proposal.id,
-        application: Digest::of(&admit.application.unverified().bytes),
+        application: Digest::of(&admit.application.signed),
         words_digest: admit.words.unwrap_or(Digest([0; 32])),
         approved_by: proposal.approvals(state).cloned().collect(),
         needed: u32::try_from(proposal.needed(state)).unwrap_or(u32::MAX),
@@ -65,43 +63,36 @@ fn admission(proposal: &Proposal, state: &RegisterState, now: UnixMs) -> Option<
     })
 }
 
-impl Governance {
-    async fn decide_admission(&self, act: join::Act) -> Result<Decision, Error> {
-        let governed = match act {
-            join::Act::Admit { authority, application, invited_by, invitation, words_digest } => {
+impl Decisions {
+    async fn take_step(&self, step: JoinStep) -> Result<Decided, Error> {
+        match step {
+            JoinStep::Admit { authority, application, invited_by, invitation, words_digest } => {
                 let invited = Invited { by: invited_by, invitation: Some(invitation), words: Some(words_digest) };
-                let application = Signed::decode(application)
-                    .map_err(|_| crate::wire::Error::new(Reason::DecodeFailed, "application", ""))?;
-                let build = |author: &super::Author<'_>, state: &super::RegisterState| {
-                    Some(author.admit(state, &authority, application.clone(), &invited))
+                let application = signed_entry(application, "application")?;
+                let admit = |author: &Author<'_>, state: &RegisterState| {
+                    Ok(author.admit(state, &authority, application.clone(), &invited))
                 };
-                let applied = self.order(build).await?;
-                self.governed(&applied, applied.statement)
+                let applied = self.order(admit).await?;
+                Ok(self.decided(applied, applied.statement))
             }
-            join::Act::Approve { proposal, .. } => {
-                let applied = self.order(|author, state| author.approve(state, &proposal)).await?;
-                self.governed(&applied, proposal)
+            JoinStep::Approve { proposal, .. } => {
+                let approve = |author: &Author<'_>, state: &RegisterState| author.approve(state, &proposal);
+                let applied = self.order(|a, s| approve(a, s).ok_or(Reason::ProposalUnknown)).await?;
+                Ok(self.decided(applied, proposal))
             }
-            join::Act::Reject { proposal, reason, .. } => {
-                let reason = RejectionReason::from_code(reason.code()).ok_or(Reason::ValueUnknown)?;
-                let applied = self.order(|author, state| author.reject(state, &proposal, reason)).await?;
-                self.governed(&applied, proposal)
+            JoinStep::Reject { proposal, reason, .. } => {
+                let reject = |author: &Author<'_>, state: &RegisterState| author.reject(state, &proposal, reason);
+                let applied = self.order(|a, s| reject(a, s).ok_or(Reason::ProposalUnknown)).await?;
+                Ok(self.decided(applied, proposal))
             }
-            join::Act::Forward(signed) => {
-                let applied = self.0.council.propose(signed).await?;
-                if let Some(reason) = applied.outcome.reason() {
-                    return Err(reason.into());
+            JoinStep::Forward(signed) => {
+                let applied = self.propose(signed).await?;
+                match applied.outcome.reason() {
+                    Some(reason) => Err(reason.into()),
+                    None => Ok(self.decided(applied, applied.statement)),
                 }
-                self.governed(&applied, applied.statement)
             }
-        };
-        Ok(Decision {
-            statement: governed.statement,
-            number: governed.number,
-            pending: governed.outcome == Outcome::Pending,
-            approved_by: governed.approved_by,
-            needed: u32::try_from(governed.needed).unwrap_or(u32::MAX),
-        })
+        }
     }
 }
 

@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Error, Governance, Governed, Pending, Present};
-use crate::directory::half_signed::HalfSigned;
+use super::decisions::Inner;
+use super::{Error, Governance, Pending};
+use crate::directory::awaiting_countersignature::AwaitingCountersignature;
 use crate::directory::state::RegisterState;
-use crate::directory::{self, Proposed, statements};
+use crate::directory::{self, statements};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::ids::{AuthorityId, StatementId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::register::{Outcome, SuspendReason};
+use crate::domain::register::{Applied, Decided, SuspendReason};
+use crate::domain::statement::Suspend;
 use crate::storage::ops::{PutMeta, WriteOp};
-use crate::wire::statement::Act;
+use crate::wire::statement::SignedStatement;
 
 /// An order as lists name it.
 const ACT: &str = "EMERGENCY_SUSPEND";
@@ -37,19 +39,19 @@ impl Governance {
     /// # Errors
     /// `EMERGENCY_USED`, `NOT_A_STEWARD`, `NEEDS_TWO_SIGNATURES` when a steward names itself, and what the rules answer. A
     /// register that cannot be reached is no error: the overlay acts.
-    pub async fn suspend(&self, target: &AuthorityId, reason: SuspendReason, actor: Actor) -> Result<Governed, Error> {
-        let state = self.state();
+    pub async fn suspend(&self, target: &AuthorityId, reason: SuspendReason, actor: Actor) -> Result<Decided, Error> {
+        let state = self.decisions.state();
         if state.member(target).is_none() {
             return Err(Reason::MemberUnknown.into());
         }
-        if !state.is_steward(&self.0.authority) {
+        if !state.is_steward(&self.own().authority) {
             return Err(Reason::NotASteward.into());
         }
         if state.is_steward(target) {
             return self.suspend_steward(&state, target, reason, actor).await;
         }
-        let signed = self.sign(|author| author.suspend(&state, target, reason))?;
-        self.act_at_once(signed, target, vec![self.0.authority.clone()], actor).await
+        let signed = self.decisions.sign(|author| author.suspend(&state, target, reason))?;
+        self.act_at_once(signed, target, vec![self.own().authority.clone()], actor).await
     }
 
     /// What another steward asked for comes first; asking twice asks once.
@@ -59,49 +61,36 @@ impl Governance {
         target: &AuthorityId,
         reason: SuspendReason,
         actor: Actor,
-    ) -> Result<Governed, Error> {
-        let ours = &self.0.authority;
-        let waiting = self.0.council.half_signed();
+    ) -> Result<Decided, Error> {
+        let ours = &self.own().authority;
+        let waiting = self.directory.awaiting_countersignature();
         let about = || waiting.iter().filter(|order| order.subject == *target);
         if let Some(order) = about().find(|order| order.author != *ours && target != ours) {
-            return self.sign_second(state, order, actor).await;
+            return self.sign_second(order, actor).await;
         }
         if let Some(order) = about().find(|order| order.author == *ours) {
-            return Ok(waits(order));
+            return Ok(waits(order.id, ours));
         }
-        let signed = self.sign(|author| author.suspend(state, target, reason))?;
-        self.0.council.ask_second(&signed)?;
-        let statement = id_of(signed)?;
-        self.enter(&statement, target, actor).await?;
-        Ok(Governed {
-            statement,
-            outcome: Outcome::Pending,
-            number: 0,
-            approved_by: vec![ours.clone()],
-            needed: OF_A_STEWARD,
-            overlay: false,
-        })
+        let signed = self.decisions.sign(|author| author.suspend(state, target, reason))?;
+        self.directory.ask_second(&signed.signed)?;
+        self.enter(&signed.id, target, actor).await?;
+        Ok(waits(signed.id, ours))
     }
 
     /// Signs what another steward asked for: with the second signature it acts.
     ///
     /// # Errors
     /// `NEEDS_TWO_SIGNATURES` when the target is this authority, `EMERGENCY_USED`, and what else the rules answer.
-    pub(super) async fn sign_second(
-        &self,
-        state: &RegisterState,
-        order: &HalfSigned,
-        actor: Actor,
-    ) -> Result<Governed, Error> {
-        let ours = &self.0.authority;
+    pub(super) async fn sign_second(&self, order: &AwaitingCountersignature, actor: Actor) -> Result<Decided, Error> {
+        let ours = &self.own().authority;
         if order.author == *ours {
-            return Ok(waits(order));
+            return Ok(waits(order.id, ours));
         }
         if order.subject == *ours {
             return Err(Reason::NeedsTwoSignatures.into());
         }
-        let signed = statements::countersign(&state.federation(), &order.signed, &(self.0.key)());
-        let signed = signed.ok_or(Reason::StatementMalformed)?;
+        let signed = statements::countersign(&self.view().federation, &order.signed, &(self.own().key)());
+        let signed = SignedStatement { id: order.id, signed: signed.ok_or(Reason::StatementMalformed)? };
         self.act_at_once(signed, &order.subject, vec![order.author.clone(), ours.clone()], actor).await
     }
 
@@ -109,29 +98,29 @@ impl Governance {
     /// answer nor the end of this process changes anything of the first two.
     async fn act_at_once(
         &self,
-        signed: Bytes,
+        order: SignedStatement,
         target: &AuthorityId,
         stewards: Vec<AuthorityId>,
         actor: Actor,
-    ) -> Result<Governed, Error> {
-        let (needed, statement) = (stewards.len(), id_of(signed.clone())?);
-        self.0.council.suspend_now(signed.clone()).await?;
-        let entered = self.enter(&statement, target, actor).await;
-        let acting =
-            Governed { statement, outcome: Outcome::Pending, number: 0, approved_by: stewards, needed, overlay: true };
+    ) -> Result<Decided, Error> {
+        let SignedStatement { id, signed } = order;
+        self.directory.overlay_add(signed.clone()).await?;
+        let entered = self.enter(&id, target, actor).await;
+        let (applied, needed) = (Applied::unordered(id), stewards.len());
+        let acting = Decided { applied, approved_by: stewards, needed, overlay: true };
         let ordering = tokio::spawn(self.clone().order_until_answered(signed));
-        let governed = match tokio::time::timeout(REGISTER, ordering).await {
+        let decided = match tokio::time::timeout(REGISTER, ordering).await {
             Ok(Ok(Ok(applied))) => {
-                self.seen(&applied).await;
+                self.decisions.seen(&applied).await;
                 if let Some(reason) = applied.outcome.reason() {
                     return Err(reason.into());
                 }
-                Governed { outcome: applied.outcome, number: applied.number, ..acting }
+                Decided { applied, ..acting }
             }
             Ok(Ok(Err(error))) => return Err(error.into()),
             Ok(Err(_)) | Err(_) => acting,
         };
-        entered.map(|()| governed)
+        entered.map(|()| decided)
     }
 
     /// The ledger's line of a statement, once: with the mark that it is written.
@@ -141,7 +130,7 @@ impl Governance {
         // As rare as emergencies are, one a week of each steward about each member, the marks need no cleaning.
         let name = format!("emergency/{statement}");
         let op = PutMeta { name, value: Some(Bytes::from_static(b"1")), only_if: Some(None), audit: vec![draft] };
-        self.0.store.write(WriteOp::PutMeta(op)).await?;
+        self.own().store.write(WriteOp::PutMeta(op)).await?;
         Ok(())
     }
 
@@ -154,11 +143,11 @@ impl Governance {
                 if let Err(error) = governance.enter(&statement, &target, Actor::NODE).await {
                     tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
                 }
-                if governance.state().accepted(&statement).is_some() {
+                if governance.decisions.state().accepted(&statement).is_some() {
                     return;
                 }
                 let answered = governance.order_until_answered(signed).await;
-                let refused = answered.map_or_else(|e| Some(e.reason()), |proposed| proposed.outcome.reason());
+                let refused = answered.map_or_else(|e| Some(e.reason()), |applied| applied.outcome.reason());
                 if let Some(reason) = refused {
                     tracing::warn!(reason = reason.code(), %target, "the register did not take an emergency suspension");
                 }
@@ -169,7 +158,7 @@ impl Governance {
 
     /// Emergency suspensions that carry this authority's signature and are young enough for the register.
     fn own_emergencies(&self) -> Vec<(StatementId, AuthorityId, Bytes)> {
-        let (view, ours) = (self.0.council.view(), &self.0.authority);
+        let (view, ours) = (self.directory.view(), &self.own().authority);
         let keys = view.member(ours).map(|member| member.keys.as_slice()).unwrap_or_default();
         let own = |(id, signed): (StatementId, Bytes)| {
             let (statement, opened) = crate::wire::statement::open(signed.clone()).ok()?;
@@ -177,52 +166,47 @@ impl Governance {
             let target = statement.subject.authority().filter(|_| by_us)?;
             Some((id, target.clone(), signed))
         };
-        self.0.council.overlay().into_iter().filter_map(own).collect()
+        self.directory.overlay().into_iter().filter_map(own).collect()
     }
 
     /// The same statement goes through the register as well, once there is a quorum again: until it is answered, or too old
     /// for any node to take.
-    async fn order_until_answered(self, signed: Bytes) -> Result<Proposed, directory::Error> {
-        let until = self.0.clock.now() + limits::OVERLAY_AGE;
+    async fn order_until_answered(self, signed: Bytes) -> Result<Applied, directory::Error> {
+        let until = self.own().clock.now() + limits::OVERLAY_AGE;
         loop {
-            match self.0.council.propose(signed.clone()).await {
-                Err(error) if error.retryable() && self.0.clock.now() < until => tokio::time::sleep(AGAIN).await,
+            match self.decisions.propose(signed.clone()).await {
+                Err(error) if error.retryable() && self.own().clock.now() < until => tokio::time::sleep(AGAIN).await,
                 answer => return answer,
             }
         }
     }
 
     /// Orders that wait for a second signature.
-    pub(super) fn waiting_emergencies(&self, state: &RegisterState) -> impl Iterator<Item = Pending> {
-        let ours = self.0.authority.clone();
-        let steward = state.is_steward(&ours);
-        self.0.council.half_signed().into_iter().map(move |order| Pending {
+    pub(super) fn waiting_emergencies(&self) -> Vec<Pending> {
+        let (ours, orders) = (&self.own().authority, self.directory.awaiting_countersignature());
+        let steward = self.view().is_steward(ours);
+        let pending = |order: Arc<AwaitingCountersignature>| Pending {
             proposal: order.id,
             act: ACT,
-            asked: Arc::new(Act::Suspend(order.reason)),
-            present: Present::Nothing,
+            asked: Arc::new(Suspend { reason: order.reason }.into()),
+            replaces: None,
             subject: order.subject.to_string(),
             proposer: order.author.clone(),
             approved_by: vec![order.author.clone()],
             needed: OF_A_STEWARD,
             expires: order.expires(),
-            waits_for_us: steward && order.author != ours && order.subject != ours,
-        })
+            waits_for_us: steward && order.author != *ours && order.subject != *ours,
+        };
+        orders.into_iter().map(pending).collect()
+    }
+
+    fn own(&self) -> &Inner {
+        &self.decisions.0
     }
 }
 
-fn waits(order: &HalfSigned) -> Governed {
-    Governed {
-        statement: order.id,
-        outcome: Outcome::Pending,
-        number: 0,
-        approved_by: vec![order.author.clone()],
-        needed: OF_A_STEWARD,
-        overlay: false,
-    }
-}
-
-fn id_of(signed: Bytes) -> Result<StatementId, Error> {
-    let (_, opened) = crate::wire::statement::open(signed)?;
-    Ok(crate::wire::statement::id(&opened.payload_digest()))
+/// A steward's order about another one, which waits for a second signature.
+fn waits(statement: StatementId, author: &AuthorityId) -> Decided {
+    let applied = Applied::unordered(statement);
+    Decided { applied, approved_by: vec![author.clone()], needed: OF_A_STEWARD, overlay: false }
 }

@@ -2,16 +2,16 @@
 
 use havenlink_proto::admin::v1::{RecoveryContact, RecoveryTicket};
 
-use super::{Error, Governance};
+use super::{Decisions, Error};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
-use crate::wire::statement::Subject;
+use crate::domain::statement::Subject;
 use crate::wire::{entry, fields, recovery};
 
 /// Members named in a ticket: stewards, and this node itself.
 const CONTACTS: usize = 8;
 
-impl Governance {
+impl Decisions {
     /// The ticket of an authority, as text.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Governance {
         let ticket = RecoveryTicket {
             genesis: state.genesis_signed().clone(),
             entry: Some(entry::to_proto(&member.entry)),
-            standing_version: state.version(&Subject::Authority(target.clone())),
+            status_version: state.version(&Subject::Authority(target.clone())),
             rules_version: state.policy().rules_version,
             contacts: named.into_iter().take(CONTACTS).filter_map(contact).collect(),
         };

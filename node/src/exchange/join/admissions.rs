@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Error;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
-use crate::domain::join::Rejection;
+use crate::domain::register::{Decided, RejectionReason};
 
 /// The register, as the approver and the watching applicant need it.
 pub trait Admissions: Send + Sync + 'static {
@@ -23,7 +23,7 @@ pub trait Admissions: Send + Sync + 'static {
     /// is meant only the application in it tells.
     fn admissions(&self, authority: &AuthorityId) -> Vec<Admission>;
     /// Signs with this node's authority key and proposes; answers when it is applied here.
-    fn decide(&self, act: Act) -> BoxFuture<'_, Result<Decision, Error>>;
+    fn decide(&self, step: JoinStep) -> BoxFuture<'_, Result<Decided, Error>>;
 }
 
 /// A proposal to admit somebody, open or closed.
@@ -39,12 +39,12 @@ pub struct Admission {
     /// Enough stewards approved it: the view shows the member now, or in a moment.
     pub carried: bool,
     /// When it was closed by a rejection.
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<RejectionReason>,
 }
 
-/// What to sign and propose.
+/// A step of joining that the register has to take: what to sign and propose.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum JoinStep {
     /// PROPOSAL{admit}; a steward's own counts as its approval.
     Admit {
         authority: AuthorityId,
@@ -57,18 +57,7 @@ pub enum Act {
     /// APPROVAL of the proposal with this hash.
     Approve { authority: AuthorityId, proposal: StatementId },
     /// REJECTION of it.
-    Reject { authority: AuthorityId, proposal: StatementId, reason: Rejection },
+    Reject { authority: AuthorityId, proposal: StatementId, reason: RejectionReason },
     /// A statement that somebody else signed: the applicant's withdrawal.
     Forward(Bytes),
-}
-
-/// What a decision led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub statement: StatementId,
-    pub number: u64,
-    /// Counted, and more approvals are needed.
-    pub pending: bool,
-    pub approved_by: Vec<AuthorityId>,
-    pub needed: u32,
 }

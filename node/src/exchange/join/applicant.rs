@@ -19,11 +19,15 @@ use crate::wire::invitation::{self as wire, Token};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The inviter's door as the applicant sees it. `exchange::peer_client::join` is the one over the network.
-pub trait Door: Send + Sync {
+/// The inviter as the applicant calls it. `exchange::peer_client::join` is the one over the network.
+pub trait JoinClient: Send + Sync {
     /// The inviter's nonce.
-    fn commit(&self, id: InvitationId, secret: [u8; 32], commitment: Digest)
-    -> BoxFuture<'_, Result<Nonce, DoorError>>;
+    fn commit(
+        &self,
+        id: InvitationId,
+        secret: [u8; 32],
+        commitment: Digest,
+    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>>;
     /// The transcript's digest, as the inviter sees it.
     fn reveal(
         &self,
@@ -31,27 +35,27 @@ pub trait Door: Send + Sync {
         secret: [u8; 32],
         nonce_a: Nonce,
         application: Bytes,
-    ) -> BoxFuture<'_, Result<Digest, DoorError>>;
+    ) -> BoxFuture<'_, Result<Digest, JoinCallError>>;
     /// Where the application stands; may wait while it is what is known already.
     fn watch(
         &self,
         id: InvitationId,
         secret: [u8; 32],
         known: Option<Progress>,
-    ) -> BoxFuture<'_, Result<Progress, DoorError>>;
+    ) -> BoxFuture<'_, Result<Progress, JoinCallError>>;
     /// Takes the application back; the statement only once a proposal exists.
     fn withdraw(
         &self,
         id: InvitationId,
         secret: [u8; 32],
         statement: Option<Bytes>,
-    ) -> BoxFuture<'_, Result<(), DoorError>>;
+    ) -> BoxFuture<'_, Result<(), JoinCallError>>;
 }
 
 /// The inviter refused, or could not be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the inviter's node: {reason}")]
-pub struct DoorError {
+pub struct JoinCallError {
     pub reason: Reason,
     /// The inviter's node said so itself, behind its pin. What the line did anybody on the way can do.
     pub said: bool,
@@ -59,20 +63,20 @@ pub struct DoorError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-impl DoorError {
+impl JoinCallError {
     /// Whether asking again cannot help.
     fn is_final(&self) -> bool {
         self.said && !self.reason.retryable()
     }
 }
 
-impl From<Reason> for DoorError {
+impl From<Reason> for JoinCallError {
     fn from(reason: Reason) -> Self {
         Self { reason, said: true, source: None }
     }
 }
 
-impl From<crate::wire::Error> for DoorError {
+impl From<crate::wire::Error> for JoinCallError {
     fn from(error: crate::wire::Error) -> Self {
         Self { reason: error.reason, said: true, source: Some(Box::new(error)) }
     }
@@ -171,24 +175,25 @@ impl Applicant {
         &self.applying
     }
 
-    /// One call at the door, and its answer stored.
+    /// One call at the inviter, and its answer stored.
     ///
     /// # Errors
-    /// When the file cannot be written, or the door could not be asked and may be asked again.
-    pub async fn step(&mut self, door: &dyn Door) -> Result<Next, Error> {
+    /// When the file cannot be written, or the inviter could not be asked and may be asked again.
+    pub async fn step(&mut self, inviter: &dyn JoinClient) -> Result<Next, Error> {
         let (id, secret) = (self.token.invitation.id, self.token.secret);
         let after = match self.applying.next() {
             Next::Commit => {
                 let digest = commitment(&self.applying.nonce_a, &self.application.key, &self.applying.pin);
-                door.commit(id, secret, digest).await.map(|nonce_i| self.applying.committed(nonce_i))
+                inviter.commit(id, secret, digest).await.map(|nonce_i| self.applying.committed(nonce_i))
             }
             Next::Reveal => {
                 let signed = self.applying.application.clone();
-                door.reveal(id, secret, self.applying.nonce_a, signed)
+                inviter
+                    .reveal(id, secret, self.applying.nonce_a, signed)
                     .await
                     .map(|answer| self.applying.revealed(&self.token.invitation, &self.application, &answer))
             }
-            Next::Watch => door
+            Next::Watch => inviter
                 .watch(id, secret, self.applying.progress())
                 .await
                 .map(|progress| self.applying.progressed(progress)),
@@ -212,14 +217,14 @@ impl Applicant {
     /// The reason for which it is over: rejected, refused, expired, withdrawn; or a fault of the file.
     pub async fn run(
         &mut self,
-        door: &dyn Door,
+        inviter: &dyn JoinClient,
         mut tell: impl FnMut(&Applying, Option<Reason>),
     ) -> Result<Joined, Error> {
         let mut pause = FIRST_PAUSE;
         tell(&self.applying, None);
         loop {
             let before = self.applying.clone();
-            match self.step(door).await {
+            match self.step(inviter).await {
                 Ok(Next::Follow) => return Ok(self.joined()),
                 Ok(Next::Stop(reason)) => {
                     tell(&self.applying, Some(reason));
@@ -229,7 +234,7 @@ impl Applicant {
                     tell(&self.applying, None);
                     pause = FIRST_PAUSE;
                 }
-                // Nothing new: the door waited as long as it does, or answers at once.
+                // Nothing new: the inviter waited as long as it does, or answers at once.
                 Ok(_) => tokio::time::sleep(FIRST_PAUSE).await,
                 Err(Error::Register(reason, _)) => {
                     tell(&self.applying, Some(reason));
@@ -244,9 +249,9 @@ impl Applicant {
     /// The proposal that stewards decide on, as the inviter knows it now; `None` while there is none.
     ///
     /// # Errors
-    /// When the door could not be asked.
-    pub async fn proposal(&self, door: &dyn Door) -> Result<Option<StatementId>, Error> {
-        let told = door.watch(self.token.invitation.id, self.token.secret, None).await;
+    /// When the inviter could not be asked.
+    pub async fn proposal(&self, inviter: &dyn JoinClient) -> Result<Option<StatementId>, Error> {
+        let told = inviter.watch(self.token.invitation.id, self.token.secret, None).await;
         let told = told.map_err(|error| Error::Register(error.reason, error.source))?;
         Ok(told.proposal)
     }
@@ -254,9 +259,9 @@ impl Applicant {
     /// Takes the application back.
     ///
     /// # Errors
-    /// When the door could not be asked, or the file not written.
-    pub async fn withdraw(&mut self, door: &dyn Door, statement: Option<Bytes>) -> Result<(), Error> {
-        let told = door.withdraw(self.token.invitation.id, self.token.secret, statement).await;
+    /// When the inviter could not be asked, or the file not written.
+    pub async fn withdraw(&mut self, inviter: &dyn JoinClient, statement: Option<Bytes>) -> Result<(), Error> {
+        let told = inviter.withdraw(self.token.invitation.id, self.token.secret, statement).await;
         if let Err(error) = told {
             return Err(Error::Register(error.reason, error.source));
         }

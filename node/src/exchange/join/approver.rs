@@ -1,19 +1,20 @@
 //! The approver: compares the typed words with the transcript, then proposes; further stewards sign what it pinned.
 
 use super::Error;
-use super::admissions::{Act, Admission, Decision};
+use super::admissions::{Admission, JoinStep};
 use super::inviter::{Inviter, Step};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
 use crate::domain::join::invitation::{Compared, Received};
-use crate::domain::join::{Application, ApplicationState, Held, Rejection, Words};
+use crate::domain::join::{Application, ApplicationState, Held, Words};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::register::{Decided, RejectionReason};
 use crate::domain::time::UnixMs;
 
 /// An application that waits here for the words. It does not carry them.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct PendingApplication {
     pub invitation: InvitationId,
     pub application: Application,
     pub received: UnixMs,
@@ -26,9 +27,9 @@ impl Inviter {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn applications(&self) -> Result<Vec<Waiting>, Error> {
+    pub async fn applications(&self) -> Result<Vec<PendingApplication>, Error> {
         let view = self.0.register.view();
-        let mut waiting: Vec<Waiting> = self
+        let mut waiting: Vec<PendingApplication> = self
             .all()
             .await?
             .into_iter()
@@ -38,7 +39,7 @@ impl Inviter {
                     && received.proposal.is_none()
                     && !self.lapsed(received)
                     && view.member(&received.application.authority).is_none_or(|m| m.removed_at.is_some());
-                open.then(|| Waiting {
+                open.then(|| PendingApplication {
                     invitation: held.invitation.id,
                     application: received.application.clone(),
                     received: received.received,
@@ -56,7 +57,7 @@ impl Inviter {
     /// # Errors
     /// `WORDS_NEEDED`, `WORDS_DIFFER`, `WORDS_FAILED` at the third failure; `FIELD_INVALID` for text that is not six
     /// words of the list, which does not count as a failure; `APPLICATION_UNKNOWN`; what the register answers.
-    pub async fn approve(&self, authority: &AuthorityId, words: &str, actor: Actor) -> Result<Decision, Error> {
+    pub async fn approve(&self, authority: &AuthorityId, words: &str, actor: Actor) -> Result<Decided, Error> {
         let _deciding = self.0.deciding.lock().await;
         let Some(held) = self.application_of(authority).await? else {
             let admission = self.only_open(authority)?.ok_or(Reason::ApplicationUnknown)?;
@@ -80,16 +81,21 @@ impl Inviter {
         if let Some(admission) = pinned {
             return self.sign(authority, admission.proposal).await;
         }
-        let act = Act::Admit {
+        let step = JoinStep::Admit {
             authority: authority.clone(),
             application: received.application.signed.clone(),
             invited_by: self.0.authority.clone(),
             invitation: held.invitation.id,
             words_digest: received.words_digest,
         };
-        let decision = self.0.register.decide(act).await?;
-        self.note(&held.invitation.id, |r| r.proposal = Some(decision.statement), AuditAct::MemberApproved, actor)
-            .await?;
+        let decision = self.0.register.decide(step).await?;
+        self.note(
+            &held.invitation.id,
+            |r| r.proposal = Some(decision.applied.statement),
+            AuditAct::MemberApproved,
+            actor,
+        )
+        .await?;
         Ok(decision)
     }
 
@@ -100,9 +106,9 @@ impl Inviter {
     pub async fn reject(
         &self,
         authority: &AuthorityId,
-        reason: Rejection,
+        reason: RejectionReason,
         actor: Actor,
-    ) -> Result<Option<Decision>, Error> {
+    ) -> Result<Option<Decided>, Error> {
         let held = self.application_of(authority).await?;
         let proposed = match held.as_ref().and_then(Held::received) {
             Some(received) => self.admission_of(received).filter(|a| a.open),
@@ -110,8 +116,8 @@ impl Inviter {
         };
         let decision = match &proposed {
             Some(a) => {
-                let act = Act::Reject { authority: authority.clone(), proposal: a.proposal, reason };
-                Some(self.0.register.decide(act).await?)
+                let step = JoinStep::Reject { authority: authority.clone(), proposal: a.proposal, reason };
+                Some(self.0.register.decide(step).await?)
             }
             None => None,
         };
@@ -140,8 +146,8 @@ impl Inviter {
         received.received + limits::APPLICATION_LIFE <= self.0.clock.now()
     }
 
-    async fn sign(&self, authority: &AuthorityId, proposal: StatementId) -> Result<Decision, Error> {
-        self.0.register.decide(Act::Approve { authority: authority.clone(), proposal }).await
+    async fn sign(&self, authority: &AuthorityId, proposal: StatementId) -> Result<Decided, Error> {
+        self.0.register.decide(JoinStep::Approve { authority: authority.clone(), proposal }).await
     }
 
     /// The newest application of this authority that waits here, or was closed by wrong words.
@@ -154,7 +160,7 @@ impl Inviter {
                 held.received().is_some_and(|r| {
                     r.application.authority == *authority
                         && (r.standing == ApplicationState::NeedsApproval
-                            || r.rejection == Some(Rejection::WordsDiffer))
+                            || r.rejection == Some(RejectionReason::WordsDiffer))
                 })
             })
             .collect();

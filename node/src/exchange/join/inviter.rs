@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::admissions::{Act, Admission, Admissions};
-use super::{Error, once, random};
+use super::admissions::{Admission, Admissions, JoinStep};
+use super::{Error, invitation_idempotency, random};
 use crate::clock::SharedClock;
 use crate::domain::audit::{AuditAct, AuditDraft};
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, Pin};
 use crate::domain::join::applicant::Progress;
 use crate::domain::join::invitation::Received;
@@ -139,12 +139,12 @@ impl Inviter {
             return Err(Reason::InvitationSwapped.into());
         }
         let view = inner.register.view();
-        if matches!(view.standing(&intended_for, now), Standing::Active | Standing::Suspended) {
+        if matches!(view.status(&intended_for, now), MemberStatus::Active | MemberStatus::Suspended) {
             return Err(Reason::AlreadyMember.into());
         }
         let own = view.member(&inner.authority).ok_or(Reason::NotJoined)?;
         let key = (inner.key)();
-        let secret = once::secret(call, &view.federation, now, &key);
+        let secret = invitation_idempotency::secret(call, &view.federation, now, &key);
         let invitation = Invitation {
             id: InvitationId([0; 32]),
             federation: view.federation,
@@ -321,7 +321,7 @@ impl Inviter {
             if admission.open {
                 let statement = statement.ok_or_else(|| crate::wire::Error::missing("withdrawal"))?;
                 wire::verify_withdrawal(statement.clone(), &received.application, &admission.proposal)?;
-                self.0.register.decide(Act::Forward(statement)).await?;
+                self.0.register.decide(JoinStep::Forward(statement)).await?;
             }
         }
         self.step(&id, |held| match held.received() {

@@ -10,8 +10,8 @@
 mod admissions;
 mod applicant;
 mod approver;
+mod invitation_idempotency;
 mod inviter;
-mod once;
 mod state_file;
 #[cfg(test)]
 mod tests;
@@ -19,9 +19,9 @@ mod tests;
 use crate::domain::reason::Reason;
 use crate::{storage, wire};
 
-pub use admissions::{Act, Admission, Admissions, Decision};
-pub use applicant::{Applicant, Door, DoorError, Joined};
-pub use approver::Waiting;
+pub use admissions::{Admission, Admissions, JoinStep};
+pub use applicant::{Applicant, JoinCallError, JoinClient, Joined};
+pub use approver::PendingApplication;
 pub use inviter::{Created, Inviter, Listed, Progressed};
 
 /// What a step of joining answers when it does not do what was asked.

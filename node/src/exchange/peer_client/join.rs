@@ -17,14 +17,14 @@ use crate::domain::join::Nonce;
 use crate::domain::join::applicant::Progress;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::exchange::join::{Door, DoorError};
+use crate::exchange::join::{JoinCallError, JoinClient};
 use crate::wire::joining;
 
 /// `Watch` waits up to 30 s at the inviter.
 const WATCH: Duration = Duration::from_secs(40);
 
 /// A door over channels that accept the invitation's pins only (`Pool::join_channel`), one for each of its endpoints.
-pub struct JoinClient {
+pub struct TonicJoinClient {
     clients: Vec<JoinServiceClient<PeerChannel>>,
     /// The endpoint that answered last.
     answering: AtomicUsize,
@@ -32,7 +32,7 @@ pub struct JoinClient {
     classify: fn(&tonic::Status) -> Reason,
 }
 
-impl JoinClient {
+impl TonicJoinClient {
     /// `classify` walks the status's source chain; it is transport's.
     pub fn new(channels: Vec<PeerChannel>, classify: fn(&tonic::Status) -> Reason) -> Self {
         let client = |channel| {
@@ -44,12 +44,12 @@ impl JoinClient {
     }
 
     /// Asks where the last answer came from, and at the other endpoints in turn until the inviter's node answers.
-    async fn ask<T, F>(&self, call: impl Fn(JoinServiceClient<PeerChannel>) -> F) -> Result<T, DoorError>
+    async fn ask<T, F>(&self, call: impl Fn(JoinServiceClient<PeerChannel>) -> F) -> Result<T, JoinCallError>
     where
         F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     {
         let first = self.answering.load(Ordering::Relaxed);
-        let mut failed: Option<DoorError> = None;
+        let mut failed: Option<JoinCallError> = None;
         for n in 0..self.clients.len() {
             let at = (first + n) % self.clients.len();
             let status = match call(self.clients[at].clone()).await {
@@ -61,12 +61,12 @@ impl JoinClient {
             };
             if let Some(reason) = status.get_details_error_info().and_then(|info| Reason::from_code(&info.reason)) {
                 self.answering.store(at, Ordering::Relaxed);
-                return Err(DoorError { reason, said: true, source: Some(Box::new(status)) });
+                return Err(JoinCallError { reason, said: true, source: Some(Box::new(status)) });
             }
             // What an endpoint that was reached did says more than that another one was not.
             if failed.as_ref().is_none_or(|before| before.reason == Reason::PeerUnreachable) {
                 let reason = (self.classify)(&status);
-                failed = Some(DoorError { reason, said: false, source: Some(Box::new(status)) });
+                failed = Some(JoinCallError { reason, said: false, source: Some(Box::new(status)) });
             }
         }
         Err(failed.unwrap_or_else(|| Reason::InvitationInvalid.into()))
@@ -83,13 +83,13 @@ fn copied(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
-impl Door for JoinClient {
+impl JoinClient for TonicJoinClient {
     fn commit(
         &self,
         id: InvitationId,
         secret: [u8; 32],
         commitment: Digest,
-    ) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
         let request = peer::CommitRequest {
             invitation_id: copied(id.as_bytes()),
             secret: copied(&secret),
@@ -111,10 +111,10 @@ impl Door for JoinClient {
         secret: [u8; 32],
         nonce_a: Nonce,
         application: Bytes,
-    ) -> BoxFuture<'_, Result<Digest, DoorError>> {
+    ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
         Box::pin(async move {
             let signed = havenlink_proto::record::v1::Signed::decode(application)
-                .map_err(|_| DoorError::from(Reason::DecodeFailed))?;
+                .map_err(|_| JoinCallError::from(Reason::DecodeFailed))?;
             let request = peer::RevealRequest {
                 invitation_id: copied(id.as_bytes()),
                 nonce_a: copied(&nonce_a.0),
@@ -135,7 +135,7 @@ impl Door for JoinClient {
         id: InvitationId,
         secret: [u8; 32],
         known: Option<Progress>,
-    ) -> BoxFuture<'_, Result<Progress, DoorError>> {
+    ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         let request = peer::WatchRequest {
             invitation_id: copied(id.as_bytes()),
             secret: copied(&secret),
@@ -155,12 +155,12 @@ impl Door for JoinClient {
         id: InvitationId,
         secret: [u8; 32],
         statement: Option<Bytes>,
-    ) -> BoxFuture<'_, Result<(), DoorError>> {
+    ) -> BoxFuture<'_, Result<(), JoinCallError>> {
         Box::pin(async move {
             let withdrawal = statement
                 .map(havenlink_proto::record::v1::Signed::decode)
                 .transpose()
-                .map_err(|_| DoorError::from(Reason::DecodeFailed))?;
+                .map_err(|_| JoinCallError::from(Reason::DecodeFailed))?;
             let request =
                 peer::WithdrawRequest { invitation_id: copied(id.as_bytes()), secret: copied(&secret), withdrawal };
             let request = &request;

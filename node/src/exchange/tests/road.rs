@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::answer::Answer;
-use crate::domain::authority::{KeyRecord, Standing};
+use crate::domain::authority::{KeyRecord, MemberStatus};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::domain::stream::StreamId;
@@ -302,7 +302,8 @@ async fn whatever_breaks_each_record_arrives_once() {
                     published.extend(publish.await.ok().map(|p| p.record_id));
                 }
                 4 if dice.below(2) == 0
-                    && world.exchange(STRASBOURG).view().standing(&id(KEHL), world.clock.now()) == Standing::Active =>
+                    && world.exchange(STRASBOURG).view().status(&id(KEHL), world.clock.now())
+                        == MemberStatus::Active =>
                 {
                     published.push(world.publish_and_die(STRASBOURG, &[KEHL]).await);
                 }

@@ -373,7 +373,7 @@ fn member(name: &AuthorityId, key: &SigningKey) -> Member {
             raft_id: 0,
         },
         version: 1,
-        standing_version: 1,
+        status_version: 1,
         keys: vec![KeyRecord { key: key.public(), replaced_at: None, compromised: false }],
         suspended_until: None,
         removed_at: None,

@@ -7,25 +7,28 @@ use havenlink_proto::admin::v1::member_service_server::MemberService;
 use havenlink_proto::directory::v1 as directory;
 use tonic::{Request, Response, Status};
 
+use crate::directory::acts::steward_set;
+use crate::directory::state::RegisterState;
+use crate::domain::audit::Actor;
 use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
-use crate::domain::join::Rejection;
 use crate::domain::reason::Reason;
-use crate::domain::register::{RemoveReason, SuspendReason};
+use crate::domain::register::{Decided, RejectionReason, RemoveReason, SuspendReason};
+use crate::domain::statement::{self, Remove, Restore, Suspend};
 use crate::domain::time::Millis;
-use crate::exchange::governance::{Governance, Governed, Pending, Wish};
-use crate::exchange::join::{Admissions as _, Decision, Inviter, Waiting};
+use crate::exchange::governance::{Governance, Pending};
+use crate::exchange::join::{Inviter, PendingApplication};
 use crate::services::actor::Codes;
-use crate::services::admin::decision;
+use crate::services::admin::decision as shown;
 use crate::services::call::call;
 use crate::services::layers::Now;
 use crate::services::{errors, page};
-use crate::wire::{self, entry, fields, invitation, member, statement};
+use crate::wire::{self, acts, entry, fields, invitation, member};
 
 /// Changes the authority's own key: makes and stores the new one, says so to the register, and uses it from then on.
 #[tonic::async_trait]
 pub trait KeyRotation: Send + Sync + 'static {
     /// Rotates; `compromised`: nothing signed with the old key verifies any more.
-    async fn rotate(&self, compromised: bool, actor: crate::domain::audit::Actor) -> Result<Governed, Status>;
+    async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Decided, Status>;
 }
 
 pub struct Members {
@@ -51,30 +54,18 @@ fn coded<T>(field: &str, number: i32, from_code: impl Fn(i32) -> Option<T>) -> R
     from_code(number).ok_or_else(|| errors::field(&wire::Error::unknown(field, number)))
 }
 
-fn governed(result: Governed) -> admin::Decision {
-    admin::Decision {
-        statement_id: fields::bytes_of(result.statement.as_bytes()),
-        outcome: result.outcome.code(),
-        number: result.number,
-        approved_by: result.approved_by.iter().map(ToString::to_string).collect(),
-        needed: u32::try_from(result.needed).unwrap_or(u32::MAX),
-        overlay: result.overlay,
-    }
+fn decision(decided: Decided) -> Option<admin::Decision> {
+    Some(admin::Decision {
+        statement_id: fields::bytes_of(decided.applied.statement.as_bytes()),
+        outcome: decided.applied.outcome.code(),
+        number: decided.applied.number,
+        approved_by: decided.approved_by.iter().map(ToString::to_string).collect(),
+        needed: u32::try_from(decided.needed).unwrap_or(u32::MAX),
+        overlay: decided.overlay,
+    })
 }
 
-fn decided(decision: &Decision) -> admin::Decision {
-    let outcome = if decision.pending { directory::Outcome::Pending } else { directory::Outcome::Accepted };
-    admin::Decision {
-        statement_id: fields::bytes_of(decision.statement.as_bytes()),
-        outcome: outcome.into(),
-        number: decision.number,
-        approved_by: decision.approved_by.iter().map(ToString::to_string).collect(),
-        needed: decision.needed,
-        overlay: false,
-    }
-}
-
-fn application(waiting: &Waiting) -> admin::Application {
+fn application(waiting: &PendingApplication) -> admin::Application {
     admin::Application {
         authority: waiting.application.authority.to_string(),
         entry: invitation::entry_of(&waiting.application),
@@ -85,8 +76,14 @@ fn application(waiting: &Waiting) -> admin::Application {
 }
 
 impl Members {
-    async fn wish(&self, wish: Wish, actor: crate::domain::audit::Actor) -> Result<admin::Decision, Status> {
-        self.governance.decide(wish, actor).await.map(governed).map_err(|e| errors::governing(&e))
+    /// Asks for a decision; `asked` says what it is in a state of the register.
+    async fn decide(
+        &self,
+        asked: impl Fn(&RegisterState) -> Result<statement::Decision, Reason> + Send + Sync,
+        actor: Actor,
+    ) -> Result<Option<admin::Decision>, Status> {
+        let decided = self.governance.decisions.decide(asked, actor).await;
+        decided.map(decision).map_err(|e| errors::governing(&e))
     }
 
     async fn applications(&self) -> Result<Vec<admin::Application>, Status> {
@@ -95,7 +92,7 @@ impl Members {
     }
 
     fn pending_about(&self, about: impl Fn(&Pending) -> bool) -> Vec<admin::PendingDecision> {
-        self.governance.pending().iter().filter(|p| about(p)).map(decision::with_content).collect()
+        self.governance.pending().iter().filter(|p| about(p)).map(shown::with_content).collect()
     }
 }
 
@@ -180,19 +177,19 @@ impl MemberService for Members {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
         let approved = self.inviter.approve(&authority(&asked.authority)?, &asked.words, actor).await;
-        let decision = Some(approved.as_ref().map(decided).map_err(errors::joining)?);
+        let decision = decision(approved.map_err(|e| errors::joining(&e))?);
         Ok(Response::new(admin::ApproveMemberResponse { decision }))
     }
 
     async fn reject_member(&self, request: Request<admin::RejectMemberRequest>) -> Answer<admin::RejectMemberResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let reason = coded("reason", asked.reason, Rejection::from_code)?;
+        let reason = coded("reason", asked.reason, RejectionReason::from_code)?;
         let rejected = self.inviter.reject(&authority(&asked.authority)?, reason, actor).await;
         let rejected = rejected.map_err(|e| errors::joining(&e))?;
         // Not proposed yet: nothing in the register to reject, the applicant is told all the same.
         let closed = admin::Decision { outcome: directory::Outcome::Accepted.into(), ..Default::default() };
-        let decision = Some(rejected.as_ref().map_or(closed, decided));
+        let decision = rejected.map_or(Some(closed), decision);
         Ok(Response::new(admin::RejectMemberResponse { decision }))
     }
 
@@ -205,7 +202,7 @@ impl MemberService for Members {
         let (target, reason) = (authority(&asked.authority)?, coded("reason", asked.reason, SuspendReason::from_code)?);
         let overlay = match self.governance.suspend(&target, reason, actor).await {
             Ok(emergency) if !asked.lasting => {
-                let decision = Some(governed(emergency));
+                let decision = decision(emergency);
                 return Ok(Response::new(admin::SuspendMemberResponse { decision }));
             }
             Ok(emergency) => emergency.overlay,
@@ -213,9 +210,10 @@ impl MemberService for Members {
             Err(error) if asked.lasting && error.reason() == Reason::EmergencyUsed => false,
             Err(error) => return Err(errors::governing(&error)),
         };
-        let lasting = self.governance.decide(Wish::Suspend(target, reason), actor).await;
+        let suspend = |_: &RegisterState| Ok(statement::Decision::about(target.clone(), Suspend { reason }));
+        let lasting = self.governance.decisions.decide(suspend, actor).await;
         let lasting = lasting.map_err(|e| errors::governing(&e))?;
-        let decision = Some(governed(Governed { overlay, ..lasting }));
+        let decision = decision(Decided { overlay, ..lasting });
         Ok(Response::new(admin::SuspendMemberResponse { decision }))
     }
 
@@ -224,15 +222,21 @@ impl MemberService for Members {
         request: Request<admin::RestoreMemberRequest>,
     ) -> Answer<admin::RestoreMemberResponse> {
         let actor = self.codes.actor(&request)?;
-        let decision = Some(self.wish(Wish::Restore(authority(&request.get_ref().authority)?), actor).await?);
+        let target = authority(&request.get_ref().authority)?;
+        let restore = |_: &RegisterState| {
+            let lifts = self.governance.emergencies(&target);
+            Ok(statement::Decision::about(target.clone(), Restore { lifts }))
+        };
+        let decision = self.decide(restore, actor).await?;
         Ok(Response::new(admin::RestoreMemberResponse { decision }))
     }
 
     async fn remove_member(&self, request: Request<admin::RemoveMemberRequest>) -> Answer<admin::RemoveMemberResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let reason = coded("reason", asked.reason, RemoveReason::from_code)?;
-        let decision = Some(self.wish(Wish::Remove(authority(&asked.authority)?, reason), actor).await?);
+        let (target, reason) = (authority(&asked.authority)?, coded("reason", asked.reason, RemoveReason::from_code)?);
+        let remove = |_: &RegisterState| Ok(statement::Decision::about(target.clone(), Remove { reason }));
+        let decision = self.decide(remove, actor).await?;
         Ok(Response::new(admin::RemoveMemberResponse { decision }))
     }
 
@@ -244,7 +248,7 @@ impl MemberService for Members {
         let id = fields::id("proposal_id", &request.get_ref().proposal_id, StatementId::from_slice);
         let id = id.map_err(|e| errors::field(&e))?;
         let approved = self.governance.approve(&id, actor).await.map_err(|e| errors::governing(&e))?;
-        let decision = Some(governed(approved));
+        let decision = decision(approved);
         Ok(Response::new(admin::ApproveProposalResponse { decision }))
     }
 
@@ -253,7 +257,8 @@ impl MemberService for Members {
         request: Request<admin::PromoteStewardRequest>,
     ) -> Answer<admin::PromoteStewardResponse> {
         let actor = self.codes.actor(&request)?;
-        let decision = Some(self.wish(Wish::Promote(authority(&request.get_ref().authority)?), actor).await?);
+        let target = authority(&request.get_ref().authority)?;
+        let decision = self.decide(|state| Ok(steward_set::promoted(state, &target)?.into()), actor).await?;
         Ok(Response::new(admin::PromoteStewardResponse { decision }))
     }
 
@@ -262,7 +267,8 @@ impl MemberService for Members {
         request: Request<admin::DemoteStewardRequest>,
     ) -> Answer<admin::DemoteStewardResponse> {
         let actor = self.codes.actor(&request)?;
-        let decision = Some(self.wish(Wish::Demote(authority(&request.get_ref().authority)?), actor).await?);
+        let target = authority(&request.get_ref().authority)?;
+        let decision = self.decide(|state| Ok(steward_set::demoted(state, &target)?.into()), actor).await?;
         Ok(Response::new(admin::DemoteStewardResponse { decision }))
     }
 
@@ -271,7 +277,8 @@ impl MemberService for Members {
         request: Request<admin::ReplaceStewardRequest>,
     ) -> Answer<admin::ReplaceStewardResponse> {
         let actor = self.codes.actor(&request)?;
-        let decision = Some(self.wish(Wish::Replace(authority(&request.get_ref().authority)?), actor).await?);
+        let target = authority(&request.get_ref().authority)?;
+        let decision = self.decide(|state| Ok(steward_set::replaced(state, &target)?.into()), actor).await?;
         Ok(Response::new(admin::ReplaceStewardResponse { decision }))
     }
 
@@ -279,8 +286,8 @@ impl MemberService for Members {
         let actor = self.codes.actor(&request)?;
         let entry = request.into_inner().entry.ok_or_else(|| errors::field(&wire::Error::missing("entry")))?;
         let entry = entry::from_proto(entry).map_err(|e| errors::field(&e.within("entry")))?;
-        let updated = self.governance.update_entry(entry, actor).await.map_err(|e| errors::governing(&e))?;
-        let decision = Some(governed(updated));
+        let updated = self.governance.decisions.update_entry(entry, actor).await.map_err(|e| errors::governing(&e))?;
+        let decision = decision(updated);
         Ok(Response::new(admin::UpdateEntryResponse { decision }))
     }
 
@@ -290,23 +297,23 @@ impl MemberService for Members {
     ) -> Answer<admin::ProposePolicyResponse> {
         let actor = self.codes.actor(&request)?;
         let policy = request.into_inner().policy.ok_or_else(|| errors::field(&wire::Error::missing("policy")))?;
-        let present = self.governance.state();
-        let policy = statement::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
-        let decision = Some(self.wish(Wish::Policy(policy), actor).await?);
+        let present = self.governance.decisions.state();
+        let policy = acts::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
+        let decision = self.decide(|_| Ok(policy.clone().into()), actor).await?;
         Ok(Response::new(admin::ProposePolicyResponse { decision }))
     }
 
     async fn rotate_key(&self, request: Request<admin::RotateKeyRequest>) -> Answer<admin::RotateKeyResponse> {
         let actor = self.codes.actor(&request)?;
-        let decision = Some(governed(self.rotation.rotate(request.get_ref().compromised, actor).await?));
+        let decision = decision(self.rotation.rotate(request.get_ref().compromised, actor).await?);
         Ok(Response::new(admin::RotateKeyResponse { decision }))
     }
 
     async fn recover_key(&self, request: Request<admin::RecoverKeyRequest>) -> Answer<admin::RecoverKeyResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let recovered = self.governance.recover_key(&authority(&asked.authority)?, asked.entry, actor).await;
-        let decision = Some(governed(recovered.map_err(|e| errors::governing(&e))?));
+        let recovered = self.governance.decisions.recover_key(&authority(&asked.authority)?, asked.entry, actor).await;
+        let decision = decision(recovered.map_err(|e| errors::governing(&e))?);
         Ok(Response::new(admin::RecoverKeyResponse { decision }))
     }
     async fn create_recovery_ticket(
@@ -314,7 +321,7 @@ impl MemberService for Members {
         request: Request<admin::CreateRecoveryTicketRequest>,
     ) -> Answer<admin::CreateRecoveryTicketResponse> {
         let target = authority(&request.get_ref().authority)?;
-        let ticket = self.governance.recovery_ticket(&target).map_err(|e| errors::governing(&e))?;
+        let ticket = self.governance.decisions.recovery_ticket(&target).map_err(|e| errors::governing(&e))?;
         Ok(Response::new(admin::CreateRecoveryTicketResponse { ticket }))
     }
 }

@@ -7,13 +7,13 @@ use havenlink_proto::admin::v1 as admin;
 
 use super::decision;
 use super::node::StatusSource;
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::Governance;
-use crate::exchange::join::{Admissions as _, Inviter};
+use crate::exchange::join::Inviter;
 use crate::exchange::{Exchange, QueueCount};
 use crate::services::layers::Now;
 use crate::transport::{Connections, NodeIdentity};
@@ -52,7 +52,7 @@ pub struct ForkNow {
 }
 
 /// Where a member's status comes from.
-pub struct MemberStatus {
+pub struct MemberNode {
     pub authority: AuthorityId,
     pub register: Arc<dyn Fn() -> RegisterNow + Send + Sync>,
     pub governance: Governance,
@@ -67,7 +67,7 @@ pub struct MemberStatus {
 }
 
 #[tonic::async_trait]
-impl StatusSource for MemberStatus {
+impl StatusSource for MemberNode {
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
         let (view, now, register) = (self.governance.view(), (self.now)(), (self.register)());
         let (state, reason) = self.state(&view, &register, now);
@@ -103,13 +103,13 @@ impl StatusSource for MemberStatus {
     }
 }
 
-impl MemberStatus {
+impl MemberNode {
     fn state(&self, view: &DirectoryView, register: &RegisterNow, now: UnixMs) -> (admin::NodeState, Option<Reason>) {
-        match view.standing(&self.authority, now) {
-            Standing::Removed => return (admin::NodeState::Removed, Some(Reason::MemberRemoved)),
-            Standing::Suspended => return (admin::NodeState::Suspended, Some(Reason::MemberSuspended)),
-            Standing::Unknown => return (admin::NodeState::Starting, Some(Reason::NodeStarting)),
-            Standing::Active => {}
+        match view.status(&self.authority, now) {
+            MemberStatus::Removed => return (admin::NodeState::Removed, Some(Reason::MemberRemoved)),
+            MemberStatus::Suspended => return (admin::NodeState::Suspended, Some(Reason::MemberSuspended)),
+            MemberStatus::Unknown => return (admin::NodeState::Starting, Some(Reason::NodeStarting)),
+            MemberStatus::Active => {}
         }
         if register.stopped.is_some() {
             return (admin::NodeState::RulesTooOld, Some(Reason::RulesTooOld));
@@ -140,9 +140,9 @@ impl MemberStatus {
             let line = self.exchange.link_state(&id);
             let failed = line.and_then(|l| l.failed);
             let host = view.host_of(&id).unwrap_or(&id);
-            let link = match view.standing(&id, now) {
-                Standing::Suspended => "suspended",
-                Standing::Removed => "removed",
+            let link = match view.status(&id, now) {
+                MemberStatus::Suspended => "suspended",
+                MemberStatus::Removed => "removed",
                 _ if failed.is_some() => "unreachable",
                 _ if connected.contains(host) => "connected",
                 _ => "idle",

@@ -40,7 +40,7 @@ fn member(id: &str, pin: Pin, suspended: bool) -> (AuthorityId, Arc<Member>) {
     let suspended_until = suspended.then_some(UnixMs::NEVER);
     (
         authority,
-        Arc::new(Member { entry, version: 1, standing_version: 1, keys: vec![], suspended_until, removed_at: None }),
+        Arc::new(Member { entry, version: 1, status_version: 1, keys: vec![], suspended_until, removed_at: None }),
     )
 }
 

@@ -110,14 +110,8 @@ impl World {
             services: Vec::new(),
             raft_id: 0,
         };
-        let member = Member {
-            entry,
-            version: 1,
-            standing_version: 0,
-            keys: Vec::new(),
-            suspended_until: None,
-            removed_at: None,
-        };
+        let member =
+            Member { entry, version: 1, status_version: 0, keys: Vec::new(), suspended_until: None, removed_at: None };
         self.change(|view| {
             view.members.insert(authority.clone(), Arc::new(member));
         });

@@ -11,12 +11,12 @@ use super::pipes::Pipes;
 use crate::clock::{MovedClock, SharedClock};
 use crate::domain::directory::{Policy, Steward};
 use crate::domain::ids::{AuthorityId, Digest};
-use crate::domain::register::Outcome;
+use crate::domain::register::{Applied, Outcome};
 use crate::state::RegisterState;
 use crate::statements::{Author, Invited};
 use crate::tests::{entry, id, new_key};
 use crate::wire::keys::SigningKey;
-use crate::{Directory, Opening, Proposed, Settings, raft_id};
+use crate::{Directory, Opening, Settings, raft_id};
 
 /// Longest wait for anything.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -149,7 +149,7 @@ impl Federation {
 
     /// Signs by what the city knows, and proposes there: the same bytes again while the stewards elect for longer than one
     /// call waits.
-    pub async fn act(&self, name: &str, build: impl FnOnce(&Author<'_>, &RegisterState) -> Bytes) -> Proposed {
+    pub async fn act(&self, name: &str, build: impl FnOnce(&Author<'_>, &RegisterState) -> Bytes) -> Applied {
         let signed = self.sign(name, name, build);
         let deadline = tokio::time::Instant::now() + LIMIT * 3;
         let proposed = loop {

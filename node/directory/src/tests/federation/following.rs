@@ -1,7 +1,7 @@
 //! Mirrors: follow, verify, catch up from a snapshot, serve others; snapshots to late stewards; suspensions that spread.
 
 use super::cities::{Federation, LIMIT, quick, until};
-use crate::domain::authority::Standing;
+use crate::domain::authority::MemberStatus;
 use crate::domain::register::{Outcome, SuspendReason};
 use crate::tests::{ESCH, GENT, GRAZ, KEHL, STRASBOURG, id};
 
@@ -67,17 +67,17 @@ async fn a_suspension_acts_without_a_quorum() {
     federation.stop(KEHL).await;
     federation.stop(ESCH).await;
     let signed =
-        federation.sign(STRASBOURG, STRASBOURG, |a, s| a.suspend(s, &id(GENT), SuspendReason::NodeCompromised));
+        federation.sign(STRASBOURG, STRASBOURG, |a, s| a.suspend(s, &id(GENT), SuspendReason::NodeCompromised).signed);
     assert!(federation.at(STRASBOURG).overlay_add(signed.clone()).await.unwrap());
     until("Graz knows", || {
         let now = crate::clock::Clock::now(&*federation.city(GRAZ).clock);
-        federation.at(GRAZ).view().standing(&id(GENT), now) == Standing::Suspended
+        federation.at(GRAZ).view().status(&id(GENT), now) == MemberStatus::Suspended
     })
     .await;
     federation.stop(GRAZ).await;
     federation.start(GRAZ).await;
     let now = crate::clock::Clock::now(&*federation.city(GRAZ).clock);
-    assert_eq!(federation.at(GRAZ).view().standing(&id(GENT), now), Standing::Suspended);
+    assert_eq!(federation.at(GRAZ).view().status(&id(GENT), now), MemberStatus::Suspended);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A hostile steward at Raft's doors: what it sends is refused before openraft sees it, by name.
+//! A hostile steward at Raft's message guard: what it sends is refused before openraft sees it, by name.
 
 use std::collections::BTreeMap;
 
@@ -36,12 +36,12 @@ impl Hostile {
         let leader = federation.leader().await;
         federation.together().await;
         let target = THREE.iter().find(|name| **name != leader).unwrap();
-        let standing = federation.at(&leader).status().raft.unwrap();
+        let status = federation.at(&leader).status().raft.unwrap();
         let last = federation.at(target).last_log_id_for_tests();
         Self {
             name: id(&leader),
             raft_id: federation.at(&leader).raft_id(),
-            term: standing.term,
+            term: status.term,
             federation: Bytes::copy_from_slice(federation.at(&leader).view().federation.as_bytes()),
             target: federation.at(target).clone(),
             next: raft::LogId { term: last.0, index: last.1 },

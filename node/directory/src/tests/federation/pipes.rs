@@ -235,7 +235,7 @@ impl DirectoryService for Served {
     ) -> Result<Response<proto::ProposeResponse>, Status> {
         let proposed = self.directory.propose(request.into_inner().signed).await;
         let proposed = proposed.map_err(status)?;
-        Ok(Response::new(crate::propose::to_response(&proposed)))
+        Ok(Response::new(crate::wire::statement::applied_to_proto(&proposed)))
     }
 
     async fn follow(&self, request: Request<proto::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {

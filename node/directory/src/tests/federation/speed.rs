@@ -40,10 +40,9 @@ impl Writer {
         let state = self.at.state();
         let author = Author { authority: &self.authority, key: &self.key, now: UnixMs(0), nonce: nonce() };
         self.entry.networks = vec![format!("n{}", self.version % 97)];
-        let statement =
-            author.application(&state.federation(), state.policy().rules_version, self.version, &self.entry);
-        let signed = prost::Message::encode_to_vec(&statement).into();
-        let proposed = self.at.propose(signed).await.unwrap();
+        let (federation, rules) = (state.federation(), state.policy().rules_version);
+        let own = author.application(&federation, rules, self.version, &self.entry);
+        let proposed = self.at.propose(own.signed).await.unwrap();
         assert_eq!(proposed.outcome, Outcome::Accepted, "version {}", self.version);
         self.version += 1;
     }

@@ -9,7 +9,7 @@ use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
 
-async fn change(federation: &Federation, name: &str, network: &str) -> crate::Proposed {
+async fn change(federation: &Federation, name: &str, network: &str) -> crate::domain::register::Applied {
     let entry = federation.at(name).view().member(&id(name)).unwrap().entry.clone();
     let entry = crate::domain::authority::AuthorityEntry { networks: vec![network.to_owned()], ..entry };
     federation.act(name, |a, s| a.entry(s, &entry)).await

@@ -1,7 +1,7 @@
 //! The ceremony as it should go, and as people end it.
 
 use super::*;
-use crate::domain::join::Rejection;
+use crate::domain::register::{Outcome, RejectionReason};
 use crate::storage::Store;
 use crate::storage::ops::{PutMeta, WriteOp};
 
@@ -13,11 +13,11 @@ async fn an_applicant_is_approved_by_its_words_and_a_second_steward() {
     assert!(*city.inviter.gate().borrow(), "the door is open");
     let typed = words(&applicant);
     let decision = city.inviter.approve(&id("de-kehl"), &typed, Actor::NODE).await.unwrap();
-    assert!(decision.pending && decision.needed == 2);
+    assert!(decision.applied.outcome == Outcome::Pending && decision.needed == 2);
     assert!(city.inviter.applications().await.unwrap().is_empty(), "it waits for others now, not for the words");
     assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Watch, "one of two");
     let second = city.inviter.approve(&id("de-kehl"), "", Actor::NODE).await.unwrap();
-    assert!(!second.pending);
+    assert_eq!(second.applied.outcome, Outcome::Accepted);
     let joined = applicant.run(&door(&city, 9), |_, _| ()).await.unwrap();
     assert_eq!((joined.authority, joined.inviter), (id("de-kehl"), id("fr-strasbourg")));
     assert_eq!(joined.federation, city.book.view().federation);
@@ -103,7 +103,7 @@ async fn three_wrong_words_close_it_and_the_applicant_reads_why() {
     assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::ApplicationRejected));
     let told = Applicant::resume(dir.path()).unwrap().unwrap();
     assert!(matches!(&told.applying().phase, crate::domain::join::applicant::Phase::Applied { standing, .. }
-        if standing.rejection == Some(Rejection::WordsDiffer)));
+        if standing.rejection == Some(RejectionReason::WordsDiffer)));
 }
 
 #[tokio::test]
@@ -116,11 +116,11 @@ async fn a_rejection_before_and_after_a_proposal_reaches_the_applicant() {
         if proposed {
             city.inviter.approve(&kehl, &words(&applicant), Actor::NODE).await.unwrap();
         }
-        let decision = city.inviter.reject(&kehl, Rejection::NoLegalBasis, Actor::NODE).await.unwrap();
+        let decision = city.inviter.reject(&kehl, RejectionReason::NoLegalBasis, Actor::NODE).await.unwrap();
         assert_eq!(decision.is_some(), proposed);
         assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::ApplicationRejected));
         assert_eq!(
-            refusal(city.inviter.reject(&kehl, Rejection::Incomplete, Actor::NODE)).await,
+            refusal(city.inviter.reject(&kehl, RejectionReason::Incomplete, Actor::NODE)).await,
             Reason::ApplicationUnknown
         );
     }
@@ -158,7 +158,7 @@ async fn a_withdrawn_application_waits_no_more() {
     let (dir, key) = (tempfile::tempdir().unwrap(), new_key());
     let mut applicant = applied_with(&city, dir.path(), &key).await;
     let decision = city.inviter.approve(&id("de-kehl"), &words(&applicant), Actor::NODE).await.unwrap();
-    let signed = withdrawal(&applicant, decision.statement, &key);
+    let signed = withdrawal(&applicant, decision.applied.statement, &key);
     applicant.withdraw(&door(&city, 9), signed.clone()).await.unwrap();
     assert_eq!(applicant.applying().next(), Next::Stop(Reason::ApplicationWithdrawn));
     assert_eq!(city.book.forwarded.lock().unwrap().len(), 1);
@@ -178,17 +178,17 @@ async fn an_application_that_stewards_decide_on_is_taken_back_by_its_own_signed_
         (Some(Bytes::from_static(b"anything")), Reason::DecodeFailed),
         (Some(applicant.applying().application.clone()), Reason::FieldInvalid),
         (withdrawal(&applicant, StatementId([7; 32]), &key), Reason::FieldInvalid),
-        (withdrawal(&applicant, decision.statement, &new_key()), Reason::KeyNotCurrent),
+        (withdrawal(&applicant, decision.applied.statement, &new_key()), Reason::KeyNotCurrent),
     ];
     for (statement, reason) in refused {
         assert_eq!(refusal(applicant.withdraw(&door(&city, 9), statement)).await, reason);
         assert!(city.book.forwarded.lock().unwrap().is_empty(), "nothing is ordered");
         let proposal = applicant.proposal(&door(&city, 9)).await.unwrap();
-        assert_eq!(proposal, Some(decision.statement), "it is under way as before");
+        assert_eq!(proposal, Some(decision.applied.statement), "it is under way as before");
     }
     // Once it is admitted, it is too late.
     city.inviter.approve(&id("de-kehl"), "", Actor::NODE).await.unwrap();
-    let late = withdrawal(&applicant, decision.statement, &key);
+    let late = withdrawal(&applicant, decision.applied.statement, &key);
     assert_eq!(refusal(applicant.withdraw(&door(&city, 9), late)).await, Reason::ProposalClosed);
     assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Follow);
 }

@@ -1,7 +1,7 @@
 //! Who wins when many try, who is refused, who is heard on the phone.
 
 use super::*;
-use crate::domain::join::Rejection;
+use crate::domain::register::RejectionReason;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixty_four_at_once_exactly_one_joins() {
@@ -106,10 +106,10 @@ async fn an_admission_that_another_member_proposed_is_not_taken_for_the_one_that
     );
     let approved = elsewhere.approve(&id("de-kehl"), "", Actor::NODE).await;
     assert_eq!(approved.unwrap_err().reason(), Reason::SeveralApplications);
-    let rejected = elsewhere.reject(&id("de-kehl"), Rejection::NoLegalBasis, Actor::NODE).await;
+    let rejected = elsewhere.reject(&id("de-kehl"), RejectionReason::NoLegalBasis, Actor::NODE).await;
     assert_eq!(rejected.unwrap_err().reason(), Reason::SeveralApplications);
     // Here it is the one whose words were compared.
-    city.inviter.reject(&id("de-kehl"), Rejection::NoLegalBasis, Actor::NODE).await.unwrap();
+    city.inviter.reject(&id("de-kehl"), RejectionReason::NoLegalBasis, Actor::NODE).await.unwrap();
     assert_eq!(honest.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::ApplicationRejected));
 }
 
@@ -136,23 +136,28 @@ async fn what_the_line_did_ends_no_application() {
 struct Broken(Reason, bool);
 
 impl Broken {
-    fn answer<T: Send + 'static>(&self) -> BoxFuture<'_, Result<T, DoorError>> {
-        let error = DoorError { reason: self.0, said: self.1, source: None };
+    fn answer<T: Send + 'static>(&self) -> BoxFuture<'_, Result<T, JoinCallError>> {
+        let error = JoinCallError { reason: self.0, said: self.1, source: None };
         async move { Err(error) }.boxed()
     }
 }
 
-impl Door for Broken {
-    fn commit(&self, _: InvitationId, _: [u8; 32], _: Digest) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+impl JoinClient for Broken {
+    fn commit(&self, _: InvitationId, _: [u8; 32], _: Digest) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
         self.answer()
     }
-    fn reveal(&self, _: InvitationId, _: [u8; 32], _: Nonce, _: Bytes) -> BoxFuture<'_, Result<Digest, DoorError>> {
+    fn reveal(&self, _: InvitationId, _: [u8; 32], _: Nonce, _: Bytes) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
         self.answer()
     }
-    fn watch(&self, _: InvitationId, _: [u8; 32], _: Option<Progress>) -> BoxFuture<'_, Result<Progress, DoorError>> {
+    fn watch(
+        &self,
+        _: InvitationId,
+        _: [u8; 32],
+        _: Option<Progress>,
+    ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         self.answer()
     }
-    fn withdraw(&self, _: InvitationId, _: [u8; 32], _: Option<Bytes>) -> BoxFuture<'_, Result<(), DoorError>> {
+    fn withdraw(&self, _: InvitationId, _: [u8; 32], _: Option<Bytes>) -> BoxFuture<'_, Result<(), JoinCallError>> {
         self.answer()
     }
 }
@@ -234,8 +239,8 @@ async fn a_man_in_the_middle_with_his_own_keys_is_heard_on_the_phone() {
 #[tokio::test]
 async fn an_altered_answer_stops_the_applicant() {
     struct Liar<'a>(Knock<'a>);
-    impl Door for Liar<'_> {
-        fn commit(&self, id: InvitationId, secret: [u8; 32], c: Digest) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+    impl JoinClient for Liar<'_> {
+        fn commit(&self, id: InvitationId, secret: [u8; 32], c: Digest) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
             async move { self.0.commit(id, secret, c).await.map(|_| Nonce([13; 32])) }.boxed()
         }
         fn reveal(
@@ -244,7 +249,7 @@ async fn an_altered_answer_stops_the_applicant() {
             s: [u8; 32],
             n: Nonce,
             a: Bytes,
-        ) -> BoxFuture<'_, Result<Digest, DoorError>> {
+        ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
             self.0.reveal(id, s, n, a)
         }
         fn watch(
@@ -252,10 +257,15 @@ async fn an_altered_answer_stops_the_applicant() {
             id: InvitationId,
             s: [u8; 32],
             known: Option<Progress>,
-        ) -> BoxFuture<'_, Result<Progress, DoorError>> {
+        ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
             self.0.watch(id, s, known)
         }
-        fn withdraw(&self, id: InvitationId, s: [u8; 32], w: Option<Bytes>) -> BoxFuture<'_, Result<(), DoorError>> {
+        fn withdraw(
+            &self,
+            id: InvitationId,
+            s: [u8; 32],
+            w: Option<Bytes>,
+        ) -> BoxFuture<'_, Result<(), JoinCallError>> {
             self.0.withdraw(id, s, w)
         }
     }

@@ -25,6 +25,7 @@ use crate::domain::ids::{AuthorityId, Digest, FederationId, Incarnation, Invitat
 use crate::domain::join::applicant::{Next, Progress};
 use crate::domain::join::{ApplicationState, InvitationState, Nonce, Words};
 use crate::domain::reason::Reason;
+use crate::domain::register::{Applied, Decided, Outcome};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::Call;
 use crate::storage::memory::MemoryStore;
@@ -70,7 +71,7 @@ impl Book {
         });
     }
 
-    fn approve(&self, authority: &AuthorityId, by: &str) -> Decision {
+    fn approve(&self, authority: &AuthorityId, by: &str) -> Decided {
         let mut admissions = self.admissions.lock().unwrap();
         let (admission, application) = admissions.get_mut(authority).unwrap();
         admission.approved_by.push(id(by));
@@ -83,14 +84,19 @@ impl Book {
         } else {
             self.admit(&application);
         }
-        Decision {
-            statement: admission.proposal,
-            number: 1,
-            pending: admission.open,
+        let outcome = if admission.open { Outcome::Pending } else { Outcome::Accepted };
+        Decided {
             approved_by: admission.approved_by,
-            needed: self.needed,
+            needed: self.needed as usize,
+            ..decided(admission.proposal, 1, outcome)
         }
     }
+}
+
+/// What came of a statement that had this number.
+fn decided(statement: StatementId, number: u64, outcome: Outcome) -> Decided {
+    let applied = Applied { statement, outcome, number, is_new: true, head: None };
+    Decided { applied, approved_by: Vec::new(), needed: 0, overlay: false }
 }
 
 impl Admissions for Book {
@@ -112,9 +118,9 @@ impl Admissions for Book {
         self.others.lock().unwrap().iter().cloned().chain(own).collect()
     }
 
-    fn decide(&self, act: Act) -> BoxFuture<'_, Result<Decision, Error>> {
-        let decision = match act {
-            Act::Admit { authority, application, words_digest, .. } => {
+    fn decide(&self, step: JoinStep) -> BoxFuture<'_, Result<Decided, Error>> {
+        let decision = match step {
+            JoinStep::Admit { authority, application, words_digest, .. } => {
                 let admission = Admission {
                     proposal: StatementId(Digest::of(&application).0),
                     application: Digest::of(&application),
@@ -128,24 +134,18 @@ impl Admissions for Book {
                 self.admissions.lock().unwrap().insert(authority.clone(), (admission, application));
                 self.approve(&authority, "fr-strasbourg")
             }
-            Act::Approve { authority, .. } => self.approve(&authority, "lu-esch-sur-alzette"),
-            Act::Reject { authority, proposal, reason } => {
+            JoinStep::Approve { authority, .. } => self.approve(&authority, "lu-esch-sur-alzette"),
+            JoinStep::Reject { authority, proposal, reason } => {
                 let mut admissions = self.admissions.lock().unwrap();
                 let (admission, _) = admissions.get_mut(&authority).unwrap();
                 (admission.open, admission.rejection) = (false, Some(reason));
                 self.changes.send_modify(|n| *n += 1);
-                Decision { statement: proposal, number: 2, pending: false, approved_by: Vec::new(), needed: 0 }
+                decided(proposal, 2, Outcome::Accepted)
             }
-            Act::Forward(statement) => {
+            JoinStep::Forward(statement) => {
                 self.forwarded.lock().unwrap().push(statement);
                 self.admissions.lock().unwrap().values_mut().for_each(|(a, _)| a.open = false);
-                Decision {
-                    statement: StatementId([0; 32]),
-                    number: 3,
-                    pending: false,
-                    approved_by: Vec::new(),
-                    needed: 0,
-                }
+                decided(StatementId([0; 32]), 3, Outcome::Accepted)
             }
         };
         async move { Ok(decision) }.boxed()
@@ -168,7 +168,7 @@ fn member(authority: AuthorityId, key: crate::domain::authority::PublicKey, pin:
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];
-    Member { entry, version: 1, standing_version: 1, keys, suspended_until: None, removed_at: None }
+    Member { entry, version: 1, status_version: 1, keys, suspended_until: None, removed_at: None }
 }
 
 /// An inviter in Strasbourg.
@@ -223,13 +223,13 @@ struct Knock<'a> {
     pin: Pin,
 }
 
-impl Door for Knock<'_> {
+impl JoinClient for Knock<'_> {
     fn commit(
         &self,
         id: InvitationId,
         secret: [u8; 32],
         commitment: Digest,
-    ) -> BoxFuture<'_, Result<Nonce, DoorError>> {
+    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
         async move { self.inviter.commit(id, &secret, commitment, self.pin).await.map_err(|e| e.reason().into()) }
             .boxed()
     }
@@ -239,7 +239,7 @@ impl Door for Knock<'_> {
         secret: [u8; 32],
         nonce_a: Nonce,
         application: Bytes,
-    ) -> BoxFuture<'_, Result<Digest, DoorError>> {
+    ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
         async move {
             self.inviter.reveal(id, &secret, nonce_a, application, self.pin).await.map_err(|e| e.reason().into())
         }
@@ -250,7 +250,7 @@ impl Door for Knock<'_> {
         id: InvitationId,
         secret: [u8; 32],
         known: Option<Progress>,
-    ) -> BoxFuture<'_, Result<Progress, DoorError>> {
+    ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         let wait = Duration::from_secs(5);
         async move { self.inviter.watch(id, &secret, self.pin, known, wait).await.map_err(|e| e.reason().into()) }
             .boxed()
@@ -260,7 +260,7 @@ impl Door for Knock<'_> {
         id: InvitationId,
         secret: [u8; 32],
         statement: Option<Bytes>,
-    ) -> BoxFuture<'_, Result<(), DoorError>> {
+    ) -> BoxFuture<'_, Result<(), JoinCallError>> {
         async move { self.inviter.withdraw(id, &secret, self.pin, statement).await.map_err(|e| e.reason().into()) }
             .boxed()
     }

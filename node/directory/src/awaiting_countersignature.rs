@@ -1,7 +1,7 @@
 //! Emergency suspensions of stewards that wait for a second steward's signature (9.4).
 //!
 //! One signature does nothing: the order stands here and nowhere else, in memory, is passed on among stewards, and acts
-//! only as a statement with both signatures, through the overlay and the register. It ends when the target's standing
+//! only as a statement with both signatures, through the overlay and the register. It ends when the target's status
 //! has changed since it was signed, when it was lifted, or a day after it was signed. Whose node loses it asks again.
 //! Each steward has one order per target here: who sends many pushes out only its own.
 
@@ -16,20 +16,20 @@ use crate::domain::ids::{AuthorityId, StatementId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::SuspendReason;
+use crate::domain::statement::Subject;
 use crate::domain::time::UnixMs;
 use crate::wire::keys::Verify;
-use crate::wire::statement::Subject;
 
 /// An order that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HalfSigned {
+pub struct AwaitingCountersignature {
     pub id: StatementId,
     /// The steward that asks.
     pub author: AuthorityId,
     /// The steward that is to be suspended.
     pub subject: AuthorityId,
     pub reason: SuspendReason,
-    /// Version of the target's standing that the author saw.
+    /// Version of the target's status that the author saw.
     pub version: u64,
     /// The author's time.
     pub time: UnixMs,
@@ -37,30 +37,30 @@ pub struct HalfSigned {
     pub signed: Bytes,
 }
 
-impl HalfSigned {
+impl AwaitingCountersignature {
     /// After this instant nobody takes it any more.
     pub fn expires(&self) -> UnixMs {
         self.time + limits::OVERLAY_AGE
     }
 
     fn waits(&self, state: &RegisterState, now: UnixMs) -> bool {
-        let lifted = |r: &super::state::Record| r.lifted.binary_search(&self.id).is_ok();
+        let lifted = |r: &super::state::MemberHistory| r.lifted.binary_search(&self.id).is_ok();
         state.is_steward(&self.author)
             && state.is_steward(&self.subject)
             && state.version(&Subject::Authority(self.subject.clone())) == self.version
             && now <= self.expires()
-            && state.record(&self.subject).is_some_and(|record| !lifted(record))
+            && state.history(&self.subject).is_some_and(|history| !lifted(history))
     }
 }
 
 /// The orders of all stewards. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct HalfSignedSet {
+pub struct CountersignatureQueue {
     /// By author and target.
-    orders: BTreeMap<(AuthorityId, AuthorityId), Arc<HalfSigned>>,
+    orders: BTreeMap<(AuthorityId, AuthorityId), Arc<AwaitingCountersignature>>,
 }
 
-impl HalfSignedSet {
+impl CountersignatureQueue {
     /// Takes in an order; whether it was new.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl HalfSignedSet {
             return Err(Reason::NeedsTwoSignatures);
         }
         overlay.check_unused(&entry, state)?;
-        let order = HalfSigned { id, author, subject, reason, version, time, signed };
+        let order = AwaitingCountersignature { id, author, subject, reason, version, time, signed };
         if !order.waits(state, now) {
             return Err(Reason::StaleVersion);
         }
@@ -105,7 +105,11 @@ impl HalfSignedSet {
     }
 
     /// Orders that a second steward may still sign, by author and target.
-    pub fn waiting<'a>(&'a self, state: &'a RegisterState, now: UnixMs) -> impl Iterator<Item = &'a Arc<HalfSigned>> {
+    pub fn waiting<'a>(
+        &'a self,
+        state: &'a RegisterState,
+        now: UnixMs,
+    ) -> impl Iterator<Item = &'a Arc<AwaitingCountersignature>> {
         self.orders.values().filter(move |order| order.waits(state, now))
     }
 

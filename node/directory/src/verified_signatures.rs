@@ -21,9 +21,9 @@ struct Generations {
 
 /// The memory. Shared by intake and `apply` of one node.
 #[derive(Default)]
-pub struct Memo(Mutex<Generations>);
+pub struct VerifiedSignatures(Mutex<Generations>);
 
-impl Memo {
+impl VerifiedSignatures {
     fn knows(&self, question: &Digest) -> bool {
         let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         generations.new.contains(question) || generations.old.contains(question)
@@ -38,7 +38,7 @@ impl Memo {
     }
 }
 
-impl Verify for Memo {
+impl Verify for VerifiedSignatures {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
         let mut question = Hasher::new();
         question.update(&key.0);
@@ -73,13 +73,13 @@ mod tests {
     #[test]
     fn only_the_same_question_is_remembered() {
         let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-        let memo = Memo::default();
+        let verified = VerifiedSignatures::default();
         let signature = key.sign(b"message");
-        assert!(memo.verify(&key.public(), b"message", &signature));
-        assert!(memo.verify(&key.public(), b"message", &signature));
-        assert!(!memo.verify(&key.public(), b"another", &signature));
+        assert!(verified.verify(&key.public(), b"message", &signature));
+        assert!(verified.verify(&key.public(), b"message", &signature));
+        assert!(!verified.verify(&key.public(), b"another", &signature));
         let mut forged = signature;
         forged[0] ^= 1;
-        assert!(!memo.verify(&key.public(), b"message", &forged));
+        assert!(!verified.verify(&key.public(), b"message", &forged));
     }
 }

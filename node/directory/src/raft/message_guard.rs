@@ -38,7 +38,7 @@ const LEAVING: Duration = Duration::from_secs(10);
 const LEAVING_AGAIN: Duration = Duration::from_secs(60);
 
 /// The checks of one node.
-pub struct Doors {
+pub struct MessageGuard {
     federation: FederationId,
     raft_id: u64,
     pub(super) chain: Arc<Chain>,
@@ -62,7 +62,7 @@ pub(super) fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
     error
 }
 
-impl Doors {
+impl MessageGuard {
     pub fn new(
         federation: FederationId,
         raft_id: u64,
@@ -219,7 +219,7 @@ impl Doors {
         let mut state = self.chain.raft_state().ok_or_else(|| Error::from(Reason::NotASteward))?;
         for entry in entries {
             if let Payload::Normal(command) = &entry.payload {
-                state.apply(command.entry_time, &command.signed, self.chain.memo());
+                state.apply(command.entry_time, &command.signed, self.chain.verified_signatures());
             }
         }
         Ok(state)

@@ -3,7 +3,7 @@
 
 use openraft::raft::AppendEntriesRequest;
 
-use super::doors::{Doors, refuse};
+use super::message_guard::{MessageGuard, refuse};
 use super::types::{LogId, SnapshotMeta, TypeConfig, Vote};
 use super::voters::signed_in_time;
 use crate::domain::reason::Reason;
@@ -16,7 +16,7 @@ use crate::state::RegisterState;
 const INDEX_AHEAD: u64 = 1 << 32;
 const INDEX_MOST: u64 = 1 << 62;
 
-impl Doors {
+impl MessageGuard {
     /// A log id that may exist: not so far ahead that no log could have grown there.
     fn reaches(&self, id: &LogId) -> Result<(), String> {
         let last = self.log.last().max(self.machine.applied()).as_ref().map_or(0, LogId::index);

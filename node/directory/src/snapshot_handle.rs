@@ -14,12 +14,12 @@ use crate::wire::beat::SnapshotMark;
 
 /// A snapshot. Shares its members with the living state.
 #[derive(Clone, Debug)]
-pub struct Captured {
+pub struct SnapshotHandle {
     pub state: RegisterState,
     pub mark: SnapshotMark,
 }
 
-impl Captured {
+impl SnapshotHandle {
     /// Encodes the state. Takes long for a large register: never under a lock, never on a thread that others wait for.
     pub fn encode(&self) -> Encoded {
         snapshot::encode(&self.state)

@@ -20,7 +20,7 @@ const BEATS: usize = 2;
 
 /// What others' clocks say of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ClockComparison {
     /// A majority of the others shows nearly the same.
     Fits,
     /// A majority of the others shows something else.
@@ -31,12 +31,12 @@ pub enum Verdict {
 
 /// What the other stewards' clocks showed lately.
 #[derive(Debug, Default)]
-pub struct Clocks {
+pub struct ClockGuard {
     /// The newest beat of each, and when it came: `None` for one that was here before anybody looked.
     heard: BTreeMap<AuthorityId, (UnixMs, VecDeque<(UnixMs, Instant)>)>,
 }
 
-impl Clocks {
+impl ClockGuard {
     /// Beats that were here before: they may be of any age.
     pub fn begin<'a>(beats: impl Iterator<Item = (&'a AuthorityId, UnixMs)>) -> Self {
         Self { heard: beats.map(|(steward, time)| (steward.clone(), (time, VecDeque::new()))).collect() }
@@ -56,7 +56,12 @@ impl Clocks {
     }
 
     /// What the others say of a clock that shows `now`.
-    pub fn judge<'a>(&self, others: impl Iterator<Item = &'a AuthorityId>, now: UnixMs, at: Instant) -> Verdict {
+    pub fn compare<'a>(
+        &self,
+        others: impl Iterator<Item = &'a AuthorityId>,
+        now: UnixMs,
+        at: Instant,
+    ) -> ClockComparison {
         let (mut all, mut fits, mut differs) = (0, 0, 0);
         for steward in others {
             all += 1;
@@ -67,9 +72,9 @@ impl Clocks {
             }
         }
         match () {
-            () if differs * 2 > all => Verdict::Differs,
-            () if fits * 2 > all => Verdict::Fits,
-            () => Verdict::Unknown,
+            () if differs * 2 > all => ClockComparison::Differs,
+            () if fits * 2 > all => ClockComparison::Fits,
+            () => ClockComparison::Unknown,
         }
     }
 
@@ -94,8 +99,8 @@ impl Clocks {
 
 /// Whether an entry may be ordered now: nothing stands in the log that lies further ahead than entries may, and the
 /// others' clocks do not say that this one is wrong.
-pub fn may_order(newest: UnixMs, now: UnixMs, verdict: Verdict) -> bool {
-    newest.since(now) <= limits::ENTRY_TIME_AHEAD && verdict != Verdict::Differs
+pub fn may_order(newest: UnixMs, now: UnixMs, comparison: ClockComparison) -> bool {
+    newest.since(now) <= limits::ENTRY_TIME_AHEAD && comparison != ClockComparison::Differs
 }
 
 #[cfg(test)]
@@ -107,50 +112,51 @@ mod tests {
     const NOW: UnixMs = UnixMs(1_000_000_000);
     const HOUR: Millis = Millis::hours(1);
 
-    fn clocks(beats: &[(&str, UnixMs)], at: Instant) -> Clocks {
-        let mut clocks = Clocks::default();
+    fn heard_of(beats: &[(&str, UnixMs)], at: Instant) -> ClockGuard {
+        let mut clock_guard = ClockGuard::default();
         for (steward, time) in beats {
-            clocks.hear(&id(steward), *time, at);
+            clock_guard.hear(&id(steward), *time, at);
         }
-        clocks
+        clock_guard
     }
 
-    fn judged(clocks: &Clocks, now: UnixMs, at: Instant) -> Verdict {
-        clocks.judge([id(KEHL), id(ESCH)].iter(), now, at)
+    fn judged(clock_guard: &ClockGuard, now: UnixMs, at: Instant) -> ClockComparison {
+        clock_guard.compare([id(KEHL), id(ESCH)].iter(), now, at)
     }
 
     #[test]
     fn a_clock_that_jumped_is_found_out_by_beats_that_came_before() {
         let at = Instant::now();
-        let clocks = clocks(&[(KEHL, NOW), (ESCH, NOW), (KEHL, NOW + Millis(500)), (ESCH, NOW + Millis(500))], at);
-        assert_eq!(judged(&clocks, NOW, at), Verdict::Fits);
-        assert_eq!(judged(&clocks, NOW + HOUR, at), Verdict::Differs);
-        assert_eq!(judged(&clocks, NOW - HOUR, at), Verdict::Differs);
+        let clock_guard =
+            heard_of(&[(KEHL, NOW), (ESCH, NOW), (KEHL, NOW + Millis(500)), (ESCH, NOW + Millis(500))], at);
+        assert_eq!(judged(&clock_guard, NOW, at), ClockComparison::Fits);
+        assert_eq!(judged(&clock_guard, NOW + HOUR, at), ClockComparison::Differs);
+        assert_eq!(judged(&clock_guard, NOW - HOUR, at), ClockComparison::Differs);
         let later = at + Duration::from_secs(100);
-        assert_eq!(judged(&clocks, NOW + Millis::seconds(100), later), Verdict::Fits);
-        assert_eq!(judged(&clocks, NOW, later), Verdict::Differs, "it was set back, or stands still");
+        assert_eq!(judged(&clock_guard, NOW + Millis::seconds(100), later), ClockComparison::Fits);
+        assert_eq!(judged(&clock_guard, NOW, later), ClockComparison::Differs, "it was set back, or stands still");
         let much_later = at + Duration::from_secs(200);
-        assert_eq!(judged(&clocks, NOW + HOUR, much_later), Verdict::Unknown, "too long ago");
+        assert_eq!(judged(&clock_guard, NOW + HOUR, much_later), ClockComparison::Unknown, "too long ago");
     }
 
     #[test]
     fn a_beat_that_was_long_under_way_says_nothing_and_one_steward_alone_decides_nothing() {
         let at = Instant::now();
-        let late = clocks(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR)], at);
-        assert_eq!(judged(&late, NOW, at), Verdict::Unknown);
-        let then = clocks(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR), (KEHL, NOW), (ESCH, NOW)], at);
-        assert_eq!(judged(&then, NOW, at), Verdict::Fits);
-        let one = clocks(&[(KEHL, NOW + HOUR), (ESCH, NOW)], at);
-        assert_eq!(judged(&one, NOW, at), Verdict::Unknown);
-        let mut old = Clocks::begin([(&id(KEHL), NOW), (&id(ESCH), NOW)].into_iter());
+        let late = heard_of(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR)], at);
+        assert_eq!(judged(&late, NOW, at), ClockComparison::Unknown);
+        let then = heard_of(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR), (KEHL, NOW), (ESCH, NOW)], at);
+        assert_eq!(judged(&then, NOW, at), ClockComparison::Fits);
+        let one = heard_of(&[(KEHL, NOW + HOUR), (ESCH, NOW)], at);
+        assert_eq!(judged(&one, NOW, at), ClockComparison::Unknown);
+        let mut old = ClockGuard::begin([(&id(KEHL), NOW), (&id(ESCH), NOW)].into_iter());
         old.hear(&id(KEHL), NOW, at);
-        assert_eq!(judged(&old, NOW + HOUR, at), Verdict::Unknown, "who knows since when they were here");
+        assert_eq!(judged(&old, NOW + HOUR, at), ClockComparison::Unknown, "who knows since when they were here");
     }
 
     #[test]
     fn nothing_is_ordered_behind_an_entry_from_the_future() {
-        assert!(may_order(NOW + Millis::seconds(60), NOW, Verdict::Unknown));
-        assert!(!may_order(NOW + Millis::seconds(61), NOW, Verdict::Unknown));
-        assert!(!may_order(NOW, NOW, Verdict::Differs));
+        assert!(may_order(NOW + Millis::seconds(60), NOW, ClockComparison::Unknown));
+        assert!(!may_order(NOW + Millis::seconds(61), NOW, ClockComparison::Unknown));
+        assert!(!may_order(NOW, NOW, ClockComparison::Differs));
     }
 }
