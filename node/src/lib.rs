@@ -12,7 +12,7 @@ pub mod workers;
 
 pub use havenlink_directory as directory;
 pub use havenlink_domain as domain;
-pub use havenlink_runtime::{clock, telemetry, wakeup};
+pub use havenlink_runtime::{clock, pass, telemetry, wakeup};
 pub use havenlink_storage as storage;
 pub use havenlink_transport as transport;
 pub use havenlink_wire as wire;

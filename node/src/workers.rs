@@ -2,8 +2,8 @@
 //!
 //! What lives here: when to call. What does not: what a pass does, and any input: a pass finds its work in the store, so
 //! the normal case and recovery are one path.
-//! Invariants: one run of a pass at a time; a pass that fails is tried again, later each time; no timer lies on the path
-//! of a record that is in flight.
+//! Invariants: one loop for each pass, so that none waits for another; one run of a pass at a time; a pass that fails is
+//! tried again, later each time; no timer lies on the path of a record that is in flight.
 
 mod deliver;
 mod pass;
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::exchange::Exchange;
+use crate::pass::PassKind;
+use crate::storage::owed::What;
 use crate::telemetry::metrics;
 use pass::Worker;
 
@@ -24,12 +26,17 @@ pub struct Workers {
     stopping: CancellationToken,
 }
 
-const DISPATCH: Duration = Duration::from_secs(30);
-const UPKEEP: Duration = Duration::from_secs(30);
-const CHECKPOINT: Duration = Duration::from_secs(60);
-const SWEEP: Duration = Duration::from_secs(600);
-const GREET: Duration = Duration::from_secs(300);
 const GAUGES: Duration = Duration::from_secs(15);
+
+/// How long a pass waits that nobody wakes.
+const fn timer(pass: PassKind) -> Duration {
+    Duration::from_secs(match pass {
+        PassKind::Checkpoint => 60,
+        PassKind::Greet => 300,
+        PassKind::Sweep => 600,
+        _ => 30,
+    })
+}
 
 impl Workers {
     /// Starts all of them on the exchange's runtime.
@@ -38,48 +45,18 @@ impl Workers {
         let worker = |name| Worker { name, stopping: workers.stopping.clone() };
         let spawn = |task: futures_util::future::BoxFuture<'static, ()>| drop(workers.tasks.spawn_on(task, on));
 
-        let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
-        let woken = move || {
-            let wakeups = wakeups.clone();
-            async move { wakeups.dispatch().await }
-        };
-        let pass = move || {
-            let x = x.clone();
-            async move { x.dispatch_pass().await.map(|n| n > 0) }
-        };
-        spawn(Box::pin(worker("dispatch").run(DISPATCH, woken, pass)));
-
-        let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
-        let woken = move || {
-            let wakeups = wakeups.clone();
-            async move { wakeups.upkeep().await }
-        };
-        let pass = move || {
-            let x = x.clone();
-            async move { x.upkeep_pass().await.map(|()| false) }
-        };
-        spawn(Box::pin(worker("holding").run(UPKEEP, woken, pass)));
-
-        let x = exchange.clone();
-        let pass = move || {
-            let x = x.clone();
-            async move { x.checkpoint_pass().await.map(|_| false) }
-        };
-        spawn(Box::pin(worker("checkpoint").run(CHECKPOINT, std::future::pending, pass)));
-
-        let x = exchange.clone();
-        let pass = move || {
-            let x = x.clone();
-            async move { x.sweep_pass().await.map(|_| false) }
-        };
-        spawn(Box::pin(worker("sweep").run(SWEEP, std::future::pending, pass)));
-
-        let x = exchange.clone();
-        let pass = move || {
-            let x = x.clone();
-            async move { x.greet_pass().await.map(|_| false) }
-        };
-        spawn(Box::pin(worker("greet").run(GREET, std::future::pending, pass)));
+        for pass in PassKind::ALL {
+            let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
+            let woken = move || {
+                let wakeups = wakeups.clone();
+                async move { wakeups.woken(pass).await }
+            };
+            let run = move || {
+                let x = x.clone();
+                async move { x.run_pass(pass).await.map(|passed| passed.more) }
+            };
+            spawn(Box::pin(worker(pass.name()).run(timer(pass), woken, run)));
+        }
 
         let x = exchange.clone();
         let pass = move || {
@@ -110,5 +87,10 @@ async fn gauges(exchange: &Exchange) -> Result<(), crate::exchange::Error> {
     metrics::INBOX.set([], i64::try_from(exchange.inbox_position().await?).unwrap_or(i64::MAX));
     let (_, head) = exchange.audit_leaves(0, 0).await?;
     metrics::AUDIT_SIZE.set([], i64::try_from(head.size).unwrap_or(i64::MAX));
+    let owed = exchange.owed_counts().await?;
+    for what in What::ALL {
+        let rows = owed.iter().find(|count| count.what == what).map_or(0, |count| count.rows);
+        metrics::OWED.set([what.name()], i64::try_from(rows).unwrap_or(i64::MAX));
+    }
     Ok(())
 }

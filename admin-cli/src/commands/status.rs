@@ -41,6 +41,7 @@ fn text(status: &GetStatusResponse, now: i64) -> String {
     lines.push(directory(status));
     lines.extend(status.forks.iter().map(|f| fork(f, &status.authority)));
     lines.extend(waiting(&status.pending, now));
+    lines.extend(failing(status, now));
     if status.last_backup_ms > 0 {
         lines.push(format!("backup      {} ago", when::span(now - status.last_backup_ms)));
     }
@@ -148,10 +149,26 @@ pub fn waiting(pending: &[PendingDecision], now: i64) -> Vec<String> {
     pending.iter().enumerate().map(line).collect()
 }
 
+/// One line for each pass that did not do all that it should, and for what is owed and could not be done.
+fn failing(status: &GetStatusResponse, now: i64) -> Vec<String> {
+    let explain = |reason: &str| format!("{0}   havenctl explain {0}", clean(reason));
+    let passes = status.passes.iter().filter(|pass| !pass.reason.is_empty()).map(|pass| {
+        let ago = when::span((now - pass.at_ms).max(0));
+        let left = if pass.postponed > 0 { format!(", {} left for later", pass.postponed) } else { String::new() };
+        format!("pass        {} {ago} ago{left}: {}", clean(&pass.pass), explain(&pass.reason))
+    });
+    let owed = status.owed.iter().filter(|owed| owed.postponed > 0).map(|owed| {
+        let since = when::span((now - owed.oldest_ms).max(0));
+        let (what, count, postponed) = (clean(&owed.what), owed.count, owed.postponed);
+        format!("owed        {count} {what} for {since}, {postponed} could not be done: {}", explain(&owed.reason))
+    });
+    passes.chain(owed).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use havenlink_proto::admin::v1::{PartnerStatus, StewardBeat};
+    use havenlink_proto::admin::v1::{OwedStatus, PartnerStatus, PassStatus, StewardBeat};
 
     fn partner(authority: &str, link: &str, since_ms: i64) -> PartnerStatus {
         PartnerStatus { authority: authority.into(), link: link.into(), since_ms, ..Default::default() }
@@ -208,6 +225,38 @@ mod tests {
              FORK        at change 418: head abababababab (held here) signed by fr-strasbourg, lu-esch-sur-alzette / \
              head cdcdcdcdcdcd signed by de-kehl; tell the other stewards, by phone\n\
              waiting     ADMIT pl-zgorzelec: 1 of 2 approved, waits for us, 6 d left\n"
+        );
+    }
+
+    #[test]
+    fn a_pass_that_fails_says_so_and_one_that_does_not_says_nothing() {
+        let now = 1_700_000_000_000;
+        let pass = |name: &str, postponed, reason: &str| PassStatus {
+            pass: name.into(),
+            at_ms: now - 5_000,
+            postponed,
+            reason: reason.into(),
+            ..Default::default()
+        };
+        let owed = |postponed, reason: &str| OwedStatus {
+            what: "END_NOTICE".into(),
+            count: 3,
+            postponed,
+            oldest_ms: now - 3_600_000,
+            reason: reason.into(),
+        };
+        let mut status = GetStatusResponse { passes: vec![pass("dispatch", 0, "")], ..Default::default() };
+        status.owed = vec![owed(0, "")];
+        assert_eq!(failing(&status, now), Vec::<String>::new());
+        status.passes = vec![pass("end_notices", 1, "STORAGE_DAMAGED"), pass("sweep", 0, "STORAGE_FAILED")];
+        status.owed = vec![owed(1, "STORAGE_DAMAGED")];
+        assert_eq!(
+            failing(&status, now),
+            [
+                "pass        end_notices 5 s ago, 1 left for later: STORAGE_DAMAGED   havenctl explain STORAGE_DAMAGED",
+                "pass        sweep 5 s ago: STORAGE_FAILED   havenctl explain STORAGE_FAILED",
+                "owed        3 END_NOTICE for 60 min, 1 could not be done: STORAGE_DAMAGED   havenctl explain STORAGE_DAMAGED",
+            ]
         );
     }
 }

@@ -252,7 +252,7 @@ reasons! {
     StorageFailed "STORAGE_FAILED" Internal true Final { "the store failed", "the disk, or its file system", "journalctl -u havenlink, then havenlink check" }
     StorageDamaged "STORAGE_DAMAGED" DataLoss false Final { "a stored file does not verify", "damage on disk, or a file from another node", "havenlink restore with the last backup" }
     StorageTooOld "STORAGE_TOO_OLD" FailedPrecondition false Final { "the database library is older than 3.51.3", "an old build", "use the released binary" }
-    StorageNewer "STORAGE_NEWER" FailedPrecondition false Final { "the data was written by a newer version", "a downgrade", "run the newer havenlink" }
+    DataNewer "DATA_NEWER" FailedPrecondition false Final { "the data was written by a newer version", "a downgrade, or a backup of a newer version", "run the newer havenlink" }
     DataDirInUse "DATA_DIR_IN_USE" FailedPrecondition true Final { "another process uses this data directory", "the node is running already", "systemctl status havenlink" }
     ConfigInvalid "CONFIG_INVALID" InvalidArgument false Final { "the configuration has faults", "a typing error; all faults are listed with their lines", "correct the lines that are named, then havenlink check" }
     BackupFailed "BACKUP_FAILED" Internal true Final { "the backup could not be made or does not verify", "the target's disk, or its permissions", "choose another target directory, then havenlink backup again" }

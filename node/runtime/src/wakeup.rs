@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use crate::domain::stream::StreamId;
+use crate::pass::PassKind;
 
 /// The two calls that the sender of one stream waits for.
 #[derive(Default)]
@@ -40,8 +41,7 @@ struct Streams {
 }
 
 struct Inner {
-    dispatch: Notify,
-    upkeep: Notify,
+    passes: [Notify; PassKind::ALL.len()],
     opened: Notify,
     streams: Mutex<Streams>,
     inbox: watch::Sender<u64>,
@@ -54,8 +54,7 @@ pub struct Wakeups(Arc<Inner>);
 impl Default for Wakeups {
     fn default() -> Self {
         Self(Arc::new(Inner {
-            dispatch: Notify::new(),
-            upkeep: Notify::new(),
+            passes: Default::default(),
             opened: Notify::new(),
             streams: Mutex::default(),
             inbox: watch::Sender::new(0),
@@ -66,22 +65,27 @@ impl Default for Wakeups {
 impl Wakeups {
     /// A publication was recorded that the dispatcher has to make envelopes for.
     pub fn wake_dispatch(&self) {
-        self.0.dispatch.notify_one();
+        self.wake(PassKind::Dispatch);
+    }
+
+    /// There is something to do for the pass.
+    pub fn wake(&self, pass: PassKind) {
+        self.0.passes[pass as usize].notify_one();
+    }
+
+    /// Waits until there is something to do for the pass. One waiter each.
+    pub async fn woken(&self, pass: PassKind) {
+        self.0.passes[pass as usize].notified().await;
     }
 
     /// Waits until something was published. One waiter.
     pub async fn dispatch(&self) {
-        self.0.dispatch.notified().await;
+        self.woken(PassKind::Dispatch).await;
     }
 
     /// Standing or agreements changed: what is held, and what is owed, has to be looked at.
     pub fn wake_upkeep(&self) {
-        self.0.upkeep.notify_one();
-    }
-
-    /// Waits until upkeep is asked for. One waiter.
-    pub async fn upkeep(&self) {
-        self.0.upkeep.notified().await;
+        PassKind::UPKEEP.into_iter().for_each(|pass| self.wake(pass));
     }
 
     /// Something was queued for the stream; a stream never seen is announced to the deliverer.

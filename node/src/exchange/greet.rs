@@ -12,7 +12,7 @@ use crate::domain::ids::{AuthorityId, Incarnation};
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{GreetAnswer, Hello, StreamId};
-use crate::storage::ops::{Requeue, WriteOp, Written};
+use crate::storage::ops::{Put, Requeue, Write, WriteOp, Written};
 use crate::storage::rows::{InStreamKey, OutStream};
 use crate::wire::peer;
 
@@ -32,10 +32,6 @@ impl Greetings {
         let mut pairs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.entry((ours.clone(), theirs.clone())).or_default().clone()
     }
-}
-
-fn meta_name(ours: &AuthorityId, theirs: &AuthorityId) -> String {
-    format!("incarnation-of/{ours}/{theirs}")
 }
 
 impl Exchange {
@@ -131,8 +127,9 @@ impl Exchange {
             return Err(Error::about(&hello.authority, Reason::IncarnationChanged));
         }
         if stored != Some(hello.incarnation) {
-            let value = Bytes::copy_from_slice(&hello.incarnation.0.to_be_bytes());
-            self.put_meta(meta_name(ours, &hello.authority), value).await?;
+            let (ours, theirs) = (ours.clone(), hello.authority.clone());
+            let put = Put::PartnerIncarnation { ours, theirs, incarnation: hello.incarnation };
+            self.store().write(Write::put(put).into()).await?;
         }
         self.requeue(ours, hello).await?;
         *known = Some(hello.incarnation);
@@ -183,8 +180,7 @@ impl Exchange {
         theirs: &AuthorityId,
     ) -> Result<Option<Incarnation>, Error> {
         if known.is_none() {
-            let stored = self.store().meta(meta_name(ours, theirs)).await?;
-            *known = stored.and_then(|b| b.as_ref().try_into().ok()).map(|b| Incarnation(u64::from_be_bytes(b)));
+            *known = self.store().partner_incarnation(ours.clone(), theirs.clone()).await?;
         }
         Ok(*known)
     }

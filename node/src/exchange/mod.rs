@@ -31,6 +31,8 @@ mod ledger;
 mod link;
 mod lists;
 mod offers;
+mod owed;
+mod passes;
 pub mod peer_client;
 mod practices;
 mod publish;
@@ -65,6 +67,7 @@ pub use ledger::AuditFinding;
 pub use link::{LinkError, LinkState, PeerLink};
 pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, HeldAlert, HeldAnswer, QueueCount};
 pub use offers::{HeldOffer, PartnerOffer};
+pub use passes::{PassReport, Passed};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery};
 pub use publish::Published;
 pub use register::{Register, SharedView};
@@ -101,6 +104,8 @@ struct Inner {
     heard: Mutex<Heard>,
     /// Authorities of this node that were suspended or removed when upkeep looked last.
     suspended_here: Mutex<BTreeSet<AuthorityId>>,
+    /// One run of a pass at a time, and how each went.
+    passes: passes::Passes,
     /// One dispatch pass at a time.
     dispatching: tokio::sync::Mutex<()>,
     /// Held from the look at the agreements to the commit of what is published by them.
@@ -135,6 +140,7 @@ impl Exchange {
             answered: answered::Answered::default(),
             heard,
             suspended_here: Mutex::default(),
+            passes: passes::Passes::default(),
             dispatching: tokio::sync::Mutex::default(),
             publishing: tokio::sync::RwLock::default(),
             agreement_changes: Arc::default(),

@@ -17,7 +17,8 @@ use crate::domain::publication::{Publication, Record};
 use crate::domain::reason::Reason;
 use crate::domain::sharing::Sharing;
 use crate::domain::time::Millis;
-use crate::storage::ops::{Effect, NewPublication, PutOffers, RequestMark, WriteOp, Written};
+use crate::storage::ops::{Expect, NewPublication, Put, RequestMark, Write, Written};
+use crate::storage::owed::{OwedKey, Subject};
 use crate::storage::rows::{OwnOfferRow, PartnerOfferRow};
 use crate::wire::{self, stored};
 
@@ -133,25 +134,14 @@ impl Exchange {
         }
     }
 
-    /// After a restore partners are told that unconfirmed offers are paused. Returns how many were told.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn pause_pass(&self) -> Result<usize, Error> {
-        let mut paused = 0;
-        for row in self.store().own_offers().await?.into_iter().filter(|row| row.unconfirmed) {
-            let name = format!("offer-paused/{}", row.id);
-            let told = Bytes::copy_from_slice(&self.store().incarnation().0.to_be_bytes());
-            if self.store().meta(name.clone()).await?.as_ref() == Some(&told) {
-                continue;
-            }
-            let mut statement = self.statement(&node_call(), stored::decode_offer(row.body)?, row.version, true)?;
-            statement.row.unconfirmed = true;
-            self.put_offers(None, vec![statement]).await?;
-            self.put_meta(name, told).await?;
-            paused += 1;
-        }
-        Ok(paused)
+    /// After a restore partners are told that an offer is paused until somebody confirms it.
+    pub(super) async fn pause_notice(&self, id: &OfferId) -> Result<Write, Error> {
+        let Some(row) = self.store().own_offer(*id).await?.filter(|row| row.unconfirmed) else {
+            return Ok(Write::default());
+        };
+        let mut statement = self.statement(&node_call(), stored::decode_offer(row.body)?, row.version, true)?;
+        statement.row.unconfirmed = true;
+        Ok(statement.into_write())
     }
 
     /// Own offers; one that nobody confirmed since a restore shows as paused.
@@ -178,10 +168,10 @@ impl Exchange {
     }
 
     /// Notes when statements came that are about to be stored.
-    pub(super) fn note_heard(&self, at: Duration, effects: &[Effect]) {
-        let offers = effects.iter().filter_map(|effect| match effect {
-            Effect::PutPartnerOffer(row) => Some(told(row)),
-            Effect::PutAgreement(_) => None,
+    pub(super) fn note_heard(&self, at: Duration, puts: &[Put]) {
+        let offers = puts.iter().filter_map(|put| match put {
+            Put::PartnerOffer(row) => Some(told(row)),
+            _ => None,
         });
         let mut offers = offers.peekable();
         if offers.peek().is_some() {
@@ -227,16 +217,29 @@ impl Exchange {
     }
 
     async fn put_offers(&self, request: Option<RequestMark>, statements: Vec<Statement>) -> Result<Written, Error> {
-        let mut put = PutOffers { request, offers: vec![], replaces: vec![], publications: vec![], audit: vec![] };
+        let mut put = Write { request, ..Write::default() };
         for statement in statements {
-            put.offers.push(statement.row);
-            put.replaces.push(statement.replaces);
-            put.publications.push(statement.publication);
-            put.audit.push(statement.draft);
+            // Confirmed or changed by somebody: whatever partners were to be told of it, they are told this.
+            let told = OwedKey::of(Subject::PauseNotice(statement.row.id));
+            put.append(Write { settles: vec![told], ..statement.into_write() });
         }
-        let written = self.store().write(WriteOp::PutOffers(put)).await?;
+        let written = self.store().write(put.into()).await?;
         self.0.wakeups.wake_dispatch();
         Ok(written)
+    }
+}
+
+impl Statement {
+    /// The offer in the place of the one that it replaces, and the record from which partners get their views.
+    fn into_write(self) -> Write {
+        let (id, replaced) = self.replaces;
+        Write {
+            expects: vec![Expect::OfferVersion(id, replaced)],
+            puts: vec![Put::OwnOffer(self.row)],
+            publications: vec![self.publication],
+            audit: vec![self.draft],
+            ..Write::default()
+        }
     }
 }
 

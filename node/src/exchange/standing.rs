@@ -12,6 +12,7 @@ use crate::storage::rows::OutStream;
 
 use super::Exchange;
 use super::error::Error;
+use super::passes::Passed;
 
 /// The caller of a connection speaks for itself and for those whose entry names it as their host.
 pub(super) fn speaks_for(view: &DirectoryView, caller: &AuthorityId, origin: &AuthorityId) -> Result<(), Reason> {
@@ -20,14 +21,14 @@ pub(super) fn speaks_for(view: &DirectoryView, caller: &AuthorityId, origin: &Au
 
 impl Exchange {
     /// Brings what waits into line with the register: held for suspended recipients, released for restored ones,
-    /// closed for removed ones; and what waited because an authority of this node was suspended itself goes on. Returns how
-    /// many changed.
+    /// closed for removed ones; and what waited because an authority of this node was suspended itself goes on. A recipient
+    /// whose streams the store does not change keeps no other one back.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn standing_pass(&self) -> Result<usize, Error> {
+    /// When the store cannot be read.
+    pub(super) async fn hold_or_release_pass(&self) -> Result<Passed, Error> {
         let (view, now) = (self.view(), self.now());
-        let mut changed = self.own_standing().await?;
+        let mut passed = Passed::done(self.own_standing().await?);
         for (recipient, count) in self.store().queue_counts().await? {
             let (holding, reason) = match view.status(&recipient, now) {
                 MemberStatus::Suspended if count.queued > 0 => (Holding::Hold, Reason::MemberSuspended),
@@ -35,14 +36,21 @@ impl Exchange {
                 MemberStatus::Active if count.held > 0 => (Holding::Release, Reason::MemberSuspended),
                 _ => continue,
             };
-            let op = SetHeld { recipient: recipient.clone(), holding, reason, now };
-            self.store().write(WriteOp::SetHeld(op)).await?;
-            changed += 1;
-            if holding == Holding::Release {
-                self.wake_streams_to(&recipient).await?;
+            match self.set_held(SetHeld { recipient, holding, reason, now }).await {
+                Ok(()) => passed.done += 1,
+                Err(error) => passed.postpone(error.reason()),
             }
         }
-        Ok(changed)
+        Ok(passed)
+    }
+
+    async fn set_held(&self, op: SetHeld) -> Result<(), Error> {
+        let released = (op.holding == Holding::Release).then(|| op.recipient.clone());
+        self.store().write(WriteOp::SetHeld(op)).await?;
+        match released {
+            Some(recipient) => self.wake_streams_to(&recipient).await,
+            None => Ok(()),
+        }
     }
 
     /// Streams of an authority of this node that is let in again are woken: nothing is held for their recipients, and they

@@ -1,34 +1,17 @@
-//! Upkeep: what time and the register change by themselves, and what a restart has to find again.
-
-use bytes::Bytes;
+//! What time changes by itself, and what a restart has to find again.
 
 use crate::domain::audit::AuditCheckpoint;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::StreamId;
-use crate::storage::ops::{PutMeta, WriteOp};
+use crate::storage::ops::{Put, Write};
 use crate::wire::checkpoint;
 
 use super::Exchange;
 use super::error::Error;
 
 impl Exchange {
-    /// Everything that follows from the present register and agreements; safe to repeat.
-    ///
-    /// # Errors
-    /// When the store fails; the rest is done by the next pass.
-    pub async fn upkeep_pass(&self) -> Result<(), Error> {
-        self.standing_pass().await?;
-        self.waiting_pass().await?;
-        self.announce_pass().await?;
-        self.farewell_pass().await?;
-        self.pause_pass().await?;
-        self.newcomers_pass().await?;
-        self.0.wakeups.wake_dispatch();
-        Ok(())
-    }
-
     /// Signs the ledger's head if it has grown since the last checkpoint (9.12).
     ///
     /// # Errors
@@ -49,7 +32,8 @@ impl Exchange {
             time: self.now(),
         };
         let signed = checkpoint::sign(&checkpoint, &key);
-        self.store().write(WriteOp::PutCheckpoint { size: head.size, signed }).await?;
+        let put = Put::Checkpoint { size: head.size, signed };
+        self.store().write(Write::put(put).into()).await?;
         Ok(true)
     }
 
@@ -97,11 +81,5 @@ impl Exchange {
                 Some(id.recipient)
             }
         }
-    }
-
-    pub(super) async fn put_meta(&self, name: String, value: Bytes) -> Result<(), Error> {
-        let put = PutMeta { name, value: Some(value), only_if: None, audit: Vec::new() };
-        self.store().write(WriteOp::PutMeta(put)).await?;
-        Ok(())
     }
 }

@@ -10,10 +10,14 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnection;
 
 use super::audit::Replay;
-use super::identity::{self, BACKUP_KEY, Whose};
+use super::identity::{self, Whose};
+use super::named::Named;
+use super::owed::{Owed, OwedKey, Subject};
 use super::sqlite::db::{self, Args, Columns, failed};
+use super::sqlite::rare::bind_new_owed;
+use super::sqlite::read::offer_id;
 use super::sqlite::state::State;
-use super::sqlite::{INCARNATION, RESTORING_FILE, STORE_FILE, schema, statements};
+use super::sqlite::{RESTORING_FILE, STORE_FILE, schema, statements};
 use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::ids::{Digest, Incarnation, KeyId};
@@ -100,20 +104,20 @@ async fn copy(store: &Path, part: &Path, key: Option<KeyId>) -> Result<BackupRep
     std::fs::remove_file(part).ok();
     schema::create_private(part).map_err(io)?;
     let mut source = schema::options(store).connect().await.map_err(failed)?;
-    let before = State::load(&mut source).await.map_err(failed)?;
+    let before = State::load_counters(&mut source).await.map_err(failed)?;
     let target = part.to_str().ok_or(Error::Damaged("the backup's name is not text"))?;
     db::run(&mut source, &statements::FILE_COPY, Args::new().with(target)).await.map_err(failed)?;
     if let Some(key) = key {
         let mut copy = schema::options(part).connect().await.map_err(failed)?;
-        let args = Args::new().with(BACKUP_KEY).with(key.as_bytes().as_slice());
+        let args = Args::new().with(Named::BackupKey.name()).with(key.as_bytes().as_slice());
         db::run(&mut copy, &statements::META_PUT, args).await.map_err(failed)?;
         sqlx::Connection::close(copy).await.map_err(failed)?;
     }
     std::fs::File::open(part).and_then(|f| f.sync_all()).map_err(io)?;
     let report = verify(part).await?;
     let mut copy = schema::reading(part).connect().await.map_err(failed)?;
-    let copied = State::load(&mut copy).await.map_err(failed)?;
-    let after = State::load(&mut source).await.map_err(failed)?;
+    let copied = State::load_counters(&mut copy).await.map_err(failed)?;
+    let after = State::load_counters(&mut source).await.map_err(failed)?;
     let counters = |s: &State| [s.publication, s.delivery, s.position, s.ledger.frontier.size()];
     let between = counters(&before).iter().zip(counters(&copied)).all(|(a, b)| *a <= b)
         && counters(&copied).iter().zip(counters(&after)).all(|(a, b)| *a <= b);
@@ -141,7 +145,7 @@ async fn read_through(file: &Path) -> Result<BackupReport> {
     if sound.map(|row| row.text(0)).transpose().map_err(failed)?.as_deref() != Some("ok") {
         return Err(Error::Damaged("the integrity check found something"));
     }
-    let state = State::load(&mut conn).await.map_err(failed)?;
+    let state = State::load_counters(&mut conn).await.map_err(failed)?;
     let replay = replay(&mut conn).await?;
     if replay.first_bad().is_some() || *replay.frontier() != state.ledger.frontier {
         return Err(Error::Damaged("the audit log does not fit its root"));
@@ -183,7 +187,8 @@ async fn replay(conn: &mut SqliteConnection) -> Result<Replay> {
 }
 
 async fn stored_incarnation(conn: &mut SqliteConnection) -> Result<Incarnation> {
-    let row = db::one(conn, &statements::META_GET, Args::new().with(INCARNATION)).await.map_err(failed)?;
+    let row =
+        db::one(conn, &statements::META_GET, Args::new().with(Named::Incarnation.name())).await.map_err(failed)?;
     let bytes = row.map(|row| row.blob(0)).transpose().map_err(failed)?;
     let bytes: Option<[u8; 8]> = bytes.and_then(|b| b.try_into().ok());
     bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"))
@@ -257,10 +262,10 @@ fn first_position(incarnation: Incarnation) -> u64 {
     incarnation.0.saturating_mul(1_000)
 }
 
-/// New incarnation, RESTORED leaf, offers unconfirmed: in one commit, and with no log left beside the file.
+/// New incarnation, RESTORED leaf, offers unconfirmed and partners to be told of it: in one commit, and with no log left beside the file.
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
-    schema::migrate(&mut conn, schema::STORE).await?;
+    schema::migrate_store(&mut conn).await?;
     let mut state = State::load(&mut conn).await.map_err(failed)?;
     state.position = state.position.max(first_position(report.incarnation));
     let draft = AuditDraft {
@@ -271,10 +276,16 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
     let leaf = state.ledger.append(now, &draft, None);
     let stored = async {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await?;
-        let incarnation = Args::new().with(INCARNATION).with(report.incarnation.0.to_be_bytes().as_slice());
+        let incarnation =
+            Args::new().with(Named::Incarnation.name()).with(report.incarnation.0.to_be_bytes().as_slice());
         db::run(&mut conn, &statements::META_PUT, incarnation).await?;
-        db::run(&mut conn, &statements::META_DELETE, Args::new().with(BACKUP_KEY)).await?;
+        db::run(&mut conn, &statements::META_DELETE, Args::new().with(Named::BackupKey.name())).await?;
         db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
+        let mut pauses = Vec::new();
+        for row in db::all(&mut conn, &statements::OWN_OFFER_ALL, Args::new()).await? {
+            pauses.push(Owed::now(OwedKey::of(Subject::PauseNotice(offer_id(&row, 0)?)), now));
+        }
+        db::run_many(&mut conn, &statements::OWED_PUT, &pauses, bind_new_owed).await?;
         let leaves = [(place, leaf)];
         db::run_many(&mut conn, &statements::AUDIT_LEAF_INSERT, &leaves, |(place, leaf), args| {
             args.push(*place).push(leaf);
@@ -291,7 +302,7 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
 
 async fn old_store(file: &Path) -> Result<(Incarnation, u64)> {
     let mut conn = schema::options(file).connect().await.map_err(failed)?;
-    let state = State::load(&mut conn).await.map_err(failed)?;
+    let state = State::load_counters(&mut conn).await.map_err(failed)?;
     let incarnation = stored_incarnation(&mut conn).await?;
     sqlx::Connection::close(conn).await.map_err(failed)?;
     Ok((incarnation, state.ledger.frontier.size()))

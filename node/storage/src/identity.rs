@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 
-use super::ops::{PutMeta, WriteOp};
+use super::named::Named;
+use super::ops::{Expect, Put, Write};
 use super::sqlite::db::{self, Args, Columns, failed};
 use super::sqlite::statements;
 use super::{Error, Result, Store};
@@ -19,12 +20,6 @@ use crate::domain::time::UnixMs;
 
 /// How a backup's name ends.
 pub const BACKUP_ENDING: &str = "backup";
-
-/// Named values of a store.
-const AUTHORITY: &str = "authority";
-const FEDERATION: &str = "federation";
-/// Of a backup only.
-pub(crate) const BACKUP_KEY: &str = "backup-key";
 
 /// What a store says of itself. One that an older version wrote says nothing, and can be anybody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +37,8 @@ pub struct Whose {
 pub async fn claim(store: &dyn Store, authority: &AuthorityId, federation: &FederationId) -> Result<()> {
     let (authority, federation) = (authority.as_str().as_bytes(), federation.as_bytes().as_slice());
     let mut unsaid = Vec::new();
-    for (name, value) in [(AUTHORITY, authority), (FEDERATION, federation)] {
-        match store.meta(name.to_owned()).await? {
+    for (name, value) in [(Named::Authority, authority), (Named::Federation, federation)] {
+        match store.meta(name).await? {
             None => unsaid.push((name, value)),
             Some(held) if held == value => {}
             Some(_) => return Err(Error::Damaged("the store belongs to another authority, or to another federation")),
@@ -51,28 +46,28 @@ pub async fn claim(store: &dyn Store, authority: &AuthorityId, federation: &Fede
     }
     // A start writes nothing where nothing is new: it must succeed on a full disk.
     for (name, value) in unsaid {
-        let (name, value) = (name.to_owned(), Some(Bytes::copy_from_slice(value)));
-        store.write(WriteOp::PutMeta(PutMeta { name, value, only_if: Some(None), audit: Vec::new() })).await?;
+        let (expects, put) = (vec![Expect::Named(name, None)], Put::Named(name, Bytes::copy_from_slice(value)));
+        store.write(Write { expects, ..Write::put(put) }.into()).await?;
     }
     Ok(())
 }
 
 /// What the store in a file says of itself.
 pub(crate) async fn told(conn: &mut SqliteConnection) -> Result<Whose> {
-    let authority = named(conn, AUTHORITY).await?.map(|bytes| {
+    let authority = named(conn, Named::Authority).await?.map(|bytes| {
         let text = std::str::from_utf8(&bytes).ok();
         text.and_then(AuthorityId::parse).ok_or(Error::Damaged("the authority of the store"))
     });
-    let federation = named(conn, FEDERATION).await?;
+    let federation = named(conn, Named::Federation).await?;
     let federation =
         federation.map(|b| FederationId::from_slice(&b).ok_or(Error::Damaged("the federation of the store")));
-    let key = named(conn, BACKUP_KEY).await?;
+    let key = named(conn, Named::BackupKey).await?;
     let key = key.map(|b| KeyId::from_slice(&b).ok_or(Error::Damaged("the key of the backup")));
     Ok(Whose { authority: authority.transpose()?, federation: federation.transpose()?, key: key.transpose()? })
 }
 
-async fn named(conn: &mut SqliteConnection, name: &'static str) -> Result<Option<Vec<u8>>> {
-    let row = db::one(conn, &statements::META_GET, Args::new().with(name)).await.map_err(failed)?;
+async fn named(conn: &mut SqliteConnection, name: Named) -> Result<Option<Vec<u8>>> {
+    let row = db::one(conn, &statements::META_GET, Args::new().with(name.name())).await.map_err(failed)?;
     row.map(|row| row.blob(0)).transpose().map_err(failed)
 }
 

@@ -1,10 +1,11 @@
 //! Everything that must survive: publications, the outbox, the inbox, agreements, offers, cursors, the audit log.
 //!
-//! What lives here: the `Store` trait, its data (`ops`, `rows`), SQLite and memory. What does not: decisions. A store
+//! What lives here: the `Store` trait, its data (`ops`, `rows`, `owed`, `named`), SQLite. What does not: decisions. A store
 //! refuses what its invariants forbid (a taken key, a moved stream) and knows nothing of policy, but a write that
 //! discloses carries a `Permit`.
 //! Invariants: a `write` that answered Ok survives kill −9 and power loss; each write is one transaction, whole or not
-//! at all; the audit leaves of an act are in the transaction of the act; a record has one inbox position, for ever.
+//! at all; the audit leaves of an act are in the transaction of the act, and so is what is owed from then on; a record has
+//! one inbox position, for ever; data of a newer version is not opened, data of an older one is brought forward first.
 
 use havenlink_domain as domain;
 use havenlink_runtime::telemetry;
@@ -14,9 +15,12 @@ pub mod audit;
 pub mod backup;
 pub mod identity;
 pub mod keys;
-pub mod memory;
+pub mod named;
 pub mod ops;
+pub mod owed;
 pub mod rows;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -24,11 +28,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::{Millis, UnixMs};
+use named::Named;
 use ops::{WriteOp, Written};
+use owed::{OwedCount, OwedRow, What};
 use rows::*;
 
 /// A failure of a store. Refusals that belong to the protocol are values of `Written`, not errors.
@@ -177,15 +183,36 @@ pub trait Store: Send + Sync + 'static {
     /// Size, root and last checkpoint of the audit log.
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>>;
 
-    /// Named small values: incarnation, whose the store is (`identity`), invitations (`invitation/<hex>`), and those of the table in node/CONTRIBUTING.md.
-    fn meta(&self, name: String) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
-    /// All named values with this prefix.
-    fn metas(&self, prefix: String) -> BoxFuture<'_, Result<Vec<(String, bytes::Bytes)>>>;
+    /// For whom something of a sort is due; `None`: for nobody in particular.
+    fn owed_recipients(&self, what: What, now: UnixMs) -> BoxFuture<'_, Result<Vec<Option<AuthorityId>>>>;
+    /// What of a sort is due for somebody, oldest first.
+    fn owed(
+        &self,
+        what: What,
+        recipient: Option<AuthorityId>,
+        now: UnixMs,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<OwedRow>>>;
+    /// How much of each sort is owed; a sort without a row is left out.
+    fn owed_counts(&self) -> BoxFuture<'_, Result<Vec<OwedCount>>>;
+
+    /// All invitations of this node, by id: encoded `Held`.
+    fn invitations(&self) -> BoxFuture<'_, Result<Vec<(InvitationId, bytes::Bytes)>>>;
+    /// One invitation.
+    fn invitation(&self, id: InvitationId) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
+    /// What a request for an invitation led to.
+    fn invitation_request(&self, request: Digest) -> BoxFuture<'_, Result<Option<InvitationRequestRow>>>;
+    /// The incarnation that a partner last told to an authority of this node.
+    fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId)
+    -> BoxFuture<'_, Result<Option<Incarnation>>>;
+
+    /// A named value.
+    fn meta(&self, name: Named) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
     /// This node's incarnation.
     fn incarnation(&self) -> Incarnation;
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
-    /// Removes what is past its time, and returns how many rows: request ids, dedup keys (30 days after expiry), received
+    /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after expiry), received
     /// records and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
     /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;

@@ -1,15 +1,23 @@
 //! Write operations: data, no closure, no future. One variant is one transaction.
+//!
+//! The steps of the streams are bespoke, each with its rules; everything else is a `Write`, so that a new rare one is
+//! nothing but its values.
+
+mod write;
 
 use bytes::Bytes;
 
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId, RecordId};
+use crate::domain::ids::{AuthorityId, Digest, Incarnation, RecordId};
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
 
-use super::rows::{AgreementRow, InStreamKey, OwnOfferRow, PartnerOfferRow};
+use super::owed::Owed;
+use super::rows::InStreamKey;
+
+pub use write::{Delete, Expect, Put, Write};
 
 /// A write. Answered by `Written` after the commit.
 #[derive(Debug)]
@@ -28,65 +36,59 @@ pub enum WriteOp {
     SetHeld(SetHeld),
     /// A batch received.
     Receive(Box<Receive>),
-    /// A named value; `None` deletes it. With the audit drafts of the act, if any.
-    PutMeta(PutMeta),
     /// A consumer's cursor; never goes back.
     CommitCursor { consumer: String, position: u64 },
-    /// An agreement as it now stands, and control records to dispatch.
-    PutAgreement(PutAgreement),
-    /// Proposals that not everybody signed in time. One that was signed by all meanwhile stays.
-    ForgetProposals(Vec<AgreementId>),
-    /// Own offers changed or confirmed, with the views to dispatch.
-    PutOffers(PutOffers),
-    /// Audit drafts alone.
-    Audit(Vec<AuditDraft>),
-    /// A signed audit checkpoint: encoded `Signed`.
-    PutCheckpoint { size: u64, signed: Bytes },
+    /// Everything that is not a step of a stream.
+    Write(Box<Write>),
+}
+
+impl From<Write> for WriteOp {
+    fn from(write: Write) -> Self {
+        Self::Write(Box::new(write))
+    }
 }
 
 impl WriteOp {
     /// What must go on when the disk is full. New content is refused first.
     pub fn is_essential(&self) -> bool {
+        let control = |items: &[NewDelivery]| items.iter().all(|i| i.permit.kind().class() == StreamClass::Control);
         match self {
-            Self::Publish(_) | Self::PutOffers(_) => false,
-            Self::Queue(op) => op.items.iter().all(|item| item.permit.kind().class() == StreamClass::Control),
+            Self::Publish(_) => false,
+            Self::Queue(op) => control(&op.items),
+            Self::Write(op) => op.publications.is_empty() && control(&op.deliveries),
             Self::Receive(op) => op.stream.class == StreamClass::Control,
-            Self::Settle(_)
-            | Self::Attempt(_)
-            | Self::Requeue(_)
-            | Self::SetHeld(_)
-            | Self::PutMeta(_)
-            | Self::CommitCursor { .. }
-            | Self::PutAgreement(_)
-            | Self::ForgetProposals(_)
-            | Self::Audit(_)
-            | Self::PutCheckpoint { .. } => true,
+            Self::Settle(_) | Self::Attempt(_) | Self::Requeue(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => {
+                true
+            }
         }
     }
 
     /// Bytes that an operation brings, near enough.
     pub fn bytes(&self) -> usize {
-        let mark = |m: &Option<RequestMark>| m.as_ref().map_or(0, |m| m.answer.len() + 128);
-        let items = |items: &[NewDelivery]| items.iter().map(|i| i.envelope.len() + 256).sum::<usize>();
         256 + match self {
             Self::Publish(op) => {
-                mark(&op.request) + op.publication.body.len() + items(op.made.as_deref().unwrap_or_default())
+                mark_bytes(&op.request)
+                    + op.publication.body.len()
+                    + delivery_bytes(op.made.as_deref().unwrap_or_default())
             }
-            Self::Queue(op) => items(&op.items),
+            Self::Queue(op) => delivery_bytes(&op.items) + op.owes.len() * OWED_BYTES,
             Self::Settle(op) => op.receipt.len(),
             Self::Receive(op) => op.receipt.len() + op.items.iter().map(|i| i.envelope.len() + 256).sum::<usize>(),
-            Self::PutAgreement(op) => mark(&op.request) + op.agreement.signed.len() + items(&op.deliveries),
-            Self::PutOffers(op) => {
-                let publications = op.publications.iter().map(|p| p.body.len()).sum::<usize>();
-                mark(&op.request) + publications + op.offers.iter().map(|o| o.body.len()).sum::<usize>()
-            }
-            Self::PutMeta(op) => op.value.as_ref().map_or(0, Bytes::len),
-            Self::Audit(drafts) => drafts.len() * 192,
-            Self::PutCheckpoint { signed, .. } => signed.len(),
-            Self::ForgetProposals(ids) => ids.len() * 64,
+            Self::Write(op) => op.bytes(),
             Self::Attempt(_) | Self::Requeue(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => 0,
         }
     }
+}
+
+/// A row of `owed`, near enough.
+const OWED_BYTES: usize = 160;
+
+fn mark_bytes(mark: &Option<RequestMark>) -> usize {
+    mark.as_ref().map_or(0, |mark| mark.answer.len() + 128)
+}
+
+fn delivery_bytes(items: &[NewDelivery]) -> usize {
+    items.iter().map(|item| item.envelope.len() + 256).sum()
 }
 
 /// What a write led to.
@@ -100,8 +102,8 @@ pub enum Written {
     Received { positions: Vec<u64> },
     /// The stream stands elsewhere: the next number (of an outgoing one: the first unsettled), and the last receipt.
     StreamMoved { next: u64, receipt: Option<Bytes> },
-    /// An item's dedup key is taken, the publication is dispatched already, or a named value is another one than
-    /// expected; nothing was stored.
+    /// An item's dedup key is taken, the publication is dispatched already, or a row is another one than expected;
+    /// nothing was stored.
     Taken,
 }
 
@@ -140,11 +142,13 @@ pub struct NewPublication {
     pub expires: UnixMs,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Queue {
-    /// The publication that is now dispatched; control records queued without one leave it empty.
+    /// The publication that is now dispatched; what is queued without one leaves it empty.
     pub publication: Option<RecordKey>,
     pub items: Vec<NewDelivery>,
+    /// What its recipients get later.
+    pub owes: Vec<Owed>,
     pub audit: Vec<AuditDraft>,
 }
 
@@ -239,7 +243,9 @@ pub struct Receive {
     /// Next number after this batch.
     pub next: u64,
     pub items: Vec<NewInbox>,
-    pub effects: Vec<Effect>,
+    /// What the records change besides the inbox.
+    pub puts: Vec<Put>,
+    pub owes: Vec<Owed>,
     /// Encoded signed receipt: commits with the batch.
     pub receipt: Bytes,
     pub now: UnixMs,
@@ -265,38 +271,4 @@ pub struct NewInbox {
     /// When it leaves this store, hidden or not: the grant's retention or its expiry, whichever is first.
     pub keep_until: UnixMs,
     pub traceparent: String,
-}
-
-/// What a received record changes besides the inbox, in the same transaction.
-#[derive(Debug)]
-pub enum Effect {
-    PutAgreement(AgreementRow),
-    PutPartnerOffer(PartnerOfferRow),
-}
-
-#[derive(Debug)]
-pub struct PutMeta {
-    pub name: String,
-    pub value: Option<Bytes>,
-    /// Only if the present value is this one (`Some(None)`: absent); otherwise `Taken`.
-    pub only_if: Option<Option<Bytes>>,
-    pub audit: Vec<AuditDraft>,
-}
-
-#[derive(Debug)]
-pub struct PutAgreement {
-    pub request: Option<RequestMark>,
-    pub agreement: AgreementRow,
-    pub deliveries: Vec<NewDelivery>,
-    pub audit: Vec<AuditDraft>,
-}
-
-#[derive(Debug)]
-pub struct PutOffers {
-    pub request: Option<RequestMark>,
-    pub offers: Vec<OwnOfferRow>,
-    /// The versions they replace, by offer; another one present: `Refused(ETAG_MISMATCH)`.
-    pub replaces: Vec<(OfferId, u64)>,
-    pub publications: Vec<NewPublication>,
-    pub audit: Vec<AuditDraft>,
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId, RecordId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, RecordId};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
@@ -228,4 +228,13 @@ pub struct AuditHead {
     pub time: UnixMs,
     /// Encoded signed `AuditCheckpoint`, and the size it covers.
     pub checkpoint: Option<(u64, Bytes)>,
+}
+
+/// What a request for an invitation led to (9.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationRequestRow {
+    /// Digest of the body that came with the request id.
+    pub body: Digest,
+    pub invitation: InvitationId,
+    pub expires: UnixMs,
 }

@@ -80,7 +80,7 @@ async fn queue(
             expires: stage.now + Millis::days(90),
         }
     });
-    stage.store.write(WriteOp::Queue(Queue { publication, items: items.collect(), audit })).await?;
+    stage.store.write(WriteOp::Queue(Queue { publication, items: items.collect(), owes: Vec::new(), audit })).await?;
     for recipient in recipients {
         say(&format!("queue {}/{recipient}", uuid_of(&id)));
     }
@@ -157,7 +157,8 @@ pub async fn receive(stage: &Stage, partner: &str, first: u64, count: u64) -> an
         first,
         next: first + count,
         items,
-        effects: Vec::new(),
+        puts: Vec::new(),
+        owes: Vec::new(),
         receipt: Bytes::from(format!("receipt to {partner} up to {}", first + count)),
         now: stage.now,
         audit: records.iter().map(|id| act(AuditAct::Received, id)).collect(),

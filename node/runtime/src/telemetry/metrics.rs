@@ -49,7 +49,13 @@ labels! {
     ];
     STREAM_CLASS "stream_class" ["CONTENT", "CONTROL"];
     RESULT "result" ["STORED", "DUPLICATE", "REFUSED", "QUARANTINED", "RETRY_LATER", "SKIPPED"];
-    WORKER "worker" ["dispatch", "deliver", "sweep", "checkpoint", "renew", "gossip", "consume", "holding", "greet", "gauges"];
+    OWED_SORT "sort" [
+        "SUSPENDED_RECORD", "BACKFILL", "ANNOUNCEMENT", "END_NOTICE", "PAUSE_NOTICE", "EMERGENCY_ENTRY",
+    ];
+    WORKER "worker" [
+        "dispatch", "deliver", "hold_or_release", "suspended_recipients", "announcements", "end_notices", "pause_notices",
+        "backfill", "checkpoint", "sweep", "greet", "gauges", "renew",
+    ];
 }
 
 /// Label `service`: the services of the contract, and those of the libraries that are served beside it.
@@ -117,6 +123,8 @@ catalogue! {
     AUDIT_SIZE Gauge "havenlink_audit_size" [] "Leaves of the audit log.";
     PASSES Counter "havenlink_worker_passes_total" [WORKER] "Passes of each worker.";
     PASSES_FAILED Counter "havenlink_worker_passes_failed_total" [WORKER, REASON] "Passes that failed, by reason.";
+    POSTPONED Counter "havenlink_worker_items_postponed_total" [WORKER, REASON] "Items of passes that could not be done and are tried again later, by reason.";
+    OWED Gauge "havenlink_owed" [OWED_SORT] "What must still happen, by sort.";
     REGISTER_NUMBER Gauge "havenlink_register_number" [] "Change number of the register as verified here.";
     REGISTER_AUTHORITIES Gauge "havenlink_register_authorities" [] "Authorities in the register.";
     REGISTER_FRESH Gauge "havenlink_register_fresh" [] "1 while a majority of stewards confirmed the register lately.";

@@ -16,14 +16,16 @@ use crate::directory::{self, Directory};
 use crate::domain::audit::Actor;
 use crate::domain::authority::{Name, PinnedKey};
 use crate::domain::directory::Policy;
-use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId};
+use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, SuspendReason};
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::{Decisions, Governance, RegisterPort};
 use crate::exchange::join::{Admissions, JoinStep};
 use crate::storage::Store;
-use crate::storage::memory::MemoryStore;
+use crate::storage::ops::Write;
+use crate::storage::owed::{Owed, OwedKey, Subject, What};
+use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wire::keys::SigningKey;
 use crate::wire::statement::SignedStatement;
 
@@ -107,6 +109,16 @@ async fn a_key_whose_rotation_lost_its_answer_is_in_use_as_soon_as_the_register_
     again.stop().await;
 }
 
+/// What the store holds when the process ends between a suspension and its line in the ledger.
+async fn owe_entry(config: &Config, statement: &StatementId, target: &AuthorityId) {
+    let now = SystemClock::shared().now();
+    let options = Options { ballast_bytes: 0, ..Options::new(Arc::new(move || now)) };
+    let store = SqliteStore::open(&config.data_dir, options).await.unwrap();
+    let owes = vec![Owed::now(OwedKey::to(target, Subject::EmergencyEntry(*statement)), now)];
+    store.write(Write { owes, ..Write::default() }.into()).await.unwrap();
+    store.close().await;
+}
+
 async fn suspensions(config: &Config) -> usize {
     use admin::audit_service_client::AuditServiceClient;
     let mut audit = AuditServiceClient::new(door(config, "operator").await);
@@ -125,15 +137,20 @@ async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_
     let author =
         Author { authority: directory.authority(), key: &key, now: SystemClock::shared().now(), nonce: [4; 16] };
     let SignedStatement { id, signed } = author.suspend(&directory.state(), &kehl, SuspendReason::KeyCompromised);
-    // It acts, and the process ends before anything else is done about it.
+    // Its line is owed, it acts, and the process ends before anything else is done about it.
     assert!(directory.overlay_add(signed).await.unwrap());
     member.stop().await;
+    owe_entry(&config, &id, &kehl).await;
+    // Of another one the line is owed, and it never came to act.
+    owe_entry(&config, &StatementId([3; 32]), &kehl).await;
 
     let member = started(&config).await;
     until("the register has it", || member.directory().state().accepted(&id).is_some()).await;
     assert_eq!(suspensions(&config).await, 1);
     governance(&member).order_emergencies().await;
     assert_eq!(suspensions(&config).await, 1, "one statement, one line");
+    let owed = member.exchange().owed_counts().await.unwrap();
+    assert!(owed.iter().all(|count| count.what != What::EmergencyEntry), "{owed:?}");
     member.stop().await;
 }
 
@@ -160,7 +177,7 @@ async fn a_suspension_that_the_register_refuses_acts_and_has_its_line_in_the_led
     let kehl = admitted(&member).await;
     let (clock, key): (SharedClock, _) = (SystemClock::shared(), key_of(&config));
     let now = clock.clone();
-    let store = Arc::new(MemoryStore::new(Incarnation(1), Arc::new(move || now.now())));
+    let store = Arc::new(crate::storage::samples::fresh(Incarnation(1), Arc::new(move || now.now())).await);
     let directory = member.directory().clone();
     let refusing = Arc::new(Refusing(directory.clone()));
     let own = directory.authority().clone();

@@ -11,6 +11,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::storage::owed::Owed;
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
 use crate::wire::body::{Body, PartySignature};
@@ -21,13 +22,10 @@ use super::{party_key, rows};
 
 /// Agreements as a batch leaves them, before it is stored.
 #[derive(Default)]
-pub(in super::super) struct Changes(BTreeMap<AgreementId, AgreementRow>);
-
-impl Changes {
-    /// The rows to store.
-    pub(in super::super) fn into_rows(self) -> impl Iterator<Item = AgreementRow> {
-        self.0.into_values()
-    }
+pub(in super::super) struct Changes {
+    pub rows: BTreeMap<AgreementId, AgreementRow>,
+    /// What follows from those that are complete now.
+    pub owes: Vec<Owed>,
 }
 
 /// What a change is written down as; a refusal is for the sender.
@@ -108,7 +106,10 @@ impl Exchange {
             None => AgreementRow { id: opened.id, signed: opened.bytes, complete, ends: Vec::new() },
         };
         let audit = vec![written(act, from, &row.id)];
-        changes.0.insert(row.id, row);
+        if complete {
+            changes.owes.extend(self.owed_by(&row.id, &opened.agreement, self.now()));
+        }
+        changes.rows.insert(row.id, row);
         Ok(Ok(audit))
     }
 
@@ -116,7 +117,7 @@ impl Exchange {
     fn open_proposals(&self, changes: &Changes, of: &AuthorityId) -> usize {
         let set = self.0.agreements.load();
         let held = set.all().filter(|held| !held.complete && held.agreement.proposer == *of).count();
-        held + changes.0.values().filter(|row| !row.complete && set.get(&row.id).is_none()).count()
+        held + changes.rows.values().filter(|row| !row.complete && set.get(&row.id).is_none()).count()
     }
 
     async fn sign_here(
@@ -142,8 +143,9 @@ impl Exchange {
         let mut audit = vec![written(AuditAct::AgreementSigned, &envelope.origin, &row.id)];
         if complete && !row.complete {
             audit.push(written(AuditAct::AgreementInForce, &envelope.origin, &row.id));
+            changes.owes.extend(self.owed_by(&row.id, &held.agreement, self.now()));
         }
-        changes.0.insert(row.id, AgreementRow { signed, complete, ..row });
+        changes.rows.insert(row.id, AgreementRow { signed, complete, ..row });
         Ok(Ok(audit))
     }
 
@@ -165,12 +167,12 @@ impl Exchange {
             return Ok(Ok(Vec::new()));
         }
         let audit = vec![written(AuditAct::AgreementEnded, &envelope.origin, &row.id)];
-        changes.0.insert(row.id, rows::with_notice(rows::with_end(row, end), &end.by, notice.clone()));
+        changes.rows.insert(row.id, rows::with_notice(rows::with_end(row, end), &end.by, notice.clone()));
         Ok(Ok(audit))
     }
 
     async fn row_in(&self, changes: &Changes, id: &AgreementId) -> Result<Option<AgreementRow>, Error> {
-        match changes.0.get(id) {
+        match changes.rows.get(id) {
             Some(row) => Ok(Some(row.clone())),
             None => Ok(self.store().agreement(*id).await?),
         }

@@ -1,12 +1,12 @@
 //! Agreements (9.7): proposed, signed, in force, ended; all of it travels as control.
 //!
-//! What lives here: the use cases of this side, the set that the one question reads, what tells the others (`announce`,
-//! `farewell`), and (in `incoming`) what partners' control records change. Every change is one transaction with its ledger rows and the control records that tell the
+//! What lives here: the use cases of this side, the set that the one question reads, what tells the others
+//! (`announcements`, `end_notices`), and (in `incoming`) what partners' control records change. Every change is one transaction with its ledger rows and the control records that tell the
 //! others; the set in memory is rebuilt after the commit. The proposer collects signatures and sends the complete
 //! agreement to all; it is in force for a node once that node stores every party's signature.
 
-mod announce;
-mod farewell;
+mod announcements;
+mod end_notices;
 mod incoming;
 mod rows;
 
@@ -22,7 +22,8 @@ use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::storage::ops::{NewDelivery, PutAgreement, WriteOp, Written};
+use crate::storage::ops::{Delete, NewDelivery, Put, Write, Written};
+use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
 use crate::wire::body::Body;
@@ -70,11 +71,12 @@ impl Exchange {
             .map(|to| self.control(&view, now, &proposer, to, &id, &Body::AgreementProposal(signed.clone())))
             .collect::<Result<_, _>>()?;
         complete_fits(&agreement, &deliveries)?;
-        let put = PutAgreement {
+        let put = Write {
             request: Some(call.mark("ProposeAgreement", Bytes::copy_from_slice(id.as_bytes()), now)?),
-            agreement: row,
+            puts: vec![Put::Agreement(row)],
             deliveries,
             audit: vec![draft(call, AuditAct::AgreementProposed, &id)],
+            ..Write::default()
         };
         match self.put_agreement(put, self.one_change().await).await? {
             Written::Again(first) => Ok(AgreementId::from_slice(&first).ok_or(Reason::StorageDamaged)?),
@@ -108,11 +110,13 @@ impl Exchange {
         let proposer = &held.agreement.proposer;
         let mut audit = vec![draft(call, AuditAct::AgreementSigned, &id)];
         audit.extend(complete.then(|| draft(call, AuditAct::AgreementInForce, &id)));
-        let put = PutAgreement {
+        let put = Write {
             request: Some(call.mark("SignAgreement", Bytes::new(), now)?),
-            agreement: AgreementRow { signed, complete, ..row },
+            puts: vec![Put::Agreement(AgreementRow { signed, complete, ..row })],
             deliveries: vec![self.control(&view, now, &signer, proposer, &id, &body)?],
+            owes: if complete { self.owed_by(&id, &held.agreement, now) } else { Vec::new() },
             audit,
+            ..Write::default()
         };
         self.put_agreement(put, change).await?;
         let held = self.0.agreements.load().get(&id).cloned();
@@ -140,12 +144,14 @@ impl Exchange {
         };
         let end = AgreementEnd { agreement: id, by: by.clone(), at: now, reason };
         let row = rows::with_end(row, &end);
-        let (deliveries, notice) = self.farewell(&view, now, &row, &held.agreement, &end).await?;
-        let put = PutAgreement {
+        let notices = self.end_notices(&view, now, &row, &held.agreement, &end);
+        let put = Write {
             request: Some(call.mark("EndAgreement", Bytes::copy_from_slice(&now.0.to_be_bytes()), now)?),
-            agreement: rows::with_notice(row, &by, notice),
-            deliveries,
+            puts: vec![Put::Agreement(rows::with_notice(row, &by, notices.proof))],
+            deliveries: notices.deliveries,
+            owes: notices.owes,
             audit: vec![draft(call, AuditAct::AgreementEnded, &id)],
+            ..Write::default()
         };
         match self.put_agreement(put, change).await? {
             Written::Again(first) => Ok(first.as_ref().try_into().map_or(now, |ms| UnixMs(i64::from_be_bytes(ms)))),
@@ -184,7 +190,8 @@ impl Exchange {
         let past: Vec<AgreementId> = past.map(|held| held.id).collect();
         let count = past.len() as u64;
         if count > 0 {
-            self.store().write(WriteOp::ForgetProposals(past)).await?;
+            let deletes = past.into_iter().map(Delete::Proposal).collect();
+            self.store().write(Write { deletes, ..Write::default() }.into()).await?;
             self.reload_agreements().await?;
         }
         Ok(count)
@@ -202,14 +209,24 @@ impl Exchange {
         self.0.agreement_changes.clone().lock_owned().await
     }
 
-    async fn put_agreement(&self, put: PutAgreement, change: Change) -> Result<Written, Error> {
+    /// What a complete agreement leads to at this node: its proposer sends it to each party, and each partner gets what is
+    /// current for it under a grant of ours.
+    fn owed_by(&self, id: &AgreementId, agreement: &Agreement, now: UnixMs) -> Vec<Owed> {
+        let proposer = &agreement.proposer;
+        let announced = others(agreement, proposer).filter(|_| self.0.keys.serves(proposer));
+        let announced = announced.map(|to| Owed::now(OwedKey::to(to, Subject::Announcement(*id)), now));
+        let backfills = dispatch::owed_backfills(*id, agreement, |from| self.0.keys.serves(from), now);
+        announced.chain(backfills).collect()
+    }
+
+    async fn put_agreement(&self, put: Write, change: Change) -> Result<Written, Error> {
         let streams: Vec<_> = put.deliveries.iter().map(dispatch::stream_of).collect();
         let exchange = self.clone();
         // A task of its own: a caller that hangs up must not leave the set in memory behind the store, nor let the next
         // change begin before this one is stored.
         let stored = tokio::spawn(async move {
             let _change = change;
-            let written = exchange.store().write(WriteOp::PutAgreement(put)).await?;
+            let written = exchange.store().write(put.into()).await?;
             exchange.reload_agreements().await?;
             exchange.0.wakeups.wake_upkeep();
             streams.iter().for_each(|stream| exchange.0.wakeups.wake_stream(stream));

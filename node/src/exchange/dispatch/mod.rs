@@ -6,9 +6,9 @@
 //! for all (practices, offers) reaches a partner whose agreement comes later. A publication for few recipients does not wait for a pass:
 //! publishing presses it, and one commit takes it together with its envelopes.
 
-mod newcomers;
+mod backfill;
 mod press;
-mod waiting;
+mod suspended_recipients;
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,12 @@ use crate::domain::publication::Publication;
 use crate::domain::record::RecordKey;
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
+use crate::pass::PassKind;
 use crate::storage::ops::{NewDelivery, Queue, WriteOp};
 
 use super::Exchange;
 use super::error::Error;
+pub(super) use backfill::owed_backfills;
 use press::{About, Press, Pressed};
 
 /// Recipients for whom publishing presses at once; the signatures for more would hold up the caller.
@@ -45,7 +47,7 @@ impl Exchange {
         let mut pressed = Pressed::of(RecordKey { origin: publication.authority.clone(), record_id });
         let about = About { record_id, kind: publication.record.kind(), expires };
         press.press(Some(&key), &about, publication, &recipients, &mut pressed);
-        pressed.waiting.is_empty().then_some(pressed.queue)
+        pressed.suspended.is_empty().then_some(pressed.queue)
     }
 
     /// Turns what was published into deliveries. Returns how many publications; full passes should be repeated at once.
@@ -66,11 +68,17 @@ impl Exchange {
         if work.is_empty() {
             return Ok(0);
         }
+        let now = press.now;
         let pressed = press::press_all(press, work).await;
-        self.note_waiting(&pressed).await?;
-        let queues: Vec<Queue> = pressed.into_iter().map(|pressed| pressed.queue).collect();
+        let queues: Vec<Queue> =
+            pressed.into_iter().map(|pressed| suspended_recipients::queue_and_owe(pressed, now)).collect();
         let count = queues.len();
+        let owes = queues.iter().any(|queue| !queue.owes.is_empty());
         self.queue(queues).await?;
+        if owes {
+            // It may have been restored since this pass looked.
+            self.0.wakeups.wake(PassKind::SuspendedRecipients);
+        }
         Ok(count)
     }
 

@@ -52,14 +52,14 @@ impl About {
 pub(super) struct Pressed {
     pub queue: Queue,
     /// Recipients that are suspended now: theirs is made when they are back.
-    pub waiting: Vec<AuthorityId>,
+    pub suspended: Vec<AuthorityId>,
 }
 
 impl Pressed {
     /// Of this publication, nothing made yet.
     pub fn of(publication: RecordKey) -> Self {
-        let queue = Queue { publication: Some(publication), items: Vec::new(), audit: Vec::new() };
-        Self { queue, waiting: Vec::new() }
+        let queue = Queue { publication: Some(publication), ..Queue::default() };
+        Self { queue, suspended: Vec::new() }
     }
 }
 
@@ -138,7 +138,7 @@ impl Press {
                     pressed.queue.audit.push(disclosed(&permit, about.record_id));
                     pressed.queue.items.push(self.delivery(publication, envelope, permit, key));
                 }
-                (Err(Reason::MemberSuspended), _) => pressed.waiting.push(to.clone()),
+                (Err(Reason::MemberSuspended), _) => pressed.suspended.push(to.clone()),
                 (Err(reason), _) => pressed.queue.audit.push(refused(about, Some(to), reason)),
             }
         }

@@ -21,7 +21,7 @@ use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, Outcome};
 use crate::domain::statement::{Decision, EntryChange, KeyRecovery};
 use crate::storage::Store;
-use crate::storage::ops::WriteOp;
+use crate::storage::ops::Write;
 use crate::wire::acts::signed_entry;
 use crate::wire::keys::SigningKey;
 
@@ -235,7 +235,7 @@ impl Decisions {
     async fn note(&self, act: AuditAct, actor: Actor, concerned: Option<AuthorityId>) -> Result<(), Error> {
         let counterparty = concerned.filter(|concerned| *concerned != self.0.authority);
         let draft = AuditDraft { actor, counterparty, ..AuditDraft::by_node(act) };
-        self.0.store.write(WriteOp::Audit(vec![draft])).await?;
+        self.0.store.write(Write::audit(vec![draft]).into()).await?;
         Ok(())
     }
 

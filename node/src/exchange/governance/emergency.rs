@@ -20,7 +20,8 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, SuspendReason};
 use crate::domain::statement::Suspend;
-use crate::storage::ops::{PutMeta, WriteOp};
+use crate::storage::ops::{Expect, Write};
+use crate::storage::owed::{Owed, OwedKey, OwedRow, Subject, What};
 use crate::wire::statement::SignedStatement;
 
 /// An order as lists name it.
@@ -29,6 +30,8 @@ const ACT: &str = "EMERGENCY_SUSPEND";
 const REGISTER: Duration = Duration::from_secs(2);
 /// Between attempts while the register does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Lines that are owed about one member are as few as emergencies are.
+const ENTRIES: usize = 100;
 /// Signatures under an emergency suspension of a steward.
 const OF_A_STEWARD: usize = 2;
 
@@ -72,7 +75,12 @@ impl Governance {
             return Ok(waits(order.id, ours));
         }
         let signed = self.decisions.sign(|author| author.suspend(state, target, reason))?;
-        self.directory.ask_second(&signed.signed)?;
+        let _entering = self.entering.lock().await;
+        self.owe_entry(&signed.id, target).await?;
+        if let Err(refused) = self.directory.ask_second(&signed.signed) {
+            self.owe_no_entry(entry_key(&signed.id, target)).await;
+            return Err(refused.into());
+        }
         self.enter(&signed.id, target, actor).await?;
         Ok(waits(signed.id, ours))
     }
@@ -104,8 +112,15 @@ impl Governance {
         actor: Actor,
     ) -> Result<Decided, Error> {
         let SignedStatement { id, signed } = order;
-        self.directory.overlay_add(signed.clone()).await?;
-        let entered = self.enter(&id, target, actor).await;
+        let entering = self.entering.lock().await;
+        // A store that fails keeps nobody from being suspended.
+        let owed = self.owe_entry(&id, target).await;
+        if let Err(refused) = self.directory.overlay_add(signed.clone()).await {
+            self.owe_no_entry(entry_key(&id, target)).await;
+            return Err(refused.into());
+        }
+        let entered = owed.and(self.enter(&id, target, actor).await);
+        drop(entering);
         let (applied, needed) = (Applied::unordered(id), stewards.len());
         let acting = Decided { applied, approved_by: stewards, needed, overlay: true };
         let ordering = tokio::spawn(self.clone().order_until_answered(signed));
@@ -123,26 +138,63 @@ impl Governance {
         entered.map(|()| decided)
     }
 
-    /// The ledger's line of a statement, once: with the mark that it is written.
+    /// Before a statement acts, which another file keeps: its line in the ledger is owed from now on.
+    async fn owe_entry(&self, statement: &StatementId, target: &AuthorityId) -> Result<(), Error> {
+        let owes = vec![Owed::now(entry_key(statement, target), self.own().clock.now())];
+        self.own().store.write(Write { owes, ..Write::default() }.into()).await?;
+        Ok(())
+    }
+
+    /// Nothing acts: no line. Should the store fail, the next start finds that.
+    async fn owe_no_entry(&self, key: OwedKey) {
+        if let Err(error) = self.own().store.write(Write { settles: vec![key], ..Write::default() }.into()).await {
+            tracing::warn!(reason = error.reason().code(), "a line that is not owed any more stays noted");
+        }
+    }
+
+    /// The ledger's line of a statement, once: while it is owed.
     async fn enter(&self, statement: &StatementId, target: &AuthorityId, actor: Actor) -> Result<(), Error> {
         let act = AuditAct::MemberSuspended;
         let draft = AuditDraft { actor, counterparty: Some(target.clone()), ..AuditDraft::by_node(act) };
-        // As rare as emergencies are, one a week of each steward about each member, the marks need no cleaning.
-        let name = format!("emergency/{statement}");
-        let op = PutMeta { name, value: Some(Bytes::from_static(b"1")), only_if: Some(None), audit: vec![draft] };
-        self.own().store.write(WriteOp::PutMeta(op)).await?;
+        let key = entry_key(statement, target);
+        let (expects, settles) = (vec![Expect::Owed(key.clone())], vec![key]);
+        self.own().store.write(Write { expects, settles, audit: vec![draft], ..Write::default() }.into()).await?;
+        Ok(())
+    }
+
+    /// At start: lines that are owed because the process ended before they were written. What never acted has none.
+    async fn enter_what_is_owed(&self) -> Result<(), Error> {
+        let (what, now) = (What::EmergencyEntry, self.own().clock.now());
+        for target in self.own().store.owed_recipients(what, now).await? {
+            for row in self.own().store.owed(what, target, now, ENTRIES).await? {
+                self.enter_or_drop(row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn enter_or_drop(&self, row: OwedRow) -> Result<(), Error> {
+        let _entering = self.entering.lock().await;
+        let (Subject::EmergencyEntry(statement), Some(target)) = (&row.key.subject, &row.key.recipient) else {
+            return Ok(());
+        };
+        let ordered = self.decisions.state().accepted(statement).is_some();
+        if ordered || self.directory.emergencies(target).contains(statement) {
+            return self.enter(statement, target, Actor::NODE).await;
+        }
+        self.owe_no_entry(row.key).await;
         Ok(())
     }
 
     /// At start: what this authority signed, acts, and is not in the register, because the process ended before a quorum was
     /// there, goes there now. Ends when each of these is answered, or too old.
     pub async fn order_emergencies(self) {
+        if let Err(error) = self.enter_what_is_owed().await {
+            tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
+        }
         let own = self.own_emergencies().into_iter().map(|(statement, target, signed)| {
             let governance = self.clone();
             async move {
-                if let Err(error) = governance.enter(&statement, &target, Actor::NODE).await {
-                    tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
-                }
                 if governance.decisions.state().accepted(&statement).is_some() {
                     return;
                 }
@@ -203,6 +255,10 @@ impl Governance {
     fn own(&self) -> &Inner {
         &self.decisions.0
     }
+}
+
+fn entry_key(statement: &StatementId, target: &AuthorityId) -> OwedKey {
+    OwedKey::to(target, Subject::EmergencyEntry(*statement))
 }
 
 /// A steward's order about another one, which waits for a second signature.

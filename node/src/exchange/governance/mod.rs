@@ -75,6 +75,8 @@ pub struct Governance {
     pub decisions: Decisions,
     /// Where emergencies act and wait for a second signature.
     directory: Directory,
+    /// Held from the moment that an emergency's line in the ledger is owed until it is written.
+    entering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Governance {
@@ -92,7 +94,7 @@ impl Governance {
 
     /// The same, where something else than the directory orders.
     pub fn over(decisions: Decisions, directory: Directory) -> Self {
-        Self { decisions, directory }
+        Self { decisions, directory, entering: Arc::default() }
     }
 
     /// The newest verified view.

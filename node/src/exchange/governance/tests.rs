@@ -21,7 +21,6 @@ use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome, SuspendReason};
 use crate::domain::statement::{Act, Decision, Suspend};
 use crate::domain::time::{Millis, UnixMs};
-use crate::storage::memory::MemoryStore;
 
 /// The register as one process holds it: what is proposed is applied at once.
 struct Table {
@@ -64,13 +63,13 @@ impl Clock for WorldClock {
 }
 
 /// Strasbourg, Kehl and Esch are stewards; Kehl decides.
-fn kehl() -> (Arc<Table>, Decisions) {
+async fn kehl() -> (Arc<Table>, Decisions) {
     let world = World::three();
     let (key, changes) = (world.keys[&id(KEHL)].clone(), watch::Sender::new(0));
     let table = Arc::new(Table { world: Mutex::new(world), changes });
     let clock = Arc::new(WorldClock(table.clone()));
     let time = clock.clone();
-    let store = Arc::new(MemoryStore::new(Incarnation(1), Arc::new(move || time.now())));
+    let store = Arc::new(crate::storage::samples::fresh(Incarnation(1), Arc::new(move || time.now())).await);
     (table.clone(), Decisions::new(id(KEHL), move || key.clone(), table, store, clock))
 }
 
@@ -80,7 +79,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> Reason {
 
 #[tokio::test]
 async fn a_steward_neither_asks_for_rules_that_its_program_does_not_know_nor_agrees_to_them() {
-    let (table, decisions) = kehl();
+    let (table, decisions) = kehl().await;
     let raised = Policy { rules_version: KNOWN_RULES + 1, ..Policy::default() };
     let number = table.state().number();
     let asked = decisions.decide(|_| Ok(raised.clone().into()), Actor::NODE).await;
@@ -104,7 +103,7 @@ async fn a_steward_neither_asks_for_rules_that_its_program_does_not_know_nor_agr
 
 #[tokio::test]
 async fn an_open_decision_says_what_would_stand_in_place_of_what() {
-    let (table, decisions) = kehl();
+    let (table, decisions) = kehl().await;
     let policy = Policy { admission_approvals: 3, ..Policy::default() };
     table.with(|world| {
         world.act(STRASBOURG, |a, s| a.policy(s, &policy));
@@ -135,7 +134,7 @@ async fn an_open_decision_says_what_would_stand_in_place_of_what() {
 /// Equal decisions are one: asked for again, the open one is approved, and by whoever approved it only looked up.
 #[tokio::test]
 async fn what_is_asked_for_twice_is_proposed_once() {
-    let (table, decisions) = kehl();
+    let (table, decisions) = kehl().await;
     let suspend = |_: &RegisterState| Ok(Decision::about(id(GENT), Suspend { reason: SuspendReason::OwnRequest }));
     let opened = decisions.decide(suspend, Actor::NODE).await.unwrap();
     assert_eq!((opened.applied.outcome, opened.approved_by, opened.needed), (Outcome::Pending, vec![id(KEHL)], 2));

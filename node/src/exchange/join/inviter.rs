@@ -20,7 +20,7 @@ use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::Call;
 use crate::storage::Store;
-use crate::storage::ops::{PutMeta, WriteOp, Written};
+use crate::storage::ops::{Expect, Put, Write, Written};
 use crate::wire::keys::SigningKey;
 use crate::wire::{invitation as wire, joining};
 
@@ -79,10 +79,6 @@ impl<T> Step<T> {
     pub(super) fn unchanged(answer: Result<T, Reason>) -> Self {
         Self { store: None, audit: Vec::new(), answer }
     }
-}
-
-pub(super) fn name_of(id: &InvitationId) -> String {
-    format!("invitation/{id}")
 }
 
 impl Inviter {
@@ -163,15 +159,19 @@ impl Inviter {
         let (invitation, signed) = wire::sign(invitation, &key);
         let token = wire::token_text(&signed, &secret)?;
         let (id, expires) = (invitation.id, invitation.expires);
-        self.note_request(call, id, now).await?;
         let audit = AuditDraft {
             actor: call.actor,
             counterparty: Some(intended_for),
             ..AuditDraft::by_node(AuditAct::MemberInvited)
         };
-        let value = Some(joining::encode_held(&Held::open(invitation, signed)));
-        let op = PutMeta { name: name_of(&id), value, only_if: Some(None), audit: vec![audit] };
-        inner.store.write(WriteOp::PutMeta(op)).await?;
+        let held = joining::encode_held(&Held::open(invitation, signed));
+        let write = Write {
+            expects: vec![Expect::Invitation(id, None)],
+            puts: vec![Put::Invitation(id, held), invitation_idempotency::made(call, id, now)],
+            audit: vec![audit],
+            ..Write::default()
+        };
+        inner.store.write(write.into()).await?;
         self.changed().await?;
         Ok(Created { id, token, expires })
     }
@@ -392,28 +392,28 @@ impl Inviter {
     }
 
     pub(super) async fn all(&self) -> Result<Vec<Held>, Error> {
-        let rows = self.0.store.metas("invitation/".to_owned()).await?;
+        let rows = self.0.store.invitations().await?;
         Ok(rows.into_iter().map(|(_, value)| joining::decode_held(value)).collect::<Result<_, _>>()?)
     }
 
     pub(super) async fn held(&self, id: &InvitationId) -> Result<Option<Held>, Error> {
-        let value = self.0.store.meta(name_of(id)).await?;
+        let value = self.0.store.invitation(*id).await?;
         Ok(value.map(joining::decode_held).transpose()?)
     }
 
     /// One compare-and-swap of a stored invitation: looks, decides, stores; looks again if somebody was faster.
     pub(super) async fn step<T>(&self, id: &InvitationId, mut look: impl FnMut(&Held) -> Step<T>) -> Result<T, Error> {
         loop {
-            let value = self.0.store.meta(name_of(id)).await?.ok_or(Reason::InvitationUnknown)?;
+            let value = self.0.store.invitation(*id).await?.ok_or(Reason::InvitationUnknown)?;
             let step = look(&joining::decode_held(value.clone())?);
             let Some(after) = step.store else { return step.answer.map_err(Error::from) };
-            let op = PutMeta {
-                name: name_of(id),
-                value: Some(joining::encode_held(&after)),
-                only_if: Some(Some(value)),
+            let write = Write {
+                expects: vec![Expect::Invitation(*id, Some(value))],
+                puts: vec![Put::Invitation(*id, joining::encode_held(&after))],
                 audit: step.audit,
+                ..Write::default()
             };
-            if self.0.store.write(WriteOp::PutMeta(op)).await? != Written::Taken {
+            if self.0.store.write(write.into()).await? != Written::Taken {
                 self.changed().await?;
                 return step.answer.map_err(Error::from);
             }

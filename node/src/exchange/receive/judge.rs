@@ -14,7 +14,8 @@ use crate::domain::receipt::{ItemOutcome, Verdict};
 use crate::domain::record::{RecordKey, ReferenceKind, StreamClass};
 use crate::domain::sharing::keep_until;
 use crate::domain::time::UnixMs;
-use crate::storage::ops::{Effect, NewInbox};
+use crate::storage::ops::{NewInbox, Put};
+use crate::storage::owed::Owed;
 use crate::storage::rows::PartnerOfferRow;
 use crate::wire::body::Body;
 use crate::wire::stored;
@@ -31,13 +32,15 @@ pub(super) struct Judged {
     /// In order; ends with the first RETRY_LATER, or before the first item that this node cannot judge now.
     pub outcomes: Vec<ItemOutcome>,
     pub items: Vec<NewInbox>,
-    pub effects: Vec<Effect>,
+    /// What they change besides the inbox.
+    pub puts: Vec<Put>,
+    pub owes: Vec<Owed>,
     pub audit: Vec<AuditDraft>,
 }
 
 impl Judged {
     pub(super) fn changes_agreements(&self) -> bool {
-        self.effects.iter().any(|effect| matches!(effect, Effect::PutAgreement(_)))
+        self.puts.iter().any(|put| matches!(put, Put::Agreement(_)))
     }
 }
 
@@ -89,8 +92,9 @@ impl Exchange {
             }
         }
         let Desk { mut judged, changes, .. } = desk;
-        self.note_heard(at, &judged.effects);
-        judged.effects.extend(changes.into_rows().map(Effect::PutAgreement));
+        self.note_heard(at, &judged.puts);
+        judged.owes = changes.owes;
+        judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
         Ok(judged)
     }
 
@@ -158,7 +162,7 @@ impl Exchange {
         match &item.opened.body {
             Body::OfferView(view) => {
                 let keep_until = desk.keep_until(permit, envelope.expires);
-                desk.judged.effects.push(Effect::PutPartnerOffer(PartnerOfferRow {
+                desk.judged.puts.push(Put::PartnerOffer(PartnerOfferRow {
                     origin: envelope.origin.clone(),
                     id: view.id,
                     view: stored::encode_view(view),

@@ -1,8 +1,5 @@
 //! Agreements: proposed, signed, in force on both sides, sent along, ended.
 
-use bytes::Bytes;
-use futures_util::FutureExt;
-
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::{AgreementEndReason, AgreementState};
@@ -182,7 +179,7 @@ async fn who_could_not_be_told_that_a_party_left_is_told_as_soon_as_it_may() {
     world.restore(ESCH);
     world.settle().await;
     assert_eq!(left(ESCH).await, 1);
-    assert!(world.node(KEHL).store.metas("untold-end/".to_owned()).await.unwrap().is_empty());
+    assert_eq!(world.exchange(KEHL).owed_counts().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -220,22 +217,6 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
     assert!(world.exchange(KEHL).sweep_pass().await.unwrap() >= OPEN_PROPOSALS as u64);
     assert_eq!(held().await, 2);
     assert_eq!(state(&world, KEHL, made[0]).await, AgreementState::InForce);
-}
-
-#[tokio::test]
-async fn a_note_is_kept_while_the_end_that_it_is_about_is_being_stored() {
-    let world = World::new().await;
-    let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
-    let kehl = world.exchange(KEHL);
-    let note = format!("untold-end/{made}/{KEHL}/{ESCH}");
-    kehl.put_meta(note.clone(), Bytes::from_static(&[1])).await.unwrap();
-    let change = kehl.0.agreement_changes.clone().lock_owned().await;
-    assert!(kehl.farewell_pass().now_or_never().is_none(), "the pass waits for the change that is under way");
-    assert!(world.node(KEHL).store.meta(note.clone()).await.unwrap().is_some());
-    drop(change);
-    // Nothing ended after all: the note goes.
-    assert_eq!(kehl.farewell_pass().await.unwrap(), 0);
-    assert!(world.node(KEHL).store.meta(note).await.unwrap().is_none());
 }
 
 #[tokio::test]

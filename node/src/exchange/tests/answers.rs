@@ -34,7 +34,7 @@ async fn claim(world: &World, target: &RecordKey, grant: GrantRef) -> (DeliveryS
         queued: world.clock.now(),
         expires: envelope.expires,
     };
-    let queue = Queue { publication: None, items: vec![item], audit: vec![] };
+    let queue = Queue { items: vec![item], ..Queue::default() };
     world.node(KEHL).store.write(WriteOp::Queue(queue)).await.unwrap();
     world.settle().await;
     world.delivery(KEHL, envelope.record_id).await[0]

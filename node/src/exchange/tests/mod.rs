@@ -1,11 +1,11 @@
-//! Stories of the road: several exchanges in one process over memory stores, with a line between them that can break.
+//! Stories of the road: several exchanges in one process over stores of their own, with a line between them that can break.
 
 mod agreements;
 mod answers;
+mod backfill;
 mod consumers;
 mod disk;
 mod loops;
-mod newcomers;
 mod records;
 mod refusals;
 mod requests;

@@ -16,7 +16,7 @@ use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::storage::ops::{Effect, Receive, WriteOp};
+use crate::storage::ops::{Put, Receive, Write, WriteOp};
 use crate::storage::rows::{InStreamKey, PartnerOfferRow};
 use crate::wire::{offer, practice};
 
@@ -109,7 +109,7 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     world.settle().await;
     let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
     let others = (2..limits::PARTNER_OFFERS as u128)
-        .map(|n| Effect::PutPartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() }));
+        .map(|n| Put::PartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() }));
     let stream = InStreamKey {
         origin: id(ESCH),
         recipient: id(KEHL),
@@ -118,7 +118,8 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
         recipient_incarnation: Incarnation(1),
     };
     let (items, audit, receipt, now) = (vec![], vec![], "".into(), world.clock.now());
-    let others = Receive { stream, first: 1, next: 2, items, effects: others.collect(), receipt, now, audit };
+    let others =
+        Receive { stream, first: 1, next: 2, items, puts: others.collect(), owes: vec![], receipt, now, audit };
     world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
 
     // The last that fits, one more, a new statement about one that is known; and behind them an alert.
@@ -283,7 +284,7 @@ async fn a_ledger_that_contradicts_a_signed_checkpoint_is_found() {
         let authority = id(STRASBOURG);
         let checkpoint = AuditCheckpoint { federation, authority, size, root, time: world.clock.now() };
         let signed = sign(&checkpoint, &world.node(key).key);
-        world.node(STRASBOURG).store.write(WriteOp::PutCheckpoint { size, signed }).await.unwrap();
+        world.node(STRASBOURG).store.write(Write::put(Put::Checkpoint { size, signed }).into()).await.unwrap();
         let found = exchange.verify_audit().await.unwrap();
         (found.consistent, found.contradicting)
     };

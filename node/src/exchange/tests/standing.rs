@@ -86,11 +86,11 @@ async fn what_waits_at_a_suspended_authority_goes_at_once_when_it_is_restored() 
     while kehl.dispatch_pass().await.unwrap() > 0 {}
     world.line.down.lock().unwrap().clear();
     world.suspend(KEHL);
-    kehl.upkeep_pass().await.unwrap();
+    kehl.upkeep().await;
     let stream = kehl.open_streams().await.unwrap().into_iter().find(|s| s.recipient == id(STRASBOURG)).unwrap();
     assert_eq!(kehl.deliver_pass(&stream).await, Pass::After(std::time::Duration::from_secs(60)));
     world.restore(KEHL);
-    kehl.upkeep_pass().await.unwrap();
+    kehl.upkeep().await;
     let woken = kehl.wakeups().stream(&stream);
     tokio::time::timeout(std::time::Duration::from_secs(5), woken.retry()).await.expect("the pause was broken");
     assert_eq!(kehl.deliver_pass(&stream).await, Pass::Sent);

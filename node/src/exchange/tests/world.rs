@@ -28,8 +28,8 @@ use crate::domain::sharing::Sharing;
 use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
+use crate::pass::PassKind;
 use crate::storage::Store;
-use crate::storage::memory::MemoryStore;
 use crate::storage::ops::{Publish, WriteOp};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wakeup::Wakeups;
@@ -54,6 +54,15 @@ pub struct Node {
 }
 
 type Tap = Box<dyn Fn(&mut Batch) + Send + Sync>;
+
+impl Exchange {
+    /// Every pass that brings what is here into line with register and agreements.
+    pub async fn upkeep(&self) {
+        for pass in PassKind::UPKEEP {
+            self.run_pass(pass).await.unwrap();
+        }
+    }
+}
 
 /// What the line does to calls.
 #[derive(Default)]
@@ -187,8 +196,13 @@ impl World {
     pub async fn start(&mut self, name: &str, incarnation: u64, store: Option<Arc<dyn Store>>) {
         let (name, clock) = (id(name), self.clock.clone());
         let now = self.clock.clone();
-        let store =
-            store.unwrap_or_else(|| Arc::new(MemoryStore::new(Incarnation(incarnation), Arc::new(move || now.now()))));
+        let store = match store {
+            Some(store) => store,
+            None => {
+                let now: crate::storage::Now = Arc::new(move || now.now());
+                Arc::new(crate::storage::samples::fresh(Incarnation(incarnation), now).await)
+            }
+        };
         let key = self.keys[&name].clone();
         let keys = Keys::new(name.clone(), key.clone());
         let parts = Parts {
@@ -246,7 +260,7 @@ impl World {
         for _ in 0..50 {
             let mut busy = false;
             for node in self.nodes.values() {
-                node.exchange.upkeep_pass().await.unwrap();
+                node.exchange.upkeep().await;
                 while node.exchange.dispatch_pass().await.unwrap() > 0 {
                     busy = true;
                 }
@@ -455,8 +469,8 @@ impl World {
             queued: now,
             expires: envelope.expires,
         };
-        let queue = crate::storage::ops::Queue { publication: None, items: vec![item], audit: vec![] };
-        self.node(from).store.write(crate::storage::ops::WriteOp::Queue(queue)).await.unwrap();
+        let write = crate::storage::ops::Write { deliveries: vec![item], ..Default::default() };
+        self.node(from).store.write(write.into()).await.unwrap();
     }
 
     /// A practice's envelope without body or grant.

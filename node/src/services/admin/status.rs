@@ -14,8 +14,9 @@ use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
-use crate::exchange::{Exchange, QueueCount};
+use crate::exchange::{Exchange, PassReport, QueueCount};
 use crate::services::layers::Now;
+use crate::storage::owed::OwedCount;
 use crate::transport::{Connections, NodeIdentity};
 use crate::wire::fields;
 
@@ -96,6 +97,8 @@ impl StatusSource for MemberNode {
             peer_address: self.peer_address.clone(),
             reason: reason.map(|r| r.code().to_owned()).unwrap_or_default(),
             votes: register.votes,
+            passes: self.exchange.pass_reports().iter().map(pass).collect(),
+            owed: self.exchange.owed_counts().await.map_err(|e| e.reason())?.iter().map(owed).collect(),
             next: Vec::new(),
         };
         response.next = next(&response, reason);
@@ -186,6 +189,26 @@ fn stewards(view: &DirectoryView, register: &RegisterNow, now: UnixMs) -> Vec<ad
         }
     };
     view.stewards.iter().map(told).collect()
+}
+
+fn pass(report: &PassReport) -> admin::PassStatus {
+    admin::PassStatus {
+        pass: report.pass.name().to_owned(),
+        at_ms: report.at.0,
+        done: report.done,
+        postponed: report.postponed,
+        reason: report.reason.map(|r| r.code().to_owned()).unwrap_or_default(),
+    }
+}
+
+fn owed(count: &OwedCount) -> admin::OwedStatus {
+    admin::OwedStatus {
+        what: count.what.name().to_owned(),
+        count: count.rows,
+        postponed: count.postponed,
+        oldest_ms: count.oldest.0,
+        reason: count.reason.map(|r| r.code().to_owned()).unwrap_or_default(),
+    }
 }
 
 fn fork(fork: &ForkNow) -> admin::Fork {

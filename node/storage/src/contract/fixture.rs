@@ -90,7 +90,7 @@ pub(crate) fn delivery(n: u32) -> NewDelivery {
 }
 
 pub(crate) fn queue(items: Vec<NewDelivery>) -> WriteOp {
-    WriteOp::Queue(Queue { publication: None, items, audit: Vec::new() })
+    WriteOp::Queue(Queue { items, ..Queue::default() })
 }
 
 pub(crate) async fn queued(store: &dyn Store, numbers: std::ops::RangeInclusive<u32>) {
@@ -170,7 +170,8 @@ pub(crate) fn receive(first: u64, items: Vec<NewInbox>) -> Receive {
         next,
         audit: audit.collect(),
         items,
-        effects: Vec::new(),
+        puts: Vec::new(),
+        owes: Vec::new(),
         receipt: Bytes::from(format!("receipt to {next}")),
         now: NOW,
     }

@@ -1,9 +1,10 @@
-//! One suite for every store: what the trait promises, whatever lies beneath.
+//! What the trait promises, whatever lies beneath: a suite that every store has to pass.
 //!
 //! Each section gets a fresh store. `every_section` runs them all on one kind of store, for who wants the whole.
 
 mod deliver;
 mod fixture;
+mod owed;
 mod publish;
 mod receive;
 mod rest;
@@ -21,16 +22,10 @@ macro_rules! sections {
             $(println!("{}", stringify!($section)); $module::$section(make().await.as_ref()).await;)+
         }
 
-        mod memory {
-            $(#[tokio::test] async fn $section() { super::$module::$section(&super::memory()).await; })+
-        }
-
-        mod sqlite {
-            $(#[tokio::test] async fn $section() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$module::$section(&super::sqlite(dir.path()).await).await;
-            })+
-        }
+        $(#[tokio::test] async fn $section() {
+            let dir = tempfile::tempdir().unwrap();
+            $module::$section(&sqlite(dir.path()).await).await;
+        })+
     };
 }
 
@@ -63,18 +58,21 @@ sections! {
     rest::agreements_do_not_become_less,
     rest::each_party_leaves_an_agreement_once,
     rest::offers_are_replaced_by_version,
-    rest::named_values_compare_and_swap,
+    rest::named_values_are_compared,
+    rest::invitations_compare_and_swap,
+    rest::what_a_request_made_is_forgotten_in_time,
+    rest::a_partners_incarnation_is_kept_for_each_of_ours,
+    rest::a_write_is_whole_or_not_at_all,
+    owed::what_is_owed_is_listed_by_sort_and_recipient_oldest_first,
+    owed::what_cannot_be_done_is_in_nobodys_way,
+    owed::a_fulfilling_write_settles_in_its_transaction,
+    owed::the_dispatchers_and_a_received_batch_owe_too,
     rest::a_store_is_one_authoritys_in_one_federation,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,
     rest::a_salt_dies_with_its_record_and_a_refusal_begins_none,
     rest::sixty_four_writers_at_once,
     rest::a_closed_store_takes_nothing,
-}
-
-/// A memory store.
-pub(crate) fn memory() -> super::memory::MemoryStore {
-    super::memory::MemoryStore::new(crate::domain::ids::Incarnation(NOW.0 as u64), Arc::new(|| NOW))
 }
 
 /// A store on SQLite in a folder.

@@ -19,7 +19,7 @@ pub(super) async fn a_publication_is_pending_until_it_is_dispatched(store: &dyn 
         WriteOp::Queue(Queue {
             publication: Some(key(HERE, 1)),
             items: vec![delivery(1), delivery_to(ELSEWHERE, RecordKind::Alert, 1)],
-            audit: Vec::new(),
+            ..Queue::default()
         })
     };
     assert_eq!(store.write(queue()).await.unwrap(), Written::Done);
@@ -31,7 +31,7 @@ pub(super) async fn a_publication_is_pending_until_it_is_dispatched(store: &dyn 
     assert_eq!((row.body, row.sequence), (publication(1).body, 1));
     assert_eq!(store.publication(key(THERE, 1)).await.unwrap(), None);
 
-    let unknown = Queue { publication: Some(key(HERE, 77)), items: vec![delivery(77)], audit: Vec::new() };
+    let unknown = Queue { publication: Some(key(HERE, 77)), items: vec![delivery(77)], ..Queue::default() };
     let refused = store.write(WriteOp::Queue(unknown)).await;
     assert!(matches!(refused, Err(Error::Refused(Reason::NotFound))), "{refused:?}");
     assert_eq!(batch(store).await.len(), 1);
@@ -51,7 +51,7 @@ pub(super) async fn deliveries_made_with_a_publication_are_queued_with_it(store:
     assert!(store.pending_publications(9).await.unwrap().is_empty(), "nothing waits for the dispatcher");
     assert_eq!(batch(store).await.len(), 1, "once at each recipient, whoever asked twice");
     assert_eq!(store.audit_head().await.unwrap().size, 4);
-    let late = Queue { publication: Some(key(HERE, 1)), items: vec![delivery(1)], audit: Vec::new() };
+    let late = Queue { publication: Some(key(HERE, 1)), items: vec![delivery(1)], ..Queue::default() };
     assert_eq!(store.write(WriteOp::Queue(late)).await.unwrap(), Written::Taken);
     assert!(store.publication(key(HERE, 2)).await.unwrap().unwrap().dispatched);
 }

@@ -101,16 +101,16 @@ pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
         received: NOW,
         keep_until: NOW + HOUR,
     };
-    let with = |first, effects| Receive { effects, ..receive(first, vec![received(first as u32)]) };
-    let effects = vec![Effect::PutAgreement(agreement.clone()), Effect::PutPartnerOffer(offer(2, "two"))];
-    store.write(WriteOp::Receive(Box::new(with(1, effects)))).await.unwrap();
+    let with = |first, puts| Receive { puts, ..receive(first, vec![received(first as u32)]) };
+    let puts = vec![Put::Agreement(agreement.clone()), Put::PartnerOffer(offer(2, "two"))];
+    store.write(WriteOp::Receive(Box::new(with(1, puts)))).await.unwrap();
     assert_eq!(store.agreements().await.unwrap(), [agreement]);
     assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
     // A lower version is ignored; a batch that stands elsewhere has no effect at all.
-    store.write(WriteOp::Receive(Box::new(with(2, vec![Effect::PutPartnerOffer(offer(1, "one"))])))).await.unwrap();
-    store.write(WriteOp::Receive(Box::new(with(9, vec![Effect::PutPartnerOffer(offer(9, "nine"))])))).await.unwrap();
+    store.write(WriteOp::Receive(Box::new(with(2, vec![Put::PartnerOffer(offer(1, "one"))])))).await.unwrap();
+    store.write(WriteOp::Receive(Box::new(with(9, vec![Put::PartnerOffer(offer(9, "nine"))])))).await.unwrap();
     assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
-    store.write(WriteOp::Receive(Box::new(with(3, vec![Effect::PutPartnerOffer(offer(3, "three"))])))).await.unwrap();
+    store.write(WriteOp::Receive(Box::new(with(3, vec![Put::PartnerOffer(offer(3, "three"))])))).await.unwrap();
     assert_eq!(store.partner_offers().await.unwrap(), [offer(3, "three")]);
 }
 
@@ -125,8 +125,8 @@ pub(super) async fn a_partners_offer_goes_with_the_record_that_brought_it(store:
         keep_until,
     };
     let put = async |first, row| {
-        let effects = vec![Effect::PutPartnerOffer(row)];
-        let op = Receive { effects, next: first + 1, ..receive(first, Vec::new()) };
+        let puts = vec![Put::PartnerOffer(row)];
+        let op = Receive { puts, next: first + 1, ..receive(first, Vec::new()) };
         store.write(WriteOp::Receive(Box::new(op))).await.unwrap();
     };
     put(1, offer(THERE, 1, 1, NOW + HOUR)).await;

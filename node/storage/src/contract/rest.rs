@@ -3,48 +3,53 @@
 use super::*;
 use crate::audit::Replay;
 use crate::domain::audit::{AuditAct, AuditDraft};
-use crate::domain::ids::{AgreementId, FederationId, OfferId};
+use crate::domain::ids::{AgreementId, Digest, FederationId, Incarnation, InvitationId, OfferId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::time::{Millis, UnixMs};
+use crate::named::Named;
 use crate::ops::*;
+use crate::owed::{Owed, OwedKey, Subject};
 use crate::rows::*;
 use crate::{Error, RECEIPT_LIFE, identity};
 
-fn agreement(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> PutAgreement {
-    let agreement = AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends };
-    PutAgreement { request: None, agreement, deliveries: Vec::new(), audit: Vec::new() }
+fn row(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> AgreementRow {
+    AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends }
+}
+
+fn agreement(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> Write {
+    Write::put(Put::Agreement(row(signed, complete, ends)))
 }
 
 pub(super) async fn agreements_do_not_become_less(store: &dyn Store) {
     let id = AgreementId([8; 32]);
-    let first = PutAgreement {
+    let first = Write {
         request: Some(mark("a", b"x", "proposed")),
         deliveries: vec![delivery_to(THERE, RecordKind::AgreementProposal, 1)],
         audit: vec![AuditDraft::by_node(AuditAct::AgreementProposed)],
         ..agreement("one signature", false, vec![])
     };
-    assert_eq!(store.write(WriteOp::PutAgreement(first)).await.unwrap(), Written::Done);
+    assert_eq!(store.write(first.into()).await.unwrap(), Written::Done);
     let open = store.open_streams().await.unwrap();
     assert_eq!(open.iter().map(|s| s.class).collect::<Vec<_>>(), [StreamClass::Control]);
-    let again = PutAgreement { request: Some(mark("a", b"x", "other")), ..agreement("two signatures", true, vec![]) };
-    let again = store.write(WriteOp::PutAgreement(again)).await.unwrap();
+    let again = Write { request: Some(mark("a", b"x", "other")), ..agreement("two signatures", true, vec![]) };
+    let again = store.write(again.into()).await.unwrap();
     assert_eq!(again, Written::Again("proposed".into()));
     assert!(!store.agreement(id).await.unwrap().unwrap().complete);
 
-    store.write(WriteOp::PutAgreement(agreement("two signatures", true, vec![]))).await.unwrap();
-    store.write(WriteOp::PutAgreement(agreement("a late copy with one", false, vec![]))).await.unwrap();
-    let row = store.agreement(id).await.unwrap().unwrap();
-    assert_eq!((&row.signed[..], row.complete), (&b"two signatures"[..], true));
+    store.write(agreement("two signatures", true, vec![]).into()).await.unwrap();
+    store.write(agreement("a late copy with one", false, vec![]).into()).await.unwrap();
+    let held = store.agreement(id).await.unwrap().unwrap();
+    assert_eq!((&held.signed[..], held.complete), (&b"two signatures"[..], true));
     // What not everybody signed can be forgotten, with the ends of it; what all signed stays.
     let open = AgreementId([9; 32]);
     let end = AgreementEndRow { by: authority(THERE), at: NOW, reason: 2, notice: "there".into() };
-    let mut proposal = agreement("one signature", false, vec![end]);
-    proposal.agreement.id = open;
-    store.write(WriteOp::PutAgreement(proposal)).await.unwrap();
+    let proposal = AgreementRow { id: open, ..row("one signature", false, vec![end]) };
+    store.write(Write::put(Put::Agreement(proposal)).into()).await.unwrap();
     assert!(store.agreement(open).await.unwrap().is_some());
-    store.write(WriteOp::ForgetProposals(vec![id, open])).await.unwrap();
+    let forget = Write { deletes: vec![Delete::Proposal(id), Delete::Proposal(open)], ..Write::default() };
+    store.write(forget.into()).await.unwrap();
     assert_eq!((store.agreement(open).await.unwrap(), store.agreements().await.unwrap().len()), (None, 1));
 }
 
@@ -55,13 +60,13 @@ pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
         reason: 2,
         notice: notice.into(),
     };
-    let put = async |ends| store.write(WriteOp::PutAgreement(agreement("all", true, ends))).await.unwrap();
+    let put = async |ends| store.write(agreement("all", true, ends).into()).await.unwrap();
     put(vec![end(THERE, 9, "there")]).await;
     // A change that was prepared before, or a second notice, takes no end back and changes none.
     put(vec![]).await;
     put(vec![end(HERE, 5, "here"), end(THERE, 7, "there, again")]).await;
     let other = AgreementRow { id: AgreementId([9; 32]), signed: "b".into(), complete: false, ends: vec![] };
-    let effect = |row| Receive { effects: vec![Effect::PutAgreement(row)], ..receive(1, vec![]) };
+    let effect = |row| Receive { puts: vec![Put::Agreement(row)], ..receive(1, vec![]) };
     store.write(WriteOp::Receive(Box::new(effect(other.clone())))).await.unwrap();
     let row = AgreementRow {
         id: AgreementId([8; 32]),
@@ -78,8 +83,8 @@ pub(super) async fn offers_are_replaced_by_version(store: &dyn Store) {
     let put = |version, replaces, n| {
         let offer = OwnOfferRow { id, body: format!("v{version}").into(), version, unconfirmed: version == 1 };
         let publications = vec![NewPublication { kind: RecordKind::OfferView, ..publication(n) }];
-        let replaces = vec![(id, replaces)];
-        WriteOp::PutOffers(PutOffers { request: None, offers: vec![offer], replaces, publications, audit: Vec::new() })
+        let expects = vec![Expect::OfferVersion(id, replaces)];
+        WriteOp::from(Write { expects, publications, ..Write::put(Put::OwnOffer(offer)) })
     };
     assert_eq!(store.write(put(1, 0, 1)).await.unwrap(), Written::Done);
     assert!(store.own_offer(id).await.unwrap().unwrap().unconfirmed);
@@ -94,27 +99,81 @@ pub(super) async fn offers_are_replaced_by_version(store: &dyn Store) {
     assert_eq!(store.own_offer(OfferId([5; 16])).await.unwrap(), None);
 }
 
-pub(super) async fn named_values_compare_and_swap(store: &dyn Store) {
-    let put = |name: &str, value: Option<&'static str>, only_if: Option<Option<&'static str>>| {
-        let (name, value) = (name.to_owned(), value.map(Into::into));
-        let only_if = only_if.map(|expected| expected.map(Into::into));
-        store.write(WriteOp::PutMeta(PutMeta { name, value, only_if, audit: Vec::new() }))
+pub(super) async fn named_values_are_compared(store: &dyn Store) {
+    let put = |value: &'static str, expected: Option<&'static str>| {
+        let expects = vec![Expect::Named(Named::Federation, expected.map(Into::into))];
+        store.write(Write { expects, ..Write::put(Put::Named(Named::Federation, value.into())) }.into())
     };
-    assert_eq!(put("invitation/1", Some("open"), Some(None)).await.unwrap(), Written::Done);
-    assert_eq!(put("invitation/1", Some("again"), Some(None)).await.unwrap(), Written::Taken);
-    assert_eq!(put("invitation/1", Some("used"), Some(Some("burnt"))).await.unwrap(), Written::Taken);
+    assert_eq!(store.meta(Named::Federation).await.unwrap(), None);
+    assert_eq!(put("one", None).await.unwrap(), Written::Done);
+    assert_eq!(put("two", None).await.unwrap(), Written::Taken);
+    assert_eq!(put("two", Some("other")).await.unwrap(), Written::Taken);
+    assert_eq!(store.meta(Named::Federation).await.unwrap(), Some("one".into()));
+    assert_eq!(put("two", Some("one")).await.unwrap(), Written::Done);
+    assert_eq!(store.meta(Named::Federation).await.unwrap(), Some("two".into()));
+}
+
+pub(super) async fn invitations_compare_and_swap(store: &dyn Store) {
+    let (one, two) = (InvitationId([1; 32]), InvitationId([2; 32]));
+    let put = |id, value: &'static str, expected: Option<&'static str>| {
+        let expects = vec![Expect::Invitation(id, expected.map(Into::into))];
+        store.write(Write { expects, ..Write::put(Put::Invitation(id, value.into())) }.into())
+    };
+    assert_eq!(put(one, "open", None).await.unwrap(), Written::Done);
+    assert_eq!(put(one, "again", None).await.unwrap(), Written::Taken);
+    assert_eq!(put(one, "used", Some("burnt")).await.unwrap(), Written::Taken);
     // 64 at once use one token: exactly one does.
-    let all = futures_util::future::join_all((0..64).map(|_| put("invitation/1", Some("used"), Some(Some("open")))));
+    let all = futures_util::future::join_all((0..64).map(|_| put(one, "used", Some("open"))));
     let done = all.await.into_iter().filter(|a| matches!(a, Ok(Written::Done))).count();
     assert_eq!(done, 1);
-    put("invitation/2", Some("open"), None).await.unwrap();
-    put("invitatiom", Some("x"), None).await.unwrap();
-    put("invitation0", Some("x"), None).await.unwrap();
-    let listed = store.metas("invitation/".to_owned()).await.unwrap();
-    assert_eq!(listed, [("invitation/1".to_owned(), "used".into()), ("invitation/2".to_owned(), "open".into())]);
-    put("invitation/1", None, None).await.unwrap();
-    assert_eq!(store.meta("invitation/1".to_owned()).await.unwrap(), None);
-    assert_eq!(store.meta("invitation/2".to_owned()).await.unwrap(), Some("open".into()));
+    put(two, "open", None).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), [(one, "used".into()), (two, "open".into())]);
+    assert_eq!(store.invitation(one).await.unwrap(), Some("used".into()));
+    assert_eq!(store.invitation(InvitationId([3; 32])).await.unwrap(), None);
+}
+
+pub(super) async fn what_a_request_made_is_forgotten_in_time(store: &dyn Store) {
+    let request = Digest([5; 32]);
+    let row = |n, expires| InvitationRequestRow { body: Digest([n; 32]), invitation: InvitationId([n; 32]), expires };
+    for made in [row(1, NOW), row(2, NOW + HOUR)] {
+        store.write(Write::put(Put::InvitationRequest(request, made)).into()).await.unwrap();
+    }
+    assert_eq!(store.sweep(NOW).await.unwrap(), 0, "the later one counts");
+    assert_eq!(store.invitation_request(request).await.unwrap(), Some(row(2, NOW + HOUR)));
+    assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 1);
+    assert_eq!(store.invitation_request(request).await.unwrap(), None);
+}
+
+pub(super) async fn a_partners_incarnation_is_kept_for_each_of_ours(store: &dyn Store) {
+    let told = async |ours: &str| store.partner_incarnation(authority(ours), authority(THERE)).await.unwrap();
+    for (ours, number) in [(HERE, 1), (ELSEWHERE, 2), (HERE, 3)] {
+        let (ours, theirs) = (authority(ours), authority(THERE));
+        let put = Put::PartnerIncarnation { ours, theirs, incarnation: Incarnation(number) };
+        store.write(Write::put(put).into()).await.unwrap();
+    }
+    assert_eq!((told(HERE).await, told(ELSEWHERE).await), (Some(Incarnation(3)), Some(Incarnation(2))));
+    assert_eq!(told(THERE).await, None);
+}
+
+pub(super) async fn a_write_is_whole_or_not_at_all(store: &dyn Store) {
+    let whole = |version, request: &str| Write {
+        request: Some(mark(request, b"x", "answered")),
+        expects: vec![Expect::OfferVersion(OfferId([4; 16]), version)],
+        publications: vec![publication(1)],
+        deliveries: vec![delivery(1)],
+        owes: vec![Owed::now(OwedKey::of(Subject::PauseNotice(OfferId([4; 16]))), NOW)],
+        audit: vec![act(AuditAct::Published, 1)],
+        ..agreement("all", true, vec![])
+    };
+    let refused = store.write(whole(1, "a").into()).await;
+    assert!(matches!(refused, Err(Error::Refused(Reason::EtagMismatch))), "{refused:?}");
+    assert_eq!((store.agreements().await.unwrap().len(), store.audit_head().await.unwrap().size), (0, 0));
+    assert_eq!((store.owed_counts().await.unwrap().len(), store.open_streams().await.unwrap().len()), (0, 0));
+    assert_eq!(store.write(whole(0, "a").into()).await.unwrap(), Written::Done);
+    assert_eq!(store.write(whole(7, "a").into()).await.unwrap(), Written::Again("answered".into()));
+    assert_eq!(store.write(whole(0, "b").into()).await.unwrap(), Written::Taken, "the record is there already");
+    assert_eq!((store.agreements().await.unwrap().len(), store.audit_head().await.unwrap().size), (1, 1));
+    assert_eq!((batch(store).await.len(), store.owed_counts().await.unwrap()[0].rows), (1, 1));
 }
 
 pub(super) async fn a_store_is_one_authoritys_in_one_federation(store: &dyn Store) {
@@ -136,7 +195,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     }
     store_batch(store, 1, (1..=20).map(received).collect()).await;
     let drafts = vec![act(AuditAct::ReadForPerson, 3), AuditDraft::by_node(AuditAct::PolicyChanged)];
-    store.write(WriteOp::Audit(drafts)).await.unwrap();
+    store.write(Write::audit(drafts).into()).await.unwrap();
     let head = store.audit_head().await.unwrap();
     assert_eq!((head.size, head.time, head.checkpoint), (42, NOW, None));
     let mut replay = Replay::default();
@@ -153,7 +212,7 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
     assert_ne!(commitment(2), commitment(3));
     assert!(commitment(41).is_empty());
     for (size, signed) in [(40, "older"), (42, "newest"), (41, "between")] {
-        store.write(WriteOp::PutCheckpoint { size, signed: signed.into() }).await.unwrap();
+        store.write(Write::put(Put::Checkpoint { size, signed: signed.into() }).into()).await.unwrap();
     }
     assert_eq!(store.audit_head().await.unwrap().checkpoint, Some((42, "newest".into())));
     let sizes = async |after, limit| {
@@ -166,7 +225,7 @@ pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {
     let request = Some(mark("a", b"x", "first"));
     let publish = |n| Publish { request: request.clone(), publication: publication(n), made: None, audit: Vec::new() };
     store.write(WriteOp::Publish(publish(1))).await.unwrap();
-    let dispatched = Queue { publication: Some(key(HERE, 1)), items: vec![delivery(1)], audit: Vec::new() };
+    let dispatched = Queue { publication: Some(key(HERE, 1)), items: vec![delivery(1)], ..Queue::default() };
     store.write(WriteOp::Queue(dispatched)).await.unwrap();
     queued(store, 2..=2).await;
     store.write(WriteOp::Settle(settle(store, 1, &[ItemResult::Stored]))).await.unwrap();
@@ -201,7 +260,7 @@ pub(super) async fn a_salt_dies_with_its_record_and_a_refusal_begins_none(store:
         commitment(&store.audit_leaves(size - 1, 1).await.unwrap()[0])
     };
     let refuse = async |n| {
-        store.write(WriteOp::Audit(vec![act(AuditAct::Refused, n)])).await.unwrap();
+        store.write(Write::audit(vec![act(AuditAct::Refused, n)]).into()).await.unwrap();
         last().await
     };
     // Refused, and never stored: not even what names it salted. What is stored is named in a refusal too.
@@ -224,7 +283,7 @@ pub(super) async fn a_salt_dies_with_its_record_and_a_refusal_begins_none(store:
     assert_eq!(store.taken(vec![key(THERE, 1)]).await.unwrap(), [true], "not even then may it come again");
     assert!(refuse(1).await.is_empty());
     assert_eq!(store_batch(store, 3, vec![received(99)]).await, [2], "nothing waits any more");
-    store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    store.write(Write::audit(vec![act(AuditAct::ReadForPerson, 1)]).into()).await.unwrap();
     assert!(last().await != stored);
     assert_eq!(refuse(2).await, second, "its neighbour's lives");
 }
@@ -234,7 +293,7 @@ pub(super) async fn sixty_four_writers_at_once(store: &dyn Store) {
         for n in 0..10 {
             let n = w * 10 + n;
             assert_eq!(store.write(publish(n)).await.unwrap(), Written::Done);
-            let op = Queue { publication: Some(key(HERE, n)), items: vec![delivery(n)], audit: Vec::new() };
+            let op = Queue { publication: Some(key(HERE, n)), items: vec![delivery(n)], ..Queue::default() };
             assert_eq!(store.write(WriteOp::Queue(op)).await.unwrap(), Written::Done);
         }
     };

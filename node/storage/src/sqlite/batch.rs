@@ -12,7 +12,7 @@ use super::script::Script;
 use super::state::{InState, OutState, State, StreamName};
 use super::statements;
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AgreementId, Incarnation};
+use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::ops::*;
@@ -20,7 +20,7 @@ use crate::rows::*;
 
 /// What an operation came to, short of a failure of the database.
 pub(super) type Answer = Result<Written, Reason>;
-type Step = Result<Answer, sqlx::Error>;
+pub(super) type Step = Result<Answer, sqlx::Error>;
 
 /// A transaction under way.
 pub(super) struct Batch<'a> {
@@ -39,23 +39,14 @@ impl<'a> Batch<'a> {
     pub async fn apply(&mut self, op: &'a WriteOp) -> Step {
         let (answer, audit): (Answer, &'a [AuditDraft]) = match op {
             WriteOp::Publish(op) => (self.publish(op), &op.audit),
-            WriteOp::Queue(op) => (self.queue(op), &op.audit),
+            WriteOp::Queue(op) => (self.queue(op).await?, &op.audit),
             WriteOp::Settle(op) => (self.settle(op), &op.audit),
             WriteOp::Attempt(op) => (self.attempt(op).await?, &[]),
             WriteOp::Requeue(op) => (self.requeue(op).await?, &[]),
             WriteOp::SetHeld(op) => (self.set_held(op).await?, &[]),
             WriteOp::Receive(op) => (self.receive(op).await?, &op.audit),
-            WriteOp::PutMeta(op) => (self.put_meta(op).await?, &op.audit),
             WriteOp::CommitCursor { consumer, position } => (self.commit_cursor(consumer, *position).await?, &[]),
-            WriteOp::PutAgreement(op) => (self.put_agreement(op).await?, &op.audit),
-            WriteOp::ForgetProposals(ids) => (self.forget_proposals(ids), &[]),
-            WriteOp::PutOffers(op) => (self.put_offers(op).await?, &op.audit),
-            WriteOp::Audit(drafts) => (Ok(Written::Done), drafts),
-            WriteOp::PutCheckpoint { size, signed } => {
-                let args = Args::new().with(*size).with(signed);
-                self.script.push(&statements::AUDIT_CHECKPOINT_PUT, args);
-                (Ok(Written::Done), &[])
-            }
+            WriteOp::Write(op) => (self.write(op).await?, &op.audit),
         };
         if matches!(answer, Ok(Written::Done | Written::Received { .. })) {
             self.drafts.extend(audit);
@@ -68,7 +59,7 @@ impl<'a> Batch<'a> {
         self.rows.flush(self.script, self.conn).await
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         query: &'static statements::Statement,
         args: Args,
@@ -77,13 +68,13 @@ impl<'a> Batch<'a> {
     }
 
     /// `Some`: the request is answered already.
-    fn seen(&self, request: Option<&RequestMark>) -> Option<Answer> {
+    pub(super) fn seen(&self, request: Option<&RequestMark>) -> Option<Answer> {
         let mark = request?;
         let (body, answer) = self.facts.requests.get(&(mark.scope.clone(), mark.request_id.clone()))?;
         Some(if *body == mark.body { Ok(Written::Again(answer.clone())) } else { Err(Reason::RequestIdReused) })
     }
 
-    fn remember(&mut self, request: Option<&'a RequestMark>) {
+    pub(super) fn remember(&mut self, request: Option<&'a RequestMark>) {
         if let Some(mark) = request {
             let key = (mark.scope.clone(), mark.request_id.clone());
             self.facts.requests.insert(key, (mark.body, mark.answer.clone()));
@@ -104,7 +95,7 @@ impl<'a> Batch<'a> {
         Ok(Written::Done)
     }
 
-    fn put_publication(&mut self, new: &'a NewPublication, pending: bool) {
+    pub(super) fn put_publication(&mut self, new: &'a NewPublication, pending: bool) {
         self.state.publication += 1;
         let sequence = self.state.publication;
         self.facts.published.insert(key_of(new), Published { sequence, pending });
@@ -114,19 +105,20 @@ impl<'a> Batch<'a> {
         self.rows.publications.push((sequence, new));
     }
 
-    fn queue(&mut self, op: &'a Queue) -> Answer {
+    async fn queue(&mut self, op: &'a Queue) -> Step {
         if let Some(key) = &op.publication {
-            let published = self.facts.published.get_mut(key).ok_or(Reason::NotFound)?;
+            let Some(published) = self.facts.published.get_mut(key) else { return Ok(Err(Reason::NotFound)) };
             if !std::mem::replace(&mut published.pending, false) {
-                return Ok(Written::Taken);
+                return Ok(Ok(Written::Taken));
             }
             self.rows.dispatched.push(published.sequence);
         }
         op.items.iter().for_each(|item| self.put_delivery(item));
-        Ok(Written::Done)
+        self.owe(&op.owes).await?;
+        Ok(Ok(Written::Done))
     }
 
-    fn put_delivery(&mut self, item: &'a NewDelivery) {
+    pub(super) fn put_delivery(&mut self, item: &'a NewDelivery) {
         let name = (item.permit.from().clone(), item.permit.to().clone(), item.permit.kind().class());
         let mut stream = self.state.out.get(&name).cloned().unwrap_or_else(|| {
             self.state.streams += 1;
@@ -276,12 +268,8 @@ impl<'a> Batch<'a> {
                 self.reveal(&item.key).await?;
             }
         }
-        for effect in &op.effects {
-            match effect {
-                Effect::PutAgreement(row) => self.store_agreement(row),
-                Effect::PutPartnerOffer(row) => self.store_partner_offer(row),
-            }
-        }
+        op.puts.iter().for_each(|put| self.put(put));
+        self.owe(&op.owes).await?;
         let stream = InState {
             origin_incarnation: op.stream.origin_incarnation,
             recipient_incarnation: op.stream.recipient_incarnation,
@@ -324,46 +312,31 @@ impl<'a> Batch<'a> {
 
     /// Shows what waited for this record, and what waited for that, in the order of arrival.
     async fn reveal(&mut self, target: &RecordKey) -> Result<(), sqlx::Error> {
-        let mut ready = self.waiting_for(target).await?;
+        let mut ready = self.hidden_for(target).await?;
         while let Some((arrival, key)) = ready.pop() {
             self.state.position += 1;
             let position = self.state.position;
-            self.script.push(&statements::WAITING_SHOW, Args::new().with(arrival).with(position));
-            self.script.push(&statements::WAITING_DELETE, Args::new().with(arrival));
+            self.script.push(&statements::HIDDEN_INBOX_SHOW, Args::new().with(arrival).with(position));
+            self.script.push(&statements::HIDDEN_INBOX_DELETE, Args::new().with(arrival));
             let mut args = Args::new();
             args.key(Some(&key)).push(position);
             self.script.push(&statements::TAKEN_SHOW, args);
-            ready.extend(self.waiting_for(&key).await?);
+            ready.extend(self.hidden_for(&key).await?);
             self.facts.taken.insert(key, position);
         }
         Ok(())
     }
 
     /// Last first.
-    async fn waiting_for(&mut self, target: &RecordKey) -> Result<Vec<(i64, RecordKey)>, sqlx::Error> {
+    async fn hidden_for(&mut self, target: &RecordKey) -> Result<Vec<(i64, RecordKey)>, sqlx::Error> {
         if self.state.awaited.remove(target).is_none() {
             return Ok(Vec::new());
         }
         self.flush().await?;
         let mut args = Args::new();
         args.key(Some(target));
-        let rows = self.fetch(&statements::WAITING_FOR_TARGET, args).await?;
+        let rows = self.fetch(&statements::HIDDEN_INBOX_FOR_TARGET, args).await?;
         rows.iter().rev().map(|row| Ok((row.int(0)?, row.key(1)?))).collect()
-    }
-
-    async fn put_meta(&mut self, op: &PutMeta) -> Step {
-        let name = || Args::new().with(op.name.as_str());
-        if let Some(expected) = &op.only_if {
-            let rows = self.fetch(&statements::META_GET, name()).await?;
-            if rows.first().map(|row| row.bytes(0)).transpose()? != *expected {
-                return Ok(Ok(Written::Taken));
-            }
-        }
-        match &op.value {
-            Some(value) => self.script.push(&statements::META_PUT, name().with(value)),
-            None => self.script.push(&statements::META_DELETE, name()),
-        };
-        Ok(Ok(Written::Done))
     }
 
     async fn commit_cursor(&mut self, consumer: &str, position: u64) -> Step {
@@ -371,64 +344,6 @@ impl<'a> Batch<'a> {
             return Ok(Err(Reason::CursorAhead));
         }
         self.script.push(&statements::READER_PUT, Args::new().with(consumer).with(position));
-        Ok(Ok(Written::Done))
-    }
-
-    async fn put_agreement(&mut self, op: &'a PutAgreement) -> Step {
-        if let Some(answer) = self.seen(op.request.as_ref()) {
-            return Ok(answer);
-        }
-        self.remember(op.request.as_ref());
-        self.store_agreement(&op.agreement);
-        op.deliveries.iter().for_each(|item| self.put_delivery(item));
-        Ok(Ok(Written::Done))
-    }
-
-    fn store_agreement(&mut self, row: &AgreementRow) {
-        let id = || Args::new().with(row.id.0.as_slice());
-        self.script.push(&statements::AGREEMENT_PUT, id().with(&row.signed).with(row.complete));
-        for end in &row.ends {
-            let args = id().with(&end.by).with(end.at).with(end.reason).with(&end.notice);
-            self.script.push(&statements::AGREEMENT_END_PUT, args);
-        }
-    }
-
-    fn forget_proposals(&mut self, ids: &[AgreementId]) -> Answer {
-        for id in ids {
-            self.script.push(&statements::AGREEMENT_END_FORGET, Args::new().with(id.0.as_slice()));
-            self.script.push(&statements::AGREEMENT_FORGET, Args::new().with(id.0.as_slice()));
-        }
-        Ok(Written::Done)
-    }
-
-    fn store_partner_offer(&mut self, row: &PartnerOfferRow) {
-        let args = Args::new().with(&row.origin).with(row.id.0.as_slice()).with(row.version);
-        let args = args.with(row.age_at_sending_ms.unwrap_or(-1)).with(row.received).with(row.keep_until);
-        let args = args.with(&row.view);
-        self.script.push(&statements::PARTNER_OFFER_PUT, args);
-    }
-
-    async fn put_offers(&mut self, op: &'a PutOffers) -> Step {
-        if let Some(answer) = self.seen(op.request.as_ref()) {
-            return Ok(answer);
-        }
-        for (id, expected) in &op.replaces {
-            let rows = self.fetch(&statements::OWN_OFFER_GET, Args::new().with(id.0.as_slice())).await?;
-            if rows.first().map_or(Ok(0), |row| row.number(2))? != *expected {
-                return Ok(Err(Reason::EtagMismatch));
-            }
-        }
-        let mut keys = std::collections::HashSet::new();
-        if !op.publications.iter().all(|p| !self.facts.published.contains_key(&key_of(p)) && keys.insert(key_of(p))) {
-            return Ok(Ok(Written::Taken));
-        }
-        self.remember(op.request.as_ref());
-        for offer in &op.offers {
-            let args = Args::new().with(offer.id.0.as_slice()).with(&offer.body);
-            let args = args.with(offer.version).with(offer.unconfirmed);
-            self.script.push(&statements::OWN_OFFER_PUT, args);
-        }
-        op.publications.iter().for_each(|p| self.put_publication(p, true));
         Ok(Ok(Written::Done))
     }
 }

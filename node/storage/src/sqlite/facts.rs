@@ -90,8 +90,7 @@ impl<'a> Asked<'a> {
                     }
                     new.push(key_of(&op.publication));
                 }
-                WriteOp::PutAgreement(op) => asked.request(op.request.as_ref()),
-                WriteOp::PutOffers(op) => {
+                WriteOp::Write(op) => {
                     asked.request(op.request.as_ref());
                     new.extend(op.publications.iter().map(key_of));
                 }

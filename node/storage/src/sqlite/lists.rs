@@ -121,7 +121,7 @@ mod tests {
             (&statements::INBOX_AFTER_KIND, "inbox_kind (kind=? AND rowid>? AND rowid<?)"),
             (&statements::INBOX_BEFORE, "inbox_kind (kind=? AND rowid<?)"),
             (&statements::INBOX_PAST, "inbox_keep (keep_until<?)"),
-            (&statements::WAITING_PAST, "waiting_keep (keep_until<?)"),
+            (&statements::HIDDEN_INBOX_PAST, "hidden_inbox_keep (keep_until<?)"),
             (&statements::PARTNER_OFFER_SWEEP, "partner_offer_keep (keep_until<?)"),
             (&statements::OUTBOX_SWEEP, "outbox_expires (expires<?)"),
             (&statements::DELIVERY_EXPIRE, "outbox_expires (expires<?)"),

@@ -6,10 +6,13 @@
 
 mod ballast;
 mod batch;
+mod carry_over;
+pub(crate) mod data_version;
 pub(crate) mod db;
 mod facts;
 mod lists;
-mod read;
+pub(crate) mod rare;
+pub(crate) mod read;
 mod rows;
 mod salts;
 pub(crate) mod schema;
@@ -28,10 +31,12 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::keys::KeyStore;
+use super::named::Named;
 use super::{EndProcess, Error, Now, Result};
 use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 pub use ballast::{BALLAST_FILE, make_room_to_start};
+pub use data_version::DATA_VERSION;
 use db::{Args, Columns, failed};
 use state::State;
 use writer::{Command, Writer};
@@ -40,9 +45,6 @@ use writer::{Command, Writer};
 pub const STORE_FILE: &str = "havenlink.db";
 /// A restore that was not finished; the store does not start beside it.
 pub const RESTORING_FILE: &str = "havenlink.db.restoring";
-/// Named value: this node's incarnation, u64 big-endian.
-pub(crate) const INCARNATION: &str = "incarnation";
-
 /// Operations that may wait for the writer before callers have to.
 const WAITING_OPS: usize = 1_024;
 
@@ -94,13 +96,16 @@ pub struct SqliteStore {
     readers: SqlitePool,
     keys: Arc<KeyStore>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// A test's folder, which goes with the store.
+    #[cfg(any(test, feature = "samples"))]
+    pub(crate) folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteStore {
     /// Opens the store in a data directory, making its files and its first incarnation if there are none.
     ///
     /// # Errors
-    /// `STORAGE_TOO_OLD`, `STORAGE_NEWER`; `Damaged` when a file does not hold together; `Failed` otherwise.
+    /// `STORAGE_TOO_OLD`, `DATA_NEWER`; `Damaged` when a file does not hold together; `Failed` otherwise.
     pub async fn open(dir: &Path, options: Options) -> Result<Self> {
         let io = |e: std::io::Error| Error::Failed(Box::new(e));
         std::fs::create_dir_all(dir).map_err(io)?;
@@ -111,7 +116,7 @@ impl SqliteStore {
         let file = dir.join(STORE_FILE);
         schema::create_private(&file).map_err(io)?;
         let mut conn = schema::connect_writing(&file, &options.pragmas()).await?;
-        schema::migrate(&mut conn, schema::STORE).await?;
+        schema::migrate_store(&mut conn).await?;
         let incarnation = incarnation(&mut conn, &options).await?;
         let state = State::load(&mut conn).await.map_err(failed)?;
         let keys = KeyStore::open(dir, state.slot, options.end_process.clone()).await?;
@@ -144,7 +149,16 @@ impl SqliteStore {
             .spawn(move || runtime.block_on(writer.serve(received)))
             .map_err(io)?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { dir: dir.to_owned(), incarnation, commands: Some(commands), readers, keys, thread })
+        Ok(Self {
+            dir: dir.to_owned(),
+            incarnation,
+            commands: Some(commands),
+            readers,
+            keys,
+            thread,
+            #[cfg(any(test, feature = "samples"))]
+            folder: None,
+        })
     }
 
     /// The data directory.
@@ -180,7 +194,7 @@ impl Drop for SqliteStore {
 
 /// The stored incarnation, or the first one.
 async fn incarnation(conn: &mut SqliteConnection, options: &Options) -> Result<Incarnation> {
-    let name = || Args::new().with(INCARNATION);
+    let name = || Args::new().with(Named::Incarnation.name());
     if let Some(row) = db::one(&mut *conn, &statements::META_GET, name()).await.map_err(failed)? {
         let bytes: Option<[u8; 8]> = row.blob(0).map_err(failed)?.try_into().ok();
         return bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"));
@@ -191,5 +205,7 @@ async fn incarnation(conn: &mut SqliteConnection, options: &Options) -> Result<I
     Ok(Incarnation(first))
 }
 
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,14 @@ use sqlx::sqlite::SqliteRow;
 
 use super::db::{self, Args, Columns, failed};
 use super::writer::Command;
-use super::{SqliteStore, rows, state, statements};
+use super::{SqliteStore, rare, rows, state, statements};
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, OfferId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
+use crate::named::Named;
 use crate::ops::{WriteOp, Written};
+use crate::owed::{OwedCount, OwedRow, What};
 use crate::rows::*;
 use crate::{Error, Result, Store};
 
@@ -101,7 +103,7 @@ fn agreements(rows: &[SqliteRow]) -> std::result::Result<Vec<AgreementRow>, sqlx
     Ok(agreements)
 }
 
-fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<OfferId, sqlx::Error> {
+pub(crate) fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<OfferId, sqlx::Error> {
     row.value(column, OfferId::from_slice(&row.blob(column)?))
 }
 
@@ -321,14 +323,56 @@ impl Store for SqliteStore {
         })
     }
 
-    fn meta(&self, name: String) -> Read<'_, Option<Bytes>> {
-        self.find(&statements::META_GET, Args::new().with(name.as_str()), |row| row.bytes(0))
+    fn owed_recipients(&self, what: What, now: UnixMs) -> Read<'_, Vec<Option<AuthorityId>>> {
+        let args = Args::new().with(what as i32).with(now);
+        self.list(&statements::OWED_RECIPIENTS, args, |row| rare::recipient_or_none(row, 0))
     }
 
-    fn metas(&self, prefix: String) -> Read<'_, Vec<(String, Bytes)>> {
-        let end = format!("{prefix}\u{10ffff}");
-        let args = Args::new().with(prefix.as_str()).with(end.as_str());
-        self.list(&statements::META_LIST, args, |row| Ok((row.text(0)?, row.bytes(1)?)))
+    fn owed(&self, what: What, recipient: Option<AuthorityId>, now: UnixMs, limit: usize) -> Read<'_, Vec<OwedRow>> {
+        let recipient = recipient.as_ref().map_or("", AuthorityId::as_str);
+        let args = Args::new().with(what as i32).with(recipient).with(now).with(limit as u64);
+        self.list(&statements::OWED_DUE, args, rare::owed_row)
+    }
+
+    fn owed_counts(&self) -> Read<'_, Vec<OwedCount>> {
+        self.list(&statements::OWED_COUNTS, Args::new(), |row| {
+            Ok(OwedCount {
+                what: row.value(0, What::from_code(row.code(0)?))?,
+                rows: row.number(1)?,
+                postponed: row.number(2)?,
+                oldest: row.time(3)?,
+                reason: row.reason(4)?,
+            })
+        })
+    }
+
+    fn invitations(&self) -> Read<'_, Vec<(InvitationId, Bytes)>> {
+        self.list(&statements::INVITATION_ALL, Args::new(), |row| {
+            Ok((row.value(0, InvitationId::from_slice(&row.blob(0)?))?, row.bytes(1)?))
+        })
+    }
+
+    fn invitation(&self, id: InvitationId) -> Read<'_, Option<Bytes>> {
+        self.find(&statements::INVITATION_GET, Args::new().with(id.0.as_slice()), |row| row.bytes(0))
+    }
+
+    fn invitation_request(&self, request: Digest) -> Read<'_, Option<InvitationRequestRow>> {
+        self.find(&statements::INVITATION_REQUEST_GET, Args::new().with(request.0.as_slice()), |row| {
+            Ok(InvitationRequestRow {
+                body: row.value(0, Digest::from_slice(&row.blob(0)?))?,
+                invitation: row.value(1, InvitationId::from_slice(&row.blob(1)?))?,
+                expires: row.time(2)?,
+            })
+        })
+    }
+
+    fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId) -> Read<'_, Option<Incarnation>> {
+        let args = Args::new().with(&ours).with(&theirs);
+        self.find(&statements::PARTNER_INCARNATION_GET, args, |row| row.number(0).map(Incarnation))
+    }
+
+    fn meta(&self, name: Named) -> Read<'_, Option<Bytes>> {
+        self.find(&statements::META_GET, Args::new().with(name.name()), |row| row.bytes(0))
     }
 
     fn incarnation(&self) -> Incarnation {

@@ -152,7 +152,7 @@ impl Rows<'_> {
                 bind_received(at, args);
             })
             .await?;
-        script.push_many(conn, &statements::WAITING_INSERT, &hidden, bind_received).await?;
+        script.push_many(conn, &statements::HIDDEN_INBOX_INSERT, &hidden, bind_received).await?;
         let streams: Vec<_> = self.in_streams.drain().collect();
         script
             .push_many(conn, &statements::IN_STREAM_PUT, &streams, |((origin, recipient, class), op), args| {

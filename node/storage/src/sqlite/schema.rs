@@ -23,6 +23,7 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (4, "partner_offer_keep", include_str!("../../../migrations/sqlite/0004_partner_offer_keep.sql")),
     (5, "waiting_keep", include_str!("../../../migrations/sqlite/0005_waiting_keep.sql")),
     (6, "delivery_ended", include_str!("../../../migrations/sqlite/0006_delivery_ended.sql")),
+    (7, "owed", include_str!("../../../migrations/sqlite/0007_owed.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.
@@ -121,10 +122,19 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
+/// Brings `havenlink.db` to the newest form, and then what stands in it to the newest meaning.
+///
+/// # Errors
+/// As `migrate`.
+pub(crate) async fn migrate_store(conn: &mut SqliteConnection) -> Result<()> {
+    migrate(conn, STORE).await?;
+    super::data_version::bring_forward(conn).await
+}
+
 /// Brings the file to the newest form.
 ///
 /// # Errors
-/// `STORAGE_NEWER` when a newer version has written it; `Damaged` when an applied migration is not the one we know.
+/// `DATA_NEWER` when a newer version has written it; `Damaged` when an applied migration is not the one we know.
 pub(crate) async fn migrate(conn: &mut SqliteConnection, list: &[(i64, &'static str, &'static str)]) -> Result<()> {
     let migrations = list
         .iter()
@@ -135,7 +145,7 @@ pub(crate) async fn migrate(conn: &mut SqliteConnection, list: &[(i64, &'static 
     let migrator = Migrator::with_migrations(migrations);
     match migrator.run_direct(None, conn, false).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(_)) => Err(Error::Refused(Reason::StorageNewer)),
+        Err(MigrateError::VersionMissing(_)) => Err(Error::Refused(Reason::DataNewer)),
         Err(MigrateError::VersionMismatch(_) | MigrateError::Dirty(_)) => {
             Err(Error::Damaged("a migration is not the one that was applied"))
         }
@@ -182,7 +192,7 @@ mod tests {
             assert_eq!(once, columns(&mut steps).await);
             // A file of a newer version is refused.
             let refused = migrate(&mut conn, &list[..list.len() - 1]).await;
-            assert!(matches!(refused, Err(Error::Refused(Reason::StorageNewer))), "{refused:?}");
+            assert!(matches!(refused, Err(Error::Refused(Reason::DataNewer))), "{refused:?}");
         }
     }
 

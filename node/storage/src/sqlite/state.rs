@@ -62,19 +62,29 @@ pub(crate) struct State {
 impl State {
     /// Reads it from the file.
     pub async fn load(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let mut state = Self::load_counters(conn).await?;
+        state.load_streams(conn).await?;
+        Ok(state)
+    }
+
+    /// Counters and ledger alone, which stand in a file of any version.
+    pub async fn load_counters(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let head = one(&mut *conn, &statements::HEAD_GET, Args::new()).await?.ok_or(sqlx::Error::RowNotFound)?;
         let frontier = Frontier::from_bytes(head.number(4)?, &head.blob(6)?);
         let frontier = head.value(6, frontier)?;
         let root = head.value(5, Digest::from_slice(&head.blob(5)?))?;
         head.value(5, (frontier.root() == root).then_some(()))?;
-        let mut state = Self {
+        Ok(Self {
             publication: head.number(0)?,
             delivery: head.number(1)?,
             position: head.number(2)?,
             slot: head.number(3)?,
             ledger: Ledger { frontier, time: head.time(7)? },
             ..Self::default()
-        };
+        })
+    }
+
+    async fn load_streams(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         for row in all(&mut *conn, &statements::OUT_STREAM_ALL, Args::new()).await? {
             let id = row.int(0)?;
             let stream = OutState {
@@ -88,8 +98,8 @@ impl State {
                 reason: row.reason(10)?,
                 next_attempt: row.time_or_none(11)?,
             };
-            state.streams = state.streams.max(id);
-            state.out.insert(stream_name(&row, 1)?, stream);
+            self.streams = self.streams.max(id);
+            self.out.insert(stream_name(&row, 1)?, stream);
         }
         for row in all(&mut *conn, &statements::IN_STREAM_ALL, Args::new()).await? {
             let stream = InState {
@@ -97,12 +107,12 @@ impl State {
                 recipient_incarnation: Incarnation(row.number(4)?),
                 next: row.number(5)?,
             };
-            state.ins.insert(stream_name(&row, 0)?, stream);
+            self.ins.insert(stream_name(&row, 0)?, stream);
         }
-        for row in all(&mut *conn, &statements::WAITING_TARGETS, Args::new()).await? {
-            state.awaited.extend(row.key_or_none(0)?);
+        for row in all(&mut *conn, &statements::HIDDEN_INBOX_TARGETS, Args::new()).await? {
+            self.awaited.extend(row.key_or_none(0)?);
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Values of the statement that writes counters and the ledger's head.

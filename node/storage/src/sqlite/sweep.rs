@@ -25,11 +25,11 @@ pub(super) async fn chunk(
 ) -> Result<u64> {
     let past = now - limits::DEDUP_AFTER_EXPIRY;
     let received = all(&mut *conn, &statements::INBOX_PAST, limit(now)).await.map_err(failed)?;
-    let waiting = all(&mut *conn, &statements::WAITING_PAST, limit(now)).await.map_err(failed)?;
+    let hidden = all(&mut *conn, &statements::HIDDEN_INBOX_PAST, limit(now)).await.map_err(failed)?;
     let published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
     let records: Vec<RecordId> = received
         .iter()
-        .chain(&waiting)
+        .chain(&hidden)
         .chain(&published)
         .map(|r| r.record_id(1))
         .collect::<std::result::Result<_, _>>()
@@ -45,13 +45,14 @@ pub(super) async fn chunk(
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         run_many(conn, &statements::SALT_DELETE, &records, bind).await?;
         delete(conn, &statements::INBOX_DELETE, &received).await?;
-        delete(conn, &statements::WAITING_DELETE, &waiting).await?;
+        delete(conn, &statements::HIDDEN_INBOX_DELETE, &hidden).await?;
         delete(conn, &statements::PUBLICATION_DELETE, &published).await?;
         // An expired item's number is still to be told as a SKIP; what it would have said is not kept for that.
         run(&mut *conn, &statements::DELIVERY_EXPIRE, limit(now)).await?;
-        let mut rows = (received.len() + waiting.len() + published.len()) as u64;
+        let mut rows = (received.len() + hidden.len() + published.len()) as u64;
         for (statement, at) in [
             (&statements::REQUEST_SWEEP, now),
+            (&statements::INVITATION_REQUEST_SWEEP, now),
             (&statements::TAKEN_SWEEP, now),
             (&statements::PARTNER_OFFER_SWEEP, now),
             (&statements::OUTBOX_SWEEP, now),

@@ -11,6 +11,7 @@ use crate::domain::ids::OfferId;
 use crate::domain::limits;
 use crate::domain::time::Millis;
 use crate::ops::*;
+use crate::owed::{Subject, What};
 use crate::rows::*;
 use crate::{Store, backup};
 
@@ -53,7 +54,7 @@ async fn what_was_answered_is_there_after_a_crash() {
     assert_eq!(batch(&again).await.last().unwrap().number, 4);
     assert_eq!(store_batch(&again, 3, vec![received(9)]).await, [2]);
     assert_eq!(again.inbox_record(key(THERE, 2)).await.unwrap().unwrap().position, 3);
-    again.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    again.write(Write::audit(vec![act(AuditAct::ReadForPerson, 1)]).into()).await.unwrap();
     let leaves = again.audit_leaves(0, 99).await.unwrap();
     assert_eq!(commitment(&leaves[0]), commitment(leaves.last().unwrap()), "one salt for a record, before and after");
     drop(again);
@@ -87,7 +88,7 @@ async fn a_lost_keys_db_costs_salts_and_nothing_else() {
         std::fs::remove_file(dir.path().join(file)).ok();
     }
     let store = sqlite(dir.path()).await;
-    store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    store.write(Write::audit(vec![act(AuditAct::ReadForPerson, 1)]).into()).await.unwrap();
     let leaves = store.audit_leaves(0, 9).await.unwrap();
     assert_ne!(commitment(&leaves[0]), commitment(&leaves[1]));
 }
@@ -108,7 +109,7 @@ async fn a_salt_is_in_keys_db_before_its_row_is_in_the_store() {
     assert!(matches!(error, Error::Refused(Reason::NodeStopping)), "{error:?}");
     assert_eq!(store.pending_publications(999).await.unwrap().len(), stored as usize);
     // What names no record needs no salt.
-    store.write(WriteOp::PutMeta(put_meta("a"))).await.unwrap();
+    store.write(put_named().into()).await.unwrap();
     // Every slot that a committed row names is there.
     let image = crash_image(dir.path());
     let again = sqlite(image.path()).await;
@@ -122,8 +123,9 @@ async fn a_salt_is_in_keys_db_before_its_row_is_in_the_store() {
     }
 }
 
-fn put_meta(name: &str) -> PutMeta {
-    PutMeta { name: name.to_owned(), value: Some("v".into()), only_if: None, audit: Vec::new() }
+/// Small, and naming no record.
+fn put_named() -> Write {
+    Write::put(Put::Named(Named::Federation, vec![7; 32].into()))
 }
 
 #[tokio::test]
@@ -150,7 +152,7 @@ async fn a_full_disk_refuses_new_records_and_gives_up_the_ballast() {
     assert_eq!(store.pending_publications(99).await.unwrap().len(), stored as usize);
     assert!(!dir.path().join(BALLAST_FILE).exists());
     // What is small and must go on does; the refused record can come when there is room.
-    store.write(WriteOp::PutMeta(put_meta("a"))).await.unwrap();
+    store.write(put_named().into()).await.unwrap();
     store.close().await;
     drop(store);
     let store = sqlite(dir.path()).await;
@@ -178,7 +180,7 @@ async fn a_refusal_in_a_group_leaves_its_neighbours_and_the_ledger_whole() {
     let store = sqlite(dir.path()).await;
     store_batch(&store, 1, vec![received(1)]).await;
     let queue_of =
-        |n| WriteOp::Queue(Queue { publication: Some(key(HERE, n)), items: vec![delivery(n)], audit: Vec::new() });
+        |n| WriteOp::Queue(Queue { publication: Some(key(HERE, n)), items: vec![delivery(n)], ..Queue::default() });
     store.write(publish(1)).await.unwrap();
     // One group: the taken record makes the tables refuse, and everything is done again with savepoints.
     let group = vec![
@@ -186,7 +188,7 @@ async fn a_refusal_in_a_group_leaves_its_neighbours_and_the_ledger_whole() {
         queue_of(1),
         publish(1),
         WriteOp::Receive(Box::new(receive(2, vec![received(1)]))),
-        WriteOp::PutMeta(put_meta("a")),
+        put_named().into(),
         WriteOp::Receive(Box::new(receive(2, vec![received(2)]))),
         queue(vec![delivery(3)]),
     ];
@@ -215,14 +217,7 @@ async fn backup_and_restore_begin_a_new_incarnation() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = sqlite(dir.path()).await;
     let offer = OwnOfferRow { id: OfferId([1; 16]), body: "o".into(), version: 1, unconfirmed: false };
-    let offers = PutOffers {
-        request: None,
-        offers: vec![offer],
-        replaces: Vec::new(),
-        publications: Vec::new(),
-        audit: Vec::new(),
-    };
-    store.write(WriteOp::PutOffers(offers)).await.unwrap();
+    store.write(Write::put(Put::OwnOffer(offer.clone())).into()).await.unwrap();
     store.write(publish(1)).await.unwrap();
     store_batch(&store, 1, vec![received(1)]).await;
     let report = backup::backup(dir.path(), folder.path(), NOW).await.unwrap();
@@ -241,13 +236,15 @@ async fn backup_and_restore_begin_a_new_incarnation() {
     let store = sqlite(dir.path()).await;
     assert_eq!(store.incarnation(), restored.incarnation);
     assert!(store.own_offers().await.unwrap()[0].unconfirmed);
+    let owed = store.owed(What::PauseNotice, None, NOW, 9).await.unwrap();
+    assert_eq!(owed.iter().map(|row| &row.key.subject).collect::<Vec<_>>(), [&Subject::PauseNotice(offer.id)]);
     assert_eq!(store.publication(key(HERE, 2)).await.unwrap(), None);
     assert_eq!(store.inbox_record(key(THERE, 1)).await.unwrap().unwrap().position, 1);
     let leaves = store.audit_leaves(2, 9).await.unwrap();
     let leaf: havenlink_proto::record::v1::AuditLeaf = prost::Message::decode(leaves[0].clone()).unwrap();
     assert_eq!((leaf.act, leaf.from_size, leaf.to_size), (AuditAct::RestoredFromBackup.code(), 3, 2));
     assert_eq!(commitment(&store.audit_leaves(0, 1).await.unwrap()[0]), {
-        store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+        store.write(Write::audit(vec![act(AuditAct::ReadForPerson, 1)]).into()).await.unwrap();
         commitment(&store.audit_leaves(3, 1).await.unwrap()[0])
     });
     drop(store);
@@ -345,7 +342,7 @@ async fn every_statement_is_run_by_the_suite() {
     drop(store);
     let store = sqlite(dir.path()).await;
     // A salt that is not in the cache any more is read back, a swept one is destroyed.
-    store.write(WriteOp::Audit(vec![act(AuditAct::ReadForPerson, 1)])).await.unwrap();
+    store.write(Write::audit(vec![act(AuditAct::ReadForPerson, 1)]).into()).await.unwrap();
     store_batch(&store, 1, vec![received(2)]).await;
     store.sweep(NOW + limits::DEDUP_AFTER_EXPIRY + Millis::days(3)).await.unwrap();
     backup::backup(dir.path(), &dir.path().join("b"), NOW).await.unwrap();
@@ -353,6 +350,9 @@ async fn every_statement_is_run_by_the_suite() {
     drop(store);
     backup::restore(&dir.path().join("b"), dir.path(), NOW).await.unwrap();
     a_row_that_should_not_be_there(tempfile::tempdir().unwrap().path()).await;
+    let older = tempfile::tempdir().unwrap();
+    migration_tests::a_store_of_before(older.path()).await;
+    sqlite(older.path()).await;
     let unused: Vec<_> = statements::ALL.iter().filter(|s| !s.used.load(Ordering::Relaxed)).map(|s| s.file).collect();
     assert_eq!(unused, Vec::<&str>::new());
 }

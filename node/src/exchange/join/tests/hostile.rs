@@ -5,7 +5,7 @@ use crate::domain::register::RejectionReason;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixty_four_at_once_exactly_one_joins() {
-    let city = city(1);
+    let city = city(1).await;
     let text = invited(&city).await.token;
     let joins = (0..64_u8).map(|n| {
         let (inviter, text) = (city.inviter.clone(), text.clone());
@@ -35,7 +35,7 @@ async fn of_sixty_four_at_once_exactly_one_joins() {
 
 #[tokio::test]
 async fn sixty_four_hostile_reveals_take_nothing_from_the_one_that_committed() {
-    let city = city(1);
+    let city = city(1).await;
     let text = invited(&city).await.token;
     let token = wire::parse_token(&text).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ async fn sixty_four_hostile_reveals_take_nothing_from_the_one_that_committed() {
 /// The mailed token was read on the way: it opens the door, and nothing of the one that committed.
 #[tokio::test]
 async fn a_stolen_token_neither_watches_nor_takes_back_what_another_applied_for() {
-    let city = city(2);
+    let city = city(2).await;
     let dir = tempfile::tempdir().unwrap();
     let honest = applied(&city, dir.path()).await;
     let (invitation, secret) = (honest.token().invitation.id, honest.token().secret);
@@ -68,7 +68,7 @@ async fn a_stolen_token_neither_watches_nor_takes_back_what_another_applied_for(
     assert_eq!(city.inviter.applications().await.unwrap().len(), 1);
     assert_eq!(honest.proposal(&door(&city, 9)).await.unwrap(), None);
     // Before the reveal as well.
-    let (other, dir) = (self::city(1), tempfile::tempdir().unwrap());
+    let (other, dir) = (self::city(1).await, tempfile::tempdir().unwrap());
     let mut honest = applicant(dir.path(), &invited(&other).await.token, 9);
     honest.step(&door(&other, 9)).await.unwrap();
     let (invitation, secret) = (honest.token().invitation.id, honest.token().secret);
@@ -79,7 +79,7 @@ async fn a_stolen_token_neither_watches_nor_takes_back_what_another_applied_for(
 /// Any member may propose to admit any name, with a key of its own.
 #[tokio::test]
 async fn an_admission_that_another_member_proposed_is_not_taken_for_the_one_that_is_known_here() {
-    let city = city(2);
+    let city = city(2).await;
     let dir = tempfile::tempdir().unwrap();
     let mut honest = applied(&city, dir.path()).await;
     city.inviter.approve(&id("de-kehl"), &words(&honest), Actor::NODE).await.unwrap();
@@ -100,7 +100,7 @@ async fn an_admission_that_another_member_proposed_is_not_taken_for_the_one_that
     let elsewhere = Inviter::new(
         id("lu-esch-sur-alzette"),
         new_key,
-        Arc::new(MemoryStore::new(Incarnation(1), Arc::new(|| UnixMs(0)))),
+        Arc::new(crate::storage::samples::fresh(Incarnation(1), Arc::new(|| UnixMs(0))).await),
         city.book.clone(),
         city.clock.clone(),
     );
@@ -116,7 +116,7 @@ async fn an_admission_that_another_member_proposed_is_not_taken_for_the_one_that
 /// Whoever is on the way can send an alert in the inviter's place.
 #[tokio::test]
 async fn what_the_line_did_ends_no_application() {
-    let city = city(1);
+    let city = city(1).await;
     let dir = tempfile::tempdir().unwrap();
     let text = invited(&city).await.token;
     let mut honest = applicant(dir.path(), &text, 9);
@@ -164,7 +164,7 @@ impl JoinClient for Broken {
 
 #[tokio::test]
 async fn each_wrong_case_has_its_own_reason_at_the_door() {
-    let city = city(1);
+    let city = city(1).await;
     let made = invited(&city).await;
     let token = wire::parse_token(&made.token).unwrap();
     let (id_, secret) = (token.invitation.id, token.secret);
@@ -201,7 +201,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
 
 #[tokio::test]
 async fn a_reveal_with_a_forged_signature_burns_the_invitation() {
-    let city = city(1);
+    let city = city(1).await;
     let text = invited(&city).await.token;
     let token = wire::parse_token(&text).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ async fn a_reveal_with_a_forged_signature_burns_the_invitation() {
 /// Kehl was handed a token that Mallory made; he uses the true one against Strasbourg with keys of his own.
 #[tokio::test]
 async fn a_man_in_the_middle_with_his_own_keys_is_heard_on_the_phone() {
-    let (strasbourg, mallory) = (city(1), city(1));
+    let (strasbourg, mallory) = (city(1).await, city(1).await);
     let true_token = invited(&strasbourg).await.token;
     let false_token = invited(&mallory).await.token;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -269,7 +269,7 @@ async fn an_altered_answer_stops_the_applicant() {
             self.0.withdraw(id, s, w)
         }
     }
-    let city = city(1);
+    let city = city(1).await;
     let dir = tempfile::tempdir().unwrap();
     let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
     let liar = Liar(door(&city, 9));
@@ -280,7 +280,7 @@ async fn an_altered_answer_stops_the_applicant() {
 #[test]
 fn tokens_are_one_line_and_verify_or_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let city = city(1);
+    let city = runtime.block_on(city(1));
     let text = runtime.block_on(invited(&city)).token;
     assert!(text.starts_with("hl1") && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
     let wrapped = format!(" {}\r\n{} ", &text[..76], text[76..].to_uppercase());
@@ -303,7 +303,7 @@ fn tokens_are_one_line_and_verify_or_are_refused() {
 #[test]
 fn words_never_stand_in_what_the_approver_lists() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let city = city(1);
+    let city = runtime.block_on(city(1));
     let dir = tempfile::tempdir().unwrap();
     let applicant = runtime.block_on(applied(&city, dir.path()));
     let shown = format!("{:?}", runtime.block_on(city.inviter.applications()).unwrap());

@@ -28,7 +28,7 @@ use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, Outcome};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::Call;
-use crate::storage::memory::MemoryStore;
+use crate::storage::sqlite::SqliteStore;
 use crate::wire::invitation::{self as wire, Token};
 use crate::wire::keys::SigningKey;
 use crate::wire::signed::{self, NO_FEDERATION};
@@ -176,10 +176,10 @@ struct City {
     inviter: Inviter,
     book: Arc<Book>,
     clock: Arc<MovedClock>,
-    store: Arc<MemoryStore>,
+    store: Arc<SqliteStore>,
 }
 
-fn city(needed: u32) -> City {
+async fn city(needed: u32) -> City {
     let key = new_key();
     let genesis = signed::sign(
         &NO_FEDERATION,
@@ -212,7 +212,7 @@ fn city(needed: u32) -> City {
     });
     let clock = MovedClock::new();
     let now = clock.clone();
-    let store = Arc::new(MemoryStore::new(Incarnation(1), Arc::new(move || now.now())));
+    let store = Arc::new(crate::storage::samples::fresh(Incarnation(1), Arc::new(move || now.now())).await);
     let inviter = Inviter::new(home, move || key.clone(), store.clone(), book.clone(), clock.clone());
     City { inviter, book, clock, store }
 }

@@ -1,11 +1,9 @@
-//! Sends control records about agreements: the complete agreement to all by its proposer, and along to a partner that
-//! lacks it.
-
-use std::collections::HashSet;
+//! Control records about agreements: the complete agreement, which its proposer owes to each party from the commit that
+//! completes it, and which goes along to a partner that lacks it.
 
 use bytes::Bytes;
 
-use crate::domain::audit::AuditDraft;
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
@@ -15,8 +13,7 @@ use crate::domain::reason::Reason;
 use crate::domain::sharing::default_life;
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
-use crate::storage::ops::{NewDelivery, PutAgreement, Queue, WriteOp};
-use crate::storage::rows::AgreementRow;
+use crate::storage::ops::{NewDelivery, Write};
 use crate::wire::body::Body;
 use crate::wire::sealed;
 
@@ -24,57 +21,19 @@ use super::super::error::Error;
 use super::super::{Exchange, dispatch, new_publication_id};
 use super::{others, rows};
 
-const PREFIX: &str = "agreement-announced/";
-
-/// The mark that a party was sent the complete agreement.
-fn announced(id: &AgreementId, to: &AuthorityId) -> String {
-    format!("{PREFIX}{id}/{to}")
-}
-
 impl Exchange {
-    /// Sends each complete agreement that this node proposed to all its parties, once to each. Returns how many agreements.
-    ///
-    /// # Errors
-    /// When the store fails; the rest is sent by the next pass.
-    pub async fn announce_pass(&self) -> Result<usize, Error> {
-        let marks = self.store().metas(PREFIX.to_owned()).await?;
-        let marks: HashSet<String> = marks.into_iter().map(|(name, _)| name).collect();
-        let mut sent = 0;
-        for row in self.store().agreements().await?.into_iter().filter(|row| row.complete) {
-            let held = rows::held(&row)?;
-            let proposer = &held.agreement.proposer;
-            if !self.0.keys.serves(proposer) || held.ended_at().is_some() {
-                continue;
-            }
-            let (view, now) = (self.view(), self.now());
-            let body = Body::AgreementComplete(row.signed.clone());
-            let mut deliveries = Vec::new();
-            for to in others(&held.agreement, proposer).filter(|to| !marks.contains(&announced(&row.id, to))) {
-                match self.control(&view, now, proposer, to, &row.id, &body) {
-                    Ok(delivery) => deliveries.push(delivery),
-                    // Who may get no control now waits for a later pass, and keeps it from nobody else.
-                    Err(error) => {
-                        let reason = error.reason().code();
-                        tracing::warn!(agreement = %row.id, %to, reason, "a complete agreement waits to be sent");
-                    }
-                }
-            }
-            if !deliveries.is_empty() {
-                self.announce(row, deliveries).await?;
-                sent += 1;
-            }
+    /// The complete agreement, from its proposer to one party; nothing once it has ended.
+    pub(in super::super) async fn announcement(&self, id: &AgreementId, to: &AuthorityId) -> Result<Write, Error> {
+        let row = self.store().agreement(*id).await?.filter(|row| row.complete).ok_or(Reason::AgreementNotFound)?;
+        let held = rows::held(&row)?;
+        let proposer = &held.agreement.proposer;
+        let ours = self.0.keys.serves(proposer) && others(&held.agreement, proposer).any(|party| party == to);
+        if !ours || held.ended_at().is_some() || self.view().status(to, self.now()) == MemberStatus::Removed {
+            return Ok(Write::default());
         }
-        Ok(sent)
-    }
-
-    async fn announce(&self, row: AgreementRow, deliveries: Vec<NewDelivery>) -> Result<(), Error> {
-        let told = deliveries.iter().map(|item| announced(&row.id, item.permit.to())).collect::<Vec<_>>();
-        let put = PutAgreement { request: None, agreement: row, deliveries, audit: Vec::<AuditDraft>::new() };
-        self.put_agreement(put, self.one_change().await).await?;
-        for name in told {
-            self.put_meta(name, Bytes::from_static(&[1])).await?;
-        }
-        Ok(())
+        let body = Body::AgreementComplete(row.signed);
+        let delivery = self.control(&self.view(), self.now(), proposer, to, id, &body)?;
+        Ok(Write { deliveries: vec![delivery], ..Write::default() })
     }
 
     /// A partner answered that it does not have the agreement: it goes along, on the control stream.
@@ -88,8 +47,8 @@ impl Exchange {
         let (view, now) = (self.view(), self.now());
         let delivery = self.control(&view, now, &id.origin, &id.recipient, agreement, &body)?;
         let stream = dispatch::stream_of(&delivery);
-        let queue = Queue { publication: None, items: vec![delivery], audit: Vec::new() };
-        self.store().write(WriteOp::Queue(queue)).await?;
+        let write = Write { deliveries: vec![delivery], ..Write::default() };
+        self.store().write(write.into()).await?;
         self.0.wakeups.wake_stream(&stream);
         Ok(())
     }

@@ -1,0 +1,138 @@
+//! What was published for all whom agreements cover, before an agreement came into force: its partner gets it too.
+//!
+//! A new partner must see the present capacity, not wait for the next statement, and finds the practices that there are.
+//! An alert is news to those whom its publisher was told of: nobody is added to it later (decisions/017).
+//! Each grant of ours is owed a backfill from the commit that completes its agreement, due when the grant begins. Only what
+//! was dispatched already is looked at: the rest goes to whoever is covered when it is prepared. A backfill that dies in
+//! between is begun again; what has a delivery is left out.
+
+use std::collections::HashSet;
+
+use crate::domain::agreement::GrantState;
+use crate::domain::authority::MemberStatus;
+use crate::domain::envelope::GrantRef;
+use crate::domain::ids::{AgreementId, AuthorityId};
+use crate::domain::publication::Record;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind};
+use crate::domain::time::UnixMs;
+use crate::storage::ops::{Queue, Write};
+use crate::storage::owed::{Owed, OwedKey, Subject};
+use crate::storage::rows::PublicationRow;
+use crate::wire::stored;
+
+use super::super::Exchange;
+use super::super::error::Error;
+use super::press::{About, Press, Pressed, STANDING};
+
+/// Publications read at a time.
+const LOOK: usize = 200;
+/// Records queued in one commit.
+const TOGETHER: usize = 128;
+
+/// What the partners of an agreement's grants are owed once it is complete.
+pub(in super::super) fn owed_backfills<'a>(
+    id: AgreementId,
+    agreement: &'a crate::domain::agreement::Agreement,
+    serves: impl Fn(&AuthorityId) -> bool + 'a,
+    now: UnixMs,
+) -> impl Iterator<Item = Owed> + 'a {
+    let grants = agreement.grants.iter().zip(0_u32..).filter(move |(grant, _)| serves(&grant.from));
+    grants.map(move |(grant, number)| Owed {
+        key: OwedKey::to(&grant.to, Subject::Backfill(GrantRef { agreement: id, number })),
+        since: now,
+        due: grant.valid_from.max(now),
+    })
+}
+
+impl Exchange {
+    /// Queues what is current for the partner of a grant that is in force now, in commits of their own.
+    pub(in super::super) async fn backfill(&self, reference: &GrantRef, to: &AuthorityId) -> Result<Write, Error> {
+        // What is being published or dispatched under the agreements before this one is stored before it is looked for.
+        drop(self.0.publishing.write().await);
+        drop(self.0.dispatching.lock().await);
+        let press = self.press();
+        let Some(held) = press.agreements.get(&reference.agreement).cloned() else {
+            return Err(Reason::AgreementNotFound.into());
+        };
+        let grant = usize::try_from(reference.number).ok().and_then(|number| held.agreement.grants.get(number));
+        let Some(grant) = grant.filter(|grant| self.0.keys.serves(&grant.from) && grant.to == *to) else {
+            return Ok(Write::default());
+        };
+        match held.grant_state(grant, press.now) {
+            GrantState::Ended | GrantState::Expired => return Ok(Write::default()),
+            GrantState::Incomplete | GrantState::NotYet => return Err(Reason::AgreementNotInForce.into()),
+            GrantState::InForce => {}
+        }
+        if [&grant.from, to].into_iter().any(|one| press.view.status(one, press.now) == MemberStatus::Suspended) {
+            return Err(Error::about(&grant.from, Reason::MemberSuspended));
+        }
+        self.queue_current(&press, &grant.from, to).await?;
+        Ok(Write::default())
+    }
+
+    async fn queue_current(&self, press: &Press, from: &AuthorityId, to: &AuthorityId) -> Result<(), Error> {
+        let mut current: Vec<(u64, RecordKey)> = Vec::new();
+        for kind in STANDING {
+            self.current(press, kind, from, to, &mut current).await?;
+        }
+        // In the order in which they were published.
+        current.sort_unstable();
+        for together in current.chunks(TOGETHER) {
+            let mut write = Write::default();
+            for (_, key) in together {
+                // One that cannot be read is named where publications are listed, and keeps no other one back.
+                if let Some(row) = self.store().publication(key.clone()).await?
+                    && let Ok(pressed) = self.pressed_for(press, &row, to)
+                {
+                    write.deliveries.extend(pressed.queue.items);
+                    write.audit.extend(pressed.queue.audit);
+                }
+            }
+            if !self.write_owed(write).await? {
+                return Err(Reason::StorageDamaged.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What is published for all, unexpired, the last word on its subject, allowed to this partner and not sent to it.
+    async fn current(
+        &self,
+        press: &Press,
+        kind: RecordKind,
+        from: &AuthorityId,
+        to: &AuthorityId,
+        found: &mut Vec<(u64, RecordKey)>,
+    ) -> Result<(), Error> {
+        let (mut before, mut offers) = (None, HashSet::new());
+        loop {
+            let rows = self.store().publications(kind, before, LOOK).await?;
+            for row in rows.iter().filter(|row| row.authority == *from) {
+                let Ok(publication) = stored::decode(row.body.clone()) else { continue };
+                // Newest first: what was said of an offer before is not current, whatever became of the newest.
+                let older = matches!(&publication.record, Record::Offer { offer, .. } if !offers.insert(offer.id));
+                let due = row.dispatched && row.expires > press.now && publication.for_all_covered && !older;
+                if due && press.ask(&publication, to).is_ok() {
+                    let key = RecordKey { origin: from.clone(), record_id: row.record_id };
+                    if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
+                        found.push((row.sequence, key));
+                    }
+                }
+            }
+            before = rows.last().map(|row| row.sequence);
+            if rows.len() < LOOK {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One publication made for one more recipient.
+    pub(super) fn pressed_for(&self, press: &Press, row: &PublicationRow, to: &AuthorityId) -> Result<Pressed, Error> {
+        let publication = stored::decode(row.body.clone())?;
+        let mut pressed = Pressed { queue: Queue::default(), suspended: Vec::new() };
+        let key = self.0.keys.of(&row.authority);
+        press.press(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut pressed);
+        Ok(pressed)
+    }
+}

@@ -1,0 +1,42 @@
+//! What was published for a recipient that is suspended now: owed, and made when it is restored.
+//!
+//! Nothing can be queued for it, since nobody may share with it; and nothing that was acknowledged may be lost. So the
+//! commit in which the publication counts as dispatched also writes down that the recipient is owed the record.
+
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
+use crate::domain::record::RecordKey;
+use crate::domain::time::UnixMs;
+use crate::storage::ops::{Queue, Write};
+use crate::storage::owed::{Owed, OwedKey, Subject};
+
+use super::super::Exchange;
+use super::super::error::Error;
+use super::press::Pressed;
+
+/// The queue of a publication, with what its suspended recipients are owed.
+pub(super) fn queue_and_owe(pressed: Pressed, now: UnixMs) -> Queue {
+    let Pressed { mut queue, suspended } = pressed;
+    if let Some(record) = &queue.publication {
+        let key = |to| OwedKey::to(to, Subject::SuspendedRecord(record.clone()));
+        queue.owes = suspended.iter().map(|to| Owed::now(key(to), now)).collect();
+    }
+    queue
+}
+
+impl Exchange {
+    /// The record for a recipient that is not suspended any more; nothing if it is past its time.
+    pub(in super::super) async fn record_for_restored(
+        &self,
+        record: &RecordKey,
+        to: &AuthorityId,
+    ) -> Result<Write, Error> {
+        let Some(row) = self.store().publication(record.clone()).await? else { return Ok(Write::default()) };
+        let pressed = self.pressed_for(&self.press(), &row, to)?;
+        // One of the two is suspended again, or still.
+        if !pressed.suspended.is_empty() {
+            return Err(Error::about(to, Reason::MemberSuspended));
+        }
+        Ok(Write { deliveries: pressed.queue.items, audit: pressed.queue.audit, ..Write::default() })
+    }
+}

@@ -1,0 +1,1 @@
+DELETE FROM hidden_inbox WHERE arrival IN (VALUES ($1))

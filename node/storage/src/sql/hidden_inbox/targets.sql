@@ -1,0 +1,1 @@
+SELECT target_origin, target_record FROM hidden_inbox

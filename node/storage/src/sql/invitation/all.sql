@@ -1,0 +1,1 @@
+SELECT id, held FROM invitation ORDER BY id

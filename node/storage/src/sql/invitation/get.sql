@@ -1,0 +1,1 @@
+SELECT held FROM invitation WHERE id = $1

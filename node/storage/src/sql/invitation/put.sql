@@ -1,0 +1,2 @@
+INSERT INTO invitation (id, held) VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE SET held = excluded.held

@@ -1,0 +1,1 @@
+SELECT body, invitation, expires FROM invitation_request WHERE request = $1

@@ -1,1 +1,0 @@
-DELETE FROM waiting WHERE arrival IN (VALUES ($1))

@@ -1,1 +1,0 @@
-SELECT arrival, origin, record_id FROM waiting WHERE target_record = $2 AND target_origin = $1 ORDER BY arrival

@@ -1,1 +1,0 @@
-SELECT arrival, record_id FROM waiting WHERE keep_until <= $1 ORDER BY keep_until LIMIT $2 + 0

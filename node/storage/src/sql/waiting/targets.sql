@@ -1,1 +1,0 @@
-SELECT target_origin, target_record FROM waiting
