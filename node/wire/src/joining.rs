@@ -1,5 +1,5 @@
 //! Joining on disk: what the inviter holds of an invitation, what the applicant holds of its application; and the answer
-//! to `Watch`, which both share.
+//! to `Watch`.
 
 use bytes::Bytes;
 use havenlink_proto::peer::v1 as peer;
@@ -127,7 +127,7 @@ pub fn encode_applying(applying: &Applying) -> Bytes {
         Phase::Revealing { nonce_i } => out.nonce_i = Bytes::copy_from_slice(&nonce_i.0),
         Phase::Applied { words_digest, standing } => {
             out.words_digest = Bytes::copy_from_slice(words_digest.as_bytes());
-            out.progress = Some(progress_to_proto(standing));
+            out.progress = Some(stored_progress(standing));
         }
         Phase::Refused(reason) => out.refused = reason.code().to_owned(),
     }
@@ -143,11 +143,31 @@ pub fn decode_applying(bytes: Bytes) -> Result<Applying, Error> {
     applying(stored).ok_or_else(|| Error::new(Reason::StorageDamaged, "join.state", ""))
 }
 
+fn stored_progress(progress: &Progress) -> store::StoredProgress {
+    store::StoredProgress {
+        state: progress.state.code(),
+        rejection: progress.rejection.map_or(0, RejectionReason::code),
+        approvals: progress.approvals,
+        needed: progress.needed,
+        proposal_id: progress.proposal.map_or_else(Bytes::new, |p| Bytes::copy_from_slice(p.as_bytes())),
+    }
+}
+
+fn reloaded_progress(stored: &store::StoredProgress) -> Option<Progress> {
+    Some(Progress {
+        state: ApplicationState::from_code(stored.state)?,
+        rejection: RejectionReason::from_code(stored.rejection),
+        approvals: stored.approvals,
+        needed: stored.needed,
+        proposal: StatementId::from_slice(&stored.proposal_id),
+    })
+}
+
 fn applying(stored: store::StoredJoin) -> Option<Applying> {
     let phase = if !stored.refused.is_empty() {
         Phase::Refused(Reason::from_code(&stored.refused)?)
     } else if !stored.words_digest.is_empty() {
-        let standing = progress_from_proto(stored.progress.as_ref()?).ok()?;
+        let standing = reloaded_progress(stored.progress.as_ref()?)?;
         Phase::Applied { words_digest: Digest::from_slice(&stored.words_digest)?, standing }
     } else if !stored.nonce_i.is_empty() {
         Phase::Revealing { nonce_i: Nonce::from_slice(&stored.nonce_i)? }

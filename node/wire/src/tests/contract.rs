@@ -88,6 +88,9 @@ closed_lists! {
     admin {
         agreement::AgreementState, join::InvitationState,
     }
+    store {
+        join::InvitationState, join::ApplicationState,
+    }
     directory {
         authority::ParticipantKind, authority::IdentifierScheme, register::Outcome, register::SuspendReason, register::RemoveReason, register::RejectionReason,
     }
