@@ -46,8 +46,8 @@ pub fn view(parties: &[Party]) -> ViewSource {
         stewards: Arc::new(Vec::<Steward>::new()),
         members,
         pins,
-        overlay: imbl::OrdMap::new(),
         majority_beat: Some(UnixMs::NEVER),
+        ..DirectoryView::default()
     }))
 }
 

@@ -149,6 +149,6 @@ pub(crate) fn nobody() -> DirectoryView {
         members: imbl::OrdMap::new(),
         pins: imbl::HashMap::new(),
         overlay: imbl::OrdMap::new(),
-        majority_beat: None,
+        ..DirectoryView::default()
     }
 }

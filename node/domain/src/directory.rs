@@ -78,6 +78,23 @@ pub struct DirectoryView {
     pub majority_beat: Option<UnixMs>,
 }
 
+/// Nothing is known of any register.
+impl Default for DirectoryView {
+    fn default() -> Self {
+        Self {
+            federation: FederationId([0; 32]),
+            number: 0,
+            head: Digest([0; 32]),
+            policy: Policy::default(),
+            stewards: Arc::default(),
+            members: OrdMap::new(),
+            pins: HashMap::new(),
+            overlay: OrdMap::new(),
+            majority_beat: None,
+        }
+    }
+}
+
 impl DirectoryView {
     /// The member, whatever its standing.
     pub fn member(&self, authority: &AuthorityId) -> Option<&Arc<Member>> {

@@ -71,11 +71,11 @@ pub fn view() -> DirectoryView {
         number: 7,
         head: Digest([1; 32]),
         policy: Policy::default(),
-        stewards: Arc::new(vec![]),
         members: members.into_iter().map(|(id, n)| (id.clone(), Arc::new(member(id, n)))).collect(),
         pins: HashMap::new(),
         overlay: OrdMap::new(),
         majority_beat: Some(NOW - Millis::seconds(10)),
+        ..DirectoryView::default()
     }
 }
 

@@ -151,7 +151,7 @@ pub fn empty_view() -> ViewSource {
         members: OrdMap::new(),
         pins: HashMap::new(),
         overlay: OrdMap::new(),
-        majority_beat: None,
+        ..DirectoryView::default()
     }))
 }
 

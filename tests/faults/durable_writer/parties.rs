@@ -40,11 +40,11 @@ impl Parties {
             number: 1,
             head: Digest([1; 32]),
             policy: Policy::default(),
-            stewards: Arc::new(Vec::new()),
             members: members.collect(),
             pins: imbl::HashMap::new(),
             overlay: imbl::OrdMap::new(),
             majority_beat: Some(now),
+            ..DirectoryView::default()
         };
         let held = PARTNERS.iter().zip(1..).map(|(partner, n)| HeldAgreement {
             id: AgreementId([n; 32]),

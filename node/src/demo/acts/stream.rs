@@ -50,6 +50,6 @@ fn empty_view() -> DirectoryView {
         members: imbl::OrdMap::new(),
         pins: imbl::HashMap::new(),
         overlay: imbl::OrdMap::new(),
-        majority_beat: None,
+        ..DirectoryView::default()
     }
 }

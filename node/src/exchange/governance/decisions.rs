@@ -155,9 +155,7 @@ impl Decisions {
                 |_: &RegisterState| Ok(Decision::about(self.0.authority.clone(), EntryChange { entry: entry.clone() }));
             return self.decide(change, actor).await;
         }
-        let applied = self.order(|author, state| Ok(author.entry(state, &entry))).await?;
-        self.note(AuditAct::PolicyChanged, actor, None).await?;
-        Ok(self.decided(applied, applied.statement))
+        self.act_alone(AuditAct::PolicyChanged, None, actor, |author, state| Ok(author.entry(state, &entry))).await
     }
 
     /// A new authority key, signed by the old one and itself. The caller stored the new key before, and uses it after.
@@ -165,8 +163,21 @@ impl Decisions {
     /// # Errors
     /// What the rules answer.
     pub async fn rotate_key(&self, new_key: &SigningKey, compromised: bool, actor: Actor) -> Result<Decided, Error> {
-        let applied = self.order(|author, state| Ok(author.key_rotation(state, new_key, compromised))).await?;
-        self.note(AuditAct::KeyChanged, actor, None).await?;
+        let rotation =
+            |author: &Author<'_>, state: &RegisterState| Ok(author.key_rotation(state, new_key, compromised));
+        self.act_alone(AuditAct::KeyChanged, None, actor, rotation).await
+    }
+
+    /// Orders what this authority's own signature is enough for, with its line in the ledger.
+    pub(super) async fn act_alone(
+        &self,
+        noted_as: AuditAct,
+        concerned: Option<AuthorityId>,
+        actor: Actor,
+        build: impl Fn(&Author<'_>, &RegisterState) -> Result<Bytes, Reason>,
+    ) -> Result<Decided, Error> {
+        let applied = self.order(build).await?;
+        self.note(noted_as, actor, concerned).await?;
         Ok(self.decided(applied, applied.statement))
     }
 

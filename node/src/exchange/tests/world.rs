@@ -151,11 +151,11 @@ impl World {
             number: 1,
             head: Digest([0; 32]),
             policy: Policy::default(),
-            stewards: Arc::default(),
             members,
             pins: imbl::HashMap::new(),
             overlay: imbl::OrdMap::new(),
             majority_beat: Some(clock.now()),
+            ..DirectoryView::default()
         };
         let (changes, _) = watch::channel(1);
         let view = Arc::new(ArcSwap::from_pointee(view));

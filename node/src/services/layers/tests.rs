@@ -60,7 +60,7 @@ fn view() -> DirectoryView {
         members,
         pins,
         overlay: OrdMap::new(),
-        majority_beat: None,
+        ..DirectoryView::default()
     }
 }
 

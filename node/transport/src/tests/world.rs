@@ -63,7 +63,7 @@ impl World {
             members: OrdMap::new(),
             pins: HashMap::new(),
             overlay: OrdMap::new(),
-            majority_beat: None,
+            ..DirectoryView::default()
         };
         let view = Arc::new(ArcSwap::from_pointee(empty));
         Self { view, clock: MovedClock::new(), limits, changes: watch::Sender::new(0) }

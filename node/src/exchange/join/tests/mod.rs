@@ -197,7 +197,7 @@ async fn city(needed: u32) -> City {
         members: Default::default(),
         pins: Default::default(),
         overlay: Default::default(),
-        majority_beat: None,
+        ..DirectoryView::default()
     };
     view.members.insert(home.clone(), Arc::new(member(home.clone(), key.public(), Pin([1; 32]))));
     let book = Arc::new(Book {
