@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use havenlink_proto::record::v1::ActorRole;
 
 use crate::commands::{
-    agreement, alert, audit, delivery, directory, invite, member, node, offer, policy, practice, steward,
+    agreement, alert, audit, delivery, directory, invite, mandate, member, node, offer, policy, practice, steward,
 };
 use crate::output::Format;
 use crate::when;
@@ -109,6 +109,9 @@ pub enum Noun {
     /// Members of the federation: who is in, who asks to be, who is out
     #[command(subcommand)]
     Member(member::Verb),
+    /// What authorities let organisations do for them
+    #[command(subcommand)]
+    Mandate(mandate::Verb),
     /// The authorities that keep the register together
     #[command(subcommand)]
     Steward(steward::Verb),

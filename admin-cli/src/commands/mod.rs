@@ -10,6 +10,7 @@ pub mod directory;
 pub mod doctor;
 pub mod explain;
 pub mod invite;
+pub mod mandate;
 pub mod member;
 pub mod node;
 pub mod offer;
@@ -44,6 +45,7 @@ pub async fn run(session: &Session, noun: Noun) -> Result<ExitCode, Failure> {
         Noun::Explain(what) => return explain::run(session, what).await,
         Noun::Invite(verb) => invite::run(session, verb).await?,
         Noun::Member(verb) => member::run(session, verb).await?,
+        Noun::Mandate(verb) => mandate::run(session, verb).await?,
         Noun::Steward(verb) => steward::run(session, verb).await?,
         Noun::Agreement(verb) => agreement::run(session, verb).await?,
         Noun::Alert(verb) => alert::run(session, verb).await?,

@@ -16,7 +16,7 @@ closed_enum! {
         MemberSuspended = 11 => "MEMBER_SUSPENDED", MemberRestored = 12 => "MEMBER_RESTORED", MemberRemoved = 13 => "MEMBER_REMOVED",
         PolicyChanged = 14 => "POLICY_CHANGED", KeyChanged = 15 => "KEY_CHANGED", ReadForPerson = 16 => "READ_FOR_PERSON",
         Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
-        AgreementInForce = 20 => "AGREEMENT_IN_FORCE",
+        AgreementInForce = 20 => "AGREEMENT_IN_FORCE", MandateIssued = 21 => "MANDATE_ISSUED", MandateRevoked = 22 => "MANDATE_REVOKED",
     }
 }
 

@@ -11,6 +11,7 @@ use imbl::{HashMap, OrdMap};
 use super::authority::{AuthorityEntry, KeyRecord, MemberStatus, PublicKey};
 use super::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
 use super::limits;
+use super::mandate::IssuedMandate;
 use super::time::{Millis, UnixMs};
 
 /// A member as the register holds it.
@@ -72,6 +73,8 @@ pub struct DirectoryView {
     pub members: OrdMap<AuthorityId, Arc<Member>>,
     /// Whose entry lists the pin. A pin stands in one entry only.
     pub pins: HashMap<Pin, AuthorityId>,
+    /// By holder and issuer, ended ones too.
+    pub mandates: OrdMap<(AuthorityId, AuthorityId), Arc<IssuedMandate>>,
     /// Denied by the overlay until the instant.
     pub overlay: OrdMap<AuthorityId, UnixMs>,
     /// Time of the oldest beat of the newest majority of stewards' beats; `None`: never had a majority.
@@ -89,6 +92,7 @@ impl Default for DirectoryView {
             stewards: Arc::default(),
             members: OrdMap::new(),
             pins: HashMap::new(),
+            mandates: OrdMap::new(),
             overlay: OrdMap::new(),
             majority_beat: None,
         }

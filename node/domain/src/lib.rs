@@ -22,6 +22,7 @@ pub mod ids;
 pub mod join;
 pub mod light;
 pub mod limits;
+pub mod mandate;
 pub mod offer;
 pub mod place;
 pub mod policy;

@@ -11,6 +11,7 @@ use super::authority::{AuthorityEntry, PublicKey};
 pub use super::directory::Policy;
 use super::directory::Steward;
 use super::ids::{AuthorityId, Digest, FederationId, InvitationId, StatementId};
+pub use super::mandate::{IssueMandate, RevokeMandate};
 use super::register::{RejectionReason, RemoveReason, SuspendReason};
 use super::time::UnixMs;
 
@@ -29,6 +30,8 @@ macro_rules! acts {
                 Reject: Rejection,
                 Withdraw: Withdrawal,
                 RotateKey: KeyRotation,
+                IssueMandate: Mandate,
+                RevokeMandate: MandateRevocation,
             }
             decided {
                 Admit: "ADMIT",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use havenlink_proto::admin::v1::agreement_service_server::AgreementServiceServer;
 use havenlink_proto::admin::v1::audit_service_server::AuditServiceServer;
+use havenlink_proto::admin::v1::mandate_service_server::MandateServiceServer;
 use havenlink_proto::admin::v1::member_service_server::MemberServiceServer;
 use havenlink_proto::admin::v1::node_service_server::NodeServiceServer;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryServiceServer;
@@ -23,7 +24,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use super::access::largest_request;
 use super::actor::Codes;
-use super::admin::{agreement, audit, member, node};
+use super::admin::{agreement, audit, mandate, member, node};
 use super::layers::Now;
 use super::{directory, errors, join, local, peer, raft};
 use crate::directory::Directory;
@@ -71,6 +72,7 @@ pub fn join(inviter: Inviter) -> Routes {
 pub fn local(parts: Local) -> Routes {
     let Local { exchange, directory: of, governance, inviter, rotation, status, upkeep, codes, now, health: reporter } =
         parts;
+    let mandates = mandate::Mandates { governance: governance.clone(), codes: codes.clone(), now: now.clone() };
     let members = member::Members { governance, inviter, rotation, codes: codes.clone(), now: now.clone() };
     let alerts = local::alert::Alerts { exchange: exchange.clone(), codes: codes.clone() };
     let practices = local::practice::Practices { exchange: exchange.clone(), codes: codes.clone() };
@@ -78,6 +80,7 @@ pub fn local(parts: Local) -> Routes {
     let agreements = agreement::Agreements { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
     always(node::Node { status, upkeep, codes }, reporter)
         .add_service(MemberServiceServer::new(members))
+        .add_service(MandateServiceServer::new(mandates))
         .add_service(AgreementServiceServer::new(agreements))
         .add_service(AuditServiceServer::new(audit::Audit { exchange: exchange.clone() }))
         .add_service(AlertServiceServer::new(alerts))

@@ -14,6 +14,7 @@ mod entry_change;
 mod genesis;
 mod key_recovery;
 mod keys;
+mod mandate;
 mod own_entry;
 mod policy;
 mod propose;

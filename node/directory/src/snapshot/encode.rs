@@ -103,7 +103,8 @@ fn member(state: &RegisterState, authority: &AuthorityId) -> Option<Item> {
         lifted: history.lifted.iter().map(|id: &StatementId| raw(id.as_bytes())).collect(),
         emergencies: history.emergencies.iter().map(|(who, at): (_, &UnixMs)| (who.to_string(), at.0)).collect(),
     };
-    let mut changes: Vec<&Arc<Change>> = history.decided.iter().chain(&history.own).collect();
+    let mut changes: Vec<&Arc<Change>> =
+        history.decided.iter().chain(&history.own).chain(state.mandates().changes_about(authority)).collect();
     changes.sort_by_key(|change| change.number);
     Some(Item::Member(proto::SnapshotMember {
         authority: authority.to_string(),

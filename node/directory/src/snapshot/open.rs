@@ -201,6 +201,7 @@ pub fn continues(known: &RegisterState, state: &RegisterState) -> Result<(), Err
             None => goes_on(&[], &history.decided, None),
         };
     }
+    fits &= state.mandates().continues(known.mandates());
     fits &= known.members().keys().all(|authority| state.member(authority).is_some());
     if fits { Ok(()) } else { Err(Error("it does not continue the register that is here")) }
 }

@@ -9,6 +9,7 @@ use super::proposal::{Proposal, ProposalState};
 use super::{Change, MemberHistory, RegisterState};
 use crate::domain::directory::{Member, Policy, Steward};
 use crate::domain::ids::Digest;
+use crate::domain::mandate::IssuedMandate;
 use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
 
@@ -46,6 +47,7 @@ pub struct Effects {
     pub stewards: Option<Vec<Steward>>,
     pub policy: Option<Policy>,
     pub proposal: Option<Proposal>,
+    pub mandate: Option<IssuedMandate>,
 }
 
 impl Effects {
@@ -95,6 +97,9 @@ impl RegisterState {
             }
             self.put_proposal(proposal, change.entry_time);
         }
+        if let Some(mandate) = effects.mandate {
+            self.mandates.put(mandate, change);
+        }
         if let Some(policy) = effects.policy {
             self.policy = Arc::new(policy);
             self.policy_version += 1;
@@ -118,6 +123,9 @@ impl RegisterState {
                     decided.extend(history.own.take());
                     extend(&mut history.decided, decided);
                 }
+            }
+            if member.removed_at.is_some() {
+                self.mandates.end_of(&member.entry.authority, change.entry_time);
             }
             self.put_member(Arc::new(member), history);
         }

@@ -65,6 +65,7 @@ impl RegisterState {
             keys: HashMap::new(),
             raft_ids: OrdSet::new(),
             voted: OrdSet::unit(raft_id),
+            mandates: Default::default(),
             proposals: OrdMap::new(),
             forget: OrdSet::new(),
             accepted: ordmap! {digest => (0, Outcome::Accepted)},

@@ -9,6 +9,7 @@
 mod apply;
 mod effects;
 mod genesis;
+mod mandates;
 mod proposal;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::domain::time::UnixMs;
 pub use apply::{KNOWN_RULES, entry_time_fits};
 pub(super) use apply::{LogPosition, Mode};
 pub(super) use effects::{Carried, Effects, OwnChange};
+pub use mandates::Mandates;
 pub use proposal::{Proposal, ProposalState, Vote};
 
 /// One numbered change, as mirrors receive it and snapshots carry it.
@@ -78,6 +80,7 @@ pub struct RegisterState {
     raft_ids: OrdSet<u64>,
     /// Every Raft id that ever voted.
     voted: OrdSet<u64>,
+    mandates: Mandates,
     proposals: OrdMap<StatementId, Arc<Proposal>>,
     /// Proposals by the instant at which they are forgotten.
     forget: OrdSet<(UnixMs, StatementId)>,
@@ -144,6 +147,11 @@ impl RegisterState {
     /// What is kept about a member beside its entry: suspensions used and lifted.
     pub fn history(&self, authority: &AuthorityId) -> Option<&Arc<MemberHistory>> {
         self.histories.get(authority)
+    }
+
+    /// What members let organisations do for them.
+    pub fn mandates(&self) -> &Mandates {
+        &self.mandates
     }
 
     /// Whether the authority votes.
@@ -250,6 +258,7 @@ impl RegisterState {
             stewards: Arc::clone(&self.stewards),
             members: self.members.clone(),
             pins: self.pins.clone(),
+            mandates: self.mandates.all().clone(),
             overlay: overlay.denied(self),
             majority_beat,
         }

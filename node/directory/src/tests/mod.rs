@@ -6,6 +6,7 @@ mod entries;
 mod federation;
 mod hostile;
 mod lied_to;
+mod mandates;
 mod overlay;
 mod pinned;
 mod properties;

@@ -157,7 +157,7 @@ fn content(state: &RegisterState) -> Vec<u8> {
     stream.to_vec()
 }
 
-fn restored(state: &RegisterState, known: Option<&RegisterState>) -> RegisterState {
+pub(super) fn restored(state: &RegisterState, known: Option<&RegisterState>) -> RegisterState {
     let encoded = encode(state);
     let opened = snapshot::open(&state.federation(), &encoded.header, &encoded.items, known, &Plain);
     opened.unwrap_or_else(|error| panic!("{error} at {state:?}")).from_own_disk()

@@ -9,6 +9,7 @@
 mod admissions;
 mod decisions;
 mod emergency;
+mod mandates;
 mod pending;
 mod recovery;
 #[cfg(test)]

@@ -23,13 +23,13 @@ use crate::domain::statement::{Act, Decision, Suspend};
 use crate::domain::time::{Millis, UnixMs};
 
 /// The register as one process holds it: what is proposed is applied at once.
-struct Table {
+pub(super) struct Table {
     world: Mutex<World>,
     changes: watch::Sender<u64>,
 }
 
 impl Table {
-    fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut self.world.lock().unwrap())
     }
 }
@@ -63,7 +63,7 @@ impl Clock for WorldClock {
 }
 
 /// Strasbourg, Kehl and Esch are stewards; Kehl decides.
-async fn kehl() -> (Arc<Table>, Decisions) {
+pub(super) async fn kehl() -> (Arc<Table>, Decisions) {
     let world = World::three();
     let (key, changes) = (world.keys[&id(KEHL)].clone(), watch::Sender::new(0));
     let table = Arc::new(Table { world: Mutex::new(world), changes });
@@ -73,7 +73,7 @@ async fn kehl() -> (Arc<Table>, Decisions) {
     (table.clone(), Decisions::new(id(KEHL), move || key.clone(), table, store, clock))
 }
 
-fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> Reason {
+pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> Reason {
     answer.unwrap_err().reason()
 }
 

@@ -54,7 +54,7 @@ fn coded<T>(field: &str, number: i32, from_code: impl Fn(i32) -> Option<T>) -> R
     from_code(number).ok_or_else(|| errors::field(&wire::Error::unknown(field, number)))
 }
 
-fn decision(decided: Decided) -> Option<admin::Decision> {
+pub(super) fn decision(decided: Decided) -> Option<admin::Decision> {
     Some(admin::Decision {
         statement_id: fields::bytes_of(decided.applied.statement.as_bytes()),
         outcome: decided.applied.outcome.code(),

@@ -3,6 +3,7 @@
 pub mod agreement;
 pub mod audit;
 mod decision;
+pub mod mandate;
 pub mod member;
 pub mod node;
 pub mod status;

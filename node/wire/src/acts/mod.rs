@@ -9,6 +9,7 @@ mod emergency_suspend;
 mod entry;
 mod genesis;
 mod key_recovery;
+pub mod mandate;
 
 mod policy;
 mod propose;

@@ -8,7 +8,8 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::domain::closed::Closed;
 use crate::domain::{
-    agreement, alert, answer, audit, authority, handling, join, light, offer, place, practice, record, register,
+    agreement, alert, answer, audit, authority, handling, join, light, mandate, offer, place, practice, record,
+    register,
 };
 
 fn descriptors() -> FileDescriptorSet {
@@ -92,7 +93,7 @@ closed_lists! {
         join::InvitationState, join::ApplicationState,
     }
     directory {
-        authority::ParticipantKind, authority::IdentifierScheme, register::Outcome, register::SuspendReason, register::RemoveReason, register::RejectionReason,
+        mandate::MandatedActivity, authority::ParticipantKind, authority::IdentifierScheme, register::Outcome, register::SuspendReason, register::RemoveReason, register::RejectionReason,
     }
 }
 
