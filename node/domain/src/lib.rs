@@ -40,5 +40,6 @@ pub mod statement;
 pub mod stream;
 pub mod text;
 pub mod time;
+pub mod trace;
 
 pub use agreement::set as agreement_set;

@@ -239,7 +239,7 @@ where
         let listener = caller.label();
         let applicant = matches!(caller, Caller::Applicant { .. });
         let applicant = applicant.then(|| (self.guard.succeeded.clone(), request.extensions().clone()));
-        let context = propagation::extract(request.headers()).unwrap_or_else(propagation::TraceContext::begin);
+        let context = propagation::extract(request.headers()).unwrap_or_else(propagation::begin);
         let span = span_of(row, &caller);
         propagation::continue_from(&span, context);
         let quota = self.guard.quota(&caller);

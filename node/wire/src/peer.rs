@@ -15,6 +15,7 @@ use crate::domain::receipt::Receipt;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{Batch, BatchAnswer, BatchItem, GreetAnswer, Hello, ItemBody, StreamId};
 use crate::domain::time::UnixMs;
+use crate::domain::trace::TraceContext;
 
 /// Finds the key of an authority that may verify now.
 pub type KeyOf<'a> = &'a dyn Fn(&AuthorityId, &KeyId) -> Option<PublicKey>;
@@ -161,14 +162,9 @@ pub fn batch_from_proto(request: proto::DeliverRequest) -> Result<Batch, Error> 
     })
 }
 
-/// Keeps a trace context of the form of W3C Trace Context version 00; anything else is dropped, it is only telemetry.
+/// Keeps a trace context of W3C Trace Context version 00; anything else is dropped, it is only telemetry.
 pub fn traceparent(text: String) -> String {
-    let form = |i: usize, b: u8| match i {
-        2 | 35 | 52 => b == b'-',
-        _ => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
-    };
-    let fits = text.len() == 55 && text.starts_with("00-") && text.bytes().enumerate().all(|(i, b)| form(i, b));
-    if fits { text } else { String::new() }
+    if TraceContext::parse(&text).is_some() { text } else { String::new() }
 }
 
 /// The answer to a batch, for the wire.

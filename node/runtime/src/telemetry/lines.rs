@@ -36,7 +36,7 @@ impl Lines {
 
     fn line(&self, time: &str, event: &Event<'_>, listed: &Listed, spans: &[Listed]) -> String {
         let meta = event.metadata();
-        let trace = propagation::current().map(|c| c.trace_hex());
+        let trace = propagation::current().map(|c| data_encoding::HEXLOWER.encode(&c.trace()));
         let fields = spans.iter().flat_map(|s| &s.fields).chain(&listed.fields);
         let mut out = String::with_capacity(160);
         match self.form {

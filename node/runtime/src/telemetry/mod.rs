@@ -15,7 +15,6 @@ mod sensitive;
 
 pub use lines::Form;
 pub use otlp::Export;
-pub use propagation::TraceContext;
 pub use sensitive::Sensitive;
 
 use tracing::level_filters::LevelFilter;
