@@ -12,7 +12,6 @@ use havenlink::transport::{Connections, JoinGate, Limits, Listener, ListenerPart
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
-use havenlink_proto::record::v1::Signed;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{mpsc, oneshot};
@@ -36,8 +35,7 @@ impl ExchangeService for Server {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
         let hello = request.into_inner().hello;
         if let Work::Store(disk) = &self.0 {
-            let payload = hello.as_ref().map(|h| h.payload.clone()).unwrap_or_default();
-            store(disk, payload).await.map_err(|e| Status::internal(e.to_string()))?;
+            store(disk, hello.clone()).await.map_err(|e| Status::internal(e.to_string()))?;
         }
         Ok(Response::new(GreetResponse { hello, ..Default::default() }))
     }
@@ -103,8 +101,7 @@ async fn serve(work: Work, name: &str) -> anyhow::Result<ExchangeServiceClient<h
 }
 
 fn request(bytes: usize) -> GreetRequest {
-    let hello = Signed { payload: Bytes::from(vec![7_u8; bytes]), ..Default::default() };
-    GreetRequest { hello: Some(hello), ..Default::default() }
+    GreetRequest { hello: vec![7_u8; bytes].into(), ..Default::default() }
 }
 
 /// Unary echo of 1 KiB over mutual TLS.

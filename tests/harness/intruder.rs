@@ -18,7 +18,6 @@ use havenlink::wire::keys::SigningKey;
 use havenlink::wire::peer::sign_hello;
 use havenlink_proto::directory::v1::{Consistency, GetRequest};
 use havenlink_proto::peer::v1::GreetRequest;
-use prost::Message;
 
 /// Somebody who holds a city's keys, and is not its node.
 pub struct Intruder {
@@ -96,8 +95,7 @@ impl Intruder {
     pub fn greeting(&self, to: &str) -> GreetRequest {
         let (federation, time) = (self.federation, self.now());
         let hello = Hello { federation, authority: self.authority.clone(), incarnation: self.incarnation, time };
-        let hello = havenlink_proto::record::v1::Signed::decode(sign_hello(&hello, &self.key));
-        GreetRequest { hello: hello.ok(), recipient: to.to_owned() }
+        GreetRequest { hello: sign_hello(&hello, &self.key), recipient: to.to_owned() }
     }
 
     pub fn now(&self) -> UnixMs {

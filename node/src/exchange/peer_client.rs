@@ -47,7 +47,7 @@ impl PeerLink for PoolLink {
         recipient: AuthorityId,
     ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
         async move {
-            let request = peer::greet_to_proto(&hello, &recipient);
+            let request = peer::greet_to_proto(hello, &recipient);
             let answer = self.client(&host)?.greet(request).await.map_err(|status| failed(&status))?;
             peer::greet_answer_from_proto(answer.into_inner()).map_err(|error| LinkError::from(error.reason))
         }

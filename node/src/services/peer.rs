@@ -28,7 +28,7 @@ impl ExchangeService for Peer {
         let caller = layers::peer(&request)?;
         let (hello, recipient) = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
         let answer = self.exchange.greet(&caller, hello, &recipient).await.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(wire::greet_answer_to_proto(&answer)))
+        Ok(Response::new(wire::greet_answer_to_proto(answer)))
     }
 
     async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {
@@ -38,6 +38,6 @@ impl ExchangeService for Peer {
             errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after: Some(wait), ..Default::default() })
         })?;
         let answer = self.exchange.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(wire::answer_to_proto(&answer)))
+        Ok(Response::new(wire::answer_to_proto(answer)))
     }
 }

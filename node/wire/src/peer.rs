@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use havenlink_proto::peer::v1 as proto;
-use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
 use super::keys::SigningKey;
@@ -36,13 +35,8 @@ fn reason(code: &str) -> Reason {
     Reason::from_code(code).unwrap_or(Reason::ReasonUnknown)
 }
 
-/// Decodes the bytes of a `Signed` for a field that carries the message itself.
-fn embedded(bytes: &Bytes) -> Option<Signed> {
-    Signed::decode(bytes.clone()).ok()
-}
-
-fn extracted(signed: Option<Signed>, field: &str) -> Result<Bytes, Error> {
-    Ok(signed.ok_or_else(|| Error::missing(field))?.encode_to_vec().into())
+fn hello(bytes: Bytes) -> Result<Bytes, Error> {
+    if bytes.is_empty() { Err(Error::missing("hello")) } else { Ok(bytes) }
 }
 
 /// Signs a hello; encoded `Signed`.
@@ -167,36 +161,32 @@ pub fn traceparent(text: String) -> String {
     if TraceContext::parse(&text).is_some() { text } else { String::new() }
 }
 
-/// The answer to a batch, for the wire.
-pub fn answer_to_proto(answer: &BatchAnswer) -> proto::DeliverResponse {
-    proto::DeliverResponse { next: answer.next, receipt: answer.receipt.as_ref().and_then(embedded) }
+/// The answer to a batch, for the wire. The receipt's bytes go as they were signed.
+pub fn answer_to_proto(answer: BatchAnswer) -> proto::DeliverResponse {
+    proto::DeliverResponse { next: answer.next, receipt: answer.receipt }
 }
 
-/// The answer to a batch, from the wire.
+/// The answer to a batch, from the wire: its receipt is not looked at (`open_receipt`).
 pub fn answer_from_proto(response: proto::DeliverResponse) -> BatchAnswer {
-    BatchAnswer { next: response.next, receipt: response.receipt.map(|signed| signed.encode_to_vec().into()) }
+    BatchAnswer { next: response.next, receipt: response.receipt }
 }
 
-/// A greeting, for the wire.
-pub fn greet_to_proto(hello: &Bytes, recipient: &AuthorityId) -> proto::GreetRequest {
-    proto::GreetRequest { hello: embedded(hello), recipient: recipient.to_string() }
+/// A greeting, for the wire. The hello's bytes go as they were signed.
+pub fn greet_to_proto(hello: Bytes, recipient: &AuthorityId) -> proto::GreetRequest {
+    proto::GreetRequest { hello, recipient: recipient.to_string() }
 }
 
-/// A greeting, from the wire: the encoded signed hello, and who is called.
+/// A greeting, from the wire: the encoded signed hello, not looked at (`open_hello`), and who is called.
 ///
 /// # Errors
 /// When one of the two is missing or malformed.
 pub fn greet_from_proto(request: proto::GreetRequest) -> Result<(Bytes, AuthorityId), Error> {
-    Ok((extracted(request.hello, "hello")?, authority(&request.recipient, "recipient")?))
+    Ok((hello(request.hello)?, authority(&request.recipient, "recipient")?))
 }
 
 /// The answer to a greeting, for the wire.
-pub fn greet_answer_to_proto(answer: &GreetAnswer) -> proto::GreetResponse {
-    proto::GreetResponse {
-        hello: embedded(&answer.hello),
-        next_content: answer.next_content,
-        next_control: answer.next_control,
-    }
+pub fn greet_answer_to_proto(answer: GreetAnswer) -> proto::GreetResponse {
+    proto::GreetResponse { hello: answer.hello, next_content: answer.next_content, next_control: answer.next_control }
 }
 
 /// The answer to a greeting, from the wire.
@@ -205,7 +195,7 @@ pub fn greet_answer_to_proto(answer: &GreetAnswer) -> proto::GreetResponse {
 /// When there is no hello in it.
 pub fn greet_answer_from_proto(response: proto::GreetResponse) -> Result<GreetAnswer, Error> {
     Ok(GreetAnswer {
-        hello: extracted(response.hello, "hello")?,
+        hello: hello(response.hello)?,
         next_content: response.next_content,
         next_control: response.next_control,
     })
@@ -250,6 +240,38 @@ mod tests {
         assert_eq!(open_receipt(bytes, &federation, &find).unwrap(), receipt);
         let bytes = sign_receipt(&receipt, &key);
         assert!(open_receipt(bytes, &FederationId([2; 32]), &find).is_err());
+    }
+
+    #[test]
+    fn receipts_and_hellos_travel_as_the_bytes_that_were_signed() {
+        let signed = Bytes::from_static(b"\x0a\x01x\x12\x01y\xd2\x0f\x00");
+        let answer = BatchAnswer { next: 7, receipt: Some(signed.clone()) };
+        let sent = answer_to_proto(answer.clone());
+        // A reader that knows the field as the message itself finds it there.
+        assert_eq!(sent.encode_to_vec(), [b"\x08\x07\x12\x09", &signed[..]].concat());
+        assert_eq!(answer_from_proto(sent), answer);
+        assert_eq!(answer_from_proto(proto::DeliverResponse { next: 7, receipt: None }).receipt, None);
+        let greeting = greet_to_proto(signed.clone(), &id("de-kehl"));
+        assert_eq!(greeting.encode_to_vec(), [b"\x0a\x09", &signed[..], b"\x12\x07de-kehl"].concat());
+        assert_eq!(greet_from_proto(greeting).unwrap(), (signed.clone(), id("de-kehl")));
+        let answer = GreetAnswer { hello: signed, next_content: 3, next_control: 4 };
+        assert_eq!(greet_answer_from_proto(greet_answer_to_proto(answer.clone())).unwrap(), answer);
+        let nothing = proto::GreetRequest { recipient: "de-kehl".into(), ..Default::default() };
+        assert_eq!(greet_from_proto(nothing).unwrap_err().reason, Reason::FieldMissing);
+        assert_eq!(greet_answer_from_proto(proto::GreetResponse::default()).unwrap_err().reason, Reason::FieldMissing);
+    }
+
+    #[test]
+    fn a_receipt_or_hello_that_cannot_be_read_is_refused_and_never_taken_for_none() {
+        let nobody = |_: &AuthorityId, _: &KeyId| None;
+        for bytes in [&b""[..], b"rubbish", b"\x0a"] {
+            let answer = answer_from_proto(proto::DeliverResponse { next: 7, receipt: Some(bytes.into()) });
+            let receipt = open_receipt(answer.receipt.unwrap(), &FederationId([1; 32]), &nobody);
+            let hello = open_hello(bytes.into(), &FederationId([1; 32]), &nobody);
+            let reasons = (receipt.unwrap_err().reason, hello.unwrap_err().reason);
+            assert_eq!(reasons.0, reasons.1);
+            assert!(matches!(reasons.0, Reason::DecodeFailed | Reason::EnvelopeMalformed), "{bytes:?}: {reasons:?}");
+        }
     }
 
     #[test]

@@ -51,11 +51,11 @@ impl Voice {
             incarnation: Incarnation(now.0.unsigned_abs()),
             time: now,
         };
-        let signed = sign_hello(&hello, &peer::authority_key(strasbourg).unwrap());
-        let hello = Some(Signed::decode(signed).unwrap());
+        let hello = sign_hello(&hello, &peer::authority_key(strasbourg).unwrap());
         let request = GreetRequest { hello, recipient: to.id().to_owned() };
         let answer = client.greet(request).await.unwrap().into_inner();
-        let theirs = HelloMessage::decode(answer.hello.unwrap().payload).unwrap().incarnation;
+        let signed = Signed::decode(answer.hello).unwrap();
+        let theirs = HelloMessage::decode(signed.payload).unwrap().incarnation;
         let next = if class == StreamClass::Content { answer.next_content } else { answer.next_control };
         Self { class, client, to: to.id(), ours: now.0.unsigned_abs(), theirs, next }
     }
@@ -82,7 +82,7 @@ impl Voice {
     /// What the receipt says about an envelope.
     async fn outcome(&mut self, envelope: &Bytes) -> (ItemResult, String) {
         let answer = self.deliver(envelope).await.unwrap();
-        let receipt = Receipt::decode(answer.receipt.unwrap().payload).unwrap();
+        let receipt = Receipt::decode(Signed::decode(answer.receipt.unwrap()).unwrap().payload).unwrap();
         assert_eq!((receipt.first, receipt.outcomes.len()), (self.next, 1));
         self.next = answer.next;
         (receipt.outcomes[0].result(), receipt.outcomes[0].reason.clone())

@@ -5,6 +5,7 @@ mod answers;
 mod backfill;
 mod consumers;
 mod disk;
+mod line;
 mod loops;
 mod records;
 mod refusals;

@@ -27,11 +27,10 @@ async fn an_alert_is_delivered_and_acknowledged_once_to_each_partner() {
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(states, [(DeliveryState::Delivered, None); 2]);
     assert!(world.exchange(KEHL).received_alerts(None, 10).await.unwrap()[0].received.is_some());
-    for batch in world.line.delivered.lock().unwrap().iter() {
-        assert!(
-            batch.items.iter().all(|item| batch.stream.class == StreamClass::Control || !item.traceparent.is_empty())
-        );
-    }
+    let delivered = world.line.delivered.lock().unwrap();
+    let content = delivered.iter().filter(|batch| batch.stream.class == StreamClass::Content);
+    let traced: Vec<bool> = content.flat_map(|batch| &batch.items).map(|item| !item.traceparent.is_empty()).collect();
+    assert_eq!(traced, [true; 2], "one item for each partner, each with its trace");
 }
 
 #[tokio::test]
@@ -64,6 +63,22 @@ async fn an_answer_lost_on_the_way_is_given_again_under_the_same_numbers() {
     for record in [first.record_id, second.record_id] {
         assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None)]);
     }
+}
+
+#[tokio::test]
+async fn a_receipt_that_cannot_be_read_settles_nothing_and_is_named() {
+    let world = World::with_agreements().await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    *world.line.receipt.lock().unwrap() = Some("no receipt at all".into());
+    let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
+    assert!(matches!(world.exchange(STRASBOURG).deliver_pass(&content).await, Pass::After(_)));
+    let unsettled = world.delivery(STRASBOURG, published.record_id).await;
+    assert_eq!(unsettled, [(DeliveryState::Queued, Some(Reason::DecodeFailed))]);
+    *world.line.receipt.lock().unwrap() = None;
+    world.clock.advance(Millis::hours(1));
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None)]);
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
 }
 
 #[tokio::test]

@@ -1,13 +1,10 @@
 //! A federation of three: one view, one clock, a store and an exchange per authority, and a line between them.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, MovedClock};
@@ -25,17 +22,17 @@ use crate::domain::practice::Practice;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
 use crate::domain::sharing::Sharing;
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::tests::line::{Line, Link};
 use crate::exchange::*;
 use crate::pass::PassKind;
 use crate::storage::Store;
 use crate::storage::ops::{Publish, WriteOp};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wakeup::Wakeups;
+use crate::wire::alert;
 use crate::wire::body::Body;
 use crate::wire::keys::SigningKey;
-use crate::wire::{alert, peer};
 
 pub const STRASBOURG: &str = "fr-strasbourg";
 pub const KEHL: &str = "de-kehl";
@@ -53,75 +50,12 @@ pub struct Node {
     pub keys: Keys,
 }
 
-type Tap = Box<dyn Fn(&mut Batch) + Send + Sync>;
-
 impl Exchange {
     /// Every pass that brings what is here into line with register and agreements.
     pub async fn upkeep(&self) {
         for pass in PassKind::UPKEEP {
             self.run_pass(pass).await.unwrap();
         }
-    }
-}
-
-/// What the line does to calls.
-#[derive(Default)]
-pub struct Line {
-    nodes: Mutex<HashMap<AuthorityId, Exchange>>,
-    pub down: Mutex<HashSet<AuthorityId>>,
-    /// Each node answers every batch with this: a fault of the receiver as a whole.
-    pub fault: Mutex<Option<Reason>>,
-    /// So many answers are lost after the partner stored the batch.
-    pub lose_answers: AtomicU32,
-    pub tap: Mutex<Option<Tap>>,
-    pub delivered: Mutex<Vec<Batch>>,
-}
-
-struct Link {
-    caller: AuthorityId,
-    line: Arc<Line>,
-}
-
-impl Link {
-    fn node(&self, host: &AuthorityId) -> Result<Exchange, LinkError> {
-        let down = self.line.down.lock().unwrap();
-        if down.contains(host) || down.contains(&self.caller) {
-            return Err(Reason::PeerUnreachable.into());
-        }
-        self.line.nodes.lock().unwrap().get(host).cloned().ok_or(Reason::PeerUnreachable.into())
-    }
-}
-
-impl PeerLink for Link {
-    fn greet(&self, host: AuthorityId, hello: Bytes, to: AuthorityId) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
-        async move {
-            let node = self.node(&host)?;
-            let (hello, to) = peer::greet_from_proto(peer::greet_to_proto(&hello, &to)).unwrap();
-            let answer = node.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
-            Ok(peer::greet_answer_from_proto(peer::greet_answer_to_proto(&answer)).unwrap())
-        }
-        .boxed()
-    }
-
-    fn deliver(&self, host: AuthorityId, mut batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>> {
-        async move {
-            let node = self.node(&host)?;
-            if let Some(reason) = *self.line.fault.lock().unwrap() {
-                return Err(reason.into());
-            }
-            if let Some(tap) = self.line.tap.lock().unwrap().as_ref() {
-                tap(&mut batch);
-            }
-            let batch = peer::batch_from_proto(peer::batch_to_proto(batch)).unwrap();
-            self.line.delivered.lock().unwrap().push(batch.clone());
-            let answer = node.receive(&self.caller, batch).await.map_err(|e| LinkError::from(e.reason()))?;
-            let lost = self.line.lose_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-            if lost.is_ok() {
-                return Err(Reason::DeadlineExceeded.into());
-            }
-            Ok(peer::answer_from_proto(peer::answer_to_proto(&answer)))
-        }
-        .boxed()
     }
 }
 

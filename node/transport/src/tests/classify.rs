@@ -56,7 +56,8 @@ async fn a_call_without_an_answer_meets_its_deadline() {
     let (strasbourg, kehl) = (world.member("fr-strasbourg").await, world.member("de-kehl").await);
     let channel = strasbourg.pool.channel(&kehl.authority).unwrap();
     let mut client = havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient::new(channel);
-    let mut request = Request::new(havenlink_proto::peer::v1::GreetRequest { recipient: "wait".into(), hello: None });
+    let mut request =
+        Request::new(havenlink_proto::peer::v1::GreetRequest { recipient: "wait".into(), ..Default::default() });
     request.set_timeout(Duration::from_millis(100));
     let status = client.greet(request).await.unwrap_err();
     assert_eq!(classify(&status), Reason::DeadlineExceeded, "{status:?}");

@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
-use havenlink_proto::record::v1::Signed;
 use imbl::{HashMap, OrdMap};
 use rustls::ClientConfig;
 use rustls::version::TLS13;
@@ -210,7 +209,7 @@ impl Node {
 pub(super) async fn greet(channel: PeerChannel, recipient: &str) -> Result<String, Status> {
     let request = GreetRequest { recipient: recipient.into(), ..Default::default() };
     let answer = ExchangeServiceClient::new(channel).greet(request).await?;
-    Ok(answer.into_inner().hello.unwrap().r#type)
+    Ok(String::from_utf8(answer.into_inner().hello.into()).unwrap())
 }
 
 /// Connects and waits for the first byte of HTTP, as every client here does.
@@ -249,8 +248,7 @@ impl ExchangeService for Fake {
             self.go_on.notified().await;
         }
         let name = peer.authority.as_ref().map(ToString::to_string).unwrap_or_else(|| "applicant".into());
-        let hello = Signed { r#type: name, ..Default::default() };
-        Ok(Response::new(GreetResponse { hello: Some(hello), ..Default::default() }))
+        Ok(Response::new(GreetResponse { hello: name.into(), ..Default::default() }))
     }
 
     async fn deliver(&self, request: Request<DeliverRequest>) -> Result<Response<DeliverResponse>, Status> {

@@ -1,0 +1,81 @@
+//! The line between the nodes of a `World`: it loses answers, is down, and lets a test look at and change what goes over it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::exchange::*;
+use crate::wire::peer;
+
+type Tap = Box<dyn Fn(&mut Batch) + Send + Sync>;
+
+/// What the line does to calls.
+#[derive(Default)]
+pub struct Line {
+    pub nodes: Mutex<HashMap<AuthorityId, Exchange>>,
+    pub down: Mutex<HashSet<AuthorityId>>,
+    /// Each node answers every batch with this: a fault of the receiver as a whole.
+    pub fault: Mutex<Option<Reason>>,
+    /// So many answers are lost after the partner stored the batch.
+    pub lose_answers: AtomicU32,
+    pub tap: Mutex<Option<Tap>>,
+    /// Stands in place of every receipt.
+    pub receipt: Mutex<Option<Bytes>>,
+    pub delivered: Mutex<Vec<Batch>>,
+}
+
+pub struct Link {
+    pub caller: AuthorityId,
+    pub line: Arc<Line>,
+}
+
+impl Link {
+    fn node(&self, host: &AuthorityId) -> Result<Exchange, LinkError> {
+        let down = self.line.down.lock().unwrap();
+        if down.contains(host) || down.contains(&self.caller) {
+            return Err(Reason::PeerUnreachable.into());
+        }
+        self.line.nodes.lock().unwrap().get(host).cloned().ok_or(Reason::PeerUnreachable.into())
+    }
+}
+
+impl PeerLink for Link {
+    fn greet(&self, host: AuthorityId, hello: Bytes, to: AuthorityId) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            let (hello, to) = peer::greet_from_proto(peer::greet_to_proto(hello, &to)).unwrap();
+            let answer = node.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
+            Ok(peer::greet_answer_from_proto(peer::greet_answer_to_proto(answer)).unwrap())
+        }
+        .boxed()
+    }
+
+    fn deliver(&self, host: AuthorityId, mut batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            if let Some(reason) = *self.line.fault.lock().unwrap() {
+                return Err(reason.into());
+            }
+            if let Some(tap) = self.line.tap.lock().unwrap().as_ref() {
+                tap(&mut batch);
+            }
+            let batch = peer::batch_from_proto(peer::batch_to_proto(batch)).unwrap();
+            self.line.delivered.lock().unwrap().push(batch.clone());
+            let mut answer = node.receive(&self.caller, batch).await.map_err(|e| LinkError::from(e.reason()))?;
+            let lost = self.line.lose_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if lost.is_ok() {
+                return Err(Reason::DeadlineExceeded.into());
+            }
+            answer.receipt = self.line.receipt.lock().unwrap().clone().or(answer.receipt);
+            Ok(peer::answer_from_proto(peer::answer_to_proto(answer)))
+        }
+        .boxed()
+    }
+}
