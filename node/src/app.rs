@@ -25,8 +25,6 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod token;
-#[cfg(test)]
-mod years;
 
 pub use applicant::withdraw;
 pub use backups::{backup, restore};

@@ -14,9 +14,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, What};
 use crate::pass::PassKind;
-use crate::storage::owed::What;
 use crate::telemetry::metrics;
 use pass::Worker;
 

@@ -295,14 +295,15 @@ impl Rooms {
 
     fn local_routes(&self) -> Routes {
         let (directory, data_dir) = (self.directory.clone(), self.data_dir.clone());
+        let (connections, identity) = (self.connections.clone(), self.identity.clone());
         let status = MemberNode {
             authority: self.config.authority.clone(),
             register: Arc::new(move || register_now(&directory)),
             governance: self.governance.clone(),
             inviter: self.inviter.clone(),
             exchange: self.exchange.clone(),
-            connections: self.connections.clone(),
-            identity: self.identity.clone(),
+            connected: Arc::new(move || connections.connected()),
+            certificate_expires: Arc::new(move || identity.certificate().not_after),
             peer_address: self.address.to_string(),
             last_backup: Arc::new(move || backup::last_backup(&data_dir)),
             now: self.now(),

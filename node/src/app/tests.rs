@@ -28,6 +28,7 @@ mod budgets;
 mod endpoints;
 mod register_acts;
 mod renewing;
+mod years;
 
 /// Longest wait for anything; shorter than the drain of a node that stops.
 const PATIENCE: Duration = Duration::from_secs(30);

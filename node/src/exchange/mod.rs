@@ -72,6 +72,8 @@ pub use practices::{FoundPractice, PracticeCursor, PracticeQuery};
 pub use publish::Published;
 pub use register::{Register, SharedView};
 
+pub use crate::storage::owed::{OwedCount, What};
+
 /// What an exchange is built from.
 pub struct Parts {
     pub store: Arc<dyn Store>,

@@ -14,10 +14,8 @@ use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
-use crate::exchange::{Exchange, PassReport, QueueCount};
+use crate::exchange::{Exchange, OwedCount, PassReport, QueueCount};
 use crate::services::layers::Now;
-use crate::storage::owed::OwedCount;
-use crate::transport::{Connections, NodeIdentity};
 use crate::wire::fields;
 
 /// How the register stands here, as the directory tells it.
@@ -59,8 +57,10 @@ pub struct MemberNode {
     pub governance: Governance,
     pub inviter: Inviter,
     pub exchange: Exchange,
-    pub connections: Connections,
-    pub identity: NodeIdentity,
+    /// Authorities with an open connection, in or out.
+    pub connected: Arc<dyn Fn() -> BTreeSet<AuthorityId> + Send + Sync>,
+    /// When the node certificate that is in use expires.
+    pub certificate_expires: Arc<dyn Fn() -> UnixMs + Send + Sync>,
     pub peer_address: String,
     /// When the last backup was made.
     pub last_backup: Arc<dyn Fn() -> Option<UnixMs> + Send + Sync>,
@@ -89,7 +89,7 @@ impl StatusSource for MemberNode {
             forks: register.forks.iter().map(fork).collect(),
             partners: self.partners(&view, now, &counts),
             pending: self.pending().await?,
-            certificate_expires_ms: self.identity.certificate().not_after.0,
+            certificate_expires_ms: (self.certificate_expires)().0,
             incarnation: self.exchange.incarnation().0,
             inbox_position: self.exchange.inbox_position().await.map_err(|e| e.reason())?,
             audit_size: ledger.size,
@@ -137,7 +137,7 @@ impl MemberNode {
         let agreements = self.exchange.agreements();
         let partners: BTreeSet<AuthorityId> =
             agreements.partners(&self.authority, now).into_iter().chain(counts.keys().cloned()).collect();
-        let connected = self.connections.connected();
+        let connected = (self.connected)();
         let told = |id: AuthorityId| {
             let count = counts.get(&id).copied().unwrap_or_default();
             let line = self.exchange.link_state(&id);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use havenlink_proto::admin::v1 as admin;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 
-use super::commands::{self, GenesisPolicy, found};
-use super::tests::{config, door};
-use super::{DataDir, Member, applicant};
+use super::{config, door};
+use crate::app::commands::{self, GenesisPolicy, found};
+use crate::app::token::Token;
+use crate::app::{DataDir, Member, applicant};
 use crate::clock::{Clock, MovedClock, SharedClock};
 use crate::config::Config;
 use crate::demo::acts::request_id;
@@ -42,8 +43,7 @@ async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> Member 
     };
     let token = members.create_invitation(invitation).await.unwrap().into_inner().token;
     let applying = second.clone();
-    let join =
-        std::thread::spawn(move || commands::join(&applying, &super::token::Token::read(&token)?, false, || Ok(())));
+    let join = std::thread::spawn(move || commands::join(&applying, &Token::read(&token)?, false, || Ok(())));
     tokio::task::spawn_blocking(move || join.join().unwrap()).await.unwrap().unwrap();
     let data = DataDir::take(&second.data_dir).unwrap();
     let application = Applicant::resume(data.path()).unwrap().unwrap();
