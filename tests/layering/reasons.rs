@@ -85,19 +85,39 @@ fn asserted(path: &str, tests: &str) -> String {
             found.push('\n');
         }
     }
-    // A test goes through a table: `for (input, reason) in [...]`, the reason is asserted in the loop.
     for (at, _) in tests.match_indices("#[test]").chain(tests.match_indices("#[tokio::test")) {
-        let Some(body) = tests[at..].find("{\n").map(|start| balanced(&tests[at + start..], '{', '}')) else {
-            continue;
-        };
-        for table in ["in [", "let cases = [", "] = ["] {
-            for (at, _) in body.match_indices(table) {
-                found.push_str(balanced(&body[at + table.len() - 1..], '[', ']'));
-                found.push('\n');
-            }
+        if let Some(body) = tests[at..].find("{\n").map(|start| balanced(&tests[at + start..], '{', '}')) {
+            looped(body, &mut found);
         }
     }
     found
+}
+
+/// The tables that a test goes through: `for (input, reason) in [...] { … reason … }`, or one with a name that is looped over.
+/// A table that nobody goes through asserts nothing.
+fn looped(body: &str, found: &mut String) {
+    for (at, _) in body.match_indices(" in [") {
+        let table = balanced(&body[at + 4..], '[', ']');
+        let rest = &body[at + 4 + table.len()..];
+        let inside = rest.find('{').map_or("", |open| balanced(&rest[open..], '{', '}'));
+        let pattern = body[..at].rfind("for ").map_or("", |start| &body[start + 4..at]);
+        let bound = pattern.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        if bound.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).any(|name| names(inside, name)) {
+            found.push_str(table);
+            found.push('\n');
+        }
+    }
+    for (at, _) in body.match_indices("= [") {
+        let Some(start) = body[..at].rfind("let ") else { continue };
+        let declared = &body[start + 4..at];
+        let name = declared.split([':', ' ']).next().unwrap_or("");
+        let used =
+            [format!(" in {name}"), format!(" in &{name}"), format!("{name}.iter()"), format!("{name}.into_iter()")];
+        if !declared.contains(";\n") && !name.is_empty() && used.iter().any(|used| names(body, used.trim_start())) {
+            found.push_str(balanced(&body[at + 2..], '[', ']'));
+            found.push('\n');
+        }
+    }
 }
 
 /// The text up to the bracket that closes the one it begins with; brackets in strings are strings.
@@ -214,6 +234,11 @@ fn a_mention_is_no_proof() {
     assert!(!seen("fn t() {\n // assert_eq!(x, Reason::NoLeader)\n}"));
     assert!(!seen("fn fake() -> Result<(), Reason> {\n Err(Reason::NoLeader)\n}"));
     assert!(!seen("#[test]\nfn t() {\n let r = Reason::NoLeader;\n}"));
+    assert!(!seen("#[test]\nfn t() {\n let cases = [(1, Reason::NoLeader)];\n}"));
+    assert!(!seen("#[test]\nfn t() {\n for (a, r) in [(1, Reason::NoLeader)] {\n check(2, 3);\n }\n}"));
+    assert!(seen(
+        "#[test]\nfn t() {\n let cases = [(1, Reason::NoLeader)];\n for (a, r) in cases {\n check(a, r);\n }\n}"
+    ));
     assert!(!seen("fn t() {\n assert!(x.is_err(), \"why\"); Reason::NoLeader;\n}"));
     assert!(!seen("fn t() {\n assert_eq!(x, Reason::NoLeaderHere);\n}"));
     let product = split("node/src/x.rs", "fn f() -> Reason { Reason::NoLeader }\n#[cfg(test)]\nmod tests {\n}");
