@@ -39,6 +39,9 @@ struct Arguments {
     /// Alerts that must have been acknowledged at least, for the run to show anything.
     #[arg(long, default_value_t = 1_000)]
     least: usize,
+    /// The same seed, the same kills.
+    #[arg(long, env = "HAVENLINK_SEED", default_value_t = 1)]
+    seed: u64,
     /// Expect that the harness finds a loss or a double (seeded bugs).
     #[arg(long)]
     expect_fault: bool,
@@ -67,7 +70,8 @@ type Acknowledged = Arc<Mutex<Vec<Bytes>>>;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let mut chance = Chance::from_environment();
+    let mut chance = Chance::new(arguments.seed);
+    println!("seed {}", chance.seed());
     let dir = tempfile::Builder::new().prefix("havenlink-kill-").tempdir()?;
     let result = run(&arguments, dir.path(), &mut chance).await;
     match (&result, arguments.expect_fault) {

@@ -1,15 +1,16 @@
 """Power cuts of the store: forced ext4 shutdown on a loop image while a writer acknowledges.
 
-usage: power_cuts.py WRITER CUTS [--expect-loss]
+usage: power_cuts.py WRITER CUTS [--seed N] [--expect-loss]
 
 WRITER is the `durable-writer` binary: `WRITER write DIR` prints one line per acknowledgement, `WRITER check DIR` prints one
 line per thing that is stored. Only acknowledgements read before the cut count. The file system is made once and lives through
 all cuts, so each recovery starts from what the last one left; the data directory is a new one every 20 cuts, so that the first
-opening is cut as well. With --expect-loss (a seeded bug) the run must find a loss: it ends with 0 as soon as it does and with
+opening is cut as well. The same seed (otherwise HAVENLINK_SEED, or 1) cuts after the same times. With --expect-loss (a seeded bug) the run must find a loss: it ends with 0 as soon as it does and with
 1 if it never does.
 
 exit codes: 0 as it should be, 1 not, 77 cannot run here (needs root and loop devices)
 """
+import argparse
 import collections
 import fcntl
 import os
@@ -28,10 +29,15 @@ EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NO_LOG_FLUSH, LOG_FLUSH = 2, 1
 CUTS_PER_DIRECTORY = 20
 
-writer, cuts = sys.argv[1], int(sys.argv[2])
-expect_loss = "--expect-loss" in sys.argv
-seed = int(os.environ.get("HAVENLINK_SEED", time.time_ns() % 1_000_000))
+parser = argparse.ArgumentParser()
+parser.add_argument("writer")
+parser.add_argument("cuts", type=int)
+parser.add_argument("--seed", type=int, default=int(os.environ.get("HAVENLINK_SEED", 1)))
+parser.add_argument("--expect-loss", action="store_true")
+arguments = parser.parse_args()
+writer, cuts, seed, expect_loss = arguments.writer, arguments.cuts, arguments.seed, arguments.expect_loss
 chance = random.Random(seed)
+print(f"seed {seed}", flush=True)
 
 
 class Lines:

@@ -1,4 +1,4 @@
-//! Chance with a seed that can be given again: `HAVENLINK_SEED`.
+//! Chance with a seed that can be given again: the same seed, the same choices.
 
 /// A small generator (xorshift64*); good enough to choose whom to kill and when.
 pub struct Chance {
@@ -7,15 +7,7 @@ pub struct Chance {
 }
 
 impl Chance {
-    /// From `HAVENLINK_SEED`, or from the clock.
-    pub fn from_environment() -> Self {
-        let given = std::env::var("HAVENLINK_SEED").ok().and_then(|s| s.parse().ok());
-        let clock = || {
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.subsec_nanos().into())
-        };
-        Self::new(given.unwrap_or_else(clock))
-    }
-
+    /// From a seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
     }

@@ -56,8 +56,8 @@ struct Arguments {
     #[arg(long)]
     expect_fault: bool,
     /// The same seed, the same faults.
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, env = "HAVENLINK_SEED", default_value_t = 1)]
+    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -93,7 +93,7 @@ async fn until_told(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut chance = arguments.seed.map_or_else(Chance::from_environment, Chance::new);
+    let mut chance = Chance::new(arguments.seed);
     let seed = chance.seed();
     ensure!((3..=8).contains(&arguments.stewards), "from 3 to 8 stewards");
     let network = Network::lay(arguments.stewards + 1)?;

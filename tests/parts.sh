@@ -1,0 +1,137 @@
+# The parts of `tests/run`: what each does, how large it is in which run, and in which order they come.
+#
+# What lives here: one function for each part, the sizes, the plans. What does not: how a part is run, timed and told of (`run`).
+# A part ends with 0, with 77 after a line `skipped: WHY`, or with anything else: it failed. Time limits are several times
+# what a part takes on an idle machine: they end what hangs, and judge nobody.
+
+PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
+  kill_loop suspensions partitions bench seeded)
+
+# In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
+if [ "$MODE" = long ]; then
+  KILLS=150 KILL_ROUNDS=20 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+else
+  KILLS=50 KILL_ROUNDS=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+fi
+
+plan_quick() {
+  start fmt
+  part lints
+  part tests
+  await fmt
+  part unit
+  part layering
+}
+
+# The release build goes on beside lints, the test build and unit tests: each of them leaves a core idle where a large
+# crate is compiled or linked. What judges how long something took runs by itself.
+plan_default() {
+  start build
+  plan_quick
+  part compat
+  await build
+  part cli
+  part stories
+  together demo two_cities python_client
+  together power full_disk
+  part kill_loop
+  part suspensions
+  part partitions
+  part bench
+  part seeded
+}
+
+plan_long() { plan_default; }
+
+# One selection, `--workspace`, for everything that is tested: another one would turn other features on, and compile anew.
+tested() { cargo test --workspace --quiet "$@"; }
+
+fmt() { cargo fmt --all --check; }
+lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
+tests() { tested --no-run --lib --bins --tests; }
+build() { cargo build --release --workspace --bins --quiet; }
+unit() { tested --lib --bins --test manners -- --test-threads=4; }
+layering() { tested --test layering; }
+# Golden files of everything that is frozen or stored.
+compat() { tested --test compat; }
+# Stories say themselves what this machine cannot do, and go on.
+cli() { tested --test cli -- --test-threads=2; }
+stories() { tested --test stories -- --test-threads=2; }
+
+demo() { timeout 600 "$HAVENLINK_BIN_DIR/havenlink" demo --exit; }
+
+# A stock gRPC library of another language, with nothing but proto/.
+python_client() {
+  local venv="$TARGET/python" dir
+  if [ ! -x "$venv/bin/python" ]; then
+    python3 -m venv "$venv" || { rm -rf "$venv"; echo "skipped: needs python3 with venv"; return 77; }
+    "$venv/bin/pip" install -q -r tests/python/requirements.txt || { rm -rf "$venv"; echo "skipped: grpcio cannot be installed"; return 77; }
+  fi
+  dir=$(mktemp -d) || return 1
+  "$HAVENLINK_BIN_DIR/havenlink" demo --dir "$dir" >"$dir/demo.log" 2>&1 &
+  local demo_pid=$! code=1
+  for _ in $(seq 1 2400); do
+    grep -q "Try next" "$dir/demo.log" && break
+    kill -0 "$demo_pid" 2>/dev/null || break
+    read -r -t 0.1 <> <(:) || true
+  done
+  if grep -q "Try next" "$dir/demo.log"; then
+    # The second one ends the agreements: it comes last.
+    timeout 900 "$venv/bin/python" tests/python/consumer.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
+      timeout 900 "$venv/bin/python" tests/python/bad_input.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run"
+    code=$?
+  else
+    echo "the demo did not come up:"; tail -40 "$dir/demo.log"
+  fi
+  kill -INT "$demo_pid" 2>/dev/null; wait "$demo_pid" 2>/dev/null
+  [ "$code" = 0 ] && rm -rf "$dir"
+  return "$code"
+}
+
+# The walk-through of deploy/TWO-CITIES.md, command by command, in two network namespaces.
+two_cities() { timeout 600 python3 tests/federation/two_cities.py "$HAVENLINK_BIN_DIR"; }
+
+# Random SIGKILLs of real nodes while alerts flow.
+kill_loop() {
+  local round
+  for round in $(seq 0 $((KILL_ROUNDS - 1))); do
+    timeout 600 "$HAVENLINK_BIN_DIR/havenlink-kill-loop" --binary "$HAVENLINK_BIN_DIR/havenlink" \
+      --kills "$KILLS" --seed $((HAVENLINK_SEED + round)) || return
+  done
+}
+
+# How long a suspended member still gets through: idle, pooled, streaming, quorum down. The product's limit of a second is
+# asked for on a machine of its own, in the long run.
+suspensions() {
+  timeout $((180 + SUSPENSIONS * 60)) "$HAVENLINK_BIN_DIR/havenlink-suspensions" --binary "$HAVENLINK_BIN_DIR/havenlink" \
+    --runs "$SUSPENSIONS" --targets $((SUSPENSIONS < 6 ? SUSPENSIONS : 6)) "${SUSPENSION_LIMIT[@]}"
+}
+
+# Stewards in network namespaces of their own: parted, killed, stopped, while authorities write and read.
+partitions() {
+  local longest=30
+  [ "$PARTITION_SECONDS" -lt 120 ] && longest=6
+  timeout $((380 + PARTITION_SECONDS)) "$HAVENLINK_BIN_DIR/havenlink-partitions" --binary "$HAVENLINK_BIN_DIR/havenlink" \
+    --seconds "$PARTITION_SECONDS" --longest "$longest" --seed "$HAVENLINK_SEED"
+}
+
+# Figures of a shared machine are a finding; the long run, on a machine of its own, holds them to the gates.
+bench() { "$HAVENLINK_BIN_DIR/havenlink-bench" --json "$TARGET/bench.json" "${BENCH[@]}"; }
+
+# Forced ext4 shutdown, and a full ext4, on small loop images.
+power() {
+  timeout $((100 + CUTS * 4)) python3 tests/faults/power_cuts.py "$HAVENLINK_BIN_DIR/durable-writer" "$CUTS" --seed "$HAVENLINK_SEED"
+}
+full_disk() { timeout 480 python3 tests/faults/full_disk.py "$HAVENLINK_BIN_DIR/durable-writer"; }
+
+# The same tests against bugs that they must find. Every commit proves the harness with two of them, which ones its hash says.
+seeded() {
+  local names=() first second
+  if [ "$BUGS" = two ]; then
+    mapfile -t names < <(cd tests/seeded_bugs && printf '%s\n' *.patch | sed 's/\.patch$//')
+    first=$((HAVENLINK_SEED % ${#names[@]}))
+    second=$(((first + 1 + HAVENLINK_SEED / ${#names[@]} % (${#names[@]} - 1)) % ${#names[@]}))
+    names=("${names[first]}" "${names[second]}")
+  fi
+  tests/seeded_bugs/run "${names[@]}"
+}
