@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use havenlink_proto::admin::v1::RecoveryTicket;
 
 use super::contacts::{self, Contact};
 use super::data_dir::DataDir;
@@ -16,12 +15,12 @@ use crate::config::Config;
 use crate::directory::statements::Author;
 use crate::directory::{self, Directory, Opening};
 use crate::domain::authority::{AuthorityEntry, PinnedKey};
-use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::Keys;
 use crate::transport::{self, NodeIdentity};
 use crate::wire;
+use crate::wire::recovery::RecoveryContact;
 
 /// The signed entry that the stewards decide on; as long as it is there, a recovery is under way.
 const ENTRY: &str = "recovery.entry";
@@ -35,8 +34,7 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), F
     transport::install_provider();
     let ticket = token::read_token(ticket)?;
     let ticket = wire::recovery::parse(&ticket).map_err(|e| Failure::new(e.reason).about(e.detail))?;
-    let before = wire::entry::from_proto(ticket.entry.clone().unwrap_or_default())
-        .map_err(|e| Failure::new(Reason::TicketInvalid).about(e.to_string()))?;
+    let before = ticket.entry.clone();
     if before.authority != config.authority {
         return Err(Failure::new(Reason::TicketInvalid).fact("for", before.authority.to_string()));
     }
@@ -74,7 +72,7 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), F
         clock: clock.clone(),
         genesis: Some(ticket.genesis.clone()),
     })?;
-    contacts::write(data.path(), &contacts_of(&ticket))?;
+    contacts::write(data.path(), &contacts_of(ticket.contacts))?;
     let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: commands::nonce()? };
     let view = register.view();
     let signed = author.application(&view.federation, ticket.rules_version, ticket.status_version, &new);
@@ -105,13 +103,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, format!("{text}\n")).map_err(|e| Failure::file(path, &e))
 }
 
-fn contacts_of(ticket: &RecoveryTicket) -> Vec<Contact> {
-    let contact = |c: &havenlink_proto::admin::v1::RecoveryContact| {
-        Some(Contact {
-            authority: AuthorityId::parse(&c.authority)?,
-            endpoints: c.endpoints.clone(),
-            pins: c.pins.iter().filter_map(|p| Pin::from_slice(p)).collect(),
-        })
-    };
-    ticket.contacts.iter().filter_map(contact).collect()
+fn contacts_of(named: Vec<RecoveryContact>) -> Vec<Contact> {
+    let contact = |c: RecoveryContact| Contact { authority: c.authority, endpoints: c.endpoints, pins: c.pins };
+    named.into_iter().map(contact).collect()
 }

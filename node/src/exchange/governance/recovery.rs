@@ -1,12 +1,10 @@
 //! What a member that lost its authority key needs to come back: made from the register, by any other member.
 
-use havenlink_proto::admin::v1::{RecoveryContact, RecoveryTicket};
-
 use super::{Decisions, Error};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::statement::Subject;
-use crate::wire::{entry, fields, recovery};
+use crate::wire::recovery::{self, RecoveryContact, RecoveryTicket};
 
 /// Members named in a ticket: stewards, and this node itself.
 const CONTACTS: usize = 8;
@@ -29,14 +27,14 @@ impl Decisions {
         let contact = |id: &AuthorityId| {
             let entry = &state.member(id)?.entry;
             Some(RecoveryContact {
-                authority: id.to_string(),
+                authority: id.clone(),
                 endpoints: entry.endpoints.clone(),
-                pins: entry.pins.iter().map(|p| fields::bytes_of(p.pin.as_bytes())).collect(),
+                pins: entry.pins.iter().map(|p| p.pin).collect(),
             })
         };
         let ticket = RecoveryTicket {
             genesis: state.genesis_signed().clone(),
-            entry: Some(entry::to_proto(&member.entry)),
+            entry: member.entry.clone(),
             status_version: state.version(&Subject::Authority(target.clone())),
             rules_version: state.policy().rules_version,
             contacts: named.into_iter().take(CONTACTS).filter_map(contact).collect(),
