@@ -47,12 +47,12 @@ pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Resul
 
 /// What a waiting node last heard.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Option<Last>>>);
+struct LastAnswer(Arc<Mutex<Option<Last>>>);
 
 /// Where the application stands, and why the last try failed, if it did.
 type Last = (Applying, Option<Reason>);
 
-impl Heard {
+impl LastAnswer {
     fn set(&self, applying: &Applying, failed: Option<Reason>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((applying.clone(), failed));
     }
@@ -62,14 +62,14 @@ impl Heard {
     }
 }
 
-struct Waiting {
+struct WaitingStatus {
     authority: AuthorityId,
     identity: NodeIdentity,
-    heard: Heard,
+    last_answer: LastAnswer,
 }
 
 #[tonic::async_trait]
-impl StatusSource for Waiting {
+impl StatusSource for WaitingStatus {
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
         let mut status = admin::GetStatusResponse {
             authority: self.authority.to_string(),
@@ -79,7 +79,7 @@ impl StatusSource for Waiting {
             reason: Reason::JoinPending.code().to_owned(),
             ..Default::default()
         };
-        if let Some((applying, failed)) = self.heard.get() {
+        if let Some((applying, failed)) = self.last_answer.get() {
             let over = match applying.next() {
                 Next::Stop(reason) => Some(reason),
                 _ => failed,
@@ -107,7 +107,7 @@ impl StatusSource for Waiting {
 }
 
 #[tonic::async_trait]
-impl Upkeep for Waiting {
+impl Upkeep for WaitingStatus {
     async fn renew(&self, _actor: Actor) -> Result<(Pin, UnixMs), Reason> {
         Err(Reason::JoinPending)
     }
@@ -134,9 +134,10 @@ pub async fn wait(
     on: &Runtimes,
     mut applicant: Applicant,
 ) -> Result<Applicant, Failure> {
-    let heard = Heard::default();
+    let last_answer = LastAnswer::default();
     let identity = NodeIdentity::load(data.path())?;
-    let waiting = Arc::new(Waiting { authority: config.authority.clone(), identity, heard: heard.clone() });
+    let waiting =
+        Arc::new(WaitingStatus { authority: config.authority.clone(), identity, last_answer: last_answer.clone() });
     let node = Node { status: waiting.clone(), upkeep: waiting, codes: Codes::new([0; 32]) };
     let mut serving = Serving::new();
     let guard = listeners::guard(listeners::empty_view(), clock, listeners::no_budget(), on, serving.stopping());
@@ -147,7 +148,7 @@ pub async fn wait(
         if let Some(reason) = failed {
             tracing::info!(reason = reason.code(), "the application waits");
         }
-        heard.set(applying, failed);
+        last_answer.set(applying, failed);
     });
     let decided = decided.await.map_err(|e| Failure::new(e.reason()).cause(&e));
     let decided = decided.map_err(|failure| told_why(failure, &applicant));
