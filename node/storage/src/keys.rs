@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteConnection;
 use zeroize::Zeroizing;
 
 use super::audit::Salt;
-use super::sqlite::db::{self, Args, Columns, Failure, classify, failed};
+use super::sqlite::db::{self, Args, Columns, ErrorClass, classify, failed};
 use super::sqlite::{schema, statements};
 use super::{EndProcess, Error, Result};
 use crate::domain::reason::Reason;
@@ -153,7 +153,7 @@ impl KeyStore {
     /// A failed write or fsync may have lost pages that SQLite believes to be on disk: no going on after that (9.8).
     async fn checked<T>(&self, conn: &mut SqliteConnection, result: std::result::Result<T, sqlx::Error>) -> Result<()> {
         let Err(error) = result else { return Ok(()) };
-        if classify(&error) == Failure::Io {
+        if classify(&error) == ErrorClass::Io {
             (self.end_process)("keys.db could not be written");
         }
         sqlx::query("ROLLBACK").execute(conn).await.ok();

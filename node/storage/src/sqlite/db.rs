@@ -255,7 +255,7 @@ impl Columns for SqliteRow {
 
 /// What a failure of SQLite means to the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum ErrorClass {
     /// A rule of the tables forbids it: the transaction still stands.
     Constraint,
     /// No room left.
@@ -267,13 +267,13 @@ pub(crate) enum Failure {
 }
 
 /// Primary result codes of SQLite (www.sqlite.org/rescode.html).
-pub(crate) fn classify(error: &sqlx::Error) -> Failure {
+pub(crate) fn classify(error: &sqlx::Error) -> ErrorClass {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<i32>().ok());
     match code.map(|c| c & 0xff) {
-        Some(19) => Failure::Constraint,
-        Some(13) => Failure::Full,
-        Some(10) => Failure::Io,
-        _ => Failure::Other,
+        Some(19) => ErrorClass::Constraint,
+        Some(13) => ErrorClass::Full,
+        Some(10) => ErrorClass::Io,
+        _ => ErrorClass::Other,
     }
 }
 
@@ -284,7 +284,7 @@ pub(crate) fn failed(error: sqlx::Error) -> Error {
         sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("11" | "26")) => {
             Error::Damaged("the file is not a sound database")
         }
-        _ if classify(&error) == Failure::Full => Error::Full,
+        _ if classify(&error) == ErrorClass::Full => Error::Full,
         _ => Error::Failed(Box::new(error)),
     }
 }

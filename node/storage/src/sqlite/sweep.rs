@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, Failure, all, classify, failed, find_many, run, run_many};
+use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, run, run_many};
 use super::statements;
 use crate::domain::ids::RecordId;
 use crate::domain::limits;
@@ -66,7 +66,7 @@ pub(super) async fn chunk(
     };
     let swept: std::result::Result<u64, sqlx::Error> = swept.await;
     swept.map_err(|error| {
-        if classify(&error) == Failure::Io {
+        if classify(&error) == ErrorClass::Io {
             end_process("a sweep reported an I/O error");
         }
         failed(error)

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ballast::Ballast;
 use super::batch::{Answer, Batch};
-use super::db::{Args, Columns, Failure, classify, failed};
+use super::db::{Args, Columns, ErrorClass, classify, failed};
 use super::facts::{Facts, first_named, records_of};
 use super::rows::Rows;
 use super::salts::SaltCache;
@@ -75,7 +75,7 @@ enum Stop {
 impl From<sqlx::Error> for Stop {
     fn from(error: sqlx::Error) -> Self {
         match classify(&error) {
-            Failure::Constraint => Self::Constraint,
+            ErrorClass::Constraint => Self::Constraint,
             _ => Self::Broken { error, committing: false },
         }
     }
@@ -89,12 +89,12 @@ impl Stop {
             Self::Constraint => Error::Damaged("the tables refuse what they never should"),
             Self::Broken { error, committing } => {
                 tracing::error!(%error, committing, "a write failed; its connection is given up");
-                let failure = classify(&error);
-                if failure == Failure::Io && committing {
+                let class = classify(&error);
+                if class == ErrorClass::Io && committing {
                     end_process("a COMMIT reported an I/O error");
                 }
                 // Full: nothing was committed, not even by COMMIT, for the log has no whole commit frame.
-                if failure == Failure::Full { Error::Full } else { Error::OutcomeUnknown(Some(Box::new(error))) }
+                if class == ErrorClass::Full { Error::Full } else { Error::OutcomeUnknown(Some(Box::new(error))) }
             }
         }
     }
@@ -346,7 +346,7 @@ impl Writer {
         };
         // Pages that did not reach the file may be marked clean: nothing more is written over them (9.8).
         sqlx::Connection::close_hard(conn).await.ok();
-        if classify(&error) == Failure::Io {
+        if classify(&error) == ErrorClass::Io {
             (self.end_process)("a checkpoint reported an I/O error");
         }
         Err(failed(error))
@@ -372,7 +372,7 @@ async fn in_savepoint<'a>(batch: &mut Batch<'a>, op: &'a WriteOp) -> std::result
     };
     let answer = match applied.await {
         Ok(answer) => answer,
-        Err(error) if classify(&error) == Failure::Constraint => {
+        Err(error) if classify(&error) == ErrorClass::Constraint => {
             batch.script.clear();
             batch.script.push(&statements::TX_ROLLBACK_TO, Args::new());
             batch.state = state;
