@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use havenlink::domain::agreement::AgreementSet;
-use havenlink::domain::alert::{AlertKind, AssertionBasis};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
 use havenlink::domain::ids::AuthorityId;
-use havenlink::domain::policy::{ContentDetails, ShareQuestion, Side, may_share};
+use havenlink::domain::policy::{ShareQuestion, Side, may_share};
 use havenlink::domain::reason::Reason;
-use havenlink::domain::record::RecordKind;
+use havenlink::domain::records::Facet;
+use havenlink::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
 use havenlink::domain::time::{Millis, UnixMs};
 use havenlink_proto::admin::v1::NodeState;
 use havenlink_proto::directory::v1::FollowRequest;
@@ -101,8 +101,8 @@ fn asked(view: &havenlink::domain::directory::DirectoryView, basis: AssertionBas
     let question = ShareQuestion {
         from: &id("be-liege"),
         to: &id("nl-maastricht"),
-        kind: RecordKind::Alert,
-        details: ContentDetails::Alert { kind: AlertKind::SuspiciousAdvertising, basis },
+        facet: Facet::Alert(AlertFacet { kind: AlertKind::SuspiciousAdvertising, basis }),
+        target: None,
         purpose: Purpose::Prevention,
         handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
         created: now,

@@ -1,14 +1,12 @@
 //! What Havenlink is about, as pure values and pure decisions.
 //!
 //! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities and the directory view,
-//! agreements, handling, the records themselves, the light, the step of a delivery, and the one question (`policy`).
+//! agreements, handling, the kinds of record (`records`, a place for each), the light, the step of a delivery, and the one question (`policy`).
 //! What does not: bytes on a wire (`wire`), storage, sockets, clocks, randomness. Nothing here waits, and nothing here
 //! can be different the second time.
 //! Invariant: a value that exists is valid. Every constructor from outside checks, and unknown numbers fail closed.
 
 pub mod agreement;
-pub mod alert;
-pub mod answer;
 pub mod audit;
 pub mod authority;
 pub mod closed;
@@ -23,14 +21,13 @@ pub mod join;
 pub mod light;
 pub mod limits;
 pub mod mandate;
-pub mod offer;
 pub mod place;
 pub mod policy;
-pub mod practice;
 pub mod publication;
 pub mod reason;
 pub mod receipt;
 pub mod record;
+pub mod records;
 pub mod register;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::closed::closed_enum;
 use super::ids::{AuthorityId, OfferId};
 use super::limits;
-use super::offer::{AvailabilityClass, CapacityBand, CapacityLevel, CapacityView, OfferStatus};
+use super::records::offer::{AvailabilityClass, CapacityBand, CapacityLevel, CapacityView, OfferStatus};
 use super::time::{Millis, UnixMs};
 
 closed_enum! {

@@ -34,6 +34,12 @@ impl Place {
         fits.then(|| Self { scheme, code: code.into() })
     }
 
+    /// As it was stored: its form was checked by the rules of its day, and stays readable when they change. `None`: no
+    /// version ever wrote it.
+    pub fn reload(scheme: PlaceScheme, code: &str) -> Option<Self> {
+        (code.len() >= 2 && code.is_ascii()).then(|| Self { scheme, code: code.into() })
+    }
+
     /// The scheme.
     pub fn scheme(&self) -> PlaceScheme {
         self.scheme

@@ -4,16 +4,15 @@
 //! this file can make and that every storage write that discloses takes as an argument: forgetting to ask does not compile.
 
 use super::agreement::{AgreementSet, GrantState, Held};
-use super::alert::{Alert, AlertKind, AssertionBasis};
 use super::authority::MemberStatus;
 use super::directory::DirectoryView;
 use super::envelope::GrantRef;
 use super::handling::{Handling, Purpose};
 use super::ids::AuthorityId;
 use super::limits;
-use super::offer::{DisclosureLevel, OfferView, ServiceKind};
 use super::reason::Reason;
-use super::record::{RecordKind, StreamClass};
+use super::record::StreamClass;
+use super::records::{Facet, RecordKind};
 use super::time::{Millis, UnixMs};
 
 /// Proof that the question was asked and answered with yes, for exactly this flow.
@@ -60,46 +59,15 @@ pub enum Side {
     Receiver,
 }
 
-/// What the answer depends on besides the kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentDetails {
-    Alert {
-        kind: AlertKind,
-        basis: AssertionBasis,
-    },
-    Practice,
-    Offer {
-        service: ServiceKind,
-        /// The level the view was prepared at; `None` before it is prepared (the permit's grant then says which).
-        level: Option<DisclosureLevel>,
-    },
-    /// An answer, and the grant under which its target was sent, as this node knows it from its own records.
-    Answer {
-        target: GrantRef,
-    },
-    /// A kind without rules of its own yet.
-    Other,
-}
-
-impl ContentDetails {
-    /// Of an alert.
-    pub fn of_alert(alert: &Alert) -> Self {
-        Self::Alert { kind: alert.kind(), basis: alert.assertion_basis }
-    }
-
-    /// Of an offer view as it was prepared.
-    pub fn of_offer(view: &OfferView) -> Self {
-        Self::Offer { service: view.service_kind, level: Some(view.capacity.disclosure_level()) }
-    }
-}
-
 /// May this content go from one authority to another?
 #[derive(Clone, Copy, Debug)]
 pub struct ShareQuestion<'a> {
     pub from: &'a AuthorityId,
     pub to: &'a AuthorityId,
-    pub kind: RecordKind,
-    pub details: ContentDetails,
+    /// What the answer depends on in the record itself: its kind, and what the kind says of it.
+    pub facet: Facet,
+    /// Of an answer: the grant under which its target was sent, as this node knows it from its own records.
+    pub target: Option<GrantRef>,
     pub purpose: Purpose,
     pub handling: Handling,
     /// The envelope's creation time.
@@ -122,12 +90,6 @@ pub struct ControlQuestion<'a> {
     pub now: UnixMs,
 }
 
-/// Whether a record concerns a person: it follows from the kind or the assertion basis; no caller sets it (9.2).
-pub const fn concerns_person(kind: RecordKind, details: ContentDetails) -> bool {
-    matches!(kind, RecordKind::Referral | RecordKind::Placement)
-        || matches!(details, ContentDetails::Alert { basis: AssertionBasis::ReportedByPerson, .. })
-}
-
 /// How long notices to a removed authority are tried at its last endpoint.
 const REMOVED_NOTICES: Millis = Millis::days(30);
 
@@ -137,7 +99,7 @@ const REMOVED_NOTICES: Millis = Millis::days(30);
 /// # Errors
 /// Why not.
 pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
-    if q.kind.class() != StreamClass::Content || q.from == q.to {
+    if q.from == q.to {
         return Err(Reason::AgreementNotInForce);
     }
     let standings = [active(q.view, q.from, q.now), active(q.view, q.to, q.now)];
@@ -145,17 +107,18 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
     if let Some(reason) = standings.into_iter().filter_map(Result::err).find(gone) {
         return Err(reason);
     }
-    if concerns_person(q.kind, q.details) {
+    if q.facet.concerns_person() {
         about_person(q)?;
     }
-    let held = match (q.details, q.grant) {
-        (ContentDetails::Answer { target }, named) => answer_grant(q, target, named)?,
-        (_, Some(named)) => named_grant(q, named)?,
-        (_, None) if q.side == Side::Sender => best_grant(q)?,
-        (_, None) => return Err(Reason::AgreementNotInForce),
+    let kind = q.facet.kind();
+    let held = match q.grant {
+        named if kind.is_answer() => answer_grant(q, q.target.ok_or(Reason::AgreementNotInForce)?, named)?,
+        Some(named) => named_grant(q, named)?,
+        None if q.side == Side::Sender => best_grant(q)?,
+        None => return Err(Reason::AgreementNotInForce),
     };
     standings.into_iter().collect::<Result<(), _>>()?;
-    Ok(Permit { from: q.from.clone(), to: q.to.clone(), kind: q.kind, purpose: q.purpose, grant: Some(held.reference) })
+    Ok(Permit { from: q.from.clone(), to: q.to.clone(), kind, purpose: q.purpose, grant: Some(held.reference) })
 }
 
 /// Content about a person needs a register that a majority of stewards confirmed lately (9.4), and records that do
@@ -193,7 +156,7 @@ fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<Held<'a>, R
 
 /// An answer goes back along the grant under which its target came (9.2): the direction is the opposite one.
 fn answer_grant<'a>(q: &ShareQuestion<'a>, target: GrantRef, named: Option<GrantRef>) -> Result<Held<'a>, Reason> {
-    if !q.kind.is_answer() || named.is_some_and(|named| named != target) {
+    if named.is_some_and(|named| named != target) {
         return Err(Reason::AgreementNotInForce);
     }
     let held = q.agreements.grant(&target).ok_or(Reason::AgreementUnknown)?;
@@ -226,17 +189,7 @@ fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Held<'a>, Reason> {
 }
 
 fn covers(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
-    let grant = held.grant;
-    let detail = match (q.kind, q.details) {
-        (RecordKind::Alert, ContentDetails::Alert { kind, .. }) => grant.alert_kinds.contains(&kind),
-        (RecordKind::Practice, ContentDetails::Practice) => true,
-        (RecordKind::OfferView, ContentDetails::Offer { service, level }) => {
-            grant.service_kinds.contains(&service)
-                && grant.disclosure_level.is_some_and(|granted| level.is_none_or(|shown| shown <= granted))
-        }
-        _ => return Err(Reason::KindNotSupported),
-    };
-    if !detail || !grant.record_kinds.contains(&q.kind) {
+    if !q.facet.covered_by(held.grant) {
         return Err(Reason::AgreementNotInForce);
     }
     in_force(q, held)?;

@@ -3,16 +3,7 @@
 use super::closed::closed_enum;
 use super::ids::{AuthorityId, RecordId};
 
-closed_enum! {
-    /// What a record is. Content is 1-31, control 32-63.
-    pub enum RecordKind {
-        Alert = 1 => "ALERT", Practice = 2 => "PRACTICE", OfferView = 3 => "OFFER_VIEW", Placement = 4 => "PLACEMENT",
-        Referral = 5 => "REFERRAL", Inspection = 6 => "INSPECTION", Answer = 7 => "ANSWER", Adoption = 8 => "ADOPTION",
-        Review = 9 => "REVIEW", AgreementProposal = 32 => "AGREEMENT_PROPOSAL", AgreementSignature = 33 => "AGREEMENT_SIGNATURE",
-        AgreementComplete = 34 => "AGREEMENT_COMPLETE", AgreementEnd = 35 => "AGREEMENT_END",
-        WithdrawalNotice = 36 => "WITHDRAWAL_NOTICE", ErasureReceipt = 37 => "ERASURE_RECEIPT", WithdrawalCode = 38 => "WITHDRAWAL_CODE",
-    }
-}
+pub use super::records::RecordKind;
 
 closed_enum! {
     /// The two streams between two authorities (9.2, 9.3).

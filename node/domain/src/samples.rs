@@ -6,16 +6,17 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap};
 
 use super::agreement::{Agreement, Grant, HeldAgreement, Party, TransferBasis};
-use super::alert::*;
 use super::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
 use super::directory::{DirectoryView, Member, Policy};
 use super::envelope::{Envelope, GrantRef};
 use super::handling::*;
 use super::ids::*;
-use super::offer::*;
 use super::place::{Place, PlaceScheme};
-use super::practice::*;
-use super::record::RecordKind;
+use super::records::alert::*;
+use super::records::answer::{Answer, NotRelevantReason};
+use super::records::offer::*;
+use super::records::practice::*;
+use super::records::{Content, RecordKind};
 use super::text::{Language, Text};
 use super::time::{Millis, UnixMs};
 
@@ -198,6 +199,21 @@ pub fn own_offer(protected: bool) -> OwnOffer {
         },
         own_label: "house 3".into(),
     }
+}
+
+/// One of each kind of content at least, and of each form that a kind has.
+pub fn contents() -> Vec<Content> {
+    vec![
+        alert().into(),
+        site_alert().into(),
+        practice().into(),
+        Offer::Own { offer: own_offer(true), version: 3 }.into(),
+        Offer::View(own_offer(false).view(DisclosureLevel::Count, 3, 0)).into(),
+        Offer::View(own_offer(true).view(DisclosureLevel::Light, 3, 0)).into(),
+        Answer::Acknowledged.into(),
+        Answer::NotRelevant(NotRelevantReason::AlreadyKnown).into(),
+        Answer::Question(vec![text("de", "Seit wann?")]).into(),
+    ]
 }
 
 pub fn envelope(kind: RecordKind, body: bytes::Bytes) -> Envelope {

@@ -1,11 +1,9 @@
-//! How one record is shared: for what, on which basis, how it may be handled, until when; and how long records live.
+//! How one record is shared: for what, on which basis, how it may be handled, until when.
 
-use super::alert::AlertKind;
 use super::fault::{Fault, check_list};
 use super::handling::{Handling, LawfulBasis, Purpose, RecordStatus, SpecialBasis};
 use super::ids::AuthorityId;
 use super::limits;
-use super::record::RecordKind;
 use super::time::{Millis, UnixMs};
 
 /// Who gets a record, for what, and how it may be handled.
@@ -40,51 +38,20 @@ impl Sharing {
         check_list("recipients", &self.recipients, limits::RECIPIENTS)
     }
 
-    /// The dates of a record created now: what was asked for, or the default of its kind. Nothing is eternal.
+    /// The dates of a record created now: what was asked for, or the life and review of its kind. Nothing is eternal.
     ///
     /// # Errors
     /// `FIELD_INVALID` for a date in the past or beyond the longest life.
-    pub fn dates(&self, kind: RecordKind, alert: Option<AlertKind>, created: UnixMs) -> Result<Dates, Fault> {
-        let life = default_life(kind, alert);
+    pub fn dates(&self, life: Millis, review: Millis, created: UnixMs) -> Result<Dates, Fault> {
         let expires = self.expires.unwrap_or(created + life);
         if expires <= created || expires > created + limits::RECORD_LIFE {
             return Err(Fault::invalid("expires_ms", "after now, within five years"));
         }
-        let review_by = self.review_by.unwrap_or((created + default_review(kind)).min(expires));
+        let review_by = self.review_by.unwrap_or((created + review).min(expires));
         if review_by <= created || review_by > expires {
             return Err(Fault::invalid("review_by_ms", "after now, not after expires_ms"));
         }
         Ok(Dates { expires, review_by })
-    }
-}
-
-/// How long a record of this kind lives unless its publisher says otherwise.
-pub const fn default_life(kind: RecordKind, alert: Option<AlertKind>) -> Millis {
-    match kind {
-        RecordKind::Alert => match alert {
-            Some(AlertKind::SuspiciousAdvertising) => Millis::days(90),
-            Some(AlertKind::AtRiskSite | AlertKind::AtRiskSector) => Millis::days(180),
-            _ => Millis::days(365),
-        },
-        RecordKind::Practice | RecordKind::Adoption | RecordKind::Review => Millis::days(3 * 365),
-        RecordKind::OfferView => limits::CAPACITY_LIFE,
-        RecordKind::Inspection | RecordKind::Placement | RecordKind::Referral => Millis::days(30),
-        RecordKind::Answer => Millis::days(180),
-        RecordKind::AgreementProposal
-        | RecordKind::AgreementSignature
-        | RecordKind::AgreementComplete
-        | RecordKind::AgreementEnd
-        | RecordKind::WithdrawalNotice
-        | RecordKind::ErasureReceipt
-        | RecordKind::WithdrawalCode => Millis::days(30),
-    }
-}
-
-const fn default_review(kind: RecordKind) -> Millis {
-    match kind {
-        RecordKind::Practice => Millis::days(365),
-        RecordKind::Alert => Millis::days(30),
-        _ => Millis::days(180),
     }
 }
 
@@ -97,7 +64,9 @@ pub fn keep_until(expires: UnixMs, received: UnixMs, retention: Option<Millis>) 
 mod tests {
     use super::*;
     use crate::handling::{Pap, Tlp};
-    use crate::samples::{NOW, kehl};
+    use crate::records::Kind;
+    use crate::records::alert::Alert;
+    use crate::samples::{NOW, alert, contents, kehl, site_alert};
 
     fn sharing() -> Sharing {
         Sharing {
@@ -114,23 +83,24 @@ mod tests {
 
     #[test]
     fn every_kind_ends_and_is_reviewed_before() {
-        for kind in RecordKind::ALL {
-            for alert in std::iter::once(None).chain(AlertKind::ALL.iter().copied().map(Some)) {
-                let dates = sharing().dates(*kind, alert, NOW).unwrap();
-                assert!(NOW < dates.review_by && dates.review_by <= dates.expires);
-                assert!(dates.expires <= NOW + limits::RECORD_LIFE);
-            }
+        for content in contents() {
+            let dates = sharing().dates(content.life(), content.facts().review, NOW).unwrap();
+            assert!(NOW < dates.review_by && dates.review_by <= dates.expires);
+            assert!(dates.expires <= NOW + limits::RECORD_LIFE);
         }
-        let advert = sharing().dates(RecordKind::Alert, Some(AlertKind::SuspiciousAdvertising), NOW).unwrap();
+        let advert = sharing().dates(alert().life(), Alert::FACTS.review, NOW).unwrap();
         assert_eq!(advert.expires, NOW + Millis::days(90));
-        let site = sharing().dates(RecordKind::Alert, Some(AlertKind::AtRiskSite), NOW).unwrap();
+        let site = sharing().dates(site_alert().life(), Alert::FACTS.review, NOW).unwrap();
         assert_eq!(site.expires, NOW + Millis::days(180));
     }
 
     #[test]
     fn nothing_is_eternal_and_nothing_ends_before_it_begins() {
         let refused = |expires, review_by| {
-            Sharing { expires, review_by, ..sharing() }.dates(RecordKind::Alert, None, NOW).unwrap_err().field
+            Sharing { expires, review_by, ..sharing() }
+                .dates(Millis::days(90), Millis::days(30), NOW)
+                .unwrap_err()
+                .field
         };
         assert_eq!(refused(Some(NOW), None), "expires_ms");
         assert_eq!(refused(Some(UnixMs::NEVER), None), "expires_ms");

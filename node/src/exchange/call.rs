@@ -5,7 +5,7 @@ use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::storage::ops::RequestMark;
+use crate::storage::ops::{RequestMark, Written};
 use crate::wire::{self, stored};
 
 use super::Exchange;
@@ -60,18 +60,30 @@ impl Call {
 }
 
 impl Exchange {
-    /// What is refused now may repeat a call that was taken when it still was allowed: that one gets its first answer.
+    /// What a call that publishes is answered: what it wrote; or, if its first try wrote it, what that one was answered.
+    /// What is refused now may repeat a call that was taken when it still was allowed: that one gets its first answer too.
     ///
     /// # Errors
     /// Why it is refused now; `REQUEST_ID_REUSED`.
-    pub(super) async fn published_before(&self, call: &Call, method: &str, refused: Error) -> Result<Published, Error> {
-        match self.store().request(call.scope_of(method), call.request_id.clone()).await? {
-            None => Err(refused),
-            Some((body, _)) if body != call.body => Err(Reason::RequestIdReused.into()),
-            Some((_, first)) => {
-                let (record_id, recipients) = stored::decode_published(first)?;
-                Ok(Published { record_id, recipients })
+    pub(super) async fn once(
+        &self,
+        call: &Call,
+        method: &str,
+        tried: Result<(Published, Written), Error>,
+    ) -> Result<Published, Error> {
+        let first = match tried {
+            Ok((_, Written::Again(first))) => first,
+            Ok((published, _)) => return Ok(published),
+            Err(Error::Refused(refusal)) => {
+                match self.store().request(call.scope_of(method), call.request_id.clone()).await? {
+                    None => return Err(Error::Refused(refusal)),
+                    Some((body, _)) if body != call.body => return Err(Reason::RequestIdReused.into()),
+                    Some((_, first)) => first,
+                }
             }
-        }
+            Err(failed) => return Err(failed),
+        };
+        let (record_id, recipients) = stored::reload_published(first)?;
+        Ok(Published { record_id, recipients })
     }
 }

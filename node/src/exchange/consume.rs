@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKind;
+use crate::domain::record::RecordKey;
+use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::WriteOp;
 use crate::storage::rows::InboxRow;
@@ -19,6 +20,7 @@ use crate::wire::{self, sealed};
 
 use super::Exchange;
 use super::error::Error;
+use super::unreadable::{Table, Unreadable};
 
 /// What a reader asks for.
 #[derive(Clone, Debug)]
@@ -38,7 +40,10 @@ pub struct Reading {
 pub struct Consumed {
     pub position: u64,
     pub received: UnixMs,
-    pub envelope: Envelope,
+    pub key: RecordKey,
+    pub kind: RecordKind,
+    /// If the stored bytes have its form.
+    pub envelope: Result<Envelope, Unreadable>,
     /// Encoded `Signed` as it came.
     pub signed: Bytes,
     pub traceparent: String,
@@ -102,7 +107,7 @@ impl Reader {
             while let Some(row) = self.fetched.pop_front() {
                 self.reading.after = row.position;
                 if self.may_read(&row) {
-                    return consumed(row).map(Some);
+                    return Ok(Some(self.consumed(row)));
                 }
             }
             // Seen before fetching: what is stored after this line wakes the wait below.
@@ -120,16 +125,20 @@ impl Reader {
             && row.expires > self.exchange.now()
             && self.exchange.0.keys.serves(&row.recipient)
     }
-}
 
-fn consumed(row: InboxRow) -> Result<Consumed, Error> {
-    Ok(Consumed {
-        position: row.position,
-        received: row.received,
-        envelope: sealed::own(&row.envelope)?,
-        signed: row.envelope,
-        traceparent: row.traceparent,
-    })
+    fn consumed(&self, row: InboxRow) -> Consumed {
+        let envelope = sealed::reload(&row.envelope)
+            .map_err(|error| self.exchange.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error));
+        Consumed {
+            position: row.position,
+            received: row.received,
+            key: row.key,
+            kind: row.kind,
+            envelope,
+            signed: row.envelope,
+            traceparent: row.traceparent,
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

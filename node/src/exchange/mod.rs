@@ -1,5 +1,5 @@
 //! The use cases of the one road: publish → dispatch → deliver → receive → consume (9.2, 9.3), and what makes the road
-//! passable: agreements (9.7), incarnations (9.10), offers and practices.
+//! passable: agreements (9.7), incarnations (9.10). What only one kind of record needs stands in `records`, a file per kind.
 //!
 //! What lives here: each use case in a file of its own, reading as a table of contents; the passes that the workers
 //! call; the line to partners (`link`, and `peer_client`, the only file that touches transport and generated clients).
@@ -15,32 +15,33 @@
 //! pass and signs them in parallel; a stream sends whatever was queued while its last batch was away.
 
 mod agreements;
+mod answer;
 mod answered;
-mod answers;
 mod call;
 mod consume;
-mod content;
 mod deliver;
 mod dispatch;
 mod error;
 pub mod governance;
 mod greet;
+mod held;
 pub mod join;
 mod keys;
 mod ledger;
 mod link;
 mod lists;
-mod offers;
 mod owed;
 mod passes;
 pub mod peer_client;
-mod practices;
 mod publish;
+mod question;
 mod receive;
+mod records;
 mod register;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -62,15 +63,16 @@ pub use call::Call;
 pub use consume::{Consumed, Reading};
 pub use deliver::Pass;
 pub use error::{Error, Refusal};
+pub use held::{Folder, Held, HeldAnswer, Said};
 pub use keys::Keys;
 pub use ledger::AuditFinding;
 pub use link::{LinkError, LinkState, PeerLink};
-pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, HeldAlert, HeldAnswer, QueueCount};
-pub use offers::{HeldOffer, PartnerOffer};
+pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, QueueCount};
 pub use passes::{PassReport, Passed};
-pub use practices::{FoundPractice, PracticeCursor, PracticeQuery};
-pub use publish::Published;
+pub use publish::{Published, Wished};
+pub use records::{FoundPractice, HeldOffer, PartnerOffer, PracticeCursor, PracticeQuery};
 pub use register::{Register, SharedView};
+pub use unreadable::{Table, Unreadable, UnreadableRow};
 
 pub use crate::storage::owed::{OwedCount, What};
 
@@ -102,6 +104,8 @@ struct Inner {
     incoming: receive::Incoming,
     outgoing: deliver::Outgoing,
     answered: answered::Answered,
+    /// Stored rows that could not be read.
+    unreadable: unreadable::Met,
     /// When partners' capacity statements came.
     heard: Mutex<Heard>,
     /// Authorities of this node that were suspended or removed when upkeep looked last.
@@ -140,6 +144,7 @@ impl Exchange {
             incoming: receive::Incoming::default(),
             outgoing: deliver::Outgoing::default(),
             answered: answered::Answered::default(),
+            unreadable: unreadable::Met::default(),
             heard,
             suspended_here: Mutex::default(),
             passes: passes::Passes::default(),

@@ -1,29 +1,37 @@
 //! Publish: check what is asked, find the recipients, and record it (9.2), together with its envelopes when they are few.
-//! Nothing leaves here; the deliverer does that.
+//! Nothing leaves here; the deliverer does that. The same for every kind; what a kind decides stands in its place.
 
 use std::collections::BTreeSet;
 
-use crate::domain::alert::Alert;
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::authority::MemberStatus;
+use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::limits;
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::policy::{self, ShareQuestion, Side};
-use crate::domain::practice::Practice;
-use crate::domain::publication::{Publication, Record};
+use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind};
+use crate::domain::record::Reference;
+use crate::domain::records::{Content, Facet};
 use crate::domain::sharing::{Dates, Sharing};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
-use crate::wire::{self, stored};
+use crate::wire::{self, records, stored};
 
 use super::call::Call;
 use super::dispatch::stream_of;
 use super::error::Error;
-use super::{Exchange, content, new_record_id};
+use super::{Exchange, new_record_id};
+
+/// A record to publish.
+#[derive(Clone, Debug)]
+pub struct Wished {
+    /// `None`: the node's own.
+    pub authority: Option<AuthorityId>,
+    pub sharing: Sharing,
+    pub content: Content,
+}
 
 /// The answer to a publish call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,68 +41,75 @@ pub struct Published {
     pub recipients: Vec<AuthorityId>,
 }
 
+/// What is to become a publication.
+pub(super) struct Draft {
+    pub authority: Option<AuthorityId>,
+    pub sharing: Sharing,
+    pub content: Content,
+    pub references: Vec<Reference>,
+    /// Of an answer: the grant under which what it answers was sent.
+    pub under: Option<GrantRef>,
+}
+
 /// A record that passed all checks.
 pub(super) struct Checked {
     pub publication: Publication,
     pub dates: Dates,
 }
 
+const METHOD: &str = "Publish";
+
 impl Exchange {
-    /// Publishes an alert. Every named recipient must be allowed to get it, or nothing is published.
+    /// Publishes a record. Every named recipient must be allowed to get it, or nothing is published. One of a lasting
+    /// kind that no partner may get is kept for this authority itself, and for partners to come.
     ///
     /// # Errors
-    /// The first rule that forbids it; a refusal about a recipient names the recipient.
-    pub async fn publish_alert(
-        &self,
-        call: &Call,
-        authority: Option<AuthorityId>,
-        sharing: Sharing,
-        alert: Alert,
-    ) -> Result<Published, Error> {
-        let someone = |checked: &Checked| !checked.publication.sharing.recipients.is_empty();
-        match self.check(call, authority, sharing, Record::Alert(alert)) {
-            Ok(checked) if someone(&checked) => self.record(call, "PublishAlert", checked, None).await,
-            Ok(_) => self.published_before(call, "PublishAlert", Reason::AgreementNotInForce.into()).await,
-            Err(refused) => self.published_before(call, "PublishAlert", refused).await,
-        }
+    /// `KIND_NOT_SUPPORTED` for a kind that is made by a call of its own; otherwise the first rule that forbids it. A
+    /// refusal about a recipient names the recipient.
+    pub async fn publish(&self, call: &Call, wished: Wished) -> Result<Published, Error> {
+        let tried = self.try_publish(call, wished).await;
+        self.once(call, METHOD, tried).await
     }
 
-    /// Publishes a practice; one that no partner may get is kept for this authority's own search.
-    ///
-    /// # Errors
-    /// The first rule that forbids it; a refusal about a recipient names the recipient.
-    pub async fn publish_practice(
-        &self,
-        call: &Call,
-        authority: Option<AuthorityId>,
-        sharing: Sharing,
-        practice: Practice,
-    ) -> Result<Published, Error> {
-        match self.check(call, authority, sharing, Record::Practice(practice)) {
-            Ok(checked) => self.record(call, "PublishPractice", checked, None).await,
-            Err(refused) => self.published_before(call, "PublishPractice", refused).await,
+    async fn try_publish(&self, call: &Call, wished: Wished) -> Result<(Published, Written), Error> {
+        let Wished { authority, sharing, content } = wished;
+        let facts = content.facts();
+        if facts.access.publish.is_empty() {
+            return Err(wire::Error::new(Reason::KindNotSupported, "content", content.kind().name()).into());
         }
+        let draft = Draft { authority, sharing, content, references: Vec::new(), under: None };
+        let checked = self.check(call, draft)?;
+        if checked.publication.sharing.recipients.is_empty() && !facts.lasting {
+            return Err(Reason::AgreementNotInForce.into());
+        }
+        self.record(call, METHOD, checked).await
     }
 
-    /// Checks the publisher, the dates and each recipient.
-    pub(super) fn check(
-        &self,
-        call: &Call,
-        authority: Option<AuthorityId>,
-        mut sharing: Sharing,
-        record: Record,
-    ) -> Result<Checked, Error> {
+    /// Checks the publisher, the dates and each recipient; encodes the content, once for all that follows.
+    pub(super) fn check(&self, call: &Call, draft: Draft) -> Result<Checked, Error> {
+        let Draft { authority, mut sharing, content, references, under } = draft;
         let now = self.now();
         let authority = self.own_authority(authority)?;
-        fits_an_envelope(&record)?;
+        let encoded = records::encode(&content);
+        fits_an_envelope(&content, encoded.len())?;
         let dates = sharing
-            .dates(record.kind(), record.alert_kind(), now)
+            .dates(content.life(), content.facts().review, now)
             .map_err(|f| wire::Error::from(f).within("sharing"))?;
         (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
         let for_all_covered = sharing.recipients.is_empty();
-        sharing.recipients = self.recipients(&authority, &sharing, &record, now)?;
+        sharing.recipients = self.recipients(&authority, &sharing, content.facet(), under, now)?;
         let traceparent = call.traceparent.clone();
-        let publication = Publication { authority, sharing, for_all_covered, record, created: now, traceparent };
+        let publication = Publication {
+            authority,
+            sharing,
+            for_all_covered,
+            content,
+            encoded,
+            references,
+            under,
+            created: now,
+            traceparent,
+        };
         Ok(Checked { publication, dates })
     }
 
@@ -119,7 +134,8 @@ impl Exchange {
         &self,
         from: &AuthorityId,
         sharing: &Sharing,
-        record: &Record,
+        facet: Facet,
+        target: Option<GrantRef>,
         now: UnixMs,
     ) -> Result<Vec<AuthorityId>, Error> {
         let (view, agreements) = (self.view(), self.0.agreements.load());
@@ -127,8 +143,8 @@ impl Exchange {
             policy::may_share(&ShareQuestion {
                 from,
                 to,
-                kind: record.kind(),
-                details: record.details(),
+                facet,
+                target,
                 purpose: sharing.purpose,
                 handling: sharing.handling,
                 created: now,
@@ -143,7 +159,10 @@ impl Exchange {
             let covered = |to: &&AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
             let mut covered: Vec<_> = agreements.recipients_of(from).filter(covered).cloned().collect();
             covered.sort_unstable();
-            return refuse_person(&ask, &agreements, from).map(|()| covered);
+            if facet.concerns_person() {
+                refuse_person(&ask, &agreements, from)?;
+            }
+            return Ok(covered);
         }
         for (i, to) in sharing.recipients.iter().enumerate() {
             if to == from {
@@ -161,8 +180,7 @@ impl Exchange {
         call: &Call,
         method: &str,
         checked: Checked,
-        target: Option<RecordKey>,
-    ) -> Result<Published, Error> {
+    ) -> Result<(Published, Written), Error> {
         let Checked { publication, dates } = checked;
         let published = Published { record_id: new_record_id(), recipients: publication.sharing.recipients.clone() };
         let request = call.mark(
@@ -180,23 +198,18 @@ impl Exchange {
         let pending = made.is_none();
         let op = Publish {
             request: Some(request),
-            publication: new_publication(&publication, published.record_id, target, dates.expires),
+            publication: new_publication(&publication, published.record_id, dates.expires),
             made,
             audit,
         };
-        match self.store().write(WriteOp::Publish(op)).await? {
-            Written::Again(first) => {
-                let (record_id, recipients) = stored::decode_published(first)?;
-                Ok(Published { record_id, recipients })
-            }
-            _ => {
-                streams.iter().for_each(|stream| self.0.wakeups.wake_stream(stream));
-                if pending {
-                    self.0.wakeups.wake_dispatch();
-                }
-                Ok(published)
+        let written = self.store().write(WriteOp::Publish(op)).await?;
+        if !matches!(written, Written::Again(_)) {
+            streams.iter().for_each(|stream| self.0.wakeups.wake_stream(stream));
+            if pending {
+                self.0.wakeups.wake_dispatch();
             }
         }
+        Ok((published, written))
     }
 }
 
@@ -216,28 +229,22 @@ fn refuse_person(
 /// What an envelope carries around its body, at most: ids, codes, dates, references, signature.
 const AROUND_THE_BODY: usize = 2 << 10;
 
-/// Refused here, while somebody can still shorten it.
-fn fits_an_envelope(record: &Record) -> Result<(), Error> {
-    let bytes = content::prepared(record, DisclosureLevel::Count).encode().len();
+/// Refused here, while somebody can still shorten it. No level shows more than the owner's form has.
+fn fits_an_envelope(content: &Content, bytes: usize) -> Result<(), Error> {
     let most = limits::ENVELOPE_BYTES - AROUND_THE_BODY;
     if bytes <= most {
         return Ok(());
     }
     let detail = format!("at most {most} bytes, this one has {bytes}");
-    Err(wire::Error::new(Reason::MessageTooLarge, record.kind().name().to_lowercase(), detail).into())
+    Err(wire::Error::new(Reason::MessageTooLarge, content.kind().name().to_lowercase(), detail).into())
 }
 
-pub(super) fn new_publication(
-    publication: &Publication,
-    record_id: RecordId,
-    target: Option<RecordKey>,
-    expires: UnixMs,
-) -> NewPublication {
+pub(super) fn new_publication(publication: &Publication, record_id: RecordId, expires: UnixMs) -> NewPublication {
     NewPublication {
         authority: publication.authority.clone(),
         record_id,
-        kind: publication.record.kind(),
-        target,
+        kind: publication.content.kind(),
+        target: publication.target().cloned(),
         body: stored::encode(publication),
         created: publication.created,
         expires,
@@ -245,10 +252,9 @@ pub(super) fn new_publication(
 }
 
 pub(super) fn published_draft(actor: Actor, publication: &Publication, record_id: RecordId) -> AuditDraft {
-    let kind: RecordKind = publication.record.kind();
     AuditDraft {
         actor,
-        record: Some((kind, record_id)),
+        record: Some((publication.content.kind(), record_id)),
         purpose: Some(publication.sharing.purpose),
         ..AuditDraft::by_node(AuditAct::Published)
     }

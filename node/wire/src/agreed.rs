@@ -4,13 +4,13 @@ use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
 use prost::Message;
 
-use super::body::PartySignature;
 use super::keys::{self, SigningKey};
 use super::peer::KeyOf;
 use super::{Error, agreement, fields, signed};
 use crate::domain::agreement::Agreement;
 use crate::domain::ids::{AgreementId, AuthorityId, FederationId, KeyId};
 use crate::domain::reason::Reason;
+use crate::domain::records::agreement::PartySignature;
 
 /// An agreement with the signatures on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn open(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<Sign
 pub fn own(bytes: &Bytes) -> Result<(AgreementId, Agreement), Error> {
     let opened = signed::open::<proto::Agreement>(bytes.clone())?;
     let id = AgreementId(opened.payload_digest().0);
-    Ok((id, agreement::from_proto(opened.claims)?))
+    Ok((id, agreement::reload(opened.claims)?))
 }
 
 /// This party's signature over a stored agreement.

@@ -38,11 +38,21 @@ pub fn from_proto(agreement: proto::Agreement) -> Result<Agreement, Error> {
     if agreement.grants.len() > limits::GRANTS {
         return Err(too_many("grants", limits::GRANTS));
     }
+    let agreement = reload(agreement)?;
+    agreement.check()?;
+    Ok(agreement)
+}
+
+/// An agreement from this node's own disk: its form, and not what today's rules say of it.
+///
+/// # Errors
+/// The first field that is missing, unknown or of another form.
+pub fn reload(agreement: proto::Agreement) -> Result<Agreement, Error> {
     let parties = agreement.parties.into_iter().enumerate();
     let parties = parties.map(|(i, p)| party(p).map_err(|e| e.within(&format!("parties[{i}]"))));
     let grants = agreement.grants.into_iter().enumerate();
     let grants = grants.map(|(i, g)| grant(g).map_err(|e| e.within(&format!("grants[{i}]"))));
-    let agreement = Agreement {
+    Ok(Agreement {
         federation: fields::id("federation_id", &agreement.federation_id, FederationId::from_slice)?,
         parties: parties.collect::<Result<_, _>>()?,
         grants: grants.collect::<Result<_, _>>()?,
@@ -51,9 +61,7 @@ pub fn from_proto(agreement: proto::Agreement) -> Result<Agreement, Error> {
         review_by: fields::instant("review_by_ms", agreement.review_by_ms)?,
         nonce: fields::id("nonce", &agreement.nonce, |bytes| bytes.try_into().ok())?,
         proposer: fields::authority("proposer", &agreement.proposer)?,
-    };
-    agreement.check()?;
-    Ok(agreement)
+    })
 }
 
 fn party(party: proto::Party) -> Result<Party, Error> {

@@ -16,11 +16,6 @@ const SHARING_REF: std::ops::RangeInclusive<usize> = 16..=32;
 
 /// An envelope as a message, to be signed.
 pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
-    let reference = |r: &Reference| proto::Reference {
-        kind: r.kind.code(),
-        origin: r.target.origin.as_str().to_owned(),
-        record_id: fields::bytes_of(r.target.record_id.as_bytes()),
-    };
     proto::Envelope {
         federation_id: fields::bytes_of(envelope.federation.as_bytes()),
         origin: envelope.origin.as_str().to_owned(),
@@ -39,20 +34,33 @@ pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
         created_ms: envelope.created.0,
         expires_ms: envelope.expires.0,
         review_by_ms: envelope.review_by.0,
-        references: envelope.references.iter().map(reference).collect(),
+        references: envelope.references.iter().map(reference_to_proto).collect(),
         body: envelope.body.clone(),
     }
 }
 
-/// An envelope whose every coded field was understood. Its body is decoded by `wire::body`.
+/// An envelope whose every coded field was understood. Its body is decoded by `wire::records`.
 ///
 /// # Errors
 /// The first field that is missing, unknown or malformed; `ENVELOPE_MALFORMED` where fields do not fit each other.
 pub fn from_proto(envelope: proto::Envelope) -> Result<Envelope, Error> {
+    if envelope.references.len() > REFERENCES {
+        return Err(Error::new(Reason::FieldTooLong, "references", format!("at most {REFERENCES}")));
+    }
+    let envelope = reload(envelope)?;
+    check(&envelope)?;
+    Ok(envelope)
+}
+
+/// An envelope from this node's own disk: its form, and not what today's rules say of it.
+///
+/// # Errors
+/// The first field that is missing, unknown or of another form.
+pub fn reload(envelope: proto::Envelope) -> Result<Envelope, Error> {
     let kind: RecordKind = fields::coded("kind", envelope.kind)?;
     let grant = grant(kind, &envelope)?;
     let references = references(&envelope.references)?;
-    let envelope = Envelope {
+    Ok(Envelope {
         federation: fields::id("federation_id", &envelope.federation_id, FederationId::from_slice)?,
         origin: fields::authority("origin", &envelope.origin)?,
         recipient: fields::authority("recipient", &envelope.recipient)?,
@@ -71,9 +79,7 @@ pub fn from_proto(envelope: proto::Envelope) -> Result<Envelope, Error> {
         review_by: fields::instant("review_by_ms", envelope.review_by_ms)?,
         references,
         body: envelope.body,
-    };
-    check(&envelope)?;
-    Ok(envelope)
+    })
 }
 
 /// Content names its grant; control names none.
@@ -88,10 +94,20 @@ fn grant(kind: RecordKind, envelope: &proto::Envelope) -> Result<Option<GrantRef
     }
 }
 
-fn references(references: &[proto::Reference]) -> Result<Vec<Reference>, Error> {
-    if references.len() > REFERENCES {
-        return Err(Error::new(Reason::FieldTooLong, "references", format!("at most {REFERENCES}")));
+/// A reference as a message.
+pub fn reference_to_proto(reference: &Reference) -> proto::Reference {
+    proto::Reference {
+        kind: reference.kind.code(),
+        origin: reference.target.origin.as_str().to_owned(),
+        record_id: fields::bytes_of(reference.target.record_id.as_bytes()),
     }
+}
+
+/// References whose kinds and targets were understood.
+///
+/// # Errors
+/// The first field that is missing, unknown or of another form.
+pub fn references(references: &[proto::Reference]) -> Result<Vec<Reference>, Error> {
     let reference = |(i, r): (usize, &proto::Reference)| {
         let field = |name: &str| format!("references[{i}].{name}");
         Ok(Reference {

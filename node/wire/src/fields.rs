@@ -10,6 +10,15 @@ use crate::domain::reason::Reason;
 use crate::domain::text::Language;
 use crate::domain::time::{Millis, UnixMs};
 
+/// Where bytes come from, and so by what they are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From a partner or a caller: today's forms.
+    Outside,
+    /// From this node's own disk: it was judged when it was stored, by the rules of its day. Its form alone counts.
+    OwnDisk,
+}
+
 /// Last instant that a message may name: the end of the year 9999.
 const LAST_INSTANT: i64 = 253_402_300_799_999;
 
@@ -123,11 +132,8 @@ pub fn language(field: &str, text: &str) -> Result<Language, Error> {
 /// A list of language tags.
 ///
 /// # Errors
-/// As `language`, naming the place in the list; `FIELD_TOO_LONG`.
-pub fn languages(field: &str, texts: &[String], limit: usize) -> Result<Vec<Language>, Error> {
-    if texts.len() > limit {
-        return Err(Error::new(Reason::FieldTooLong, field, format!("at most {limit} items")));
-    }
+/// As `language`, naming the place in the list. How many there may be is the record's own check.
+pub fn languages(field: &str, texts: &[String]) -> Result<Vec<Language>, Error> {
     texts.iter().enumerate().map(|(i, text)| language(&format!("{field}[{i}]"), text)).collect()
 }
 
@@ -140,8 +146,9 @@ pub fn language_strings(languages: &[Language]) -> Vec<String> {
 ///
 /// # Errors
 /// `FIELD_MISSING`, `FIELD_INVALID`, `VALUE_UNKNOWN`.
-pub fn place(field: &str, place: Option<havenlink_proto::record::v1::Place>) -> Result<Place, Error> {
-    super::handling::place_from_proto(place.ok_or_else(|| Error::missing(field))?).map_err(|e| e.within(field))
+pub fn place(field: &str, place: Option<havenlink_proto::record::v1::Place>, source: Source) -> Result<Place, Error> {
+    let place = place.ok_or_else(|| Error::missing(field))?;
+    super::handling::place_from_proto(place, source).map_err(|e| e.within(field))
 }
 
 /// Bytes of an id.

@@ -2,9 +2,9 @@
 
 use havenlink_proto::record::v1 as proto;
 
+use super::fields::Source;
 use super::{Error, fields};
 use crate::domain::handling::{Handling, Pap, Tlp};
-use crate::domain::limits;
 use crate::domain::place::{Place, PlaceScheme};
 use crate::domain::reason::Reason;
 use crate::domain::text::Text;
@@ -32,11 +32,11 @@ pub fn place_to_proto(place: &Place) -> proto::Place {
     proto::Place { scheme: place.scheme().code(), code: place.code().to_owned() }
 }
 
-/// A place, no finer than a municipality.
+/// A place; from outside no finer than a municipality.
 ///
 /// # Errors
 /// `FIELD_MISSING`, `FIELD_INVALID`, `VALUE_UNKNOWN`.
-pub fn place_from_proto(place: proto::Place) -> Result<Place, Error> {
+pub fn place_from_proto(place: proto::Place, source: Source) -> Result<Place, Error> {
     let scheme: PlaceScheme = fields::coded("scheme", place.scheme)?;
     if place.code.is_empty() {
         return Err(Error::missing("code"));
@@ -47,7 +47,11 @@ pub fn place_from_proto(place: proto::Place) -> Result<Place, Error> {
         PlaceScheme::Iso3166Part2 => "an ISO 3166-2 code, e.g. LU-ES",
         PlaceScheme::Gss => "a GSS code of a local authority or coarser, e.g. E09000007",
     };
-    Place::new(scheme, &place.code).ok_or_else(|| Error::invalid("code", form))
+    let read = match source {
+        Source::Outside => Place::new(scheme, &place.code),
+        Source::OwnDisk => Place::reload(scheme, &place.code),
+    };
+    read.ok_or_else(|| Error::invalid("code", form))
 }
 
 /// Texts in several languages.
@@ -55,14 +59,11 @@ pub fn texts_to_proto(texts: &[Text]) -> Vec<proto::Text> {
     texts.iter().map(|t| proto::Text { language: t.language.as_str().to_owned(), text: t.text.clone() }).collect()
 }
 
-/// Texts whose language tags are well formed; lengths and the screen are the record's own check.
+/// Texts whose language tags are well formed; number, lengths and the screen are the record's own check.
 ///
 /// # Errors
-/// `FIELD_TOO_LONG`, `FIELD_MISSING`, `FIELD_INVALID`.
+/// `FIELD_MISSING`, `FIELD_INVALID`.
 pub fn texts_from_proto(field: &str, texts: Vec<proto::Text>) -> Result<Vec<Text>, Error> {
-    if texts.len() > limits::LANGUAGES {
-        return Err(Error::new(Reason::FieldTooLong, field, format!("at most {} languages", limits::LANGUAGES)));
-    }
     let text = |(i, t): (usize, proto::Text)| {
         let language = fields::language(&format!("{field}[{i}].language"), &t.language)?;
         Ok(Text { language, text: t.text })

@@ -1,7 +1,7 @@
 //! Bytes to values and back: proto ⇄ domain, sign and verify.
 //!
-//! What lives here: `Signed` and `Verified<T>`, and one file per group of messages that turns prost types into domain
-//! values and domain values into prost types. What does not: decisions, storage, sockets.
+//! What lives here: `Signed` and `Verified<T>`, one file per group of messages that turns prost types into domain
+//! values and domain values into prost types, and one per kind of record (`records`). What does not: decisions, storage, sockets.
 //! Invariant: what is parsed is what was verified. Signed bytes are kept as they came and never encoded again; unknown
 //! numbers in handling, purpose, basis and state fail closed.
 
@@ -10,11 +10,8 @@ use havenlink_domain as domain;
 pub mod acts;
 pub mod agreed;
 pub mod agreement;
-pub mod alert;
-pub mod answer;
 pub mod audit;
 pub mod beat;
-pub mod body;
 pub mod checkpoint;
 pub mod entry;
 pub mod envelope;
@@ -24,10 +21,9 @@ pub mod invitation;
 pub mod joining;
 pub mod keys;
 pub mod member;
-pub mod offer;
 pub mod peer;
-pub mod practice;
 pub mod receipt;
+pub mod records;
 pub mod recovery;
 pub mod sealed;
 pub mod sharing;

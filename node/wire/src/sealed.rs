@@ -4,16 +4,15 @@ use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
 use prost::Message;
 
-use super::body::{self, Body};
 use super::keys::SigningKey;
-use super::{Error, envelope, fields, signed};
+use super::{Error, envelope, records, signed};
 use crate::domain::authority::PublicKey;
-use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::envelope::Envelope;
 use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
-use crate::domain::policy::ContentDetails;
 use crate::domain::reason::{Reason, Road};
-use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::record::StreamClass;
+use crate::domain::records::{Control, Facet, RecordBody};
 use crate::domain::stream::StreamId;
 
 /// An envelope as it travels.
@@ -29,7 +28,7 @@ pub struct Sealed {
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub envelope: Envelope,
-    pub body: Body,
+    pub body: RecordBody,
 }
 
 /// Encodes and signs.
@@ -69,8 +68,22 @@ pub fn open(
     if envelope.kind.class() != stream.class {
         return Err(Error::new(Reason::EnvelopeMalformed, "envelope.kind", "a kind of the stream's class"));
     }
-    let body = body::decode(&envelope)?;
+    let body = parse_body(&envelope)?;
     Ok(Opened { envelope, body })
+}
+
+/// What an envelope from outside says.
+///
+/// # Errors
+/// `KIND_NOT_SUPPORTED`, `DECODE_FAILED`, or the first field of the record that is refused, below `body`.
+pub fn parse_body(envelope: &Envelope) -> Result<RecordBody, Error> {
+    let body = records::parse(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
+    match &body {
+        RecordBody::Control(Control::AgreementEnd(end)) if end.by != envelope.origin => {
+            Err(Error::new(Reason::EnvelopeMalformed, "body.by", "the envelope's origin"))
+        }
+        RecordBody::Control(_) | RecordBody::Content(_) => Ok(body),
+    }
 }
 
 /// The key id under the bytes, not checked.
@@ -83,22 +96,22 @@ pub fn is_refusal(reason: Reason) -> bool {
     reason.road() == Road::NotAllowed
 }
 
-/// An envelope from this node's own store: it was verified, or made, before it was stored.
+/// An envelope from this node's own store: it was verified, or made, before it was stored. Its form alone counts.
 ///
 /// # Errors
-/// When the stored bytes do not decode.
-pub fn own(bytes: &Bytes) -> Result<Envelope, Error> {
-    envelope::from_proto(signed::open::<proto::Envelope>(bytes.clone())?.claims)
+/// When the stored bytes do not have the form of an envelope.
+pub fn reload(bytes: &Bytes) -> Result<Envelope, Error> {
+    envelope::reload(signed::open::<proto::Envelope>(bytes.clone())?.claims)
 }
 
-/// As `own`, with the id of the key that signed it.
+/// As `reload`, with the id of the key that signed it.
 ///
 /// # Errors
-/// When the stored bytes do not decode.
-pub fn own_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
+/// When the stored bytes do not have the form of an envelope.
+pub fn reload_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
     let opened = signed::open::<proto::Envelope>(bytes.clone())?;
     let key = opened.key_ids().next();
-    Ok((envelope::from_proto(opened.claims)?, key))
+    Ok((envelope::reload(opened.claims)?, key))
 }
 
 /// The same payload, byte for byte, under another key of its origin: the one it was signed with was replaced.
@@ -113,36 +126,17 @@ pub fn sign_again(bytes: &Bytes, federation: &FederationId, key: &SigningKey) ->
 /// A stored envelope with its body.
 ///
 /// # Errors
-/// When the stored bytes do not decode.
-pub fn own_opened(bytes: &Bytes) -> Result<Opened, Error> {
-    let envelope = own(bytes)?;
-    let body = body::decode(&envelope)?;
+/// When the stored bytes do not have the form of an envelope and of a record of its kind.
+pub fn reload_opened(bytes: &Bytes) -> Result<Opened, Error> {
+    let envelope = reload(bytes)?;
+    let body = records::reload(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
     Ok(Opened { envelope, body })
 }
 
-/// What the one question needs to know of an own envelope's body, without reading its texts again.
+/// What the one question needs to know of a stored envelope's content, without reading its texts again.
 ///
 /// # Errors
 /// When the body does not decode.
-pub fn details(envelope: &Envelope) -> Result<ContentDetails, Error> {
-    let bytes = envelope.body.clone();
-    let failed = |_| Error::new(Reason::DecodeFailed, "body", "");
-    Ok(match envelope.kind {
-        RecordKind::Alert => {
-            let alert = proto::Alert::decode(bytes).map_err(failed)?;
-            ContentDetails::Alert {
-                kind: fields::coded("kind", alert.kind)?,
-                basis: fields::coded("assertion_basis", alert.assertion_basis)?,
-            }
-        }
-        RecordKind::Practice => ContentDetails::Practice,
-        RecordKind::OfferView => {
-            let opened = body::decode(envelope)?;
-            opened.details(None).unwrap_or(ContentDetails::Other)
-        }
-        kind => match envelope.grant {
-            Some(target) if kind.is_answer() => ContentDetails::Answer { target },
-            Some(GrantRef { .. }) | None => ContentDetails::Other,
-        },
-    })
+pub fn facet(envelope: &Envelope) -> Result<Facet, Error> {
+    records::facet(envelope.kind, &envelope.body).map_err(|e| e.within("body"))
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use havenlink::domain::agreement::{Agreement, AgreementSet, Grant, HeldAgreement, Party, TransferBasis};
-use havenlink::domain::alert::{AlertKind, AssertionBasis};
 use havenlink::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
 use havenlink::domain::directory::{DirectoryView, Member, Policy};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
 use havenlink::domain::ids::{AgreementId, AuthorityId, Digest, FederationId};
-use havenlink::domain::policy::{ContentDetails, ControlQuestion, Permit, ShareQuestion, Side, may_control, may_share};
+use havenlink::domain::policy::{ControlQuestion, Permit, ShareQuestion, Side, may_control, may_share};
 use havenlink::domain::record::RecordKind;
+use havenlink::domain::records::Facet;
+use havenlink::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
 use havenlink::domain::time::{Millis, UnixMs};
 
 /// The store's own authority.
@@ -60,8 +61,8 @@ impl Parties {
         let question = ShareQuestion {
             from,
             to,
-            kind: RecordKind::Alert,
-            details: ContentDetails::Alert { kind: AlertKind::SuspiciousAdvertising, basis: AssertionBasis::Observed },
+            facet: Facet::Alert(AlertFacet { kind: AlertKind::SuspiciousAdvertising, basis: AssertionBasis::Observed }),
+            target: None,
             purpose: Purpose::Prevention,
             handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
             created: self.now,

@@ -11,14 +11,14 @@ pub use set::{AgreementSet, Held};
 
 use std::sync::Arc;
 
-use crate::alert::AlertKind;
 use crate::closed::closed_enum;
 use crate::fault::{Fault, check_list};
 use crate::handling::{Purpose, Tlp};
 use crate::ids::{AgreementId, AuthorityId, FederationId};
 use crate::limits;
-use crate::offer::{DisclosureLevel, ServiceKind};
 use crate::record::{RecordKind, StreamClass};
+use crate::records::alert::AlertKind;
+use crate::records::offer::{DisclosureLevel, ServiceKind};
 use crate::time::{Millis, UnixMs};
 
 closed_enum! {
@@ -156,7 +156,8 @@ impl Agreement {
     }
 }
 
-fn invalid(field: &str, detail: &str) -> Fault {
+/// A part of an agreement that does not hold together.
+pub(crate) fn invalid(field: &str, detail: &str) -> Fault {
     Fault::new(crate::reason::Reason::AgreementInvalid, field, detail)
 }
 
@@ -194,17 +195,7 @@ impl Grant {
         if self.purposes.is_empty() {
             return Err(invalid("purposes", "one at least"));
         }
-        let covers = |kind| self.record_kinds.contains(&kind);
-        if covers(RecordKind::Alert) == self.alert_kinds.is_empty() {
-            return Err(invalid("alert_kinds", "given exactly when record_kinds has ALERT"));
-        }
-        if covers(RecordKind::OfferView) == self.service_kinds.is_empty() {
-            return Err(invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW"));
-        }
-        if covers(RecordKind::OfferView) != self.disclosure_level.is_some() {
-            return Err(invalid("disclosure_level", "given exactly when record_kinds has OFFER_VIEW"));
-        }
-        Ok(())
+        RecordKind::check_grant(self)
     }
 }
 

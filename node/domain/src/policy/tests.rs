@@ -8,6 +8,9 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::agreement::{AgreementEnd, AgreementEndReason, Grant, HeldAgreement};
 use crate::handling::{Pap, Tlp};
+use crate::records::Kind;
+use crate::records::alert::{AlertFacet, AlertKind, AssertionBasis};
+use crate::records::offer::{DisclosureLevel, OfferFacet, ServiceKind};
 use crate::samples::*;
 
 /// A question as plain values, so that it can be varied and asked again.
@@ -15,8 +18,8 @@ use crate::samples::*;
 struct Asked {
     from: AuthorityId,
     to: AuthorityId,
-    kind: RecordKind,
-    details: ContentDetails,
+    facet: Facet,
+    target: Option<GrantRef>,
     purpose: Purpose,
     tlp: Tlp,
     created: UnixMs,
@@ -30,8 +33,8 @@ impl Asked {
         may_share(&ShareQuestion {
             from: &self.from,
             to: &self.to,
-            kind: self.kind,
-            details: self.details,
+            facet: self.facet,
+            target: self.target,
             purpose: self.purpose,
             handling: Handling { tlp: self.tlp, pap: Pap::Green },
             created: self.created,
@@ -48,8 +51,8 @@ fn alert_question() -> Asked {
     Asked {
         from: strasbourg(),
         to: kehl(),
-        kind: RecordKind::Alert,
-        details: ContentDetails::of_alert(&alert()),
+        facet: Facet::Alert(alert().facet()),
+        target: None,
         purpose: Purpose::Prevention,
         tlp: Tlp::Green,
         created: NOW,
@@ -72,14 +75,15 @@ fn reference() -> impl Strategy<Value = GrantRef> {
     (1_u8..4, 0_u32..3).prop_map(|(n, number)| GrantRef { agreement: crate::ids::AgreementId([n; 32]), number })
 }
 
-fn details() -> impl Strategy<Value = (RecordKind, ContentDetails)> {
+fn facets() -> impl Strategy<Value = (Facet, Option<GrantRef>)> {
     let alerts = (select(AlertKind::ALL), select(AssertionBasis::ALL))
-        .prop_map(|(kind, basis)| (RecordKind::Alert, ContentDetails::Alert { kind, basis }));
+        .prop_map(|(kind, basis)| (Facet::Alert(AlertFacet { kind, basis }), None));
     let offers = (select(&ServiceKind::ALL[..3]), proptest::option::of(select(DisclosureLevel::ALL)))
-        .prop_map(|(service, level)| (RecordKind::OfferView, ContentDetails::Offer { service, level }));
-    let answers = reference().prop_map(|target| (RecordKind::Answer, ContentDetails::Answer { target }));
-    let odd = (select(RecordKind::ALL), alerts.clone()).prop_map(|(kind, (_, details))| (kind, details));
-    prop_oneof![4 => alerts, 2 => offers, 2 => answers, 1 => Just((RecordKind::Practice, ContentDetails::Practice)), 1 => odd]
+        .prop_map(|(service, level)| (Facet::OfferView(OfferFacet { service, level }), None));
+    let answers = proptest::option::of(reference()).prop_map(|target| (Facet::Answer(()), target));
+    // Of every kind in the list, also with a target that is not its own matter.
+    let any = (select(contents()), proptest::option::of(reference())).prop_map(|(one, target)| (one.facet(), target));
+    prop_oneof![4 => alerts, 2 => offers, 2 => answers, 2 => any]
 }
 
 prop_compose! {
@@ -110,11 +114,11 @@ prop_compose! {
 
 prop_compose! {
     fn asked()(
-        from in anybody(), to in anybody(), (kind, details) in details(), purpose in select(&Purpose::ALL[..3]),
+        from in anybody(), to in anybody(), (facet, target) in facets(), purpose in select(&Purpose::ALL[..3]),
         tlp in select(Tlp::ALL), created in instant(), side in select(&[Side::Sender, Side::Receiver]),
         grant in proptest::option::of(reference()), now in instant(),
     ) -> Asked {
-        Asked { from, to, kind, details, purpose, tlp, created, side, grant, now }
+        Asked { from, to, facet, target, purpose, tlp, created, side, grant, now }
     }
 }
 
@@ -129,8 +133,8 @@ fn fitted(mut asked: Asked, held: &[HeldAgreement], pick: usize) -> Asked {
     (asked.from, asked.to) = (grant.from.clone(), grant.to.clone());
     asked.purpose = grant.purposes.first().copied().unwrap_or(asked.purpose);
     asked.created = asked.created.min(grant.valid_until - Millis(1));
-    if let (ContentDetails::Alert { basis, .. }, Some(kind)) = (asked.details, grant.alert_kinds.first()) {
-        asked.details = ContentDetails::Alert { kind: *kind, basis };
+    if let (Facet::Alert(AlertFacet { basis, .. }), Some(kind)) = (asked.facet, grant.alert_kinds.first()) {
+        asked.facet = Facet::Alert(AlertFacet { kind: *kind, basis });
     }
     let number = u32::try_from(pick % one.agreement.grants.len()).unwrap();
     asked.grant = (asked.side == Side::Receiver).then_some(GrantRef { agreement: one.id, number });
@@ -156,13 +160,14 @@ proptest! {
             prop_assert!(one.left_at(&asked.from).is_none_or(|at| asked.now < at));
             prop_assert!(one.left_at(&asked.to).is_none_or(|at| asked.now < at));
             prop_assert!(asked.created < grant.valid_until && asked.now < grant.valid_until + limits::AGREEMENT_GRACE);
-            prop_assert!(!concerns_person(asked.kind, asked.details) && asked.from != asked.to);
-            prop_assert_eq!((permit.from(), permit.to(), permit.kind()), (&asked.from, &asked.to, asked.kind));
-            if asked.kind.is_answer() {
+            let kind = asked.facet.kind();
+            prop_assert!(!asked.facet.concerns_person() && asked.from != asked.to);
+            prop_assert_eq!((permit.from(), permit.to(), permit.kind()), (&asked.from, &asked.to, kind));
+            if kind.is_answer() {
                 prop_assert_eq!((&grant.from, &grant.to), (&asked.to, &asked.from));
             } else {
                 prop_assert_eq!((&grant.from, &grant.to), (&asked.from, &asked.to));
-                prop_assert!(grant.record_kinds.contains(&asked.kind));
+                prop_assert!(grant.record_kinds.contains(&kind));
             }
         }
     }
@@ -227,16 +232,14 @@ proptest! {
     #[test]
     fn content_about_a_person_never_passes_yet(asked in asked(), held in some_agreements(), pick in 0_usize..6, fresh in any::<bool>()) {
         let asked = fitted(asked, &held, pick);
-        let details = ContentDetails::Alert { kind: AlertKind::AtRiskSite, basis: AssertionBasis::ReportedByPerson };
+        let facet = Facet::Alert(AlertFacet { kind: AlertKind::AtRiskSite, basis: AssertionBasis::ReportedByPerson });
         let mut view = view();
         view.majority_beat = fresh.then_some(asked.now);
-        for (kind, details) in [(RecordKind::Alert, details), (RecordKind::Referral, ContentDetails::Other), (RecordKind::Placement, ContentDetails::Other)] {
-            let about = Asked { kind, details, ..asked.clone() };
-            let expected = if fresh { Reason::PersonRecordsClosed } else { Reason::RegisterNotFresh };
-            let refused = about.ask(&AgreementSet::new(held.clone()), &view);
-            prop_assert!(refused.is_err());
-            prop_assert!(about.from == about.to || refused == Err(expected));
-        }
+        let about = Asked { facet, ..asked };
+        let expected = if fresh { Reason::PersonRecordsClosed } else { Reason::RegisterNotFresh };
+        let refused = about.ask(&AgreementSet::new(held), &view);
+        prop_assert!(refused.is_err());
+        prop_assert!(about.from == about.to || refused == Err(expected));
     }
 }
 
@@ -295,13 +298,8 @@ fn the_receiver_waits_for_an_agreement_and_tells_nothing_of_others() {
 fn an_answer_goes_back_along_the_grant_of_its_target_and_no_other() {
     let set = AgreementSet::new([twinning()]);
     let target = GrantRef { agreement: twinning().id, number: 0 };
-    let answer = Asked {
-        from: kehl(),
-        to: strasbourg(),
-        kind: RecordKind::Answer,
-        details: ContentDetails::Answer { target },
-        ..alert_question()
-    };
+    let answer =
+        Asked { from: kehl(), to: strasbourg(), facet: Facet::Answer(()), target: Some(target), ..alert_question() };
     assert_eq!(answer.ask(&set, &view()).unwrap().grant(), Some(target));
     let forward = Asked { from: strasbourg(), to: kehl(), ..answer.clone() };
     assert_eq!(forward.ask(&set, &view()), Err(Reason::AgreementNotInForce));
@@ -316,8 +314,7 @@ fn a_view_shows_no_more_than_its_grant() {
     let set = AgreementSet::new([twinning()]);
     let grant = Some(GrantRef { agreement: twinning().id, number: 0 });
     let offer = |service, level| Asked {
-        kind: RecordKind::OfferView,
-        details: ContentDetails::Offer { service, level },
+        facet: Facet::OfferView(OfferFacet { service, level }),
         side: Side::Receiver,
         grant,
         ..alert_question()

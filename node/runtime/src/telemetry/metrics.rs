@@ -132,6 +132,7 @@ catalogue! {
     FORKS Gauge "havenlink_register_forks" [] "Change numbers at which stewards signed different heads.";
     COMMIT_SECONDS Duration "havenlink_commit_seconds" [] "Time of one group commit of the store.";
     CERTIFICATE_EXPIRES Gauge "havenlink_certificate_expires_seconds" [] "When the node's certificate ends, Unix seconds.";
+    UNREADABLE_ROWS Counter "havenlink_unreadable_rows_total" [] "Stored rows that could not be read; each once since the start.";
     FIELDS_WITHHELD Counter "havenlink_log_fields_withheld_total" [] "Log fields that were not on the list and not written.";
     START_SECONDS Gauge "havenlink_start_time_seconds" [] "When the process started, Unix seconds.";
     MEMORY Gauge "havenlink_resident_memory_bytes" [] "Resident memory of the process.";

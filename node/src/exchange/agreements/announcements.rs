@@ -10,12 +10,12 @@ use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus,
 use crate::domain::ids::{AgreementId, AuthorityId, Hasher, RecordId};
 use crate::domain::policy::{self, ControlQuestion};
 use crate::domain::reason::Reason;
-use crate::domain::sharing::default_life;
+use crate::domain::records::agreement::Complete;
+use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Write};
-use crate::wire::body::Body;
-use crate::wire::sealed;
+use crate::wire::{records, sealed};
 
 use super::super::error::Error;
 use super::super::{Exchange, dispatch, new_publication_id};
@@ -31,7 +31,7 @@ impl Exchange {
         if !ours || held.ended_at().is_some() || self.view().status(to, self.now()) == MemberStatus::Removed {
             return Ok(Write::default());
         }
-        let body = Body::AgreementComplete(row.signed);
+        let body = Complete(row.signed).into();
         let delivery = self.control(&self.view(), self.now(), proposer, to, id, &body)?;
         Ok(Write { deliveries: vec![delivery], ..Write::default() })
     }
@@ -43,7 +43,7 @@ impl Exchange {
         agreement: &AgreementId,
     ) -> Result<(), Error> {
         let Some(row) = self.store().agreement(*agreement).await?.filter(|row| row.complete) else { return Ok(()) };
-        let body = Body::AgreementComplete(row.signed);
+        let body = Complete(row.signed).into();
         let (view, now) = (self.view(), self.now());
         let delivery = self.control(&view, now, &id.origin, &id.recipient, agreement, &body)?;
         let stream = dispatch::stream_of(&delivery);
@@ -62,13 +62,13 @@ impl Exchange {
         from: &AuthorityId,
         to: &AuthorityId,
         agreement: &AgreementId,
-        body: &Body,
+        body: &Control,
     ) -> Result<NewDelivery, Error> {
         let kind = body.kind();
         let permit = policy::may_control(&ControlQuestion { from, to, kind, view, now })
             .map_err(|reason| Error::about(to, reason))?;
         let key = self.0.keys.of(from).ok_or(Reason::WrongOrigin)?;
-        let expires = now + default_life(kind, None);
+        let expires = now + CONTROL_LIFE;
         let envelope = Envelope {
             federation: view.federation,
             origin: from.clone(),
@@ -87,7 +87,7 @@ impl Exchange {
             expires,
             review_by: expires,
             references: Vec::new(),
-            body: body.encode(),
+            body: records::encode_control(body),
         };
         let sealed = sealed::seal(&envelope, &key);
         if sealed.bytes.len() > crate::domain::limits::CONTROL_BYTES {
@@ -106,7 +106,7 @@ impl Exchange {
     }
 }
 
-fn record_id(agreement: &AgreementId, body: &Body) -> RecordId {
+fn record_id(agreement: &AgreementId, body: &Control) -> RecordId {
     let mut hash = Hasher::new();
     hash.update(b"havenlink/agreement-control/v1");
     hash.update(&body.kind().code().to_be_bytes());

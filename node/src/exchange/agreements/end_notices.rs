@@ -6,11 +6,12 @@ use crate::domain::agreement::{Agreement, AgreementEnd};
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, AuthorityId};
+use crate::domain::records::Control;
+use crate::domain::records::agreement::Complete;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
-use crate::wire::body::Body;
 
 use super::super::Exchange;
 use super::super::error::Error;
@@ -66,8 +67,8 @@ impl Exchange {
         to: &AuthorityId,
     ) -> Result<Vec<NewDelivery>, Error> {
         let ahead = row.complete && agreement.parties.len() > 2;
-        let ahead = ahead.then(|| Body::AgreementComplete(row.signed.clone()));
-        let bodies = ahead.into_iter().chain([Body::AgreementEnd(end.clone())]);
+        let ahead = ahead.then(|| Control::from(Complete(row.signed.clone())));
+        let bodies = ahead.into_iter().chain([end.clone().into()]);
         bodies.map(|body| self.control(view, now, &end.by, to, &row.id, &body)).collect()
     }
 

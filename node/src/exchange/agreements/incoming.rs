@@ -11,10 +11,11 @@ use crate::domain::envelope::Envelope;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::records::Control;
+use crate::domain::records::agreement::{Complete, PartySignature, Proposal};
 use crate::storage::owed::Owed;
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
-use crate::wire::body::{Body, PartySignature};
 
 use super::super::Exchange;
 use super::super::error::Error;
@@ -37,12 +38,12 @@ impl Exchange {
         &self,
         changes: &mut Changes,
         envelope: &Envelope,
-        body: &Body,
+        control: &Control,
         signed: &Bytes,
         view: &DirectoryView,
     ) -> Result<Changed, Error> {
-        match body {
-            Body::AgreementProposal(bytes) => {
+        match control {
+            Control::AgreementProposal(Proposal(bytes)) => {
                 let opened = match self.opened_for_us(bytes, envelope, view) {
                     Ok(opened) if opened.signed_by.contains(&envelope.origin) => opened,
                     Ok(_) => return Ok(Err(Reason::SignatureInvalid)),
@@ -53,16 +54,13 @@ impl Exchange {
                 }
                 self.merge(changes, opened, &envelope.origin, AuditAct::AgreementProposed).await
             }
-            Body::AgreementComplete(bytes) => match self.opened_for_us(bytes, envelope, view) {
+            Control::AgreementComplete(Complete(bytes)) => match self.opened_for_us(bytes, envelope, view) {
                 Ok(opened) if !opened.complete() => Ok(Err(Reason::AgreementInvalid)),
                 Ok(opened) => self.merge(changes, opened, &envelope.origin, AuditAct::AgreementInForce).await,
                 Err(reason) => Ok(Err(reason)),
             },
-            Body::AgreementSignature(signature) => self.sign_here(changes, envelope, signature, view).await,
-            Body::AgreementEnd(end) => self.end_here(changes, envelope, end, signed).await,
-            Body::Alert(_) | Body::Practice(_) | Body::OfferView(_) | Body::Answer(_) => {
-                Ok(Err(Reason::EnvelopeMalformed))
-            }
+            Control::AgreementSignature(signature) => self.sign_here(changes, envelope, signature, view).await,
+            Control::AgreementEnd(end) => self.end_here(changes, envelope, end, signed).await,
         }
     }
 

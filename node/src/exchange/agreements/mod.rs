@@ -21,15 +21,16 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::records::agreement::Proposal;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{Delete, NewDelivery, Put, Write, Written};
 use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
-use crate::wire::body::Body;
 
 use super::call::Call;
 use super::error::Error;
+use super::unreadable::Table;
 use super::{Exchange, dispatch};
 
 pub(super) use incoming::Changes;
@@ -68,7 +69,7 @@ impl Exchange {
         let row = AgreementRow { id, signed: signed.clone(), complete: false, ends: Vec::new() };
         let others = others(&agreement, &proposer);
         let deliveries: Vec<_> = others
-            .map(|to| self.control(&view, now, &proposer, to, &id, &Body::AgreementProposal(signed.clone())))
+            .map(|to| self.control(&view, now, &proposer, to, &id, &Proposal(signed.clone()).into()))
             .collect::<Result<_, _>>()?;
         complete_fits(&agreement, &deliveries)?;
         let put = Write {
@@ -106,7 +107,7 @@ impl Exchange {
         let key_of = party_key(&view);
         let signed = agreed::add(&row.signed, &view.federation, &signer, &signature, &key_of)?;
         let complete = agreed::open(signed.clone(), &view.federation, &key_of)?.complete();
-        let body = Body::AgreementSignature(signature);
+        let body = signature.into();
         let proposer = &held.agreement.proposer;
         let mut audit = vec![draft(call, AuditAct::AgreementSigned, &id)];
         audit.extend(complete.then(|| draft(call, AuditAct::AgreementInForce, &id)));
@@ -199,7 +200,14 @@ impl Exchange {
 
     pub(super) async fn reload_agreements(&self) -> Result<(), Error> {
         let rows = self.store().agreements().await?;
-        let held = rows.iter().map(rows::held).collect::<Result<Vec<_>, _>>()?;
+        let mut held = Vec::with_capacity(rows.len());
+        for row in &rows {
+            // One that cannot be read covers nothing; the others are in force as before.
+            match rows::held(row) {
+                Ok(one) => held.push(one),
+                Err(error) => drop(self.unreadable(Table::Agreement, None, row.id, error)),
+            }
+        }
         self.0.agreements.store(Arc::new(AgreementSet::new(held)));
         Ok(())
     }

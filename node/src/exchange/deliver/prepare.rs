@@ -12,7 +12,7 @@ use crate::storage::rows::{OutItem, OutPayload};
 use crate::wire::sealed::{self, Sealed};
 
 use super::super::Exchange;
-use super::super::content::{self, Asked};
+use super::super::question::{self, Asked};
 
 /// A replaced key must verify for this much longer for what it signed to be sent as it is.
 const ON_THE_WAY: Millis = Millis::hours(1);
@@ -66,8 +66,8 @@ impl Exchange {
         if let Some(reason) = skip_before_sending(item.expires, asked.now) {
             return Err(reason);
         }
-        let (envelope, signer) = sealed::own_signed(bytes).map_err(|error| error.reason)?;
-        content::ask_again(&envelope, asked)?;
+        let (envelope, signer) = sealed::reload_signed(bytes).map_err(|error| error.reason)?;
+        question::ask_again(&envelope, asked)?;
         // What was signed with a key that was withdrawn, or replaced long ago, no partner takes any more.
         let verifies = |id: &KeyId| asked.view.verifying_key(&envelope.origin, id, asked.now + ON_THE_WAY).is_some();
         if signer.is_some_and(|id| verifies(&id)) {

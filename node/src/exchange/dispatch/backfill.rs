@@ -12,9 +12,10 @@ use crate::domain::agreement::GrantState;
 use crate::domain::authority::MemberStatus;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId};
-use crate::domain::publication::Record;
+use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind};
+use crate::domain::record::RecordKey;
+use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{Queue, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject};
@@ -23,7 +24,8 @@ use crate::wire::stored;
 
 use super::super::Exchange;
 use super::super::error::Error;
-use super::press::{About, Press, Pressed, STANDING};
+use super::super::unreadable::Table;
+use super::press::{About, Press, Pressed};
 
 /// Publications read at a time.
 const LOOK: usize = 200;
@@ -73,8 +75,8 @@ impl Exchange {
 
     async fn queue_current(&self, press: &Press, from: &AuthorityId, to: &AuthorityId) -> Result<(), Error> {
         let mut current: Vec<(u64, RecordKey)> = Vec::new();
-        for kind in STANDING {
-            self.current(press, kind, from, to, &mut current).await?;
+        for kind in RecordKind::CONTENT.iter().filter(|kind| kind.facts().is_some_and(|facts| facts.lasting)) {
+            self.current(press, *kind, from, to, &mut current).await?;
         }
         // In the order in which they were published.
         current.sort_unstable();
@@ -105,13 +107,13 @@ impl Exchange {
         to: &AuthorityId,
         found: &mut Vec<(u64, RecordKey)>,
     ) -> Result<(), Error> {
-        let (mut before, mut offers) = (None, HashSet::new());
+        let (mut before, mut subjects) = (None, HashSet::new());
         loop {
             let rows = self.store().publications(kind, before, LOOK).await?;
             for row in rows.iter().filter(|row| row.authority == *from) {
-                let Ok(publication) = stored::decode(row.body.clone()) else { continue };
-                // Newest first: what was said of an offer before is not current, whatever became of the newest.
-                let older = matches!(&publication.record, Record::Offer { offer, .. } if !offers.insert(offer.id));
+                let Ok(publication) = self.own_publication(row) else { continue };
+                // Newest first: what was said of a subject before is not current, whatever became of the newest.
+                let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
                 let due = row.dispatched && row.expires > press.now && publication.for_all_covered && !older;
                 if due && press.ask(&publication, to).is_ok() {
                     let key = RecordKey { origin: from.clone(), record_id: row.record_id };
@@ -127,10 +129,18 @@ impl Exchange {
         }
     }
 
+    /// A stored publication; one that cannot be read is noted.
+    fn own_publication(&self, row: &PublicationRow) -> Result<Publication, Error> {
+        stored::reload(row.body.clone()).map_err(|error| {
+            self.unreadable(Table::Publication, Some(row.kind), row.record_id, error.clone());
+            error.into()
+        })
+    }
+
     /// One publication made for one more recipient.
     pub(super) fn pressed_for(&self, press: &Press, row: &PublicationRow, to: &AuthorityId) -> Result<Pressed, Error> {
-        let publication = stored::decode(row.body.clone())?;
-        let mut pressed = Pressed { queue: Queue::default(), suspended: Vec::new() };
+        let publication = self.own_publication(row)?;
+        let mut pressed = Pressed { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
         let key = self.0.keys.of(&row.authority);
         press.press(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut pressed);
         Ok(pressed)

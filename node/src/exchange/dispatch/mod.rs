@@ -2,8 +2,8 @@
 //!
 //! A pass takes what was published, oldest first, asks the one question again for each recipient, seals the envelopes
 //! (in parallel when there are many) and queues them with the ledger's rows. Whoever may no longer get the record gets
-//! nothing, and the ledger says so; what a suspended recipient would have got is made when it is restored, and what stands
-//! for all (practices, offers) reaches a partner whose agreement comes later. A publication for few recipients does not wait for a pass:
+//! nothing, and the ledger says so; what a suspended recipient would have got is made when it is restored, and what is lasting
+//! and for all reaches a partner whose agreement comes later. A publication for few recipients does not wait for a pass:
 //! publishing presses it, and one commit takes it together with its envelopes.
 
 mod backfill;
@@ -24,6 +24,7 @@ use crate::storage::ops::{NewDelivery, Queue, WriteOp};
 
 use super::Exchange;
 use super::error::Error;
+use super::unreadable::Table;
 pub(super) use backfill::owed_backfills;
 use press::{About, Press, Pressed};
 
@@ -45,7 +46,7 @@ impl Exchange {
             return None;
         }
         let mut pressed = Pressed::of(RecordKey { origin: publication.authority.clone(), record_id });
-        let about = About { record_id, kind: publication.record.kind(), expires };
+        let about = About { record_id, kind: publication.content.kind(), expires };
         press.press(Some(&key), &about, publication, &recipients, &mut pressed);
         pressed.suspended.is_empty().then_some(pressed.queue)
     }
@@ -70,6 +71,9 @@ impl Exchange {
         }
         let now = press.now;
         let pressed = press::press_all(press, work).await;
+        for row in &pressed {
+            self.note_unreadable(row);
+        }
         let queues: Vec<Queue> =
             pressed.into_iter().map(|pressed| suspended_recipients::queue_and_owe(pressed, now)).collect();
         let count = queues.len();
@@ -80,6 +84,13 @@ impl Exchange {
             self.0.wakeups.wake(PassKind::SuspendedRecipients);
         }
         Ok(count)
+    }
+
+    /// What could not be made of a stored row is said in the ledger, counted, and stops nothing behind it.
+    fn note_unreadable(&self, pressed: &Pressed) {
+        if let (Some((kind, error)), Some(key)) = (&pressed.unreadable, &pressed.queue.publication) {
+            self.unreadable(Table::Publication, Some(*kind), key.record_id, error.clone());
+        }
     }
 
     fn press(&self) -> Press {

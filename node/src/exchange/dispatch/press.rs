@@ -3,26 +3,26 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::policy::{self, Permit, ShareQuestion, Side};
-use crate::domain::publication::{Publication, Record};
+use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
+use crate::domain::record::RecordKey;
+use crate::domain::records::RecordKind;
+use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Queue};
 use crate::storage::rows::PublicationRow;
 use crate::wire::keys::SigningKey;
-use crate::wire::{sealed, stored};
+use crate::wire::{self, records, sealed, stored};
 
-use super::super::{content, new_publication_id};
-
-/// What goes on being said until it expires. An alert is news to those whom its publisher was told of (decisions/017).
-pub(super) const STANDING: [RecordKind; 2] = [RecordKind::Practice, RecordKind::OfferView];
+use super::super::new_publication_id;
 
 /// From so many publications on, sealing moves off the threads that serve sockets.
 const PARALLEL_FROM: usize = 16;
@@ -53,13 +53,15 @@ pub(super) struct Pressed {
     pub queue: Queue,
     /// Recipients that are suspended now: theirs is made when they are back.
     pub suspended: Vec<AuthorityId>,
+    /// The stored row does not have its form, and why: nothing can be made of it.
+    pub unreadable: Option<(RecordKind, wire::Error)>,
 }
 
 impl Pressed {
     /// Of this publication, nothing made yet.
     pub fn of(publication: RecordKey) -> Self {
         let queue = Queue { publication: Some(publication), ..Queue::default() };
-        Self { queue, suspended: Vec::new() }
+        Self { queue, suspended: Vec::new(), unreadable: None }
     }
 }
 
@@ -93,21 +95,24 @@ impl Press {
     /// All deliveries of one publication, with the ledger's rows.
     fn all(&self, key: Option<&SigningKey>, row: &PublicationRow) -> Pressed {
         let mut pressed = Pressed::of(RecordKey { origin: row.authority.clone(), record_id: row.record_id });
-        match stored::decode(row.body.clone()) {
+        match stored::reload(row.body.clone()) {
             Ok(publication) => {
                 let recipients = self.recipients(&publication);
                 self.press(key, &About::row(row), &publication, &recipients, &mut pressed);
             }
             // A row that cannot be read must not block the ones behind it.
-            Err(_) => pressed.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged)),
+            Err(error) => {
+                pressed.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged));
+                pressed.unreadable = Some((row.kind, error));
+            }
         }
         pressed
     }
 
-    /// Those found when it was published; of what stands for all, also whom an agreement has come to cover since.
+    /// Those found when it was published; of what is lasting and for all, also whom an agreement has come to cover since.
     pub(super) fn recipients(&self, publication: &Publication) -> Vec<AuthorityId> {
         let mut recipients = publication.sharing.recipients.clone();
-        if publication.for_all_covered && STANDING.contains(&publication.record.kind()) {
+        if publication.for_all_covered && publication.content.facts().lasting {
             let known = recipients.len();
             let covered = self.agreements.recipients_of(&publication.authority);
             let since = covered.filter(|to| !publication.sharing.recipients.contains(to));
@@ -127,6 +132,7 @@ impl Press {
         pressed: &mut Pressed,
     ) {
         let publication_id = new_publication_id();
+        let mut forms = Forms::of(publication);
         for to in recipients {
             match (self.ask(publication, to), key) {
                 (_, None) => pressed.queue.audit.push(refused(about, Some(to), Reason::WrongOrigin)),
@@ -134,7 +140,7 @@ impl Press {
                     pressed.queue.audit.push(refused(about, Some(to), Reason::EnvelopeExpired));
                 }
                 (Ok(permit), Some(key)) => {
-                    let envelope = self.envelope(publication, &permit, publication_id, about);
+                    let envelope = self.envelope(&mut forms, &permit, publication_id, about);
                     pressed.queue.audit.push(disclosed(&permit, about.record_id));
                     pressed.queue.items.push(self.delivery(publication, envelope, permit, key));
                 }
@@ -148,8 +154,8 @@ impl Press {
         policy::may_share(&ShareQuestion {
             from: &publication.authority,
             to,
-            kind: publication.record.kind(),
-            details: publication.record.details(),
+            facet: publication.content.facet(),
+            target: publication.under,
             purpose: publication.sharing.purpose,
             handling: publication.sharing.handling,
             created: publication.created,
@@ -163,14 +169,14 @@ impl Press {
 
     fn envelope(
         &self,
-        publication: &Publication,
+        forms: &mut Forms<'_>,
         permit: &Permit,
         publication_id: PublicationId,
         about: &About,
     ) -> Envelope {
+        let publication = forms.publication;
         let sharing = &publication.sharing;
         let level = permit.grant().and_then(|g| self.agreements.grant(&g)?.grant.disclosure_level);
-        let prepared = content::prepared(&publication.record, level.unwrap_or(DisclosureLevel::Light));
         Envelope {
             federation: self.view.federation,
             origin: publication.authority.clone(),
@@ -182,27 +188,25 @@ impl Press {
             lawful_basis: sharing.lawful_basis,
             special_basis: sharing.special_basis,
             grant: permit.grant(),
-            agreement_to_share_ref: bytes::Bytes::new(),
+            agreement_to_share_ref: Bytes::new(),
             handling: sharing.handling,
             status: sharing.status,
             created: publication.created,
             expires: about.expires,
             review_by: sharing.review_by.unwrap_or(about.expires),
-            references: references(&publication.record),
-            body: prepared.encode(),
+            references: publication.references.clone(),
+            body: forms.at(level.unwrap_or(DisclosureLevel::Light)),
         }
     }
 
     fn delivery(&self, publication: &Publication, envelope: Envelope, permit: Permit, key: &SigningKey) -> NewDelivery {
         let sealed = sealed::seal(&envelope, key);
-        let as_of =
-            if let Record::Offer { offer, .. } = &publication.record { Some(offer.capacity.as_of) } else { None };
         NewDelivery {
             permit,
             record_id: envelope.record_id,
             envelope: sealed.bytes,
             digest: sealed.digest,
-            as_of,
+            as_of: publication.content.as_of(),
             traceparent: publication.traceparent.clone(),
             queued: self.now,
             expires: envelope.expires,
@@ -210,10 +214,25 @@ impl Press {
     }
 }
 
-fn references(record: &Record) -> Vec<Reference> {
-    match record {
-        Record::Answer { target, .. } => vec![Reference { kind: ReferenceKind::Answers, target: target.clone() }],
-        Record::Alert(_) | Record::Practice(_) | Record::Offer { .. } => Vec::new(),
+/// The encoded forms of one publication: each is encoded once, and shared by all who get it.
+struct Forms<'a> {
+    publication: &'a Publication,
+    by_level: [Option<Bytes>; DisclosureLevel::ALL.len()],
+}
+
+impl<'a> Forms<'a> {
+    fn of(publication: &'a Publication) -> Self {
+        Self { publication, by_level: [const { None }; DisclosureLevel::ALL.len()] }
+    }
+
+    /// What a partner with this level gets; what no level shapes are the very bytes that are stored.
+    fn at(&mut self, level: DisclosureLevel) -> Bytes {
+        let publication = self.publication;
+        let form = self.by_level[level as usize - 1].get_or_insert_with(|| {
+            let shaped = publication.content.prepare(level);
+            shaped.map_or_else(|| publication.encoded.clone(), |shaped| records::encode(&shaped))
+        });
+        form.clone()
     }
 }
 
@@ -233,5 +252,53 @@ fn refused(about: &About, to: Option<&AuthorityId>, reason: Reason) -> AuditDraf
         record: Some((about.kind, about.record_id)),
         reason: Some(reason),
         ..AuditDraft::by_node(AuditAct::Refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::handling::*;
+    use crate::domain::records::Content;
+    use crate::domain::records::offer::Offer;
+    use crate::domain::samples::{NOW, alert, kehl, own_offer, strasbourg};
+    use crate::domain::sharing::Sharing;
+
+    fn publication(content: Content) -> Publication {
+        Publication {
+            authority: strasbourg(),
+            sharing: Sharing {
+                recipients: vec![kehl()],
+                purpose: Purpose::Prevention,
+                lawful_basis: LawfulBasis::PublicTask,
+                special_basis: SpecialBasis::None,
+                handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+                status: RecordStatus::Actual,
+                expires: None,
+                review_by: None,
+            },
+            for_all_covered: false,
+            encoded: records::encode(&content),
+            content,
+            references: Vec::new(),
+            under: None,
+            created: NOW,
+            traceparent: String::new(),
+        }
+    }
+
+    #[test]
+    fn content_is_encoded_once_for_all_who_get_the_same_form() {
+        let one = publication(alert().into());
+        let mut forms = Forms::of(&one);
+        for level in DisclosureLevel::ALL {
+            assert_eq!(forms.at(*level).as_ptr(), one.encoded.as_ptr(), "the bytes that are stored");
+        }
+        let one = publication(Offer::Own { offer: own_offer(false), version: 1 }.into());
+        let mut forms = Forms::of(&one);
+        let band = forms.at(DisclosureLevel::Band);
+        assert_eq!(forms.at(DisclosureLevel::Band).as_ptr(), band.as_ptr());
+        assert_ne!(forms.at(DisclosureLevel::Count), band);
+        assert!(!band.windows(7).any(|w| w == b"house 3"), "the owner's label stays with the owner");
     }
 }

@@ -16,7 +16,7 @@ use super::press::Pressed;
 
 /// The queue of a publication, with what its suspended recipients are owed.
 pub(super) fn queue_and_owe(pressed: Pressed, now: UnixMs) -> Queue {
-    let Pressed { mut queue, suspended } = pressed;
+    let Pressed { mut queue, suspended, .. } = pressed;
     if let Some(record) = &queue.publication {
         let key = |to| OwedKey::to(to, Subject::SuspendedRecord(record.clone()));
         queue.owes = suspended.iter().map(|to| Owed::now(key(to), now)).collect();

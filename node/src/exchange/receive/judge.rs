@@ -6,22 +6,20 @@ use std::sync::Arc;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::envelope::{Envelope, GrantRef};
-use crate::domain::ids::{AgreementId, OfferId};
-use crate::domain::limits;
+use crate::domain::ids::AgreementId;
 use crate::domain::policy::{Permit, Side};
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Verdict};
-use crate::domain::record::{RecordKey, ReferenceKind, StreamClass};
+use crate::domain::record::{RecordKey, ReferenceKind};
+use crate::domain::records::RecordBody;
 use crate::domain::sharing::keep_until;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewInbox, Put};
 use crate::storage::owed::Owed;
-use crate::storage::rows::PartnerOfferRow;
-use crate::wire::body::Body;
-use crate::wire::stored;
 
 use super::super::agreements::Changes;
-use super::super::content::{self, Asked};
+use super::super::question::{self, Asked};
+use super::super::records::{self, Arrival};
 use super::super::{Error, Exchange};
 use super::Received;
 use super::open::{Item, OpenItem};
@@ -50,8 +48,8 @@ struct Desk<'a> {
     agreements: Arc<AgreementSet>,
     /// Dedup keys that are taken, in the store or earlier in this batch.
     taken: HashSet<RecordKey>,
-    /// The origin's offers that are kept here, with those of this batch; `None`: the batch has brought none yet.
-    offers: Option<HashSet<OfferId>>,
+    /// What the batch has brought so far, as far as a kind has to know.
+    batch: records::Batch,
     changes: Changes,
     judged: Judged,
 }
@@ -63,7 +61,7 @@ impl Exchange {
             received,
             agreements: self.0.agreements.load_full(),
             taken: self.taken(&items).await?,
-            offers: None,
+            batch: records::Batch::default(),
             changes: Changes::default(),
             judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
         };
@@ -119,12 +117,28 @@ impl Exchange {
         if desk.taken.contains(&envelope.key()) {
             return Ok(Verdict::Duplicate);
         }
-        if !self.has_room(desk, &item).await? {
-            // Final, although a budget passes by itself: its offers must not hold up a partner's alerts.
-            return Ok(desk.refuse_for_good(&item, Reason::BudgetExhausted));
-        }
-        if let Err(reason) = self.effect(desk, &item, &permit).await? {
-            return Ok(desk.refuse(&item, reason));
+        match &item.opened.body {
+            RecordBody::Content(content) => {
+                let arrival = Arrival {
+                    exchange: self,
+                    envelope,
+                    as_of_age: item.as_of_age,
+                    received: desk.received.now,
+                    keep_until: desk.keep_until(&permit, envelope.expires),
+                    batch: &mut desk.batch,
+                    puts: &mut desk.judged.puts,
+                };
+                if let Err(reason) = records::arrived(content, arrival).await? {
+                    return Ok(desk.refuse_for_good(&item, reason));
+                }
+            }
+            RecordBody::Control(control) => {
+                let view = &desk.received.view;
+                match self.change(&mut desk.changes, envelope, control, &item.bytes, view).await? {
+                    Ok(audit) => desk.judged.audit.extend(audit),
+                    Err(reason) => return Ok(desk.refuse(&item, reason)),
+                }
+            }
         }
         desk.store(item, permit);
         Ok(Verdict::Stored)
@@ -138,48 +152,6 @@ impl Exchange {
         let named = sent.iter().find(|grant| envelope.grant == Some(**grant));
         Ok(named.or(sent.first()).map(|grant| Some(*grant)).ok_or(Reason::TargetUnknown))
     }
-
-    /// Whether an offer is one that is known here, or one of not too many.
-    async fn has_room(&self, desk: &mut Desk<'_>, item: &OpenItem) -> Result<bool, Error> {
-        let Body::OfferView(view) = &item.opened.body else { return Ok(true) };
-        let offers = match &mut desk.offers {
-            Some(offers) => offers,
-            none => {
-                let kept = self.store().partner_offer_ids(item.opened.envelope.origin.clone()).await?;
-                none.insert(kept.into_iter().collect())
-            }
-        };
-        let room = offers.len() < limits::PARTNER_OFFERS || offers.contains(&view.id);
-        if room {
-            offers.insert(view.id);
-        }
-        Ok(room)
-    }
-
-    /// What the record changes besides the inbox.
-    async fn effect(&self, desk: &mut Desk<'_>, item: &OpenItem, permit: &Permit) -> Result<Result<(), Reason>, Error> {
-        let envelope = &item.opened.envelope;
-        match &item.opened.body {
-            Body::OfferView(view) => {
-                let keep_until = desk.keep_until(permit, envelope.expires);
-                desk.judged.puts.push(Put::PartnerOffer(PartnerOfferRow {
-                    origin: envelope.origin.clone(),
-                    id: view.id,
-                    view: stored::encode_view(view),
-                    version: view.version,
-                    age_at_sending_ms: item.as_of_age.map(|age| age.0),
-                    received: desk.received.now,
-                    keep_until,
-                }));
-                Ok(Ok(()))
-            }
-            body if envelope.kind.class() == StreamClass::Control => {
-                let changed = self.change(&mut desk.changes, envelope, body, &item.bytes, &desk.received.view).await?;
-                Ok(changed.map(|audit| desk.judged.audit.extend(audit)))
-            }
-            _ => Ok(Ok(())),
-        }
-    }
 }
 
 impl Desk<'_> {
@@ -188,7 +160,7 @@ impl Desk<'_> {
         let envelope = &item.opened.envelope;
         envelope.timely(now)?;
         let asked = Asked { side: Side::Receiver, agreements: &self.agreements, view: &self.received.view, now };
-        content::ask(envelope, &item.opened.body, target, &asked)
+        question::ask(envelope, &item.opened.body, target, &asked)
     }
 
     /// What could not even be opened stands in the ledger with its reason, and without what it claimed to be.

@@ -4,9 +4,9 @@ use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::{AgreementEndReason, AgreementState};
 use crate::domain::ids::AgreementId;
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::*;
@@ -30,7 +30,7 @@ async fn a_proposal_is_signed_by_the_other_side_and_in_force_for_both() {
     assert!(
         shown.in_words.iter().any(|line| line.starts_with("de-kehl sees the capacity of fr-strasbourg as a light"))
     );
-    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert!(refused.is_err(), "a proposal allows nothing");
     assert_eq!(world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap(), AgreementState::InForce);
     world.settle().await;
@@ -63,7 +63,7 @@ async fn three_parties_are_in_force_when_the_last_one_has_signed() {
     // One leaves alone: the others go on.
     world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
     world.settle().await;
-    assert!(world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[ESCH]), sample_alert()).await.is_err());
+    assert!(world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.is_err());
     world.publish(STRASBOURG, &[KEHL]).await;
     // The second to leave ends it.
     world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
@@ -144,7 +144,7 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
         assert_eq!(shown.state, AgreementState::InForce, "{name}");
         assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH), &id(GOERLITZ)], "{name}");
         assert!(shown.held.ends[0].at < shown.held.ends[1].at && shown.notices.iter().all(|notice| !notice.is_empty()));
-        let notice = crate::wire::sealed::own(&shown.notices[1]).unwrap();
+        let notice = crate::wire::sealed::reload(&shown.notices[1]).unwrap();
         assert_eq!((notice.origin, notice.kind), (id(GOERLITZ), RecordKind::AgreementEnd), "{name}");
     }
     for (from, to) in [(STRASBOURG, KEHL), (KEHL, STRASBOURG)] {
@@ -153,7 +153,7 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
         assert_eq!(world.delivery(from, published.record_id).await, [(DeliveryState::Delivered, None)], "{from}");
     }
     for (from, to) in [(STRASBOURG, ESCH), (ESCH, KEHL), (GOERLITZ, STRASBOURG), (ESCH, GOERLITZ)] {
-        let refused = world.exchange(from).publish_alert(&call(), None, sharing(&[to]), sample_alert()).await;
+        let refused = world.exchange(from).publish(&call(), wished(sharing(&[to]), sample_alert())).await;
         assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded, "{from} to {to}");
     }
     world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::NoLongerNeeded).await.unwrap();
@@ -163,7 +163,7 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
         assert_eq!(shown.state, AgreementState::Ended, "{name}");
         assert_eq!(shown.held.ended().map(|end| &end.by), Some(&id(KEHL)), "{name}");
     }
-    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
 }
 
@@ -307,7 +307,7 @@ async fn only_parties_sign_and_end_and_an_invalid_text_is_refused() {
 async fn the_dates_of_a_grant_stop_the_sender_at_once() {
     let world = World::with_agreements().await;
     world.clock.advance(Millis::days(366));
-    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementNotInForce);
     let listed = world.exchange(STRASBOURG).list_agreements().await.unwrap();
     assert!(listed.iter().all(|a| a.state == AgreementState::Expired));

@@ -3,16 +3,15 @@
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::AgreementEndReason;
-use crate::domain::answer::Answer;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, RecordId};
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
+use crate::domain::records::answer::Answer;
+use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::storage::ops::{NewDelivery, Queue, WriteOp};
-use crate::wire::body::Body;
 
 /// Kehl's answer to the record, claiming this grant, queued as a dishonest node would queue it. What became of it.
 async fn claim(world: &World, target: &RecordKey, grant: GrantRef) -> (DeliveryState, Option<Reason>) {
@@ -20,7 +19,7 @@ async fn claim(world: &World, target: &RecordKey, grant: GrantRef) -> (DeliveryS
     envelope.kind = RecordKind::Answer;
     envelope.grant = Some(grant);
     envelope.references = vec![Reference { kind: ReferenceKind::Answers, target: target.clone() }];
-    envelope.body = Body::Answer(Answer::Acknowledged).encode();
+    envelope.body = crate::wire::records::encode(&Answer::Acknowledged.into());
     let sealed = crate::wire::sealed::seal(&envelope, &world.node(KEHL).key);
     // Its own node does not ask again either: the store is written to behind its back, under another kind's permit.
     let permit = crate::domain::policy::Permit::unasked(KEHL, STRASBOURG, RecordKind::Answer, Some(grant));
@@ -52,7 +51,7 @@ fn forward(world: &World, agreement: AgreementId) -> GrantRef {
 }
 
 async fn answers(world: &World, record: RecordId) -> usize {
-    world.exchange(STRASBOURG).alert(key(record)).await.unwrap().answers.len()
+    world.exchange(STRASBOURG).get(key(record)).await.unwrap().answers.len()
 }
 
 #[tokio::test]
@@ -94,7 +93,7 @@ async fn when_the_agreement_of_the_target_has_ended_it_is_not_answered_under_the
     world.exchange(STRASBOURG).end_agreement(&call(), first, AgreementEndReason::Replaced).await.unwrap();
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let refused = kehl.answer_alert(&call(), key(before), Answer::Acknowledged).await.unwrap_err();
+    let refused = kehl.answer(&call(), key(before), Answer::Acknowledged.into()).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::AgreementEnded, "by the node that would answer");
     for (grant, reason) in [(first, Reason::AgreementEnded), (second, Reason::AgreementNotInForce)] {
         let grant = GrantRef { agreement: grant, ..forward(&world, second) };
@@ -105,9 +104,9 @@ async fn when_the_agreement_of_the_target_has_ended_it_is_not_answered_under_the
     // What comes under the new one is answered under the new one, after a new start of both nodes too.
     let after = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
-    kehl.answer_alert(&call(), key(after), Answer::Acknowledged).await.unwrap();
+    kehl.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
     world.clock.advance(Millis::minutes(1));
-    kehl.answer_alert(&call(), key(after), Answer::Acknowledged).await.unwrap();
+    kehl.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
     assert_eq!(answers(&world, after).await, 2);
 }

@@ -5,12 +5,12 @@ use crate::clock::Clock;
 use crate::demo::sample;
 use crate::domain::audit::AuditAct;
 use crate::domain::ids::{OfferId, RecordId};
-use crate::domain::offer::{CapacityBand, CapacityLevel, DisclosureLevel, ServiceKind};
 use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::records::offer::{CapacityBand, CapacityLevel, DisclosureLevel, ServiceKind};
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::wire::{offer, practice};
+use crate::wire::records::{offer, practice};
 
 /// Content that Strasbourg made for the recipient, oldest first; all of it was delivered.
 async fn sent_to(world: &World, recipient: &str) -> Vec<(RecordKind, RecordId)> {
@@ -30,7 +30,7 @@ async fn set_refuge(world: &World, free: u32) {
 
 async fn publish_practice(world: &World) -> RecordId {
     let practice = practice::from_proto(sample::practice()).unwrap();
-    let published = world.exchange(STRASBOURG).publish_practice(&call(), None, sharing(&[]), practice).await.unwrap();
+    let published = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     published.record_id
 }
@@ -53,7 +53,7 @@ async fn a_later_partner_gets_what_is_current_and_for_all_once() {
     let mut short = sharing(&[]);
     short.expires = Some(world.clock.now() + Millis::minutes(10));
     let strasbourg = world.exchange(STRASBOURG);
-    let gone = strasbourg.publish_alert(&call(), None, short, sample_alert()).await.unwrap().record_id;
+    let gone = strasbourg.publish(&call(), wished(short, sample_alert())).await.unwrap().record_id;
     world.settle().await;
     world.clock.advance(Millis::minutes(11));
     let (to_kehl, leaves) = (sent_to(&world, KEHL).await, strasbourg.audit_leaves(0, 0).await.unwrap().1.size);
@@ -66,7 +66,7 @@ async fn a_later_partner_gets_what_is_current_and_for_all_once() {
     assert!(records.contains(&practice));
     assert!([for_all, for_kehl, gone].iter().all(|alert| !records.contains(alert)));
     let seen = world.exchange(ESCH).partner_offers().await.unwrap();
-    assert_eq!(seen[0].view.capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
+    assert_eq!(view(&seen[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert!(seen[0].age.is_some_and(|age| age >= Millis::minutes(11)), "as old as it is: {:?}", seen[0].age);
     // Disclosed twice, and nothing was refused that was never meant for Esch.
     let drafts = strasbourg.audit_leaves(leaves, 100).await.unwrap().0;

@@ -36,7 +36,7 @@ async fn a_consumer_gets_each_position_once_resumes_and_sees_what_comes() {
     let published = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let seen = tokio::time::timeout(Duration::from_secs(5), next).await.unwrap().unwrap().unwrap().unwrap();
-    assert_eq!(seen.envelope.record_id, published.record_id);
+    assert_eq!(seen.key.record_id, published.record_id);
     assert!(kehl.commit_cursor("case-system".to_owned(), 1_000).await.is_err());
     assert!(kehl.commit_cursor("Case System".to_owned(), 1).await.is_err());
 }
@@ -61,7 +61,7 @@ async fn a_reader_gets_the_kinds_it_named_and_no_position_that_was_never_given()
     }
     assert_eq!(refused(reading(newest, &[RecordKind::Alert])).await, None);
     let alerts = kehl.consume(reading(0, &[RecordKind::Alert])).await.unwrap();
-    let kinds: Vec<_> = alerts.map(|record| record.unwrap().envelope.kind).collect().await;
+    let kinds: Vec<_> = alerts.map(|record| record.unwrap().kind).collect().await;
     assert_eq!(kinds, [RecordKind::Alert], "and no control record, of which there are some: {newest}");
     assert!(newest > 1);
 }

@@ -12,7 +12,7 @@ use crate::domain::light::Light;
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::storage::backup;
-use crate::wire::offer;
+use crate::wire::records::offer;
 
 /// What a node's inbox shows, in order; each record once.
 async fn shown(world: &World, name: &str) -> Vec<RecordId> {
@@ -41,7 +41,7 @@ async fn many_publishers_at_once_lose_nothing_and_see_nothing_twice() {
         tokio::spawn(async move {
             let mut records = Vec::new();
             for _ in 0..8 {
-                let published = exchange.publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+                let published = exchange.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
                 records.push(published.unwrap().record_id);
             }
             records

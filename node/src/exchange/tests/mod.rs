@@ -13,4 +13,5 @@ mod requests;
 mod road;
 mod rules;
 mod standing;
+mod unreadable;
 mod world;

@@ -5,20 +5,20 @@ use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
-use crate::domain::answer::Answer;
 use crate::domain::ids::{Incarnation, OfferId};
 use crate::domain::light::Light;
 use crate::domain::limits;
-use crate::domain::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
-use crate::domain::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::records::answer::Answer;
+use crate::domain::records::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
+use crate::domain::records::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::storage::ops::{Put, Receive, Write, WriteOp};
 use crate::storage::rows::{InStreamKey, PartnerOfferRow};
-use crate::wire::{offer, practice};
+use crate::wire::records::{offer, practice};
 
 fn refuge(world: &World, free: u32) -> OwnOffer {
     let now = world.clock.now();
@@ -34,10 +34,10 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     world.settle().await;
     let kehl = world.exchange(KEHL).partner_offers().await.unwrap();
     let esch = world.exchange(ESCH).partner_offers().await.unwrap();
-    assert_eq!(kehl[0].view.capacity.level, CapacityLevel::Availability(AvailabilityClass::Few));
-    assert_eq!(esch[0].view.capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
+    assert_eq!(view(&kehl[0]).capacity.level, CapacityLevel::Availability(AvailabilityClass::Few));
+    assert_eq!(view(&esch[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert_eq!((kehl[0].light, esch[0].light), (Light::Few, Light::Few));
-    assert!(kehl[0].view.area.code().len() <= 4, "a protected offer shows NUTS-2 at most");
+    assert!(view(&kehl[0]).area.code().len() <= 4, "a protected offer shows NUTS-2 at most");
     // An hour later nobody calls it available; confirmed, it is again.
     world.clock.advance(Millis::minutes(61));
     assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::CallFirst);
@@ -45,7 +45,7 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     world.settle().await;
     let again = world.exchange(KEHL).partner_offers().await.unwrap();
     assert_eq!((again.len(), again[0].light), (1, Light::Few));
-    assert!(again[0].view.version > held.version);
+    assert!(view(&again[0]).version > held.version);
     // A partner that does not answer is shown as such, with what was last known.
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.exchange(KEHL).greet_pass().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
     let sample = practice::from_proto(sample::practice()).unwrap();
     let word = sample.texts[0].title.split_whitespace().next().unwrap().to_uppercase();
     let strasbourg = world.exchange(STRASBOURG);
-    strasbourg.publish_practice(&call(), None, sharing(&[]), sample.clone()).await.unwrap();
+    strasbourg.publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
     world.settle().await;
     let by_topic = PracticeQuery { topics: sample.topics[..1].to_vec(), ..PracticeQuery::default() };
     let by_words = PracticeQuery { words: word, ..PracticeQuery::default() };
@@ -199,7 +199,7 @@ async fn a_search_is_read_page_by_page_without_gap_or_repetition() {
     let world = World::with_agreements().await;
     let sample = practice::from_proto(sample::practice()).unwrap();
     for from in [STRASBOURG, KEHL, STRASBOURG, KEHL, STRASBOURG] {
-        world.exchange(from).publish_practice(&call(), None, sharing(&[]), sample.clone()).await.unwrap();
+        world.exchange(from).publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
     }
     world.settle().await;
     let all = async |together| {
@@ -240,14 +240,14 @@ async fn an_alert_shows_the_newest_answers_and_how_many_it_leaves_out() {
     };
     let question = Answer::Question(('a'..='x').map(text).collect());
     for _ in 0..8 {
-        world.exchange(KEHL).answer_alert(&call(), key.clone(), question.clone()).await.unwrap();
+        world.exchange(KEHL).answer(&call(), key.clone(), question.clone().into()).await.unwrap();
     }
-    world.exchange(KEHL).answer_alert(&call(), key.clone(), Answer::Acknowledged).await.unwrap();
+    world.exchange(KEHL).answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).alert(key).await.unwrap();
+    let alert = world.exchange(STRASBOURG).get(key).await.unwrap();
     assert_eq!(alert.answers.len() + alert.answers_left_out, 9);
     assert!((2..9).contains(&alert.answers.len()), "{}", alert.answers.len());
-    assert_eq!(alert.answers.last().unwrap().answer, Answer::Acknowledged, "the newest is among them");
+    assert_eq!(alert.answers.last().unwrap().answer, Ok(Answer::Acknowledged.into()), "the newest is among them");
 }
 
 #[tokio::test]
@@ -305,6 +305,6 @@ async fn a_record_that_fits_no_envelope_is_refused_when_it_is_published() {
         (text.problem, text.measure) = ("é".repeat(3_990), "ü".repeat(3_000 + i));
         sample.texts.push(text);
     }
-    let refused = world.exchange(STRASBOURG).publish_practice(&call(), None, sharing(&[]), sample).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), sample)).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MessageTooLarge);
 }

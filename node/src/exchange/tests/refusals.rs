@@ -5,10 +5,10 @@ use crate::clock::Clock;
 use crate::domain::agreement::AgreementEndReason;
 use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{Digest, Incarnation};
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::reason::Reason;
 use crate::domain::receipt::Verdict;
 use crate::domain::record::StreamClass;
+use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::stream::{Batch, ItemBody, StreamId};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
@@ -35,12 +35,15 @@ async fn verdicts(world: &World, to: &str, caller: &str, batch: Batch) -> Vec<Ve
 async fn without_an_agreement_nothing_is_published_and_the_refusal_names_the_recipient() {
     let world = World::with_agreements().await;
     let esch = world.exchange(ESCH);
-    let refused = esch.publish_alert(&call(), None, sharing(&[STRASBOURG, KEHL]), sample_alert()).await.unwrap_err();
+    let refused = esch.publish(&call(), wished(sharing(&[STRASBOURG, KEHL]), sample_alert())).await.unwrap_err();
     let Error::Refused(refusal) = refused else { panic!("{refused:?}") };
     assert_eq!((refusal.reason, refusal.authority), (Reason::AgreementNotInForce, Some(id(KEHL))));
     world.settle().await;
     assert!(world.inbox(STRASBOURG).await.is_empty());
-    let nobody = world.exchange(KEHL).publish_alert(&call(), Some(id(ESCH)), sharing(&[]), sample_alert()).await;
+    let nobody = world
+        .exchange(KEHL)
+        .publish(&call(), Wished { authority: Some(id(ESCH)), ..wished(sharing(&[]), sample_alert()) })
+        .await;
     assert_eq!(nobody.unwrap_err().reason(), Reason::NotFound);
 }
 
@@ -85,7 +88,7 @@ async fn a_tampered_envelope_a_foreign_key_and_a_withdrawn_key_are_refused() {
     assert_eq!(seen, [Verdict::Refused(Reason::SignatureInvalid)]);
 
     let stranger = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-    let envelope = crate::wire::sealed::own(&bytes).unwrap();
+    let envelope = crate::wire::sealed::reload(&bytes).unwrap();
     let forged = crate::wire::sealed::seal(&envelope, &stranger);
     let seen = verdicts(&world, KEHL, STRASBOURG, with(3, forged.bytes.to_vec())).await;
     assert_eq!(seen, [Verdict::RetryLater(Reason::KeyNotCurrent)], "the register may list it in a moment");
@@ -110,7 +113,7 @@ async fn times_are_checked_by_the_receiver() {
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
     let key = &world.node(STRASBOURG).key;
     let with = |first, change: &dyn Fn(&mut crate::domain::envelope::Envelope)| {
-        let mut envelope = crate::wire::sealed::own(&bytes).unwrap();
+        let mut envelope = crate::wire::sealed::reload(&bytes).unwrap();
         envelope.record_id = crate::domain::ids::RecordId([7; 16]);
         change(&mut envelope);
         let mut batch = Batch { first, ..good.clone() };
@@ -143,7 +146,7 @@ async fn an_ended_agreement_is_refused_by_the_sender_and_by_the_receiver() {
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.exchange(KEHL).end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded).await.unwrap();
     let late = world.publish(STRASBOURG, &[KEHL]).await;
-    let refused = world.exchange(KEHL).publish_alert(&call(), None, sharing(&[STRASBOURG]), sample_alert()).await;
+    let refused = world.exchange(KEHL).publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
     world.exchange(STRASBOURG).dispatch_pass().await.unwrap();
     world.line.down.lock().unwrap().clear();
@@ -152,7 +155,7 @@ async fn an_ended_agreement_is_refused_by_the_sender_and_by_the_receiver() {
     let states = world.delivery(STRASBOURG, late.record_id).await;
     assert_eq!(states, [(DeliveryState::Refused, Some(Reason::AgreementEnded))]);
     world.settle().await;
-    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
     assert_eq!(world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect::<Vec<_>>(), [before.record_id]);
 }
@@ -232,7 +235,7 @@ async fn an_unknown_key_waits_while_the_register_is_behind() {
     let good = last_content(&world);
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
     let new_key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-    let sealed = crate::wire::sealed::seal(&crate::wire::sealed::own(&bytes).unwrap(), &new_key);
+    let sealed = crate::wire::sealed::seal(&crate::wire::sealed::reload(&bytes).unwrap(), &new_key);
     let mut batch = Batch { first: 2, ..good };
     batch.items[0].body = ItemBody::Envelope(sealed.bytes);
     let long_ago = world.clock.now() - Millis::hours(1);
@@ -267,7 +270,7 @@ async fn an_agreement_of_others_is_not_taken() {
     // What Strasbourg agreed with Kehl, put into an envelope for Esch by Strasbourg itself.
     let (for_kehl, for_esch) = (sent(KEHL), sent(ESCH));
     let ItemBody::Envelope(bytes) = for_kehl.items[0].body.clone() else { panic!() };
-    let mut envelope = crate::wire::sealed::own(&bytes).unwrap();
+    let mut envelope = crate::wire::sealed::reload(&bytes).unwrap();
     envelope.recipient = id(ESCH);
     envelope.record_id = crate::domain::ids::RecordId([7; 16]);
     let sealed = crate::wire::sealed::seal(&envelope, &world.node(STRASBOURG).key);

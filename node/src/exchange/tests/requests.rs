@@ -3,20 +3,19 @@
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
-use crate::domain::answer::Answer;
 use crate::domain::ids::{Digest, OfferId};
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
+use crate::domain::records::answer::Answer;
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::wire::{offer, practice};
+use crate::wire::records::offer;
 
 #[tokio::test]
 async fn a_request_id_gives_the_first_answer_again_and_refuses_another_body() {
     let world = World::with_agreements().await;
     let (call, strasbourg) = (call(), world.exchange(STRASBOURG));
-    let publish =
-        |call: Call| async move { strasbourg.publish_alert(&call, None, sharing(&[KEHL]), sample_alert()).await };
+    let publish = |call: Call| async move { strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
     let first = publish(call.clone()).await.unwrap();
     assert_eq!(publish(call.clone()).await.unwrap(), first);
     let refused = publish(Call { body: Digest([1; 32]), ..call.clone() }).await;
@@ -33,14 +32,16 @@ async fn a_request_id_is_scoped_to_caller_and_method_and_kept_for_a_day() {
     let world = World::with_agreements().await;
     let (call, strasbourg) = (call(), world.exchange(STRASBOURG));
     let alert = |call: Call| async move {
-        let published = strasbourg.publish_alert(&call, None, sharing(&[KEHL]), sample_alert()).await;
+        let published = strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await;
         published.unwrap().record_id
     };
     let first = alert(call.clone()).await;
     let other_caller = alert(Call { scope: "coordinator".to_owned(), ..call.clone() }).await;
-    let sample = practice::from_proto(sample::practice()).unwrap();
-    let other_method = strasbourg.publish_practice(&call, None, sharing(&[KEHL]), sample).await.unwrap().record_id;
-    assert!(first != other_caller && first != other_method);
+    assert_ne!(first, other_caller);
+    let refuge =
+        offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
+    let (set, _) = strasbourg.set_offer(&call, refuge, None).await.unwrap();
+    assert_ne!(set.id.0, first.0, "the same request id of another method");
     world.clock.advance(Millis::hours(24) - Millis::minutes(1));
     strasbourg.sweep_pass().await.unwrap();
     assert_eq!(alert(call.clone()).await, first);
@@ -54,8 +55,7 @@ async fn a_repeated_call_gets_its_first_answer_even_if_it_would_be_refused_by_no
     let world = World::with_agreements().await;
     let strasbourg = world.exchange(STRASBOURG);
     let (alert, offer_call, answer) = (call(), call(), call());
-    let publish =
-        |call: Call| async move { strasbourg.publish_alert(&call, None, sharing(&[KEHL]), sample_alert()).await };
+    let publish = |call: Call| async move { strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
     let first = publish(alert.clone()).await.unwrap();
     let refuge =
         || offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
@@ -69,11 +69,11 @@ async fn a_repeated_call_gets_its_first_answer_even_if_it_would_be_refused_by_no
     world.settle().await;
     let target = RecordKey { origin: id(STRASBOURG), record_id: first.record_id };
     let kehl = world.exchange(KEHL);
-    let answered = kehl.answer_alert(&answer, target.clone(), Answer::Acknowledged).await.unwrap();
+    let answered = kehl.answer(&answer, target.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.suspend(KEHL);
     assert_eq!(publish(call()).await.unwrap_err().reason(), Reason::MemberSuspended);
     assert_eq!(publish(alert.clone()).await.unwrap(), first);
     let other_body = Call { body: Digest([1; 32]), ..alert };
     assert_eq!(publish(other_body).await.unwrap_err().reason(), Reason::RequestIdReused);
-    assert_eq!(kehl.answer_alert(&answer, target, Answer::Acknowledged).await.unwrap(), answered);
+    assert_eq!(kehl.answer(&answer, target, Answer::Acknowledged.into()).await.unwrap(), answered);
 }

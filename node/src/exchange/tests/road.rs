@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::world::*;
 use crate::clock::Clock;
-use crate::domain::answer::Answer;
 use crate::domain::authority::{KeyRecord, MemberStatus};
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, StreamClass};
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::records::answer::Answer;
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::*;
@@ -26,7 +26,9 @@ async fn an_alert_is_delivered_and_acknowledged_once_to_each_partner() {
     }
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(states, [(DeliveryState::Delivered, None); 2]);
-    assert!(world.exchange(KEHL).received_alerts(None, 10).await.unwrap()[0].received.is_some());
+    let held = world.exchange(KEHL).list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
+    assert!(held[0].received.is_some());
+    assert_eq!(held[0].said.as_ref().unwrap().content, sample_alert().into());
     let delivered = world.line.delivered.lock().unwrap();
     let content = delivered.iter().filter(|batch| batch.stream.class == StreamClass::Content);
     let traced: Vec<bool> = content.flat_map(|batch| &batch.items).map(|item| !item.traceparent.is_empty()).collect();
@@ -39,13 +41,14 @@ async fn an_answer_goes_back_along_the_grant_and_stands_beside_the_alert() {
     let published = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
-    world.exchange(KEHL).answer_alert(&call(), key.clone(), Answer::Acknowledged).await.unwrap();
+    world.exchange(KEHL).answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).alert(key.clone()).await.unwrap();
+    let alert = world.exchange(STRASBOURG).get(key.clone()).await.unwrap();
     assert_eq!(alert.answers.len(), 1);
-    assert_eq!((&alert.answers[0].authority, &alert.answers[0].answer), (&id(KEHL), &Answer::Acknowledged));
-    assert_eq!(world.exchange(KEHL).alert(key.clone()).await.unwrap().answers.len(), 1);
-    let refused = world.exchange(ESCH).answer_alert(&call(), key, Answer::Acknowledged).await;
+    let answer = &alert.answers[0];
+    assert_eq!((answer.authority(), &answer.answer), (&id(KEHL), &Ok(Answer::Acknowledged.into())));
+    assert_eq!(world.exchange(KEHL).get(key.clone()).await.unwrap().answers.len(), 1);
+    let refused = world.exchange(ESCH).answer(&call(), key, Answer::Acknowledged.into()).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::TargetUnknown);
 }
 
@@ -196,7 +199,7 @@ async fn an_expired_record_is_skipped(swept: bool) {
     let mut short = sharing(&[KEHL]);
     short.expires = Some(world.clock.now() + Millis::minutes(10));
     let strasbourg = world.exchange(STRASBOURG);
-    let published = strasbourg.publish_alert(&call(), None, short, sample_alert()).await.unwrap();
+    let published = strasbourg.publish(&call(), wished(short, sample_alert())).await.unwrap();
     let lasting = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     world.clock.advance(Millis::minutes(11));
@@ -240,17 +243,20 @@ async fn two_authorities_of_one_node_meet_by_the_same_rules() {
     world.change_member(ESCH, |m| m.entry.hosted_by = Some(id(KEHL)));
     let (kehl, esch) = (world.exchange(KEHL), id(ESCH));
     world.host(KEHL, ESCH);
-    let agreement = world.agreement(KEHL, ESCH, crate::domain::offer::DisclosureLevel::Light);
+    let agreement = world.agreement(KEHL, ESCH, crate::domain::records::offer::DisclosureLevel::Light);
     let made = kehl.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
     assert_eq!(kehl.show_agreement(made).await.unwrap().signed_by, [id(KEHL)]);
     kehl.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
-    let published = kehl.publish_alert(&call(), None, sharing(&[ESCH]), sample_alert()).await.unwrap();
+    let published = kehl.publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.unwrap();
     assert_eq!(published.recipients, [esch]);
     world.settle().await;
     assert_eq!(world.delivery(KEHL, published.record_id).await, [(DeliveryState::Delivered, None)]);
-    let back = kehl.publish_alert(&call(), Some(id(ESCH)), sharing(&[KEHL]), sample_alert()).await.unwrap();
+    let back = kehl
+        .publish(&call(), Wished { authority: Some(id(ESCH)), ..wished(sharing(&[KEHL]), sample_alert()) })
+        .await
+        .unwrap();
     world.settle().await;
     assert_eq!(world.inbox(KEHL).await.last().unwrap().1, back.record_id);
 }
@@ -311,8 +317,7 @@ async fn whatever_breaks_each_record_arrives_once() {
             match dice.below(10) {
                 0..=3 => {
                     let call = call();
-                    let publish =
-                        world.exchange(STRASBOURG).publish_alert(&call, None, sharing(&[KEHL]), sample_alert());
+                    let publish = world.exchange(STRASBOURG).publish(&call, wished(sharing(&[KEHL]), sample_alert()));
                     // Refused while Kehl is suspended.
                     published.extend(publish.await.ok().map(|p| p.record_id));
                 }

@@ -6,15 +6,15 @@ use crate::domain::authority::KeyRecord;
 use crate::domain::directory::Member;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::RecordId;
-use crate::domain::offer::DisclosureLevel;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind, StreamClass};
+use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::stream::{Batch, BatchAnswer, BatchItem, ItemBody};
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::wire::body::Body;
 use crate::wire::keys::SigningKey;
-use crate::wire::{peer, practice, sealed};
+use crate::wire::records::{self, practice};
+use crate::wire::{peer, sealed};
 
 /// The last content batch that was sent.
 fn last_content(world: &World) -> Batch {
@@ -28,7 +28,7 @@ fn sealed_practice(world: &World, record: u8, key: &SigningKey, change: impl FnO
     let agreements = world.exchange(STRASBOURG).agreements();
     envelope.grant = agreements.grants(&id(STRASBOURG), &id(KEHL)).next().map(|held| held.reference);
     envelope.record_id = RecordId([record; 16]);
-    envelope.body = Body::Practice(practice::from_proto(crate::demo::sample::practice()).unwrap()).encode();
+    envelope.body = records::encode(&practice::from_proto(crate::demo::sample::practice()).unwrap().into());
     change(&mut envelope);
     let body = ItemBody::Envelope(sealed::seal(&envelope, key).bytes);
     BatchItem { body, as_of_age_ms: None, traceparent: String::new() }

@@ -16,7 +16,7 @@ async fn a_suspended_partners_outbox_is_held_and_released_on_restore() {
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await[0].0, DeliveryState::Held);
     assert!(world.inbox(KEHL).await.is_empty());
-    let refused = world.exchange(STRASBOURG).publish_alert(&call(), None, sharing(&[KEHL]), sample_alert()).await;
+    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
     world.restore(KEHL);
     world.settle().await;
@@ -33,7 +33,7 @@ async fn nothing_passes_from_a_suspended_authority() {
     world.suspend(KEHL);
     let refused = world.exchange(STRASBOURG).receive(&id(KEHL), batch).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::MemberSuspended);
-    let refused = world.exchange(KEHL).publish_alert(&call(), None, sharing(&[STRASBOURG]), sample_alert()).await;
+    let refused = world.exchange(KEHL).publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
 }
 
@@ -103,8 +103,8 @@ async fn what_is_for_all_reaches_a_suspended_partner_on_restore() {
     world.suspend(KEHL);
     let alert = world.publish(STRASBOURG, &[]).await;
     assert_eq!(alert.recipients, [id(KEHL), id(ESCH)], "the publisher is told of whom it is for");
-    let practice = crate::wire::practice::from_proto(crate::demo::sample::practice()).unwrap();
-    let practice = world.exchange(STRASBOURG).publish_practice(&call(), None, sharing(&[]), practice).await.unwrap();
+    let practice = crate::wire::records::practice::from_proto(crate::demo::sample::practice()).unwrap();
+    let practice = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     let delivered = (DeliveryState::Delivered, None);
     for record in [alert.record_id, practice.record_id] {

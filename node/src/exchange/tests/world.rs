@@ -10,17 +10,18 @@ use tokio::sync::watch;
 use crate::clock::{Clock, MovedClock};
 use crate::demo::sample;
 use crate::domain::agreement::{Agreement, CorridorRole, Grant, Party, TransferBasis};
-use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind};
 use crate::domain::directory::{DirectoryView, Member, Policy};
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
-use crate::domain::offer::{DisclosureLevel, ServiceKind};
-use crate::domain::practice::Practice;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
+use crate::domain::records::Content;
+use crate::domain::records::alert::{Alert, AlertKind};
+use crate::domain::records::offer::{DisclosureLevel, OfferView, ServiceKind};
+use crate::domain::records::practice::Practice;
 use crate::domain::sharing::Sharing;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::tests::line::{Line, Link};
@@ -30,9 +31,8 @@ use crate::storage::Store;
 use crate::storage::ops::{Publish, WriteOp};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wakeup::Wakeups;
-use crate::wire::alert;
-use crate::wire::body::Body;
 use crate::wire::keys::SigningKey;
+use crate::wire::records::alert;
 
 pub const STRASBOURG: &str = "fr-strasbourg";
 pub const KEHL: &str = "de-kehl";
@@ -272,16 +272,22 @@ impl World {
     }
 
     pub async fn publish(&self, from: &str, to: &[&str]) -> Published {
-        self.exchange(from).publish_alert(&call(), None, sharing(to), sample_alert()).await.unwrap()
+        self.exchange(from).publish(&call(), wished(sharing(to), sample_alert())).await.unwrap()
     }
 
     /// Stores a publication without its envelopes, as a process that died between the two leaves it.
     pub async fn publish_and_die(&self, from: &str, to: &[&str]) -> crate::domain::ids::RecordId {
         let exchange = self.exchange(from);
-        let record = crate::domain::publication::Record::Alert(sample_alert());
-        let checked = exchange.check(&call(), None, sharing(to), record).unwrap();
+        let draft = publish::Draft {
+            authority: None,
+            sharing: sharing(to),
+            content: sample_alert().into(),
+            references: vec![],
+            under: None,
+        };
+        let checked = exchange.check(&call(), draft).unwrap();
         let id = new_record_id();
-        let publication = publish::new_publication(&checked.publication, id, None, checked.dates.expires);
+        let publication = publish::new_publication(&checked.publication, id, checked.dates.expires);
         let op = Publish { request: None, publication, made: None, audit: Vec::new() };
         exchange.store().write(WriteOp::Publish(op)).await.unwrap();
         id
@@ -353,6 +359,16 @@ pub fn sharing(to: &[&str]) -> Sharing {
     }
 }
 
+/// A partner's offer that can be read.
+pub fn view(offer: &PartnerOffer) -> &OfferView {
+    offer.view.as_ref().unwrap()
+}
+
+/// A record to publish, by the node's own authority.
+pub fn wished(sharing: Sharing, content: impl Into<Content>) -> Wished {
+    Wished { authority: None, sharing, content: content.into() }
+}
+
 pub fn sample_alert() -> Alert {
     alert::from_proto(sample::advert_alert()).unwrap()
 }
@@ -366,7 +382,7 @@ impl World {
     /// Queues a later version of a practice that was sent.
     pub async fn queue_version(&self, from: &str, to: &str, practice: &Practice, target: &RecordKey) {
         let replaces = Reference { kind: ReferenceKind::Replaces, target: target.clone() };
-        let body = Body::Practice(practice.clone()).encode();
+        let body = crate::wire::records::encode(&practice.clone().into());
         self.queue_practice(from, to, |envelope| (envelope.body, envelope.references) = (body, vec![replaces])).await;
     }
 
@@ -381,8 +397,8 @@ impl World {
         let permit = crate::domain::policy::may_share(&crate::domain::policy::ShareQuestion {
             from: &id(from),
             to: &id(to),
-            kind: RecordKind::Practice,
-            details: crate::domain::policy::ContentDetails::Practice,
+            facet: crate::domain::records::Facet::Practice(()),
+            target: None,
             purpose: Purpose::Prevention,
             handling: envelope.handling,
             created: now,

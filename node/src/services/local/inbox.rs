@@ -22,8 +22,9 @@ fn consumed(record: &Consumed) -> local::ConsumeResponse {
     local::ConsumeResponse {
         position: record.position,
         received_ms: record.received.0,
-        envelope: Some(envelope::to_proto(&record.envelope)),
+        envelope: record.envelope.as_ref().ok().map(envelope::to_proto),
         signed: record.signed.clone(),
+        unreadable: record.envelope.as_ref().err().map(|e| e.reason.code().to_owned()).unwrap_or_default(),
     }
 }
 

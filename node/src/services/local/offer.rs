@@ -6,14 +6,15 @@ use tonic::{Request, Response, Status};
 
 use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
-use crate::domain::offer::ServiceKind;
 use crate::domain::reason::Reason;
+use crate::domain::records::offer::ServiceKind;
 use crate::exchange::{Exchange, HeldOffer, PartnerOffer};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
 use crate::services::{errors, page};
-use crate::wire::{self, fields, offer};
+use crate::wire::records::offer;
+use crate::wire::{self, fields};
 
 /// The Offer service.
 pub struct Offers {
@@ -26,23 +27,28 @@ type Answer<T> = Result<Response<T>, Status>;
 
 const LIST: &str = "offers";
 
+/// After a restore an offer shows as paused, until somebody says that it is still true.
 fn own(held: &HeldOffer) -> local::OwnOffer {
-    let mut shown = offer::own_to_proto(&held.offer, held.version.to_string());
-    if held.unconfirmed
-        && let Some(capacity) = &mut shown.capacity
-    {
-        // After a restore, until somebody says that it is still true.
-        capacity.status = havenlink_proto::record::v1::OfferStatus::Paused.into();
+    let etag = held.version.to_string();
+    match &held.offer {
+        Ok(shown) => offer::own_to_proto(shown, etag),
+        Err(unreadable) => local::OwnOffer {
+            offer_id: fields::bytes_of(held.id.as_bytes()),
+            etag,
+            unreadable: unreadable.reason.code().to_owned(),
+            ..Default::default()
+        },
     }
-    shown
 }
 
 fn partner(shown: &PartnerOffer) -> local::PartnerOffer {
     local::PartnerOffer {
         authority: shown.authority.to_string(),
-        view: Some(offer::to_proto(&shown.view)),
+        view: shown.view.as_ref().ok().map(offer::to_proto),
         light: shown.light.code(),
         age_ms: shown.age.map_or(-1, |age| age.0),
+        unreadable: shown.view.as_ref().err().map(|e| e.reason.code().to_owned()).unwrap_or_default(),
+        offer_id: fields::bytes_of(shown.id.as_bytes()),
     }
 }
 
@@ -81,14 +87,15 @@ impl OfferService for Offers {
         let mut response = local::ListOffersResponse::default();
         if from == 0 {
             let all = self.exchange.own_offers().await.map_err(|e| errors::exchange(&e))?;
-            response.own = all.iter().filter(|o| kind.is_none_or(|k| o.offer.service_kind == k)).map(own).collect();
+            let of_kind = |o: &&HeldOffer| kind.is_none_or(|k| o.offer.as_ref().is_ok_and(|o| o.service_kind == k));
+            response.own = all.iter().filter(of_kind).map(own).collect();
         }
         if asked.own_only {
             return Ok(Response::new(response));
         }
         let mut all = self.exchange.partner_offers().await.map_err(|e| errors::exchange(&e))?;
-        all.retain(|o| kind.is_none_or(|k| o.view.service_kind == k));
-        all.sort_by(|a, b| (a.light, &a.authority, a.view.id).cmp(&(b.light, &b.authority, b.view.id)));
+        all.retain(|o| kind.is_none_or(|k| o.view.as_ref().is_ok_and(|view| view.service_kind == k)));
+        all.sort_by(|a, b| (a.light, &a.authority, a.id).cmp(&(b.light, &b.authority, b.id)));
         let silent = all.iter().filter(|o| o.light == Light::Unreachable).map(|o| o.authority.to_string());
         let mut silent: Vec<String> = silent.collect();
         silent.sort();

@@ -5,11 +5,12 @@ use havenlink_proto::local::v1::practice_service_server::PracticeService;
 use tonic::{Request, Response, Status};
 
 use crate::domain::reason::Reason;
-use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery};
+use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery, Wished};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
 use crate::services::{errors, page};
-use crate::wire::{self, fields, handling, practice, sharing};
+use crate::wire::records::practice;
+use crate::wire::{self, fields, handling, sharing};
 
 /// The Practice service.
 pub struct Practices {
@@ -59,7 +60,8 @@ impl PracticeService for Practices {
         let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
         let practice = asked.practice.ok_or_else(|| errors::field(&wire::Error::missing("practice")))?;
         let practice = practice::from_proto(practice).map_err(|e| errors::field(&e.within("practice")))?;
-        let published = self.exchange.publish_practice(&call, authority, sharing, practice).await;
+        let wished = Wished { authority, sharing, content: practice.into() };
+        let published = self.exchange.publish(&call, wished).await;
         let published = published.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::PublishPracticeResponse {
             record_id: fields::bytes_of(published.record_id.as_bytes()),

@@ -36,7 +36,9 @@ impl Codec for RevokeMandate {
 /// # Errors
 /// The field that does not have the required form.
 pub fn from_proto(message: proto::Mandate) -> Result<Mandate, Error> {
-    let place = |(at, place)| handling::place_from_proto(place).map_err(|e| e.within(&format!("territory[{at}]")));
+    let place = |(at, place)| {
+        handling::place_from_proto(place, fields::Source::Outside).map_err(|e| e.within(&format!("territory[{at}]")))
+    };
     let mandate = Mandate {
         activities: fields::coded_list("activities", &message.activities)?,
         territory: message.territory.into_iter().enumerate().map(place).collect::<Result<_, _>>()?,

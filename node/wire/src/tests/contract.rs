@@ -7,10 +7,8 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::domain::closed::Closed;
-use crate::domain::{
-    agreement, alert, answer, audit, authority, handling, join, light, mandate, offer, place, practice, record,
-    register,
-};
+use crate::domain::records::{alert, answer, offer, practice};
+use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, record, register};
 
 fn descriptors() -> FileDescriptorSet {
     FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap()
@@ -194,7 +192,12 @@ const NEVER: [&str; 50] = [
 const ONLY_HERE: [(&str, &[&str]); 8] = [
     (
         "phone",
-        &["havenlink.record.v1.OfferView.", "havenlink.local.v1.OwnOffer.", "havenlink.directory.v1.ContactPoint."],
+        &[
+            "havenlink.record.v1.OfferView.",
+            "havenlink.local.v1.OwnOffer.",
+            "havenlink.store.v1.StoredOffer.",
+            "havenlink.directory.v1.ContactPoint.",
+        ],
     ),
     ("email", &["havenlink.directory.v1.ContactPoint."]),
     ("address", &["havenlink.admin.v1.GetStatusResponse.peer_address"]),

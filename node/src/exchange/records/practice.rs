@@ -4,16 +4,17 @@
 //! first, received before own; a version that a later one replaces is left out.
 
 use crate::domain::handling::Handling;
-use crate::domain::practice::{Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic};
-use crate::domain::publication::Record;
-use crate::domain::record::{RecordKey, RecordKind, ReferenceKind};
+use crate::domain::record::{RecordKey, ReferenceKind};
+use crate::domain::records::practice::{Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic};
+use crate::domain::records::{Content, RecordKind};
 use crate::domain::time::UnixMs;
 use crate::storage::rows::{InboxRow, PublicationRow};
-use crate::wire::body::Body;
 use crate::wire::{self, sealed, stored};
 
-use super::Exchange;
-use super::error::Error;
+use super::super::error::Error;
+use super::super::unreadable::Table;
+use super::super::{Exchange, held};
+use super::{Arrival, Arrived};
 
 /// All given fields must match; a list matches any of its values; an empty list matches all.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,11 @@ pub struct FoundPractice {
     pub created: UnixMs,
     /// Where a search goes on behind it.
     pub place: PracticeCursor,
+}
+
+/// Their arrival changes nothing but the inbox.
+pub(super) async fn arrived(_: &Practice, _: Arrival<'_>) -> Arrived {
+    Ok(Ok(()))
 }
 
 /// Rows looked at per read.
@@ -92,7 +98,8 @@ impl Exchange {
                 if found.len() == search.limit {
                     return Ok(());
                 }
-                if let Some(practice) = received(row, search.now)?.filter(|found| search.matches(&found.practice))
+                if let Some(practice) =
+                    self.practice_received(row, search.now).filter(|found| search.matches(&found.practice))
                     && !self.is_replaced(&row.key).await?
                 {
                     found.push(practice);
@@ -109,7 +116,8 @@ impl Exchange {
     async fn is_replaced(&self, key: &RecordKey) -> Result<bool, Error> {
         for about in self.store().inbox_about(key.clone(), LOOK).await? {
             let replaces = about.kind == RecordKind::Practice
-                && sealed::own(&about.envelope)?.target(ReferenceKind::Replaces) == Some(key);
+                && sealed::reload(&about.envelope)
+                    .is_ok_and(|envelope| envelope.target(ReferenceKind::Replaces) == Some(key));
             if replaces {
                 return Ok(true);
             }
@@ -129,13 +137,40 @@ impl Exchange {
                 if found.len() == search.limit {
                     return Ok(());
                 }
-                found.extend(own(row, search.now)?.filter(|found| search.matches(&found.practice)));
+                found.extend(self.practice_own(row, search.now).filter(|found| search.matches(&found.practice)));
             }
             before = rows.last().map(|row| row.sequence);
             if rows.len() < LOOK {
                 return Ok(());
             }
         }
+    }
+
+    /// A received practice; one that cannot be read matches nothing, and is noted.
+    fn practice_received(&self, row: &InboxRow, now: UnixMs) -> Option<FoundPractice> {
+        if row.expires <= now {
+            return None;
+        }
+        let (envelope, content) = held::received(row)
+            .map_err(|error| self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error))
+            .ok()?;
+        let Content::Practice(practice) = content else { return None };
+        let (handling, created) = (envelope.handling, envelope.created);
+        let place = PracticeCursor::Received(row.position);
+        Some(FoundPractice { key: row.key.clone(), practice, handling, created, place })
+    }
+
+    fn practice_own(&self, row: &PublicationRow, now: UnixMs) -> Option<FoundPractice> {
+        if row.expires <= now {
+            return None;
+        }
+        let publication = stored::reload(row.body.clone())
+            .map_err(|error| self.unreadable(Table::Publication, Some(row.kind), row.record_id, error))
+            .ok()?;
+        let Content::Practice(practice) = publication.content else { return None };
+        let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
+        let (handling, place) = (publication.sharing.handling, PracticeCursor::Own(row.sequence));
+        Some(FoundPractice { key, practice, handling, created: row.created, place })
     }
 }
 
@@ -168,26 +203,4 @@ fn any<T: PartialEq>(asked: &[T], has: &[T]) -> bool {
 
 fn folded_words(words: &str) -> Vec<String> {
     words.split_whitespace().map(str::to_lowercase).collect()
-}
-
-fn received(row: &InboxRow, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
-    if row.expires <= now {
-        return Ok(None);
-    }
-    let opened = sealed::own_opened(&row.envelope)?;
-    let Body::Practice(practice) = opened.body else { return Ok(None) };
-    let (handling, created) = (opened.envelope.handling, opened.envelope.created);
-    let place = PracticeCursor::Received(row.position);
-    Ok(Some(FoundPractice { key: row.key.clone(), practice, handling, created, place }))
-}
-
-fn own(row: &PublicationRow, now: UnixMs) -> Result<Option<FoundPractice>, Error> {
-    if row.expires <= now {
-        return Ok(None);
-    }
-    let publication = stored::decode(row.body.clone())?;
-    let Record::Practice(practice) = publication.record else { return Ok(None) };
-    let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
-    let (handling, place) = (publication.sharing.handling, PracticeCursor::Own(row.sequence));
-    Ok(Some(FoundPractice { key, practice, handling, created: row.created, place }))
 }

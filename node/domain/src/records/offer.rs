@@ -3,14 +3,17 @@
 //! Raw figures never leave the node: the only way from `Capacity` to a partner is `capacity_view`, which asks for the
 //! disclosure level of the agreement and knows that a protected offer never shows a count.
 
-use super::closed::closed_enum;
-use super::fault::{Fault, check_list};
-use super::forms::is_phone;
-use super::ids::{AuthorityId, OfferId};
-use super::limits;
-use super::place::{Place, PlaceScheme};
-use super::text::{Language, check_line};
-use super::time::{Millis, UnixMs};
+use super::{Access, Facts, Kind, RecordKind, plain_list};
+use crate::agreement::{self, Grant};
+use crate::audit::ActorRole::{Consumer, Coordinator};
+use crate::closed::closed_enum;
+use crate::fault::{Fault, check_list};
+use crate::forms::is_phone;
+use crate::ids::{AuthorityId, OfferId};
+use crate::limits;
+use crate::place::{Place, PlaceScheme};
+use crate::text::{Language, check_line};
+use crate::time::{Millis, UnixMs};
 
 closed_enum! {
     /// Resolutions 196 §11.c, §12.l-o and 510 §3.e-f.
@@ -285,6 +288,111 @@ impl OfferView {
             return Err(Fault::missing("version"));
         }
         Ok(())
+    }
+}
+
+/// An offer as a record, in one of its two forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// As its owner publishes it, with the raw figures: on the owner's disk only.
+    Own { offer: OwnOffer, version: u64 },
+    /// As it travels: what a partner sees at the level of its agreement.
+    View(OfferView),
+}
+
+/// What the one question needs to know of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferFacet {
+    pub service: ServiceKind,
+    /// The level the view was prepared at; `None` before it is prepared (the permit's grant then says which).
+    pub level: Option<DisclosureLevel>,
+}
+
+impl Kind for Offer {
+    const KIND: RecordKind = RecordKind::OfferView;
+    const FACTS: Facts = Facts {
+        review: Millis::days(180),
+        lasting: true,
+        answers: &[],
+        // A later statement about the same offer has a higher version, and needs no reference.
+        later: &[],
+        access: Access { publish: &[], read: &[Coordinator], consume: &[Consumer], answer: &[] },
+    };
+    type Facet = OfferFacet;
+
+    fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::Own { offer, .. } => offer.check(),
+            Self::View(view) => view.check(),
+        }
+    }
+
+    fn life(&self) -> Millis {
+        limits::CAPACITY_LIFE
+    }
+
+    fn facet(&self) -> OfferFacet {
+        match self {
+            Self::Own { offer, .. } => OfferFacet { service: offer.service_kind, level: None },
+            Self::View(view) => {
+                OfferFacet { service: view.service_kind, level: Some(view.capacity.disclosure_level()) }
+            }
+        }
+    }
+
+    fn concerns_person(_: OfferFacet) -> bool {
+        false
+    }
+
+    fn covered_by(grant: &Grant, facet: OfferFacet) -> bool {
+        grant.service_kinds.contains(&facet.service)
+            && grant.disclosure_level.is_some_and(|granted| facet.level.is_none_or(|shown| shown <= granted))
+    }
+
+    fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault> {
+        if granted == grant.service_kinds.is_empty() {
+            return Err(agreement::invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW"));
+        }
+        if granted != grant.disclosure_level.is_some() {
+            return Err(agreement::invalid("disclosure_level", "given exactly when record_kinds has OFFER_VIEW"));
+        }
+        Ok(())
+    }
+
+    fn in_words(grant: &Grant) -> Option<String> {
+        let level = match grant.disclosure_level {
+            Some(DisclosureLevel::Light) => "as a light",
+            Some(DisclosureLevel::Band) => "as bands",
+            Some(DisclosureLevel::Count) => "as counts, protected offers as bands",
+            None => "not at all",
+        };
+        let services = plain_list(&grant.service_kinds, |k| k.name());
+        Some(format!("{} sees the capacity of {} {level}: {services}", grant.to, grant.from))
+    }
+
+    fn prepare(&self, level: DisclosureLevel) -> Option<Self> {
+        match self {
+            Self::Own { offer, version } => Some(Self::View(offer.view(level, *version, 0))),
+            Self::View(_) => None,
+        }
+    }
+
+    fn cancelled(&self) -> Self {
+        self.clone()
+    }
+
+    fn subject(&self) -> Option<[u8; 16]> {
+        Some(match self {
+            Self::Own { offer, .. } => offer.id.0,
+            Self::View(view) => view.id.0,
+        })
+    }
+
+    fn as_of(&self) -> Option<UnixMs> {
+        match self {
+            Self::Own { offer, .. } => Some(offer.capacity.as_of),
+            Self::View(_) => None,
+        }
     }
 }
 

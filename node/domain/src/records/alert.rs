@@ -1,11 +1,16 @@
 //! Alerts: what was seen, how sure, where; about adverts and sites, never about a person by name.
 
-use super::closed::closed_enum;
-use super::fault::{Fault, check_list};
-use super::limits;
-use super::place::Place;
-use super::text::{Language, Text, check_texts};
-use super::time::UnixMs;
+use super::offer::DisclosureLevel;
+use super::{Access, Facts, Kind, RecordKind, plain_list};
+use crate::agreement::{self, Grant};
+use crate::audit::ActorRole::{Consumer, Coordinator, Publisher};
+use crate::closed::closed_enum;
+use crate::fault::{Fault, check_list};
+use crate::limits;
+use crate::place::Place;
+use crate::record::ReferenceKind;
+use crate::text::{Language, Text, check_texts};
+use crate::time::{Millis, UnixMs};
 
 closed_enum! {
     /// What an alert is about.
@@ -150,11 +155,7 @@ impl Alert {
         }
     }
 
-    /// Whether everything in it is within its limits and forms.
-    ///
-    /// # Errors
-    /// The first field that is not.
-    pub fn check(&self) -> Result<(), Fault> {
+    fn check_fields(&self) -> Result<(), Fault> {
         check_list("indicators", &self.indicators, limits::INDICATORS)?;
         if let Some(i) = self.indicators.iter().position(|code| !is_indicator(code)) {
             return Err(Fault::invalid(format!("indicators[{i}]"), "ilo11:<n> or ilo2009:<dimension>.<n>"));
@@ -170,6 +171,85 @@ impl Alert {
             }
             AlertDetails::AtRiskSite(site) => site.check().map_err(|f| f.within("at_risk_site")),
         }
+    }
+}
+
+/// What the one question needs to know of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertFacet {
+    pub kind: AlertKind,
+    pub basis: AssertionBasis,
+}
+
+impl Kind for Alert {
+    const KIND: RecordKind = RecordKind::Alert;
+    const FACTS: Facts = Facts {
+        review: Millis::days(30),
+        lasting: false,
+        answers: &[],
+        later: &[ReferenceKind::Updates, ReferenceKind::Cancels],
+        access: Access {
+            publish: &[Publisher, Coordinator],
+            read: &[Publisher, Coordinator, Consumer],
+            consume: &[Consumer],
+            answer: &[Publisher, Coordinator],
+        },
+    };
+    type Facet = AlertFacet;
+
+    fn check(&self) -> Result<(), Fault> {
+        self.check_fields()
+    }
+
+    fn life(&self) -> Millis {
+        match self.kind() {
+            AlertKind::SuspiciousAdvertising => Millis::days(90),
+            AlertKind::AtRiskSite | AlertKind::AtRiskSector => Millis::days(180),
+            AlertKind::LicenceAction | AlertKind::LicensingZoningConcern | AlertKind::ProcurementSupplyChain => {
+                Millis::days(365)
+            }
+        }
+    }
+
+    fn facet(&self) -> AlertFacet {
+        AlertFacet { kind: self.kind(), basis: self.assertion_basis }
+    }
+
+    fn concerns_person(facet: AlertFacet) -> bool {
+        facet.basis == AssertionBasis::ReportedByPerson
+    }
+
+    fn covered_by(grant: &Grant, facet: AlertFacet) -> bool {
+        grant.alert_kinds.contains(&facet.kind)
+    }
+
+    fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault> {
+        if granted == grant.alert_kinds.is_empty() {
+            return Err(agreement::invalid("alert_kinds", "given exactly when record_kinds has ALERT"));
+        }
+        Ok(())
+    }
+
+    fn in_words(grant: &Grant) -> Option<String> {
+        let Grant { from, to, alert_kinds, .. } = grant;
+        Some(format!("{to} receives alerts from {from} about {}", plain_list(alert_kinds, |k| k.name())))
+    }
+
+    fn prepare(&self, _: DisclosureLevel) -> Option<Self> {
+        None
+    }
+
+    /// Without the summary: free text is not said again for the sake of taking it back.
+    fn cancelled(&self) -> Self {
+        Self { summary: Vec::new(), ..self.clone() }
+    }
+
+    fn subject(&self) -> Option<[u8; 16]> {
+        None
+    }
+
+    fn as_of(&self) -> Option<UnixMs> {
+        None
     }
 }
 

@@ -1,10 +1,16 @@
 //! Best practices: what was tried, what it cost, whether it worked, including what did not.
 
-use super::closed::closed_enum;
-use super::fault::{Fault, check_list};
-use super::limits;
-use super::place::Place;
-use super::text::{Language, check_free_text};
+use super::offer::DisclosureLevel;
+use super::{Access, Facts, Kind, RecordKind};
+use crate::agreement::Grant;
+use crate::audit::ActorRole::{Consumer, Coordinator, Publisher};
+use crate::closed::closed_enum;
+use crate::fault::{Fault, check_list};
+use crate::limits;
+use crate::place::Place;
+use crate::record::ReferenceKind;
+use crate::text::{Language, check_free_text};
+use crate::time::{Millis, UnixMs};
 
 closed_enum! {
     /// Resolution 196 §10.f: also what did not work.
@@ -80,11 +86,7 @@ pub struct Practice {
 const NAMED: usize = 32;
 
 impl Practice {
-    /// Whether everything in it is within its limits and forms.
-    ///
-    /// # Errors
-    /// The first field that is not.
-    pub fn check(&self) -> Result<(), Fault> {
+    fn check_fields(&self) -> Result<(), Fault> {
         if self.version == 0 {
             return Err(Fault::invalid("version", "1 or more"));
         }
@@ -115,6 +117,66 @@ impl Practice {
             return Err(Fault::invalid(format!("legal_prerequisites[{i}]"), "ISO 3166-1 alpha-2"));
         }
         Ok(())
+    }
+}
+
+impl Kind for Practice {
+    const KIND: RecordKind = RecordKind::Practice;
+    const FACTS: Facts = Facts {
+        review: Millis::days(365),
+        lasting: true,
+        answers: &[],
+        later: &[ReferenceKind::Replaces, ReferenceKind::Cancels],
+        access: Access {
+            publish: &[Publisher, Coordinator],
+            read: &[Publisher, Coordinator, Consumer],
+            consume: &[Consumer],
+            answer: &[],
+        },
+    };
+    type Facet = ();
+
+    fn check(&self) -> Result<(), Fault> {
+        self.check_fields()
+    }
+
+    fn life(&self) -> Millis {
+        Millis::days(3 * 365)
+    }
+
+    fn facet(&self) {}
+
+    fn concerns_person((): ()) -> bool {
+        false
+    }
+
+    fn covered_by(_: &Grant, (): ()) -> bool {
+        true
+    }
+
+    fn check_grant(_: &Grant, _: bool) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn in_words(grant: &Grant) -> Option<String> {
+        Some(format!("{} receives practices from {}", grant.to, grant.from))
+    }
+
+    fn prepare(&self, _: DisclosureLevel) -> Option<Self> {
+        None
+    }
+
+    /// As it was: a practice without texts is none.
+    fn cancelled(&self) -> Self {
+        self.clone()
+    }
+
+    fn subject(&self) -> Option<[u8; 16]> {
+        None
+    }
+
+    fn as_of(&self) -> Option<UnixMs> {
+        None
     }
 }
 

@@ -3,6 +3,7 @@
 //! A statement is one transaction: the new row and the publication from which each partner gets its view. Raw figures
 //! never leave this node: the dispatcher prepares `OwnOffer::view` at the level of each partner's agreement.
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -12,25 +13,31 @@ use crate::domain::audit::AuditDraft;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
 use crate::domain::light::{self, Clocks, Light, Told};
-use crate::domain::offer::{OfferStatus, OfferView, OwnOffer};
-use crate::domain::publication::{Publication, Record};
+use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::records::offer::{Offer, OfferStatus, OfferView, OwnOffer};
+use crate::domain::records::{Content, RecordBody, RecordKind};
 use crate::domain::sharing::Sharing;
 use crate::domain::time::Millis;
 use crate::storage::ops::{Expect, NewPublication, Put, RequestMark, Write, Written};
 use crate::storage::owed::{OwedKey, Subject};
 use crate::storage::rows::{OwnOfferRow, PartnerOfferRow};
-use crate::wire::{self, stored};
+use crate::wire::records::offer as codec;
+use crate::wire::{self, records, stored};
 
-use super::call::Call;
-use super::error::Error;
-use super::publish::{new_publication, published_draft};
-use super::{Exchange, new_record_id};
+use super::super::call::Call;
+use super::super::error::Error;
+use super::super::publish::{Draft, Published, new_publication, published_draft};
+use super::super::unreadable::{Table, Unreadable};
+use super::super::{Exchange, clocks, new_record_id, register};
+use super::{Arrival, Arrived};
 
 /// An own offer as it stands here.
 #[derive(Clone, Debug)]
 pub struct HeldOffer {
-    pub offer: OwnOffer,
+    pub id: OfferId,
+    /// If the stored row can be read.
+    pub offer: Result<OwnOffer, Unreadable>,
     /// Rises with every change; names the version read.
     pub version: u64,
     /// Paused since a restore, until somebody confirms it.
@@ -41,14 +48,51 @@ pub struct HeldOffer {
 #[derive(Clone, Debug)]
 pub struct PartnerOffer {
     pub authority: AuthorityId,
-    pub view: OfferView,
+    pub id: OfferId,
+    /// If the stored row can be read.
+    pub view: Result<OfferView, Unreadable>,
+    /// Of one that cannot be read: not reported.
     pub light: Light,
     /// Age of the statement now; `None`: not known.
     pub age: Option<Millis>,
 }
 
+/// The origin's offers that are kept here, with those of the batch; `None`: the batch has brought none yet.
+pub(super) type Known = Option<HashSet<OfferId>>;
+
+/// The newest word on an offer replaces the one before. Of one partner not too many are kept; one more is refused for
+/// good, although a budget passes by itself: its offers must not hold up a partner's alerts.
+pub(super) async fn arrived(offer: &Offer, arrival: Arrival<'_>) -> Arrived {
+    // The owner's own form has no codec on the road: what was opened is a view.
+    let Offer::View(view) = offer else { return Ok(Err(Reason::EnvelopeMalformed)) };
+    let Arrival { exchange, envelope, batch, as_of_age, received, keep_until, puts } = arrival;
+    let kept = match &mut batch.offers {
+        Some(kept) => kept,
+        none => {
+            let kept = exchange.store().partner_offer_ids(envelope.origin.clone()).await?;
+            none.insert(kept.into_iter().collect())
+        }
+    };
+    if kept.len() >= limits::PARTNER_OFFERS && !kept.contains(&view.id) {
+        return Ok(Err(Reason::BudgetExhausted));
+    }
+    kept.insert(view.id);
+    puts.push(Put::PartnerOffer(PartnerOfferRow {
+        origin: envelope.origin.clone(),
+        id: view.id,
+        view: envelope.body.clone(),
+        version: view.version,
+        age_at_sending_ms: as_of_age.map(|age| age.0),
+        received,
+        keep_until,
+    }));
+    Ok(Ok(()))
+}
+
+const SET: &str = "SetOffer";
+
 /// One offer's new statement, ready to be stored.
-struct Statement {
+struct CapacityUpdate {
     row: OwnOfferRow,
     replaces: (OfferId, u64),
     publication: NewPublication,
@@ -72,34 +116,39 @@ impl Exchange {
         offer: OwnOffer,
         if_version: Option<u64>,
     ) -> Result<(HeldOffer, Vec<AuthorityId>), Error> {
-        let id = offer.id;
-        let statement = match self.changed_offer(call, offer, if_version).await {
-            Ok(statement) => statement,
-            // Also a version that only the first try of this very call has made stale.
-            Err(refused) => {
-                let first = self.published_before(call, "SetOffer", refused).await?;
-                return Ok((self.own_offer(OfferId(first.record_id.0)).await?, first.recipients));
-            }
-        };
-        let recipients = statement.recipients.clone();
-        let answer = stored::encode_published(RecordId(id.0), &recipients);
-        let request = call.mark("SetOffer", answer, self.now())?;
-        match self.put_offers(Some(request), vec![statement]).await? {
-            Written::Again(first) => {
-                let (id, recipients) = stored::decode_published(first)?;
-                Ok((self.own_offer(OfferId(id.0)).await?, recipients))
-            }
-            _ => Ok((self.own_offer(id).await?, recipients)),
-        }
+        let tried = self.try_set_offer(call, offer, if_version).await;
+        // Also a version that only the first try of this very call has made stale.
+        let Published { record_id, recipients } = self.once(call, SET, tried).await?;
+        Ok((self.own_offer(OfferId(record_id.0)).await?, recipients))
     }
 
-    async fn changed_offer(&self, call: &Call, offer: OwnOffer, if_version: Option<u64>) -> Result<Statement, Error> {
+    async fn try_set_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<(Published, Written), Error> {
+        let id = offer.id;
+        let update = self.changed_offer(call, offer, if_version).await?;
+        let published = Published { record_id: RecordId(id.0), recipients: update.recipients.clone() };
+        let answer = stored::encode_published(published.record_id, &published.recipients);
+        let request = call.mark(SET, answer, self.now())?;
+        Ok((published, self.put_offers(Some(request), vec![update]).await?))
+    }
+
+    async fn changed_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<CapacityUpdate, Error> {
         offer.check().map_err(|fault| wire::Error::from(fault).within("offer"))?;
         let authority = self.own_authority(Some(offer.authority.clone()))?;
         let id = offer.id;
         let held = self.store().own_offer(id).await?;
         if let Some(held) = &held
-            && stored::decode_offer(held.body.clone())?.authority != authority
+            // One that cannot be read is mended by being stated anew.
+            && codec::reload_own(&held.body).is_ok_and(|(offer, _)| offer.authority != authority)
         {
             return Err(Reason::NotFound.into());
         }
@@ -121,7 +170,14 @@ impl Exchange {
         }
         let mut statements = Vec::new();
         for row in rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)) {
-            let mut offer = stored::decode_offer(row.body)?;
+            let mut offer = match codec::reload_own(&row.body) {
+                Ok((offer, _)) => offer,
+                Err(error) if ids.is_empty() => {
+                    self.unreadable(Table::OwnOffer, None, row.id, error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             self.own_authority(Some(offer.authority.clone()))?;
             offer.capacity.as_of = now;
             statements.push(self.statement(call, offer, row.version, false)?);
@@ -135,11 +191,14 @@ impl Exchange {
     }
 
     /// After a restore partners are told that an offer is paused until somebody confirms it.
-    pub(super) async fn pause_notice(&self, id: &OfferId) -> Result<Write, Error> {
+    pub(in super::super) async fn pause_notice(&self, id: &OfferId) -> Result<Write, Error> {
         let Some(row) = self.store().own_offer(*id).await?.filter(|row| row.unconfirmed) else {
             return Ok(Write::default());
         };
-        let mut statement = self.statement(&node_call(), stored::decode_offer(row.body)?, row.version, true)?;
+        let (offer, _) = codec::reload_own(&row.body).inspect_err(|error| {
+            self.unreadable(Table::OwnOffer, None, row.id, error.clone());
+        })?;
+        let mut statement = self.statement(&node_call(), offer, row.version, true)?;
         statement.row.unconfirmed = true;
         Ok(statement.into_write())
     }
@@ -149,7 +208,7 @@ impl Exchange {
     /// # Errors
     /// When the store cannot be read.
     pub async fn own_offers(&self) -> Result<Vec<HeldOffer>, Error> {
-        self.store().own_offers().await?.into_iter().map(held).collect()
+        Ok(self.store().own_offers().await?.into_iter().map(|row| self.held_offer(row)).collect())
     }
 
     /// Partners' offers with the light that a coordinator sees now.
@@ -158,17 +217,30 @@ impl Exchange {
     /// When the store cannot be read.
     pub async fn partner_offers(&self) -> Result<Vec<PartnerOffer>, Error> {
         let rows = self.store().partner_offers().await?;
-        let now = super::clocks(&self.0.clock);
+        let now = clocks(&self.0.clock);
         // A sweep takes away what is past; until it comes, nobody is shown it.
-        rows.into_iter().filter(|row| row.keep_until > now.wall).map(|row| self.partner_offer(row, now)).collect()
+        let kept = rows.into_iter().filter(|row| row.keep_until > now.wall);
+        Ok(kept.map(|row| self.partner_offer(row, now)).collect())
     }
 
     async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
-        held(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?)
+        Ok(self.held_offer(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?))
+    }
+
+    fn held_offer(&self, row: OwnOfferRow) -> HeldOffer {
+        let OwnOfferRow { id, body, version, unconfirmed } = row;
+        let offer = codec::reload_own(&body).map_err(|error| self.unreadable(Table::OwnOffer, None, id, error));
+        let offer = offer.map(|(mut offer, _)| {
+            if unconfirmed {
+                offer.capacity.status = OfferStatus::Paused;
+            }
+            offer
+        });
+        HeldOffer { id, offer, version, unconfirmed }
     }
 
     /// Notes when statements came that are about to be stored.
-    pub(super) fn note_heard(&self, at: Duration, puts: &[Put]) {
+    pub(in super::super) fn note_heard(&self, at: Duration, puts: &[Put]) {
         let offers = puts.iter().filter_map(|put| match put {
             Put::PartnerOffer(row) => Some(told(row)),
             _ => None,
@@ -179,44 +251,49 @@ impl Exchange {
         }
     }
 
-    fn partner_offer(&self, row: PartnerOfferRow, now: Clocks) -> Result<PartnerOffer, Error> {
+    fn partner_offer(&self, row: PartnerOfferRow, now: Clocks) -> PartnerOffer {
         let since = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).since(&told(&row), now);
         let age = since.and_then(|since| light::age(row.age_at_sending_ms.map(Millis), since));
-        let (view, now) = (stored::decode_view(row.view)?, now.wall);
+        let view = view(&row.view).map_err(|error| self.unreadable(Table::PartnerOffer, None, row.id, error));
         let answers = self.link_state(&row.origin).is_none_or(|state| state.failed.is_none());
-        let reachable = answers && super::register::active(&self.view(), &row.origin, now).is_ok();
-        Ok(PartnerOffer { light: light::light(&view.capacity, age, reachable, now), authority: row.origin, view, age })
+        let reachable = answers && register::active(&self.view(), &row.origin, now.wall).is_ok();
+        let light = view.as_ref().map_or(Light::NotReported, |v| light::light(&v.capacity, age, reachable, now.wall));
+        PartnerOffer { authority: row.origin, id: row.id, view, light, age }
     }
 
-    fn statement(&self, call: &Call, offer: OwnOffer, replaced: u64, paused: bool) -> Result<Statement, Error> {
+    fn statement(&self, call: &Call, offer: OwnOffer, replaced: u64, paused: bool) -> Result<CapacityUpdate, Error> {
         let now = self.now();
         // By the clock, so that a node restored from an old backup is not ignored by partners who saw later versions.
         let version = u64::try_from(now.0).unwrap_or(0).max(replaced + 1);
-        let row = OwnOfferRow { id: offer.id, body: stored::encode_offer(&offer), version, unconfirmed: false };
+        let row = OwnOfferRow { id: offer.id, body: codec::encode_own(&offer, version), version, unconfirmed: false };
         let (authority, replaces) = (offer.authority.clone(), (offer.id, replaced));
         let mut told = offer;
         if paused {
             told.capacity.status = OfferStatus::Paused;
         }
-        let record = Record::Offer { offer: told, version };
-        let mut sharing = sharing();
-        let dates = sharing.dates(record.kind(), None, now).map_err(wire::Error::from)?;
-        (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
-        sharing.recipients = self.recipients(&authority, &sharing, &record, now)?;
-        let recipients = sharing.recipients.clone();
-        let traceparent = call.traceparent.clone();
-        let publication = Publication { authority, sharing, for_all_covered: true, record, created: now, traceparent };
-        let record_id = new_record_id();
-        Ok(Statement {
+        let draft = Draft {
+            authority: Some(authority),
+            sharing: sharing(),
+            content: Offer::Own { offer: told, version }.into(),
+            references: Vec::new(),
+            under: None,
+        };
+        let checked = self.check(call, draft)?;
+        let (record_id, publication) = (new_record_id(), checked.publication);
+        Ok(CapacityUpdate {
             row,
             replaces,
             draft: published_draft(call.actor, &publication, record_id),
-            publication: new_publication(&publication, record_id, None, dates.expires),
-            recipients,
+            publication: new_publication(&publication, record_id, checked.dates.expires),
+            recipients: publication.sharing.recipients,
         })
     }
 
-    async fn put_offers(&self, request: Option<RequestMark>, statements: Vec<Statement>) -> Result<Written, Error> {
+    async fn put_offers(
+        &self,
+        request: Option<RequestMark>,
+        statements: Vec<CapacityUpdate>,
+    ) -> Result<Written, Error> {
         let mut put = Write { request, ..Write::default() };
         for statement in statements {
             // Confirmed or changed by somebody: whatever partners were to be told of it, they are told this.
@@ -229,7 +306,7 @@ impl Exchange {
     }
 }
 
-impl Statement {
+impl CapacityUpdate {
     /// The offer in the place of the one that it replaces, and the record from which partners get their views.
     fn into_write(self) -> Write {
         let (id, replaced) = self.replaces;
@@ -261,12 +338,11 @@ fn told(row: &PartnerOfferRow) -> Told {
     Told { origin: row.origin.clone(), offer: row.id, version: row.version, received: row.received }
 }
 
-fn held(row: OwnOfferRow) -> Result<HeldOffer, Error> {
-    let mut offer = stored::decode_offer(row.body)?;
-    if row.unconfirmed {
-        offer.capacity.status = OfferStatus::Paused;
+fn view(bytes: &Bytes) -> Result<OfferView, wire::Error> {
+    match records::reload(RecordKind::OfferView, bytes)? {
+        RecordBody::Content(Content::OfferView(Offer::View(view))) => Ok(view),
+        _ => Err(wire::Error::new(Reason::StorageDamaged, "view", "")),
     }
-    Ok(HeldOffer { offer, version: row.version, unconfirmed: row.unconfirmed })
 }
 
 /// The node acting by itself: nothing to repeat, nobody to name.

@@ -1,9 +1,28 @@
 //! Answers to records.
 
+use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
+use prost::Message;
 
-use super::{Error, fields, handling};
-use crate::domain::answer::{Answer, AnswerKind};
+use super::{Codec, message};
+use crate::domain::records::Kind;
+use crate::domain::records::answer::{Answer, AnswerKind};
+use crate::fields::Source;
+use crate::{Error, fields, handling};
+
+impl Codec for Answer {
+    fn encode(&self) -> Bytes {
+        to_proto(self).encode_to_vec().into()
+    }
+
+    fn decode(bytes: &Bytes, _: Source) -> Result<Self, Error> {
+        understood(message(bytes)?)
+    }
+
+    fn facet_of(_: &Bytes) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 /// An answer as a message.
 pub fn to_proto(answer: &Answer) -> proto::Answer {
@@ -20,6 +39,12 @@ pub fn to_proto(answer: &Answer) -> proto::Answer {
 /// # Errors
 /// The first field that is missing, unknown, too long, or belongs to another kind of answer.
 pub fn from_proto(answer: proto::Answer) -> Result<Answer, Error> {
+    let answer = understood(answer)?;
+    answer.check()?;
+    Ok(answer)
+}
+
+fn understood(answer: proto::Answer) -> Result<Answer, Error> {
     let kind: AnswerKind = fields::coded("kind", answer.kind)?;
     if kind != AnswerKind::NotRelevant && answer.not_relevant_reason != 0 {
         return Err(Error::invalid("not_relevant_reason", "for NOT_RELEVANT only"));
@@ -27,13 +52,11 @@ pub fn from_proto(answer: proto::Answer) -> Result<Answer, Error> {
     if kind != AnswerKind::Question && !answer.question.is_empty() {
         return Err(Error::invalid("question", "for QUESTION only"));
     }
-    let answer = match kind {
+    Ok(match kind {
         AnswerKind::Acknowledged => Answer::Acknowledged,
         AnswerKind::NotRelevant => {
             Answer::NotRelevant(fields::coded("not_relevant_reason", answer.not_relevant_reason)?)
         }
         AnswerKind::Question => Answer::Question(handling::texts_from_proto("question", answer.question)?),
-    };
-    answer.check()?;
-    Ok(answer)
+    })
 }

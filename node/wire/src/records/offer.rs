@@ -1,14 +1,104 @@
-//! Offers: the view that a partner gets, and the owner's own form with its raw figures (local and on disk only).
+//! Offers: the view that travels, the owner's form on its own disk, and the owner's form at its local doors.
 
+use bytes::Bytes;
 use havenlink_proto::local::v1 as local;
 use havenlink_proto::record::v1 as proto;
+use havenlink_proto::store::v1 as store;
+use prost::Message;
 use proto::capacity_view::Level;
 
-use super::{Error, fields, handling};
+use super::{Codec, message};
 use crate::domain::ids::{AuthorityId, OfferId};
 use crate::domain::limits;
-use crate::domain::offer::{Capacity, CapacityLevel, CapacityView, Eligibility, OfferView, OwnOffer};
+use crate::domain::records::Kind;
+use crate::domain::records::offer::{
+    Capacity, CapacityLevel, CapacityView, Eligibility, Offer, OfferFacet, OfferView, OwnOffer,
+};
 use crate::domain::time::{Millis, UnixMs};
+use crate::fields::Source;
+use crate::{Error, fields, handling};
+
+impl Codec for Offer {
+    fn encode(&self) -> Bytes {
+        match self {
+            Self::Own { offer, version } => encode_own(offer, *version),
+            Self::View(view) => to_proto(view).encode_to_vec().into(),
+        }
+    }
+
+    fn decode(bytes: &Bytes, source: Source) -> Result<Self, Error> {
+        understood(message(bytes)?, source).map(Self::View)
+    }
+
+    fn reload_own(bytes: &Bytes) -> Result<Self, Error> {
+        reload_own(bytes).map(|(offer, version)| Self::Own { offer, version })
+    }
+
+    fn facet_of(bytes: &Bytes) -> Result<OfferFacet, Error> {
+        Ok(Self::decode(bytes, Source::OwnDisk)?.facet())
+    }
+}
+
+/// An own offer's bytes on disk, with the raw figures.
+pub fn encode_own(offer: &OwnOffer, version: u64) -> Bytes {
+    let capacity = &offer.capacity;
+    let stored = store::StoredOffer {
+        offer_id: fields::bytes_of(offer.id.as_bytes()),
+        authority: offer.authority.as_str().to_owned(),
+        service_kind: offer.service_kind.code(),
+        unit: offer.unit.code(),
+        eligibility: Some(eligibility_to_proto(&offer.eligibility)),
+        area: Some(handling::place_to_proto(&offer.area)),
+        protected: offer.protected,
+        intake_phone: offer.intake_phone.clone(),
+        out_of_hours_phone: offer.out_of_hours_phone.clone(),
+        capacity: Some(store::StoredCapacity {
+            free: capacity.free,
+            baseline: capacity.baseline,
+            additional_24h: capacity.additional_24h,
+            additional_72h: capacity.additional_72h,
+            status: capacity.status.code(),
+            paused_until_ms: capacity.paused_until.map_or(0, |t| t.0),
+            as_of_ms: capacity.as_of.0,
+            time_to_live_ms: capacity.time_to_live.0,
+        }),
+        own_label: offer.own_label.clone(),
+        version,
+    };
+    stored.encode_to_vec().into()
+}
+
+/// An own offer from this node's disk, and its version.
+///
+/// # Errors
+/// The first field that is missing, unknown or of another form.
+pub fn reload_own(bytes: &Bytes) -> Result<(OwnOffer, u64), Error> {
+    let stored: store::StoredOffer = message(bytes)?;
+    let capacity = stored.capacity.ok_or_else(|| Error::missing("capacity"))?;
+    let offer = OwnOffer {
+        id: fields::id("offer_id", &stored.offer_id, OfferId::from_slice)?,
+        authority: fields::authority("authority", &stored.authority)?,
+        service_kind: fields::coded("service_kind", stored.service_kind)?,
+        unit: fields::coded("unit", stored.unit)?,
+        eligibility: eligibility(stored.eligibility)?,
+        area: fields::place("area", stored.area, Source::OwnDisk)?,
+        protected: stored.protected,
+        intake_phone: stored.intake_phone,
+        out_of_hours_phone: stored.out_of_hours_phone,
+        capacity: Capacity {
+            free: capacity.free,
+            baseline: capacity.baseline,
+            additional_24h: capacity.additional_24h,
+            additional_72h: capacity.additional_72h,
+            status: fields::coded("capacity.status", capacity.status)?,
+            paused_until: fields::optional_instant("capacity.paused_until_ms", capacity.paused_until_ms)?,
+            as_of: UnixMs(capacity.as_of_ms),
+            time_to_live: Millis(capacity.time_to_live_ms),
+        },
+        own_label: stored.own_label,
+    };
+    Ok((offer, stored.version))
+}
 
 /// Life of a capacity statement whose owner names none.
 const DEFAULT_TIME_TO_LIVE: Millis = limits::LIGHT_STALE;
@@ -34,21 +124,25 @@ pub fn to_proto(view: &OfferView) -> proto::OfferView {
 /// # Errors
 /// The first field that is missing, unknown, too long or too fine.
 pub fn from_proto(view: proto::OfferView) -> Result<OfferView, Error> {
-    let view = OfferView {
+    let view = understood(view, Source::Outside)?;
+    view.check()?;
+    Ok(view)
+}
+
+fn understood(view: proto::OfferView, source: Source) -> Result<OfferView, Error> {
+    Ok(OfferView {
         id: fields::id("offer_id", &view.offer_id, OfferId::from_slice)?,
         service_kind: fields::coded("service_kind", view.service_kind)?,
         unit: fields::coded("unit", view.unit)?,
         eligibility: eligibility(view.eligibility)?,
-        area: fields::place("area", view.area)?,
+        area: fields::place("area", view.area, source)?,
         protected: view.protected,
         intake_phone: view.intake_phone,
         out_of_hours_phone: view.out_of_hours_phone,
         capacity: capacity_from_proto(view.capacity.ok_or_else(|| Error::missing("capacity"))?)
             .map_err(|e| e.within("capacity"))?,
         version: view.version,
-    };
-    view.check()?;
-    Ok(view)
+    })
 }
 
 /// A capacity view as a message.
@@ -102,6 +196,7 @@ pub fn own_to_proto(offer: &OwnOffer, etag: String) -> local::OwnOffer {
         }),
         own_label: offer.own_label.clone(),
         etag,
+        unreadable: String::new(),
     }
 }
 
@@ -126,7 +221,7 @@ pub fn own_from_proto(
         service_kind: fields::coded("service_kind", offer.service_kind)?,
         unit: fields::coded("unit", offer.unit)?,
         eligibility: eligibility(offer.eligibility)?,
-        area: fields::place("area", offer.area)?,
+        area: fields::place("area", offer.area, Source::Outside)?,
         protected: offer.protected,
         intake_phone: offer.intake_phone,
         out_of_hours_phone: offer.out_of_hours_phone,
@@ -183,7 +278,7 @@ fn eligibility(e: Option<proto::Eligibility>) -> Result<Eligibility, Error> {
         children_max_age: e.children_max_age,
         teenage_sons: e.teenage_sons,
         unaccompanied_minors: e.unaccompanied_minors,
-        staff_languages: fields::languages("eligibility.staff_languages", &e.staff_languages, limits::LANGUAGES)?,
+        staff_languages: fields::languages("eligibility.staff_languages", &e.staff_languages)?,
         step_free: e.step_free,
         pets: e.pets,
         longest_stay_days: e.longest_stay_days,

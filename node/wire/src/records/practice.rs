@@ -1,11 +1,28 @@
 //! Best practices.
 
+use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
+use prost::Message;
 
-use super::{Error, fields, handling};
-use crate::domain::limits;
-use crate::domain::practice::{Practice, PracticeText};
-use crate::domain::reason::Reason;
+use super::{Codec, message};
+use crate::domain::records::Kind;
+use crate::domain::records::practice::{Practice, PracticeText};
+use crate::fields::Source;
+use crate::{Error, fields, handling};
+
+impl Codec for Practice {
+    fn encode(&self) -> Bytes {
+        to_proto(self).encode_to_vec().into()
+    }
+
+    fn decode(bytes: &Bytes, source: Source) -> Result<Self, Error> {
+        understood(message(bytes)?, source)
+    }
+
+    fn facet_of(_: &Bytes) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 /// A practice as a message.
 pub fn to_proto(practice: &Practice) -> proto::Practice {
@@ -35,12 +52,15 @@ pub fn to_proto(practice: &Practice) -> proto::Practice {
 /// # Errors
 /// The first field that is not.
 pub fn from_proto(practice: proto::Practice) -> Result<Practice, Error> {
-    if practice.texts.len() > limits::LANGUAGES {
-        return Err(Error::new(Reason::FieldTooLong, "texts", format!("at most {} languages", limits::LANGUAGES)));
-    }
+    let practice = understood(practice, Source::Outside)?;
+    practice.check()?;
+    Ok(practice)
+}
+
+fn understood(practice: proto::Practice, source: Source) -> Result<Practice, Error> {
     let texts = practice.texts.into_iter().enumerate();
     let texts = texts.map(|(i, t)| text(t).map_err(|e| e.within(&format!("texts[{i}]"))));
-    let practice = Practice {
+    Ok(Practice {
         version: practice.version,
         texts: texts.collect::<Result<_, _>>()?,
         outcome: fields::coded("outcome", practice.outcome)?,
@@ -50,12 +70,10 @@ pub fn from_proto(practice: proto::Practice) -> Result<Practice, Error> {
         resolution_paragraphs: practice.resolution_paragraphs,
         legal_prerequisites: practice.legal_prerequisites,
         place: match practice.place {
-            Some(place) => Some(fields::place("place", Some(place))?),
+            Some(place) => Some(fields::place("place", Some(place), source)?),
             None => None,
         },
-    };
-    practice.check()?;
-    Ok(practice)
+    })
 }
 
 fn text(text: proto::PracticeText) -> Result<PracticeText, Error> {

@@ -1,12 +1,34 @@
 //! Alerts.
 
+use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
+use prost::Message;
 use proto::alert::Details;
 
-use super::{Error, fields, handling};
-use crate::domain::alert::{Alert, AlertDetails, AlertKind, AtRiskSite, SuspiciousAdvertising};
-use crate::domain::limits;
+use super::{Codec, message};
 use crate::domain::reason::Reason;
+use crate::domain::records::Kind;
+use crate::domain::records::alert::{Alert, AlertDetails, AlertFacet, AlertKind, AtRiskSite, SuspiciousAdvertising};
+use crate::fields::Source;
+use crate::{Error, fields, handling};
+
+impl Codec for Alert {
+    fn encode(&self) -> Bytes {
+        to_proto(self).encode_to_vec().into()
+    }
+
+    fn decode(bytes: &Bytes, source: Source) -> Result<Self, Error> {
+        understood(message(bytes)?, source)
+    }
+
+    fn facet_of(bytes: &Bytes) -> Result<AlertFacet, Error> {
+        let alert: proto::Alert = message(bytes)?;
+        Ok(AlertFacet {
+            kind: fields::coded("kind", alert.kind)?,
+            basis: fields::coded("assertion_basis", alert.assertion_basis)?,
+        })
+    }
+}
 
 /// An alert as a message.
 pub fn to_proto(alert: &Alert) -> proto::Alert {
@@ -33,25 +55,29 @@ pub fn to_proto(alert: &Alert) -> proto::Alert {
 /// # Errors
 /// The first field that is not; `KIND_NOT_SUPPORTED` for a kind without details of its own yet.
 pub fn from_proto(alert: proto::Alert) -> Result<Alert, Error> {
+    let alert = understood(alert, Source::Outside)?;
+    alert.check()?;
+    Ok(alert)
+}
+
+fn understood(alert: proto::Alert, source: Source) -> Result<Alert, Error> {
     let kind: AlertKind = fields::coded("kind", alert.kind)?;
     if !matches!(kind, AlertKind::SuspiciousAdvertising | AlertKind::AtRiskSite) {
         return Err(Error::new(Reason::KindNotSupported, "kind", "SUSPICIOUS_ADVERTISING, AT_RISK_SITE"));
     }
     let details = details(kind, alert.details)?;
-    let alert = Alert {
+    Ok(Alert {
         urgency: fields::coded("urgency", alert.urgency)?,
         severity: fields::coded("severity", alert.severity)?,
         certainty: fields::coded("certainty", alert.certainty)?,
         indicators: alert.indicators,
         exploitation_forms: fields::coded_list("exploitation_forms", &alert.exploitation_forms)?,
         sector: Some(alert.sector).filter(|s| !s.is_empty()),
-        place: fields::place("place", alert.place)?,
+        place: fields::place("place", alert.place, source)?,
         assertion_basis: fields::coded("assertion_basis", alert.assertion_basis)?,
         summary: handling::texts_from_proto("summary", alert.summary)?,
         details,
-    };
-    alert.check()?;
-    Ok(alert)
+    })
 }
 
 fn details(kind: AlertKind, details: Option<Details>) -> Result<AlertDetails, Error> {
@@ -81,7 +107,7 @@ fn advert_to_proto(advert: &SuspiciousAdvertising) -> proto::SuspiciousAdvertisi
 fn advert_from_proto(advert: proto::SuspiciousAdvertising) -> Result<AlertDetails, Error> {
     Ok(AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
         channel: fields::coded("channel", advert.channel)?,
-        advert_languages: fields::languages("advert_languages", &advert.advert_languages, limits::LANGUAGES)?,
+        advert_languages: fields::languages("advert_languages", &advert.advert_languages)?,
         first_seen: fields::optional_instant("first_seen_ms", advert.first_seen_ms)?,
         last_seen: fields::optional_instant("last_seen_ms", advert.last_seen_ms)?,
         adverts_seen: advert.adverts_seen,

@@ -1,0 +1,362 @@
+//! The kinds of record: one list of them, and a place for each.
+//!
+//! What lives here: the list (`record_kinds`), the one enum of what an envelope says (`Content`, `Control`), what every
+//! kind has to decide (`Kind`), and one file per kind with its values, rules and decisions. What does not: bytes (a
+//! kind's codec is `wire/records/<kind>.rs`), and what its arrival does here (`exchange/records/<kind>.rs`).
+//! Invariant: what is generated from the list has no arm that takes "any other kind". A kind that leaves a decision out
+//! does not compile. A number that is reserved and not built stays known as a number, and nothing can be said with it.
+
+pub mod agreement;
+pub mod alert;
+pub mod answer;
+pub mod offer;
+pub mod practice;
+
+use crate::agreement::Grant;
+use crate::audit::ActorRole;
+use crate::closed::closed_enum;
+use crate::fault::Fault;
+use crate::record::ReferenceKind;
+use crate::time::{Millis, UnixMs};
+use offer::DisclosureLevel;
+
+/// The one list of kinds, in the order of their numbers: content is 1 to 31, control 32 to 63 (9.2). A kind that is
+/// built names its module and type; one without them is a reserved number. Calls `$then!` with the list, so that each
+/// layer makes its enum or its dispatch from it.
+#[macro_export]
+macro_rules! record_kinds {
+    ($then:ident) => {
+        $then! {
+            content {
+                Alert = 1 "ALERT" => alert::Alert,
+                Practice = 2 "PRACTICE" => practice::Practice,
+                OfferView = 3 "OFFER_VIEW" => offer::Offer,
+                Placement = 4 "PLACEMENT",
+                Referral = 5 "REFERRAL",
+                Inspection = 6 "INSPECTION",
+                Answer = 7 "ANSWER" => answer::Answer,
+                Adoption = 8 "ADOPTION",
+                Review = 9 "REVIEW",
+            }
+            control {
+                AgreementProposal = 32 "AGREEMENT_PROPOSAL" => agreement::Proposal,
+                AgreementSignature = 33 "AGREEMENT_SIGNATURE" => agreement::PartySignature,
+                AgreementComplete = 34 "AGREEMENT_COMPLETE" => agreement::Complete,
+                AgreementEnd = 35 "AGREEMENT_END" => agreement::AgreementEnd,
+                WithdrawalNotice = 36 "WITHDRAWAL_NOTICE",
+                ErasureReceipt = 37 "ERASURE_RECEIPT",
+                WithdrawalCode = 38 "WITHDRAWAL_CODE",
+            }
+        }
+    };
+}
+
+/// What a kind of content decides. Nothing has a default: whoever adds a kind answers every question.
+pub trait Kind: Clone + Into<Content> {
+    /// Its number on the road.
+    const KIND: RecordKind;
+    /// What holds for every record of the kind.
+    const FACTS: Facts;
+    /// What the one question needs to know of one record.
+    type Facet: Copy;
+
+    /// Whether it is within today's limits, forms and rules.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    fn check(&self) -> Result<(), Fault>;
+
+    /// How long it lives unless its publisher says otherwise.
+    fn life(&self) -> Millis;
+
+    /// What the one question needs to know of it.
+    fn facet(&self) -> Self::Facet;
+
+    /// Whether it concerns a person (9.2). No caller sets it.
+    fn concerns_person(facet: Self::Facet) -> bool;
+
+    /// Whether the grant's details, beside its list of kinds, cover it.
+    fn covered_by(grant: &Grant, facet: Self::Facet) -> bool;
+
+    /// Whether the lists of a grant that belong to this kind fit; `granted`: the grant is for this kind.
+    ///
+    /// # Errors
+    /// The list that does not fit.
+    fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault>;
+
+    /// What a grant of this kind lets its recipient see, as the beginning of a sentence; `None`: it says nothing that
+    /// another kind of the grant does not say.
+    fn in_words(grant: &Grant) -> Option<String>;
+
+    /// As a partner with this disclosure level sees it; `None`: it travels as it is stored, whatever the level.
+    fn prepare(&self, level: DisclosureLevel) -> Option<Self>;
+
+    /// What its cancellation says: no more of it than the form needs.
+    fn cancelled(&self) -> Self;
+
+    /// What it is the newest word on; `None`: it stands by itself.
+    fn subject(&self) -> Option<[u8; 16]>;
+
+    /// The instant that it was true at, where its reader counts its age from there.
+    fn as_of(&self) -> Option<UnixMs>;
+}
+
+/// What a kind of control decides: coded fields only, no agreement needed (9.2).
+pub trait ControlKind: Into<Control> {
+    /// Its number on the road.
+    const KIND: RecordKind;
+}
+
+/// What holds for every record of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Somebody looks at it again after this span, unless its publisher says otherwise.
+    pub review: Millis,
+    /// It goes on being said until it expires: a partner of a later agreement gets it too. What is not lasting is news to
+    /// those whom its publisher was told of (decisions/017).
+    pub lasting: bool,
+    /// The kinds of which it answers a record; empty: it is no answer.
+    pub answers: &'static [RecordKind],
+    /// How its publisher may refer to an earlier one of its own.
+    pub later: &'static [ReferenceKind],
+    pub access: Access,
+}
+
+/// The local roles that may do something with records of a kind (rows of the access table, method by kind).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Publish, update, cancel. Nobody: it is made by a call of its own, or as an answer.
+    pub publish: &'static [ActorRole],
+    /// List and get.
+    pub read: &'static [ActorRole],
+    /// The stream of the inbox.
+    pub consume: &'static [ActorRole],
+    /// Answer a received one.
+    pub answer: &'static [ActorRole],
+}
+
+/// The first form for a kind that is built, the second for a number that is only reserved.
+#[macro_export]
+macro_rules! if_built {
+    ([$built:expr] $reserved:expr) => {
+        $built
+    };
+    ([] $reserved:expr) => {
+        $reserved
+    };
+}
+
+macro_rules! define {
+    (content { $($c:ident = $cn:literal $ct:literal $(=> $cm:ident :: $cty:ident)?,)+ }
+     control { $($k:ident = $kn:literal $kt:literal $(=> $km:ident :: $kty:ident)?,)+ }) => {
+        closed_enum! {
+            /// What a record is. Content is 1-31, control 32-63.
+            pub enum RecordKind { $($c = $cn => $ct,)+ $($k = $kn => $kt),+ }
+        }
+
+        /// What a record of content says.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Content { $($( $c($cm::$cty), )?)+ }
+
+        /// What a control record says.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Control { $($( $k($km::$kty), )?)+ }
+
+        /// What the one question needs to know of a record of content.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Facet { $($( $c(<$cm::$cty as Kind>::Facet), )?)+ }
+
+        $($( impl From<$cm::$cty> for Content {
+            fn from(record: $cm::$cty) -> Self { Self::$c(record) }
+        } )?)+
+
+        $($( impl From<$km::$kty> for Control {
+            fn from(record: $km::$kty) -> Self { Self::$k(record) }
+        } )?)+
+
+        impl RecordKind {
+            /// The kinds of content that are built.
+            pub const CONTENT: &'static [Self] = &[$($( <$cm::$cty as Kind>::KIND, )?)+];
+
+            /// What holds for the kind; `None` for control, and for a number that is only reserved.
+            pub const fn facts(self) -> Option<Facts> {
+                match self {
+                    $( Self::$c => if_built!([$( Some(<$cm::$cty as Kind>::FACTS) )?] None), )+
+                    $( Self::$k )|+ => None,
+                }
+            }
+
+            /// What a grant of this kind says; `None`: nothing of its own. Of a reserved number there is its name.
+            pub(crate) fn in_words(self, grant: &Grant) -> Option<String> {
+                match self {
+                    $( Self::$c => if_built!([$( <$cm::$cty as Kind>::in_words(grant) )?] reserved(self, grant)), )+
+                    $( Self::$k )|+ => None,
+                }
+            }
+
+            /// Whether every kind's lists in the grant fit.
+            pub(crate) fn check_grant(grant: &Grant) -> Result<(), Fault> {
+                $($( <$cm::$cty as Kind>::check_grant(grant, grant.record_kinds.contains(&Self::$c))?; )?)+
+                Ok(())
+            }
+        }
+
+        impl Content {
+            /// Its kind.
+            pub const fn kind(&self) -> RecordKind {
+                match self { $($( Self::$c(_) => <$cm::$cty as Kind>::KIND, )?)+ }
+            }
+
+            /// What holds for every record of its kind.
+            pub const fn facts(&self) -> Facts {
+                match self { $($( Self::$c(_) => <$cm::$cty as Kind>::FACTS, )?)+ }
+            }
+
+            /// Whether it is within today's limits, forms and rules.
+            ///
+            /// # Errors
+            /// The first field that is not.
+            pub fn check(&self) -> Result<(), Fault> {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::check(record), )?)+ }
+            }
+
+            /// How long it lives unless its publisher says otherwise.
+            pub fn life(&self) -> Millis {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::life(record), )?)+ }
+            }
+
+            /// What the one question needs to know of it.
+            pub fn facet(&self) -> Facet {
+                match self { $($( Self::$c(record) => Facet::$c(<$cm::$cty as Kind>::facet(record)), )?)+ }
+            }
+
+            /// As a partner with this disclosure level sees it; `None`: it travels as it is stored, whatever the level.
+            pub fn prepare(&self, level: DisclosureLevel) -> Option<Self> {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::prepare(record, level).map(Self::$c), )?)+ }
+            }
+
+            /// What its cancellation says.
+            pub fn cancelled(&self) -> Self {
+                match self { $($( Self::$c(record) => Self::$c(<$cm::$cty as Kind>::cancelled(record)), )?)+ }
+            }
+
+            /// What it is the newest word on; `None`: it stands by itself.
+            pub fn subject(&self) -> Option<[u8; 16]> {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::subject(record), )?)+ }
+            }
+
+            /// The instant that it was true at, where its reader counts its age from there.
+            pub fn as_of(&self) -> Option<UnixMs> {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::as_of(record), )?)+ }
+            }
+        }
+
+        impl Control {
+            /// Its kind.
+            pub const fn kind(&self) -> RecordKind {
+                match self { $($( Self::$k(_) => <$km::$kty as ControlKind>::KIND, )?)+ }
+            }
+        }
+
+        impl Facet {
+            /// The kind that it is of.
+            pub const fn kind(self) -> RecordKind {
+                match self { $($( Self::$c(_) => <$cm::$cty as Kind>::KIND, )?)+ }
+            }
+
+            /// Whether the record concerns a person (9.2).
+            pub fn concerns_person(self) -> bool {
+                match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::concerns_person(facet), )?)+ }
+            }
+
+            /// Whether the grant is for this kind, and its details cover the record.
+            pub fn covered_by(self, grant: &Grant) -> bool {
+                grant.record_kinds.contains(&self.kind())
+                    && match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::covered_by(grant, facet), )?)+ }
+            }
+        }
+    };
+}
+
+record_kinds!(define);
+
+/// How long a control record lives: as long as notices are tried.
+pub const CONTROL_LIFE: Millis = Millis::days(30);
+
+/// What an envelope says, after it was verified and understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordBody {
+    Content(Content),
+    Control(Control),
+}
+
+impl RecordBody {
+    /// Its kind.
+    pub const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Content(content) => content.kind(),
+            Self::Control(control) => control.kind(),
+        }
+    }
+
+    /// What it says, if it is content.
+    pub const fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Control(_) => None,
+        }
+    }
+}
+
+fn reserved(kind: RecordKind, grant: &Grant) -> Option<String> {
+    (!kind.is_answer()).then(|| format!("{} receives from {}: {}", grant.to, grant.from, plain(kind.name())))
+}
+
+/// A name of the contract as people read it: `LONG_TERM_REFUGE` → `long term refuge`.
+pub(crate) fn plain(name: &str) -> String {
+    name.to_lowercase().replace('_', " ")
+}
+
+/// Names of the contract as people read them.
+pub(crate) fn plain_list<T: Copy>(values: &[T], name: impl Fn(T) -> &'static str) -> String {
+    values.iter().map(|v| plain(name(*v))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::StreamClass;
+    use crate::samples::contents;
+
+    #[test]
+    fn each_kind_that_is_built_has_a_sample_and_answers_for_itself() {
+        for kind in RecordKind::CONTENT {
+            let samples: Vec<Content> = contents().into_iter().filter(|content| content.kind() == *kind).collect();
+            assert!(!samples.is_empty(), "{kind} has no sample in domain/samples.rs");
+            for content in samples {
+                assert_eq!(content.check(), Ok(()), "{kind}");
+                assert_eq!((content.facet().kind(), content.cancelled().kind()), (*kind, *kind));
+                assert_eq!(content.cancelled().check(), Ok(()), "the cancellation of a {kind} can be sent");
+                assert!(content.life() > Millis(0) && content.life() <= crate::limits::RECORD_LIFE, "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_kind_says_of_itself_fits_the_frozen_numbers() {
+        for kind in RecordKind::ALL {
+            let Some(facts) = kind.facts() else {
+                assert!(!RecordKind::CONTENT.contains(kind), "{kind}");
+                continue;
+            };
+            assert_eq!(kind.class(), StreamClass::Content, "{kind}");
+            assert_eq!(facts.answers.is_empty(), !kind.is_answer(), "{kind}");
+            let answers = facts.later.contains(&ReferenceKind::Answers);
+            assert!(!answers, "{kind} answers what others say, never its publisher's own");
+            let may_be_answered =
+                RecordKind::CONTENT.iter().filter_map(|k| k.facts()).any(|f| f.answers.contains(kind));
+            assert_eq!(may_be_answered, !facts.access.answer.is_empty(), "{kind}: who may answer it, and with what");
+            assert!(!facts.access.read.is_empty() && !facts.access.read.contains(&ActorRole::Operator), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Records as they are held here, of whatever kind: lists and single ones, own and received, with what was answered and
+//! where each delivery stands.
+
+use std::collections::HashMap;
+
+use crate::domain::envelope::Envelope;
+use crate::domain::ids::AuthorityId;
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, Reference, ReferenceKind};
+use crate::domain::records::{Content, RecordBody, RecordKind};
+use crate::domain::sharing::Sharing;
+use crate::domain::time::UnixMs;
+use crate::storage::rows::{InboxRow, PublicationRow};
+use crate::wire::{self, sealed, stored};
+
+use super::Exchange;
+use super::error::Error;
+use super::lists::{DeliveryFilter, DeliveryRow};
+use super::unreadable::{Table, Unreadable};
+
+/// Which records of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folder {
+    /// From partners.
+    Received,
+    /// By an authority of this node.
+    Published,
+}
+
+/// A record as held here.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub key: RecordKey,
+    pub kind: RecordKind,
+    /// What it says and how it is shared, if the stored row can be read.
+    pub said: Result<Said, Unreadable>,
+    /// `None` for a received one that cannot be read.
+    pub created: Option<UnixMs>,
+    /// `None` for an own one.
+    pub received: Option<UnixMs>,
+    /// Inbox position of a received one, sequence of an own one: the page cursor.
+    pub place: u64,
+    /// Own: what each partner answered. Received: what this authority answered.
+    pub answers: Vec<HeldAnswer>,
+    /// Older answers that are not among them.
+    pub answers_left_out: usize,
+    /// Own: where each delivery stands.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// What a record says, and how it is shared.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Of a received one with its recipient: that is what a recipient knows.
+    pub sharing: Sharing,
+    pub content: Content,
+    /// The earlier record that it answers, updates, cancels or replaces.
+    pub references: Vec<Reference>,
+}
+
+/// One answer to a record.
+#[derive(Clone, Debug)]
+pub struct HeldAnswer {
+    pub key: RecordKey,
+    /// Of a kind that answers, if the stored row can be read.
+    pub answer: Result<Content, Unreadable>,
+    /// When it was made; of one that cannot be read, when it came.
+    pub created: UnixMs,
+}
+
+/// Answers of one record, and own answers looked through for a list.
+const ANSWERS: usize = 1_000;
+/// Bytes of the answers that are shown with one record: several are longer than any.
+const ANSWERS_BYTES: usize = 256 << 10;
+
+type Answers = HashMap<RecordKey, Vec<HeldAnswer>>;
+
+impl Exchange {
+    /// Records of a kind, newest first, below a place.
+    ///
+    /// # Errors
+    /// When the store cannot be read. A row that cannot be is in the list, without content and with the reason.
+    pub async fn list(
+        &self,
+        kind: RecordKind,
+        folder: Folder,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Held>, Error> {
+        match folder {
+            Folder::Received => {
+                let rows = self.store().inbox_before(kind, before, limit).await?;
+                let answers = if rows.is_empty() { Answers::new() } else { self.own_answers(kind).await? };
+                Ok(rows.into_iter().map(|row| self.held_received(row, &answers)).collect())
+            }
+            Folder::Published => {
+                let mut held = Vec::new();
+                for row in self.store().publications(kind, before, limit).await? {
+                    held.push(self.held_own(row).await?);
+                }
+                Ok(held)
+            }
+        }
+    }
+
+    /// One record, own or received, of whatever kind of content.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn get(&self, key: RecordKey) -> Result<Held, Error> {
+        if self.0.keys.serves(&key.origin) {
+            let row = self.store().publication(key).await?.ok_or(Reason::NotFound)?;
+            return self.held_own(row).await;
+        }
+        let row = self.store().inbox_record(key).await?.filter(|row| row.kind.facts().is_some());
+        let row = row.ok_or(Reason::NotFound)?;
+        let answers = self.own_answers(row.kind).await?;
+        Ok(self.held_received(row, &answers))
+    }
+
+    async fn held_own(&self, row: PublicationRow) -> Result<Held, Error> {
+        let key = RecordKey { origin: row.authority, record_id: row.record_id };
+        let (answers, answers_left_out) = self.answers_to(row.kind, &key).await?;
+        let filter = DeliveryFilter { record: Some(row.record_id), ..DeliveryFilter::default() };
+        let deliveries = self.store().deliveries(filter, None, limits::RECIPIENTS).await?;
+        let said = match stored::reload(row.body) {
+            Ok(publication) => Ok(Said {
+                sharing: publication.sharing,
+                content: publication.content,
+                references: publication.references,
+            }),
+            Err(error) => Err(self.unreadable(Table::Publication, Some(row.kind), key.record_id, error)),
+        };
+        Ok(Held {
+            key,
+            kind: row.kind,
+            said,
+            created: Some(row.created),
+            received: None,
+            place: row.sequence,
+            answers,
+            answers_left_out,
+            deliveries,
+        })
+    }
+
+    fn held_received(&self, row: InboxRow, answers: &Answers) -> Held {
+        let answers = answers.get(&row.key).cloned().unwrap_or_default();
+        let (said, created) = match received(&row) {
+            Ok((envelope, content)) => {
+                let (sharing, created) = (sharing_of(&envelope), envelope.created);
+                (Ok(Said { sharing, content, references: envelope.references }), Some(created))
+            }
+            Err(error) => (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), None),
+        };
+        Held {
+            key: row.key,
+            kind: row.kind,
+            said,
+            created,
+            received: Some(row.received),
+            place: row.position,
+            answers,
+            answers_left_out: 0,
+            deliveries: Vec::new(),
+        }
+    }
+
+    /// What partners answered to an own record, the newest ones; and how many older ones there are.
+    async fn answers_to(&self, kind: RecordKind, key: &RecordKey) -> Result<(Vec<HeldAnswer>, usize), Error> {
+        if answering(kind).next().is_none() {
+            return Ok((Vec::new(), 0));
+        }
+        let mut all = self.store().inbox_about(key.clone(), ANSWERS).await?;
+        all.retain(|row| row.kind.is_answer());
+        let mut bytes = 0;
+        // A partner that answers at length must not make the record too long to show.
+        let newest = all.iter().rev().take_while(|about| {
+            bytes += about.envelope.len();
+            bytes <= ANSWERS_BYTES
+        });
+        let left_out = all.len() - newest.count();
+        let shown = all.split_off(left_out).into_iter().map(|row| {
+            let (answer, created) = match received(&row) {
+                Ok((envelope, content)) => (Ok(content), envelope.created),
+                Err(error) => {
+                    (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), row.received)
+                }
+            };
+            HeldAnswer { key: row.key, answer, created }
+        });
+        Ok((shown.collect(), left_out))
+    }
+
+    /// What this node answered lately to records of a kind, by target.
+    async fn own_answers(&self, kind: RecordKind) -> Result<Answers, Error> {
+        let mut answers = Answers::new();
+        for answering in answering(kind) {
+            for row in self.store().publications(answering, None, ANSWERS).await?.into_iter().rev() {
+                let Some(target) = row.target else { continue };
+                let key = RecordKey { origin: row.authority, record_id: row.record_id };
+                let answer = stored::reload(row.body).map(|publication| publication.content);
+                let answer =
+                    answer.map_err(|error| self.unreadable(Table::Publication, Some(row.kind), row.record_id, error));
+                answers.entry(target).or_default().push(HeldAnswer { key, answer, created: row.created });
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl HeldAnswer {
+    /// Who answered.
+    pub fn authority(&self) -> &AuthorityId {
+        &self.key.origin
+    }
+}
+
+impl Said {
+    /// The record that it refers to in this way.
+    pub fn target(&self, kind: ReferenceKind) -> Option<&RecordKey> {
+        self.references.iter().find(|r| r.kind == kind).map(|r| &r.target)
+    }
+}
+
+/// The kinds that answer records of this kind.
+fn answering(kind: RecordKind) -> impl Iterator<Item = RecordKind> {
+    let answers = move |by: &RecordKind| by.facts().is_some_and(|facts| facts.answers.contains(&kind));
+    RecordKind::CONTENT.iter().copied().filter(answers)
+}
+
+/// A received record of content, from its stored row.
+pub(super) fn received(row: &InboxRow) -> Result<(Envelope, Content), wire::Error> {
+    let opened = sealed::reload_opened(&row.envelope)?;
+    match opened.body {
+        RecordBody::Content(content) => Ok((opened.envelope, content)),
+        RecordBody::Control(_) => Err(wire::Error::new(Reason::StorageDamaged, "kind", "content")),
+    }
+}
+
+/// What a recipient knows of how a record is shared: with itself.
+fn sharing_of(envelope: &Envelope) -> Sharing {
+    Sharing {
+        recipients: vec![envelope.recipient.clone()],
+        purpose: envelope.purpose,
+        lawful_basis: envelope.lawful_basis,
+        special_basis: envelope.special_basis,
+        handling: envelope.handling,
+        status: envelope.status,
+        expires: Some(envelope.expires),
+        review_by: Some(envelope.review_by),
+    }
+}
