@@ -129,6 +129,7 @@ impl Exchange {
         let publishes = !write.publications.is_empty();
         match self.store().write(write.into()).await {
             Ok(Written::Done) => {}
+            Err(storage::Error::Refused(Reason::NodeStopping)) => return Err(Reason::NodeStopping.into()),
             Ok(_) | Err(storage::Error::Refused(_)) => return Ok(false),
             Err(error) => return Err(error.into()),
         }

@@ -1,0 +1,143 @@
+//! A store that a node is killed on: at its n-th write from now, before it is stored or before it is answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use crate::domain::envelope::GrantRef;
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::time::UnixMs;
+use crate::storage::named::Named;
+use crate::storage::ops::{WriteOp, Written};
+use crate::storage::owed::{OwedCount, OwedRow, What};
+use crate::storage::rows::*;
+use crate::storage::{Error, Result, Store};
+
+/// When the node is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// The write is not stored.
+    Before,
+    /// The write is stored, and nobody hears of it.
+    After,
+}
+
+/// Counts writes, and ends at one of them: from then on it neither stores nor answers anything.
+pub struct FaultyStore {
+    pub inner: Arc<dyn Store>,
+    writes: AtomicU64,
+    last: AtomicU64,
+    after: AtomicBool,
+    dead: AtomicBool,
+}
+
+impl FaultyStore {
+    pub fn over(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            writes: AtomicU64::new(0),
+            last: AtomicU64::new(u64::MAX),
+            after: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+        })
+    }
+
+    /// Dies at the n-th write from now, the first being 1.
+    pub fn kill_at(&self, write: u64, kill: Kill) {
+        self.after.store(kill == Kill::After, Ordering::SeqCst);
+        self.last.store(self.writes() + write, Ordering::SeqCst);
+    }
+
+    /// Writes that were asked for.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Whether it came so far.
+    pub fn died(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+}
+
+/// What a process that was killed says: nothing that anybody could build on.
+fn silence<T: Send + 'static>() -> BoxFuture<'static, Result<T>> {
+    ready(Err(Error::OutcomeUnknown(None))).boxed()
+}
+
+macro_rules! reads {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)+) => {
+        $(fn $name(&self, $($arg: $ty),*) -> BoxFuture<'_, Result<$out>> {
+            if self.died() { silence() } else { self.inner.$name($($arg),*) }
+        })+
+    };
+}
+
+impl Store for FaultyStore {
+    fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
+        if self.died() {
+            return silence();
+        }
+        if self.writes.fetch_add(1, Ordering::SeqCst) + 1 != self.last.load(Ordering::SeqCst) {
+            return self.inner.write(op);
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        async move {
+            if self.after.load(Ordering::SeqCst) {
+                self.inner.write(op).await?;
+            }
+            Err(Error::OutcomeUnknown(None))
+        }
+        .boxed()
+    }
+
+    reads! {
+        request(scope: String, request_id: String) -> Option<(Digest, Bytes)>;
+        pending_publications(limit: usize) -> Vec<PublicationRow>;
+        publication(key: RecordKey) -> Option<PublicationRow>;
+        publications(kind: RecordKind, before: Option<u64>, limit: usize) -> Vec<PublicationRow>;
+        open_streams() -> Vec<OutStream>;
+        out_stream(origin: AuthorityId, recipient: AuthorityId, class: StreamClass) -> Option<OutStream>;
+        out_batch(origin: AuthorityId, recipient: AuthorityId, class: StreamClass, items: usize, bytes: usize) -> Vec<OutItem>;
+        deliveries(filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Vec<DeliveryRow>;
+        sent_under(record: RecordKey, recipient: AuthorityId) -> Vec<GrantRef>;
+        queue_counts() -> Vec<(AuthorityId, QueueCount)>;
+        in_stream(key: InStreamKey) -> Option<InStream>;
+        taken(keys: Vec<RecordKey>) -> Vec<bool>;
+        inbox_after(position: u64, kinds: Vec<RecordKind>, limit: usize) -> Vec<InboxRow>;
+        inbox_before(kind: RecordKind, position: Option<u64>, limit: usize) -> Vec<InboxRow>;
+        inbox_record(key: RecordKey) -> Option<InboxRow>;
+        inbox_about(target: RecordKey, limit: usize) -> Vec<InboxRow>;
+        inbox_position() -> u64;
+        cursor(consumer: String) -> u64;
+        agreements() -> Vec<AgreementRow>;
+        agreement(id: AgreementId) -> Option<AgreementRow>;
+        own_offers() -> Vec<OwnOfferRow>;
+        own_offer(id: OfferId) -> Option<OwnOfferRow>;
+        partner_offers() -> Vec<PartnerOfferRow>;
+        partner_offer_ids(origin: AuthorityId) -> Vec<OfferId>;
+        audit_leaves(from: u64, limit: usize) -> Vec<Bytes>;
+        audit_checkpoints(after: u64, limit: usize) -> Vec<(u64, Bytes)>;
+        audit_head() -> AuditHead;
+        owed_recipients(what: What, now: UnixMs) -> Vec<Option<AuthorityId>>;
+        owed(what: What, recipient: Option<AuthorityId>, now: UnixMs, limit: usize) -> Vec<OwedRow>;
+        owed_counts() -> Vec<OwedCount>;
+        invitations() -> Vec<(InvitationId, Bytes)>;
+        invitation(id: InvitationId) -> Option<Bytes>;
+        invitation_request(request: Digest) -> Option<InvitationRequestRow>;
+        partner_incarnation(ours: AuthorityId, theirs: AuthorityId) -> Option<Incarnation>;
+        meta(name: Named) -> Option<Bytes>;
+        sweep(now: UnixMs) -> u64;
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}

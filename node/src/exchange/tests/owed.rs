@@ -1,0 +1,403 @@
+//! What is owed: killed between any two steps nothing is lost and nothing happens twice; what cannot be done is in
+//! nobody's way; thousands of records are given in few commits.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::faulty_store::{FaultyStore, Kill};
+use super::world::*;
+use crate::clock::Clock;
+use crate::demo::sample;
+use crate::domain::agreement::{AgreementEndReason, AgreementState};
+use crate::domain::envelope::GrantRef;
+use crate::domain::ids::{AgreementId, OfferId, RecordId};
+use crate::domain::publication::Publication;
+use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::records::Content;
+use crate::domain::records::offer::{DisclosureLevel, OfferStatus};
+use crate::domain::stream::StreamId;
+use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::*;
+use crate::pass::PassKind;
+use crate::storage::ops::{NewPublication, Publish, Put, Write, WriteOp};
+use crate::storage::owed::{Owed, OwedKey, Subject, What};
+use crate::storage::rows::OwnOfferRow;
+use crate::wire::records::{offer, practice};
+use crate::wire::stored;
+
+/// A node that can be killed.
+async fn mortal(world: &mut World, name: &str) -> Arc<FaultyStore> {
+    let store = FaultyStore::over(world.node(name).store.clone());
+    world.start(name, 0, Some(store.clone())).await;
+    store
+}
+
+/// Runs a story again and again, its node killed at one write later each time, before and after it is stored, until it
+/// comes through; each time the node starts again on what is there, and all must be as if nothing had been. `steps`: the
+/// writes that the story has at least.
+async fn killed_between_any_two_steps<T>(
+    steps: u64,
+    prepare: impl AsyncFn(&World) -> T,
+    act: impl AsyncFn(&World, &T),
+    check: impl AsyncFn(&World, &T),
+) {
+    for kill in [Kill::Before, Kill::After] {
+        for write in 1.. {
+            let mut world = World::new().await;
+            let store = mortal(&mut world, STRASBOURG).await;
+            let told = prepare(&world).await;
+            store.kill_at(write, kill);
+            act(&world, &told).await;
+            let died = store.died();
+            world.start(STRASBOURG, 0, Some(store.inner.clone())).await;
+            act(&world, &told).await;
+            world.settle().await;
+            world.settle().await;
+            check(&world, &told).await;
+            assert_eq!(world.exchange(STRASBOURG).owed_counts().await.unwrap(), [], "{kill:?} write {write}");
+            if !died {
+                assert!(write > steps, "the story has {} writes", write - 1);
+                break;
+            }
+        }
+    }
+}
+
+/// A pass of Strasbourg's, which may be killed in it.
+async fn pass(world: &World, pass: PassKind) {
+    while world.exchange(STRASBOURG).run_pass(pass).await.is_ok_and(|passed| passed.more) {}
+}
+
+/// Records of a kind that Strasbourg made for a recipient, each with how often.
+async fn made_for(world: &World, recipient: &str, kind: RecordKind) -> Vec<RecordId> {
+    let filter = DeliveryFilter { recipient: Some(id(recipient)), ..DeliveryFilter::default() };
+    let rows = world.exchange(STRASBOURG).deliveries(filter, None, 10_000).await.unwrap();
+    let mut made: Vec<_> = rows.into_iter().filter(|row| row.kind == kind).map(|row| row.record_id).collect();
+    made.sort_unstable();
+    made
+}
+
+/// How often the ledger of Strasbourg says that something went to a recipient.
+async fn disclosed_to(world: &World, recipient: &str) -> usize {
+    use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
+    let exchange = world.exchange(STRASBOURG);
+    let size = exchange.audit_leaves(0, 0).await.unwrap().1.size;
+    let leaves = exchange.audit_leaves(0, usize::try_from(size).unwrap()).await.unwrap().0;
+    let leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
+    leaves.filter(|leaf| leaf.act() == AuditAct::Disclosed && leaf.counterparty == recipient).count()
+}
+
+async fn publish_practice(world: &World) -> RecordId {
+    let practice = practice::from_proto(sample::practice()).unwrap();
+    world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap().record_id
+}
+
+#[tokio::test]
+async fn a_suspension_and_a_restore_lose_and_repeat_nothing() {
+    let prepare = async |world: &World| {
+        world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+        world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
+        world.line.down.lock().unwrap().insert(id(KEHL));
+        let mut records = vec![world.publish(STRASBOURG, &[KEHL]).await.record_id];
+        world.suspend(KEHL);
+        for _ in 0..2 {
+            records.push(publish_practice(world).await);
+        }
+        records.push(world.publish(STRASBOURG, &[]).await.record_id);
+        records.sort_unstable();
+        records
+    };
+    let act = async |world: &World, _: &Vec<RecordId>| {
+        pass(world, PassKind::HoldOrRelease).await;
+        pass(world, PassKind::Dispatch).await;
+        pass(world, PassKind::SuspendedRecipients).await;
+        world.line.down.lock().unwrap().clear();
+        world.restore(KEHL);
+        pass(world, PassKind::SuspendedRecipients).await;
+        pass(world, PassKind::HoldOrRelease).await;
+    };
+    let check = async |world: &World, records: &Vec<RecordId>| {
+        let mut made = made_for(world, KEHL, RecordKind::Alert).await;
+        made.extend(made_for(world, KEHL, RecordKind::Practice).await);
+        made.sort_unstable();
+        assert_eq!(made, *records, "each once");
+        assert_eq!(disclosed_to(world, KEHL).await, records.len());
+        let held = world.node(KEHL).store.inbox_after(0, vec![], 99).await.unwrap();
+        let content = held.iter().filter(|row| row.kind.class() == StreamClass::Content).count();
+        assert_eq!(content, records.len());
+    };
+    killed_between_any_two_steps(6, prepare, act, check).await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_agreement_is_told_once_to_each_party() {
+    let prepare = async |world: &World| {
+        let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
+        world.suspend(ESCH);
+        (made, call())
+    };
+    let act = async |world: &World, (made, call): &(AgreementId, Call)| {
+        let ended = world.exchange(STRASBOURG).end_agreement(call, *made, AgreementEndReason::Breach).await;
+        pass(world, PassKind::EndNotices).await;
+        world.restore(ESCH);
+        if ended.is_ok() {
+            pass(world, PassKind::EndNotices).await;
+        } else {
+            // Not answered: it is ended again once the node is back, and Esch is suspended until then.
+            world.suspend(ESCH);
+        }
+    };
+    let check = async |world: &World, (made, _): &(AgreementId, Call)| {
+        for name in [STRASBOURG, KEHL, ESCH] {
+            let shown = world.exchange(name).show_agreement(*made).await.unwrap();
+            assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(STRASBOURG)], "{name}");
+        }
+        for name in [KEHL, ESCH] {
+            assert_eq!(made_for(world, name, RecordKind::AgreementEnd).await.len(), 1, "{name}");
+        }
+    };
+    killed_between_any_two_steps(2, prepare, act, check).await;
+}
+
+#[tokio::test]
+async fn an_agreement_that_is_complete_is_announced_and_backfilled_once() {
+    let prepare = async |world: &World| {
+        let now = world.clock.now();
+        let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
+        world.exchange(STRASBOURG).set_offer(&call(), refuge, None).await.unwrap();
+        let practice = publish_practice(world).await;
+        let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+        let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+        world.settle().await;
+        world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+        (made, practice)
+    };
+    let act = async |world: &World, _: &(AgreementId, RecordId)| {
+        let control = StreamId { origin: id(KEHL), recipient: id(STRASBOURG), class: StreamClass::Control };
+        while world.exchange(KEHL).deliver_pass(&control).await == Pass::Now {}
+        pass(world, PassKind::Announcements).await;
+        pass(world, PassKind::Backfill).await;
+    };
+    let check = async |world: &World, (made, practice): &(AgreementId, RecordId)| {
+        let listed = world.exchange(KEHL).show_agreement(*made).await.unwrap();
+        assert_eq!(listed.state, AgreementState::InForce);
+        assert_eq!(made_for(world, KEHL, RecordKind::AgreementComplete).await.len(), 1);
+        assert_eq!(made_for(world, KEHL, RecordKind::Practice).await, [*practice]);
+        assert_eq!(made_for(world, KEHL, RecordKind::OfferView).await.len(), 1);
+        assert_eq!(disclosed_to(world, KEHL).await, 2);
+    };
+    killed_between_any_two_steps(4, prepare, act, check).await;
+}
+
+#[tokio::test]
+async fn an_offer_that_a_restore_paused_is_told_once() {
+    let prepare = async |world: &World| {
+        world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+        let now = world.clock.now();
+        let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
+        world.exchange(STRASBOURG).set_offer(&call(), refuge, None).await.unwrap();
+        world.settle().await;
+        // What a restore does to it.
+        let store = &world.node(STRASBOURG).store;
+        let row = store.own_offer(OfferId([5; 16])).await.unwrap().unwrap();
+        let owes = vec![Owed::now(OwedKey::of(Subject::PauseNotice(row.id)), now)];
+        let paused = Write { owes, ..Write::put(Put::OwnOffer(OwnOfferRow { unconfirmed: true, ..row })) };
+        store.write(paused.into()).await.unwrap();
+        world.clock.advance(Millis::minutes(1));
+    };
+    let act = async |world: &World, (): &()| {
+        pass(world, PassKind::PauseNotices).await;
+        pass(world, PassKind::Dispatch).await;
+    };
+    let check = async |world: &World, (): &()| {
+        let own = world.exchange(STRASBOURG).own_offers().await.unwrap();
+        assert!(own[0].unconfirmed, "only somebody confirms it");
+        assert_eq!(made_for(world, KEHL, RecordKind::OfferView).await.len(), 2, "as it was, and paused");
+        let seen = world.exchange(KEHL).partner_offers().await.unwrap();
+        assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
+    };
+    killed_between_any_two_steps(2, prepare, act, check).await;
+}
+
+fn record_of(n: u32) -> RecordId {
+    let mut record = [0; 16];
+    record[..4].copy_from_slice(&n.to_be_bytes());
+    RecordId(record)
+}
+
+/// Pending publications, stored without their deliveries.
+async fn store_publications(world: &World, publication: &Publication, count: u32) {
+    let store = &world.node(STRASBOURG).store;
+    let (body, now) = (stored::encode(publication), world.clock.now());
+    let publish = |n| {
+        let publication = NewPublication {
+            authority: id(STRASBOURG),
+            record_id: record_of(n),
+            kind: publication.content.kind(),
+            target: None,
+            body: body.clone(),
+            created: now,
+            expires: now + Millis::days(1),
+        };
+        store.write(WriteOp::Publish(Publish { request: None, publication, made: None, audit: Vec::new() }))
+    };
+    let written = futures_util::future::join_all((0..count).map(publish)).await;
+    assert!(written.iter().all(Result::is_ok));
+}
+
+fn publication_of(world: &World, content: impl Into<Content>, to: &[&str]) -> Publication {
+    let content = content.into();
+    let (sharing, now) = (sharing(to), world.clock.now());
+    let sharing = crate::domain::sharing::Sharing { review_by: Some(now + Millis::days(1)), ..sharing };
+    let traceparent = String::new();
+    let for_all_covered = to.is_empty();
+    Publication {
+        authority: id(STRASBOURG),
+        sharing,
+        for_all_covered,
+        encoded: crate::wire::records::encode(&content),
+        content,
+        references: Vec::new(),
+        under: None,
+        created: now,
+        traceparent,
+    }
+}
+
+const MANY: u32 = 5_000;
+
+#[tokio::test]
+async fn a_restored_partner_gets_five_thousand_records_in_few_commits() {
+    let mut world = World::new().await;
+    let store = mortal(&mut world, STRASBOURG).await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    world.suspend(KEHL);
+    let alert = publication_of(&world, sample_alert(), &[KEHL]);
+    store_publications(&world, &alert, MANY).await;
+    let exchange = world.exchange(STRASBOURG);
+    while exchange.dispatch_pass().await.unwrap() > 0 {}
+    assert_eq!(exchange.owed_counts().await.unwrap()[0].rows, u64::from(MANY));
+    world.restore(KEHL);
+    // Whoever dispatches meanwhile is not waited for.
+    let _dispatching = exchange.0.dispatching.lock().await;
+    let before = store.writes();
+    pass(&world, PassKind::SuspendedRecipients).await;
+    let commits = store.writes() - before;
+    assert!(commits * 100 <= u64::from(MANY), "{commits} commits");
+    assert_eq!(exchange.owed_counts().await.unwrap(), []);
+    assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, (0..MANY).map(record_of).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_new_partner_gets_five_thousand_records_in_few_commits() {
+    let mut world = World::new().await;
+    let store = mortal(&mut world, STRASBOURG).await;
+    let practice = practice::from_proto(sample::practice()).unwrap();
+    let practice = publication_of(&world, practice, &[]);
+    store_publications(&world, &practice, MANY).await;
+    let exchange = world.exchange(STRASBOURG);
+    while exchange.dispatch_pass().await.unwrap() > 0 {}
+    let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    let made = exchange.propose_agreement(&call(), agreement).await.unwrap();
+    let control = |from, to| StreamId { origin: id(from), recipient: id(to), class: StreamClass::Control };
+    while exchange.deliver_pass(&control(STRASBOURG, KEHL)).await == Pass::Now {}
+    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    while world.exchange(KEHL).deliver_pass(&control(KEHL, STRASBOURG)).await == Pass::Now {}
+    let before = store.writes();
+    pass(&world, PassKind::Backfill).await;
+    let commits = store.writes() - before;
+    assert!(commits * 100 <= u64::from(MANY), "{commits} commits");
+    assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, (0..MANY).map(record_of).collect::<Vec<_>>());
+    assert!(exchange.owed_counts().await.unwrap().iter().all(|count| count.what != What::Backfill));
+}
+
+/// One of each sort that cannot be done, owed since longer than all else; gives their number.
+async fn owe_the_impossible(world: &World, ended: AgreementId) -> u64 {
+    let store = &world.node(STRASBOURG).store;
+    let unreadable = RecordKey { origin: id(STRASBOURG), record_id: record_of(77) };
+    let publication = NewPublication {
+        authority: id(STRASBOURG),
+        record_id: unreadable.record_id,
+        kind: RecordKind::Alert,
+        target: None,
+        body: Bytes::from_static(b"\xff\xff no message"),
+        created: world.clock.now(),
+        expires: world.clock.now() + Millis::days(1),
+    };
+    let publish = Publish { request: None, publication, made: Some(Vec::new()), audit: Vec::new() };
+    store.write(WriteOp::Publish(publish)).await.unwrap();
+    let offer = OwnOfferRow { id: OfferId([9; 16]), body: b"\xff".as_slice().into(), version: 1, unconfirmed: true };
+    store.write(Write::put(Put::OwnOffer(offer)).into()).await.unwrap();
+    let unknown = AgreementId([3; 32]);
+    let kehl = |subject| OwedKey::to(&id(KEHL), subject);
+    let mut keys = vec![
+        kehl(Subject::SuspendedRecord(unreadable)),
+        kehl(Subject::Backfill(GrantRef { agreement: unknown, number: 0 })),
+        // An end that another node's authority has to tell.
+        kehl(Subject::EndNotice(ended, id(ESCH))),
+        OwedKey::of(Subject::PauseNotice(OfferId([9; 16]))),
+    ];
+    // More than are looked at together.
+    keys.extend((0..300_u32).map(|n| {
+        let mut agreement = [1; 32];
+        agreement[..4].copy_from_slice(&n.to_be_bytes());
+        kehl(Subject::Announcement(AgreementId(agreement)))
+    }));
+    let count = keys.len() as u64;
+    let owes = keys.into_iter().map(|key| Owed { key, since: UnixMs(0), due: UnixMs(0) }).collect();
+    store.write(Write { owes, ..Write::default() }.into()).await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_stops_nothing_behind_it() {
+    let world = World::new().await;
+    let live = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let ended = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
+    world.exchange(ESCH).end_agreement(&call(), ended, AgreementEndReason::Breach).await.unwrap();
+    world.settle().await;
+    world.suspend(KEHL);
+    let exchange = world.exchange(STRASBOURG);
+    let impossible = owe_the_impossible(&world, ended).await;
+    // Of each sort something that can be done, once Kehl is back.
+    let now = world.clock.now();
+    let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
+    exchange.set_offer(&call(), refuge, None).await.unwrap();
+    let row = world.node(STRASBOURG).store.own_offer(OfferId([5; 16])).await.unwrap().unwrap();
+    let owes = vec![
+        Owed::now(OwedKey::of(Subject::PauseNotice(row.id)), now),
+        Owed::now(OwedKey::to(&id(KEHL), Subject::Announcement(live)), now),
+        Owed::now(OwedKey::to(&id(KEHL), Subject::Backfill(GrantRef { agreement: live, number: 0 })), now),
+    ];
+    let paused = Write { owes, ..Write::put(Put::OwnOffer(OwnOfferRow { unconfirmed: true, ..row })) };
+    world.node(STRASBOURG).store.write(paused.into()).await.unwrap();
+    let alert = world.publish(STRASBOURG, &[]).await.record_id;
+    exchange.end_agreement(&call(), ended, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world.settle().await;
+    let announced = made_for(&world, KEHL, RecordKind::AgreementComplete).await.len();
+    world.restore(KEHL);
+    world.settle().await;
+    world.settle().await;
+
+    let counts = exchange.owed_counts().await.unwrap();
+    assert_eq!(counts.iter().map(|count| count.rows).sum::<u64>(), impossible, "{counts:?}");
+    assert!(counts.iter().all(|count| count.postponed == count.rows && count.reason.is_some()), "{counts:?}");
+    let shown = world.exchange(KEHL).show_agreement(ended).await.unwrap();
+    assert_eq!(shown.state, AgreementState::Ended, "Kehl was told: {:?}", shown.held.ends);
+    assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, [alert]);
+    assert!(made_for(&world, KEHL, RecordKind::AgreementComplete).await.len() > announced);
+    let seen = world.exchange(KEHL).partner_offers().await.unwrap();
+    assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
+    // The passes say so, and the others say nothing.
+    let failing: Vec<_> = exchange.pass_reports().into_iter().filter(|report| report.postponed > 0).collect();
+    assert!(failing.iter().all(|report| report.reason.is_some()));
+    world.clock.advance(Millis::hours(1));
+    for pass in PassKind::UPKEEP {
+        exchange.run_pass(pass).await.unwrap();
+    }
+    let failing = exchange.pass_reports().into_iter().filter(|report| report.reason.is_some());
+    let failing: Vec<PassKind> = failing.map(|report| report.pass).collect();
+    let expected = PassKind::UPKEEP.into_iter().filter(|pass| *pass != PassKind::HoldOrRelease);
+    assert_eq!(failing, expected.collect::<Vec<_>>(), "each looks at its own again, when it is due");
+}
