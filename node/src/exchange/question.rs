@@ -5,10 +5,11 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::policy::{self, ControlQuestion, Permit, ShareQuestion, Side};
 use crate::domain::reason::Reason;
-use crate::domain::record::StreamClass;
+use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::records::{Facet, RecordBody};
+use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
-use crate::wire::sealed;
+use crate::storage::rows::Question;
 
 /// What the answer depends on besides the envelope.
 pub(super) struct Asked<'a> {
@@ -32,15 +33,27 @@ pub(super) fn ask(
     }
 }
 
-/// The same about an envelope of our own that was understood before: only what the answer depends on is read. One of
-/// ours that answers was made under the grant under which its target came.
-pub(super) fn ask_again(envelope: &Envelope, asked: &Asked<'_>) -> Result<Permit, Reason> {
-    match envelope.kind.class() {
-        StreamClass::Content => {
-            let facet = sealed::facet(envelope).map_err(|error| error.reason)?;
-            share(envelope, facet, envelope.grant, asked)
-        }
-        StreamClass::Control => control(envelope, asked),
+/// The same about an envelope of our own, which is bytes by now: what the answer depends on stands beside it. One of ours
+/// that answers was made under the grant under which its target came.
+pub(super) fn ask_again(id: &StreamId, kind: RecordKind, q: &Question, asked: &Asked<'_>) -> Result<Permit, Reason> {
+    let (from, to) = (&id.origin, &id.recipient);
+    let Asked { side, agreements, view, now } = *asked;
+    match kind.class() {
+        StreamClass::Control => policy::may_control(&ControlQuestion { from, to, kind, view, now }),
+        StreamClass::Content => policy::may_share(&ShareQuestion {
+            from,
+            to,
+            facet: q.facet.ok_or(Reason::StorageDamaged)?,
+            target: q.grant,
+            purpose: q.purpose,
+            handling: q.handling,
+            created: q.created,
+            side,
+            grant: Some(q.grant.ok_or(Reason::AgreementNotInForce)?),
+            agreements,
+            view,
+            now,
+        }),
     }
 }
 

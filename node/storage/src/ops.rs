@@ -15,7 +15,7 @@ use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
 
 use super::owed::Owed;
-use super::rows::InStreamKey;
+use super::rows::{InStreamKey, Question};
 
 pub use write::{Delete, Expect, Put, Write};
 
@@ -158,6 +158,8 @@ pub struct NewDelivery {
     /// The answer of the one question; a delivery cannot be written without it.
     pub permit: Permit,
     pub record_id: RecordId,
+    /// What it is asked about again before each attempt.
+    pub question: Question,
     /// Encoded `Signed`, shared with the socket.
     pub envelope: Bytes,
     pub digest: Digest,

@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, RecordId};
+use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::handling::{Handling, Purpose};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::records::Facet;
 use crate::domain::time::UnixMs;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,28 @@ pub enum OutPayload {
     Skip(Reason),
 }
 
+/// What the one question is asked by again, before each attempt: what the envelope says, in columns of its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub purpose: Purpose,
+    pub handling: Handling,
+    pub created: UnixMs,
+    /// What the question needs to know of the content; `None` for control.
+    pub facet: Option<Facet>,
+    /// The grant that it was made under; `None` for control.
+    pub grant: Option<GrantRef>,
+    /// The key that signed the envelope.
+    pub key: KeyId,
+}
+
+impl Question {
+    /// Of an envelope that this key signs.
+    pub fn of(envelope: &Envelope, facet: Option<Facet>, key: KeyId) -> Self {
+        let Envelope { purpose, handling, created, grant, .. } = *envelope;
+        Self { purpose, handling, created, facet, grant, key }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutItem {
     pub number: u64,
@@ -52,6 +77,8 @@ pub struct OutItem {
     pub kind: RecordKind,
     pub digest: Digest,
     pub agreement: Option<AgreementId>,
+    /// `None`: its columns were never filled, or do not read; it is not sent.
+    pub question: Option<Question>,
     pub payload: OutPayload,
     pub as_of: Option<UnixMs>,
     pub traceparent: String,

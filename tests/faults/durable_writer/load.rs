@@ -70,6 +70,7 @@ async fn queue(
     let items = permits.into_iter().map(|permit| {
         let envelope = filled(&id, bytes);
         NewDelivery {
+            question: stage.parties.question(&permit),
             permit,
             record_id: id,
             digest: Digest::of(&envelope),

@@ -7,12 +7,13 @@ use havenlink::domain::agreement::{Agreement, AgreementSet, Grant, HeldAgreement
 use havenlink::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
 use havenlink::domain::directory::{DirectoryView, Member, Policy};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
-use havenlink::domain::ids::{AgreementId, AuthorityId, Digest, FederationId};
+use havenlink::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, KeyId};
 use havenlink::domain::policy::{ControlQuestion, Permit, ShareQuestion, Side, may_control, may_share};
 use havenlink::domain::record::RecordKind;
 use havenlink::domain::records::Facet;
 use havenlink::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
 use havenlink::domain::time::{Millis, UnixMs};
+use havenlink::storage::rows::Question;
 
 /// The store's own authority.
 pub const HERE: &str = "fr-strasbourg";
@@ -73,6 +74,19 @@ impl Parties {
             now: self.now,
         };
         may_share(&question).ok().context("an alert between partners is allowed")
+    }
+
+    /// What would be asked again about a delivery that this permit is for.
+    pub fn question(&self, permit: &Permit) -> Question {
+        let alert = AlertFacet { kind: AlertKind::SuspiciousAdvertising, basis: AssertionBasis::Observed };
+        Question {
+            purpose: permit.purpose(),
+            handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+            created: self.now,
+            facet: (permit.kind() == RecordKind::Alert).then_some(Facet::Alert(alert)),
+            grant: permit.grant(),
+            key: KeyId([1; 16]),
+        }
     }
 
     /// May this withdrawal go there?

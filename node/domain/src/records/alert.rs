@@ -215,6 +215,14 @@ impl Kind for Alert {
         AlertFacet { kind: self.kind(), basis: self.assertion_basis }
     }
 
+    fn facet_codes(facet: AlertFacet) -> [i32; 2] {
+        [facet.kind.code(), facet.basis.code()]
+    }
+
+    fn facet_from_codes([kind, basis]: [i32; 2]) -> Option<AlertFacet> {
+        Some(AlertFacet { kind: AlertKind::from_code(kind)?, basis: AssertionBasis::from_code(basis)? })
+    }
+
     fn concerns_person(facet: AlertFacet) -> bool {
         facet.basis == AssertionBasis::ReportedByPerson
     }

@@ -72,6 +72,12 @@ pub trait Kind: Clone + Into<Content> {
     /// What the one question needs to know of it.
     fn facet(&self) -> Self::Facet;
 
+    /// That, as it stands in two columns of a delivery: coded numbers, 0 for what is not said.
+    fn facet_codes(facet: Self::Facet) -> [i32; 2];
+
+    /// The inverse; `None` for what was never written.
+    fn facet_from_codes(codes: [i32; 2]) -> Option<Self::Facet>;
+
     /// Whether it concerns a person (9.2). No caller sets it.
     fn concerns_person(facet: Self::Facet) -> bool;
 
@@ -264,6 +270,21 @@ macro_rules! define {
                 match self { $($( Self::$c(_) => <$cm::$cty as Kind>::KIND, )?)+ }
             }
 
+            /// As it stands in two columns of a delivery, beside the kind.
+            pub fn codes(self) -> [i32; 2] {
+                match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::facet_codes(facet), )?)+ }
+            }
+
+            /// The inverse; `None` for control, for a number that is only reserved, and for what was never written.
+            pub fn from_codes(kind: RecordKind, codes: [i32; 2]) -> Option<Self> {
+                match kind {
+                    $( RecordKind::$c => {
+                        if_built!([$( <$cm::$cty as Kind>::facet_from_codes(codes).map(Self::$c) )?] None)
+                    } )+
+                    $( RecordKind::$k )|+ => None,
+                }
+            }
+
             /// Whether the record concerns a person (9.2).
             pub fn concerns_person(self) -> bool {
                 match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::concerns_person(facet), )?)+ }
@@ -336,6 +357,8 @@ mod tests {
             for content in samples {
                 assert_eq!(content.check(), Ok(()), "{kind}");
                 assert_eq!((content.facet().kind(), content.cancelled().kind()), (*kind, *kind));
+                assert_eq!(Facet::from_codes(*kind, content.facet().codes()), Some(content.facet()), "{kind}");
+                assert_eq!(Facet::from_codes(*kind, [-1, -1]), None, "{kind}");
                 assert_eq!(content.cancelled().check(), Ok(()), "the cancellation of a {kind} can be sent");
                 assert!(content.life() > Millis(0) && content.life() <= crate::limits::RECORD_LIFE, "{kind}");
             }

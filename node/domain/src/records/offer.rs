@@ -340,6 +340,16 @@ impl Kind for Offer {
         }
     }
 
+    fn facet_codes(facet: OfferFacet) -> [i32; 2] {
+        [facet.service.code(), facet.level.map_or(0, DisclosureLevel::code)]
+    }
+
+    fn facet_from_codes([service, level]: [i32; 2]) -> Option<OfferFacet> {
+        let service = ServiceKind::from_code(service)?;
+        let level = if level == 0 { None } else { Some(DisclosureLevel::from_code(level)?) };
+        Some(OfferFacet { service, level })
+    }
+
     fn concerns_person(_: OfferFacet) -> bool {
         false
     }

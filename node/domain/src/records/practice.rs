@@ -146,6 +146,14 @@ impl Kind for Practice {
 
     fn facet(&self) {}
 
+    fn facet_codes((): ()) -> [i32; 2] {
+        [0, 0]
+    }
+
+    fn facet_from_codes(codes: [i32; 2]) -> Option<()> {
+        (codes == [0, 0]).then_some(())
+    }
+
     fn concerns_person((): ()) -> bool {
         false
     }

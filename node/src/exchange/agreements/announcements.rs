@@ -15,6 +15,7 @@ use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Write};
+use crate::storage::rows::Question;
 use crate::wire::{records, sealed};
 
 use super::super::error::Error;
@@ -96,6 +97,7 @@ impl Exchange {
         Ok(NewDelivery {
             permit,
             record_id: envelope.record_id,
+            question: Question::of(&envelope, None, key.public().id()),
             envelope: sealed.bytes,
             digest: sealed.digest,
             as_of: None,

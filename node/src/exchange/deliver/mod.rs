@@ -115,7 +115,7 @@ impl Exchange {
         if queued.is_empty() {
             return Ok(Pass::Idle);
         }
-        let prepared = self.prepare(&view, now, queued);
+        let prepared = self.prepare(id, &view, now, queued);
         if prepared.items.is_empty() {
             let reason = prepared.waits.unwrap_or(Reason::Internal);
             return Err(Error::about(&id.recipient, reason));

@@ -1,12 +1,12 @@
-//! What goes into the next batch: the one question, again, for each item.
+//! What goes into the next batch: the one question, again, for each item, from the columns of its delivery. The envelope is
+//! bytes to send, and is not read.
 
 use crate::domain::delivery::skip_before_sending;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::KeyId;
 use crate::domain::limits;
 use crate::domain::policy::Side;
 use crate::domain::reason::{Reason, Road};
-use crate::domain::stream::{BatchItem, ItemBody};
+use crate::domain::stream::{BatchItem, ItemBody, StreamId};
 use crate::domain::time::{Millis, UnixMs};
 use crate::storage::rows::{OutItem, OutPayload};
 use crate::wire::sealed::{self, Sealed};
@@ -40,14 +40,14 @@ pub(super) struct Prepared {
 impl Exchange {
     /// Asks again: what was allowed when it was queued may have ended, expired or be suspended by now. A skip is not
     /// stored before it is sent: whatever the receipt says of the number is what happened.
-    pub(super) fn prepare(&self, view: &DirectoryView, now: UnixMs, queued: Vec<OutItem>) -> Prepared {
+    pub(super) fn prepare(&self, id: &StreamId, view: &DirectoryView, now: UnixMs, queued: Vec<OutItem>) -> Prepared {
         let agreements = self.0.agreements.load();
         let asked = Asked { side: Side::Sender, agreements: &agreements, view, now };
         let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
         let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
         let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
         for item in queued {
-            let (refused, again) = match self.looked_at(&item, &asked) {
+            let (refused, again) = match self.looked_at(id, &item, &asked) {
                 Ok(again) => (None, again),
                 Err(reason) => (Some(reason), None),
             };
@@ -61,20 +61,19 @@ impl Exchange {
     }
 
     /// The item with a new signature, if it needs one; or why it does not go.
-    fn looked_at(&self, item: &OutItem, asked: &Asked<'_>) -> Result<Option<Sealed>, Reason> {
+    fn looked_at(&self, id: &StreamId, item: &OutItem, asked: &Asked<'_>) -> Result<Option<Sealed>, Reason> {
         let OutPayload::Envelope(bytes) = &item.payload else { return Ok(None) };
         if let Some(reason) = skip_before_sending(item.expires, asked.now) {
             return Err(reason);
         }
-        let (envelope, signer) = sealed::reload_signed(bytes).map_err(|error| error.reason)?;
-        question::ask_again(&envelope, asked)?;
+        let question = item.question.as_ref().ok_or(Reason::StorageDamaged)?;
+        question::ask_again(id, item.kind, question, asked)?;
         // What was signed with a key that was withdrawn, or replaced long ago, no partner takes any more.
-        let verifies = |id: &KeyId| asked.view.verifying_key(&envelope.origin, id, asked.now + ON_THE_WAY).is_some();
-        if signer.is_some_and(|id| verifies(&id)) {
+        if asked.view.verifying_key(&id.origin, &question.key, asked.now + ON_THE_WAY).is_some() {
             return Ok(None);
         }
-        let current = self.0.keys.of(&envelope.origin);
-        let again = current.map(|key| sealed::sign_again(bytes, &envelope.federation, &key));
+        let current = self.0.keys.of(&id.origin);
+        let again = current.map(|key| sealed::sign_again(bytes, &asked.view.federation, &key));
         again.transpose().map_err(|error| error.reason)
     }
 }

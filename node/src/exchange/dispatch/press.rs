@@ -18,7 +18,7 @@ use crate::domain::records::RecordKind;
 use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Queue};
-use crate::storage::rows::PublicationRow;
+use crate::storage::rows::{PublicationRow, Question};
 use crate::wire::keys::SigningKey;
 use crate::wire::{self, records, sealed, stored};
 
@@ -176,7 +176,6 @@ impl Press {
     ) -> Envelope {
         let publication = forms.publication;
         let sharing = &publication.sharing;
-        let level = permit.grant().and_then(|g| self.agreements.grant(&g)?.grant.disclosure_level);
         Envelope {
             federation: self.view.federation,
             origin: publication.authority.clone(),
@@ -195,15 +194,25 @@ impl Press {
             expires: about.expires,
             review_by: sharing.review_by.unwrap_or(about.expires),
             references: publication.references.clone(),
-            body: forms.at(level.unwrap_or(DisclosureLevel::Light)),
+            body: forms.at(self.level(permit)),
         }
+    }
+
+    /// How much its recipient sees.
+    fn level(&self, permit: &Permit) -> DisclosureLevel {
+        let level = permit.grant().and_then(|g| self.agreements.grant(&g)?.grant.disclosure_level);
+        level.unwrap_or(DisclosureLevel::Light)
     }
 
     fn delivery(&self, publication: &Publication, envelope: Envelope, permit: Permit, key: &SigningKey) -> NewDelivery {
         let sealed = sealed::seal(&envelope, key);
+        // What the recipient sees is asked about again, not what its owner knows.
+        let prepared = publication.content.prepare(self.level(&permit));
+        let facet = prepared.as_ref().unwrap_or(&publication.content).facet();
         NewDelivery {
             permit,
             record_id: envelope.record_id,
+            question: Question::of(&envelope, Some(facet), key.public().id()),
             envelope: sealed.bytes,
             digest: sealed.digest,
             as_of: publication.content.as_of(),

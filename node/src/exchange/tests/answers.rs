@@ -7,11 +7,13 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, RecordId};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
+use crate::domain::records::Facet;
 use crate::domain::records::answer::Answer;
 use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::storage::ops::{NewDelivery, Queue, WriteOp};
+use crate::storage::rows::Question;
 
 /// Kehl's answer to the record, claiming this grant, queued as a dishonest node would queue it. What became of it.
 async fn claim(world: &World, target: &RecordKey, grant: GrantRef) -> (DeliveryState, Option<Reason>) {
@@ -26,6 +28,7 @@ async fn claim(world: &World, target: &RecordKey, grant: GrantRef) -> (DeliveryS
     let item = NewDelivery {
         permit,
         record_id: envelope.record_id,
+        question: Question::of(&envelope, Some(Facet::Answer(())), world.node(KEHL).key.public().id()),
         envelope: sealed.bytes,
         digest: sealed.digest,
         as_of: None,

@@ -412,6 +412,11 @@ impl World {
         let item = crate::storage::ops::NewDelivery {
             permit: permit.unwrap(),
             record_id: envelope.record_id,
+            question: crate::storage::rows::Question::of(
+                &envelope,
+                Some(crate::domain::records::Facet::Practice(())),
+                self.node(from).key.public().id(),
+            ),
             envelope: sealed.bytes,
             digest: sealed.digest,
             as_of: None,

@@ -32,10 +32,12 @@ pub(super) async fn numbers_are_given_in_order_per_stream(store: &dyn Store) {
     let item = &content[2];
     assert_eq!(item.payload, OutPayload::Envelope(expected.envelope.clone()));
     assert_eq!((item.digest, item.agreement), (expected.digest, grant().map(|g| g.agreement)));
+    assert_eq!(item.question, Some(expected.question), "what it is asked about again comes back as it was");
     assert_eq!((item.as_of, &item.traceparent), (expected.as_of, &expected.traceparent));
     assert_eq!((item.queued, item.expires, item.waiting_since), (NOW, NOW + HOUR, None));
     let control = store.out_batch(authority(HERE), authority(THERE), StreamClass::Control, 9, 1 << 20).await.unwrap();
     assert_eq!(control.iter().map(|i| (i.number, i.kind)).collect::<Vec<_>>(), [(1, RecordKind::AgreementEnd)]);
+    assert_eq!(control[0].question.map(|question| question.facet), Some(None), "control says nothing to it");
     let here = stream(store).await;
     assert_eq!((here.first_unsettled, here.next), (1, 4));
     assert_eq!((here.origin_incarnation, here.recipient_incarnation), (store.incarnation(), Incarnation(0)));

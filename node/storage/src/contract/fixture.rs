@@ -5,9 +5,12 @@ use bytes::Bytes;
 use crate::Store;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, RecordId};
+use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, KeyId, RecordId};
 use crate::domain::policy::Permit;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::records::Facet;
+use crate::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
 use crate::domain::time::{Millis, UnixMs};
 use crate::ops::*;
 use crate::rows::*;
@@ -76,12 +79,26 @@ pub(crate) fn delivery_to(recipient: &str, kind: RecordKind, n: u32) -> NewDeliv
     NewDelivery {
         permit: Permit::unasked(HERE, recipient, kind, grant()),
         record_id: record(n),
+        question: question(kind),
         digest: Digest::of(&envelope),
         envelope,
         as_of: n.is_multiple_of(2).then_some(NOW),
         traceparent: format!("00-{n:032x}-01"),
         queued: NOW,
         expires: NOW + HOUR,
+    }
+}
+
+/// What is asked again about a delivery of the kind.
+pub(crate) fn question(kind: RecordKind) -> Question {
+    let alert = AlertFacet { kind: AlertKind::AtRiskSite, basis: AssertionBasis::Observed };
+    Question {
+        purpose: Purpose::Prevention,
+        handling: Handling { tlp: Tlp::AmberStrict, pap: Pap::Green },
+        created: NOW,
+        facet: (kind == RecordKind::Alert).then_some(Facet::Alert(alert)),
+        grant: grant(),
+        key: KeyId([6; 16]),
     }
 }
 

@@ -6,12 +6,12 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::db::{self, Args, Columns, failed};
-use super::{carry_over, statements};
+use super::{carry_over, questions, statements};
 use crate::domain::reason::Reason;
 use crate::{Error, Result};
 
 /// What this program writes. Raised with every stored format that changes, together with a step and rows that test it.
-pub const DATA_VERSION: u64 = 2;
+pub const DATA_VERSION: u64 = 3;
 
 /// Brings the data to `DATA_VERSION`, step by step.
 ///
@@ -36,8 +36,10 @@ pub(crate) async fn bring_forward(conn: &mut SqliteConnection) -> Result<()> {
 }
 
 async fn step(conn: &mut SqliteConnection, from: u64) -> Result<()> {
-    if from == 1 {
-        carry_over::named_values(conn).await?;
+    match from {
+        1 => carry_over::named_values(conn).await?,
+        2 => questions::of_envelopes(conn).await?,
+        _ => return Err(Error::Damaged("the data version")),
     }
     db::run(&mut *conn, &statements::DATA_VERSION_PUT, Args::new().with(from + 1)).await.map_err(failed)?;
     Ok(())

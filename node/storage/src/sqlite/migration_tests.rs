@@ -7,9 +7,12 @@ use crate::Store;
 use crate::contract::{NOW, authority, key, options, record};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, Digest, InvitationId, OfferId};
-use crate::domain::samples::{agreement_of, esch, grant, kehl, strasbourg};
+use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::records::Content;
+use crate::domain::samples::{agreement_of, alert, envelope, esch, grant, kehl, strasbourg};
 use crate::domain::time::UnixMs;
 use crate::owed::{OwedKey, Subject, What};
+use crate::rows::Question;
 use crate::wire::agreed;
 use crate::wire::keys::SigningKey;
 
@@ -28,8 +31,31 @@ async fn named(conn: &mut SqliteConnection, name: &str, value: &[u8]) {
     query.bind(name).bind(value).execute(conn).await.unwrap();
 }
 
-/// Writes a store of data version 1: a bit of everything, and each of the nine prefixes. Gives the agreement's id.
-pub(super) async fn a_store_of_before(dir: &Path) -> AgreementId {
+/// An alert that waits to be sent, as it was stored when the envelope itself was asked about again; and one whose envelope
+/// does not read. Gives what is to stand in the columns of the first.
+async fn deliveries_of_before(conn: &mut SqliteConnection) -> Question {
+    let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    let content: Content = alert().into();
+    let envelope = envelope(RecordKind::Alert, crate::wire::records::encode(&content));
+    let sealed = crate::wire::sealed::seal(&envelope, &key);
+    let stream = "INSERT INTO out_stream VALUES (1, 'fr-strasbourg', 'de-kehl', 1, 5, 0, 1, 3, 0, 0, '', 0)";
+    sqlx::query(stream).execute(&mut *conn).await.unwrap();
+    for (number, bytes) in [(1, &sealed.bytes[..]), (2, b"\xff\xff")] {
+        let delivery = "INSERT INTO delivery (sequence, stream, number, record_id, kind, digest, agreement, grant_number, \
+                        as_of, traceparent, queued, expires) VALUES ($1, 1, $1, $2, 1, $3, $4, $5, 0, '', 1, $6)";
+        let grant = envelope.grant.unwrap();
+        let query = sqlx::query(delivery).bind(number).bind(record(9).0.as_slice()).bind(sealed.digest.0.as_slice());
+        let query = query.bind(grant.agreement.0.as_slice()).bind(i64::from(grant.number)).bind(NOW.0);
+        query.execute(&mut *conn).await.unwrap();
+        let outbox = sqlx::query("INSERT INTO outbox VALUES ($1, $2, $3)").bind(number).bind(NOW.0).bind(bytes);
+        outbox.execute(&mut *conn).await.unwrap();
+    }
+    Question::of(&envelope, Some(content.facet()), key.public().id())
+}
+
+/// Writes a store of data version 1: a bit of everything, and each of the nine prefixes. Gives the agreement's id, and
+/// what is asked again about a delivery that waits.
+pub(super) async fn a_store_of_before(dir: &Path) -> (AgreementId, Question) {
     let mut conn = schema::connect_writing(&dir.join(STORE_FILE), &[]).await.unwrap();
     schema::migrate(&mut conn, &schema::STORE[..BEFORE]).await.unwrap();
     let (id, agreement) = signed();
@@ -46,6 +72,7 @@ pub(super) async fn a_store_of_before(dir: &Path) -> AgreementId {
     ] {
         sqlx::query(rows).execute(&mut conn).await.unwrap();
     }
+    let question = deliveries_of_before(&mut conn).await;
     let hex = record(1);
     named(&mut conn, "incarnation", &5_u64.to_be_bytes()).await;
     named(&mut conn, "authority", b"fr-strasbourg").await;
@@ -62,7 +89,7 @@ pub(super) async fn a_store_of_before(dir: &Path) -> AgreementId {
     named(&mut conn, &format!("invitation-request/{}", Digest([9; 32])), &request).await;
     named(&mut conn, "incarnation-of/fr-strasbourg/de-kehl", &77_u64.to_be_bytes()).await;
     sqlx::Connection::close(conn).await.unwrap();
-    id
+    (id, question)
 }
 
 async fn owed(store: &SqliteStore, what: What) -> Vec<(OwedKey, UnixMs)> {
@@ -77,10 +104,12 @@ async fn owed(store: &SqliteStore, what: What) -> Vec<(OwedKey, UnixMs)> {
 #[tokio::test]
 async fn named_values_of_an_older_store_become_rows() {
     let dir = tempfile::tempdir().unwrap();
-    let id = a_store_of_before(dir.path()).await;
+    let (id, question) = a_store_of_before(dir.path()).await;
     let store = SqliteStore::open(dir.path(), options()).await.unwrap();
     assert_eq!(store.incarnation(), Incarnation(5));
     assert_eq!(store.meta(Named::Authority).await.unwrap(), Some("fr-strasbourg".into()));
+    let items = store.out_batch(strasbourg(), kehl(), StreamClass::Content, 9, 1 << 20).await.unwrap();
+    assert_eq!(items.iter().map(|item| item.question).collect::<Vec<_>>(), [Some(question), None]);
     let now = UnixMs(0);
     let record = OwedKey::to(&kehl(), Subject::SuspendedRecord(key("fr-strasbourg", 1)));
     assert_eq!(owed(&store, What::SuspendedRecord).await, [(record, now)]);

@@ -9,8 +9,13 @@ use super::db::{Args, Columns};
 use super::script::Script;
 use super::state::{OutState, StreamName};
 use super::statements;
+use crate::domain::envelope::GrantRef;
+use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
+use crate::domain::ids::{AgreementId, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKind, StreamClass};
+use crate::domain::records::Facet;
 use crate::domain::time::UnixMs;
 use crate::ops::*;
 use crate::rows::*;
@@ -106,6 +111,7 @@ impl Rows<'_> {
                 args.push(grant.as_ref().map_or([].as_slice(), |g| &g.agreement.0));
                 args.push(grant.map_or(-1, |g| i64::from(g.number))).push(d.item.as_of.unwrap_or(UnixMs(0)));
                 args.push(d.item.traceparent.as_str()).push(d.item.queued).push(d.item.expires);
+                bind_question(&d.item.question, args);
             })
             .await?;
         script
@@ -163,6 +169,37 @@ impl Rows<'_> {
     }
 }
 
+/// Purpose, handling, creation, what the content says to the question, key.
+pub(super) fn bind_question(q: &Question, args: &mut Args) {
+    let [facet, more] = q.facet.map_or([0, 0], Facet::codes);
+    args.push(q.purpose.code()).push(q.handling.tlp.code()).push(q.handling.pap.code()).push(q.created);
+    args.push(facet).push(more).push(q.key.0.as_slice());
+}
+
+/// Columns from the grant's number on; `None`: never filled, or not what this program writes.
+fn question(
+    row: &SqliteRow,
+    kind: RecordKind,
+    agreement: Option<AgreementId>,
+) -> Result<Option<Question>, sqlx::Error> {
+    let number = u32::try_from(row.int(12)?).ok();
+    let codes = [row.code(17)?, row.code(18)?];
+    let (purpose, tlp, pap) = (row.code(13)?, row.code(14)?, row.code(15)?);
+    let (created, key) = (row.time(16)?, row.blob(19)?);
+    let read = || {
+        let content = kind.class() == StreamClass::Content;
+        Some(Question {
+            purpose: Purpose::from_code(purpose)?,
+            handling: Handling { tlp: Tlp::from_code(tlp)?, pap: Pap::from_code(pap)? },
+            created,
+            facet: if content { Some(Facet::from_codes(kind, codes)?) } else { None },
+            grant: agreement.zip(number).map(|(agreement, number)| GrantRef { agreement, number }),
+            key: KeyId::from_slice(&key)?,
+        })
+    };
+    Ok(read())
+}
+
 fn bind_stream((origin, recipient, class): &StreamName, s: &OutState, args: &mut Args) {
     args.push(s.id).push(origin).push(recipient).push(class.code());
     args.push(s.origin_incarnation.0).push(s.recipient_incarnation.0).push(s.first_unsettled).push(s.next);
@@ -209,7 +246,7 @@ pub(super) fn inbox(row: &SqliteRow) -> Result<InboxRow, sqlx::Error> {
 }
 
 pub(super) fn out_item(row: &SqliteRow, envelope: Option<Vec<u8>>) -> Result<OutItem, sqlx::Error> {
-    let agreement = row.blob(4)?;
+    let (agreement, kind) = (AgreementId::from_slice(&row.blob(4)?), kind(row, 2)?);
     let payload = match (row.reason(5)?, envelope) {
         (Some(reason), _) => OutPayload::Skip(reason),
         (None, Some(envelope)) => OutPayload::Envelope(Bytes::from(envelope)),
@@ -218,9 +255,10 @@ pub(super) fn out_item(row: &SqliteRow, envelope: Option<Vec<u8>>) -> Result<Out
     Ok(OutItem {
         number: row.number(0)?,
         record_id: row.record_id(1)?,
-        kind: kind(row, 2)?,
+        kind,
         digest: row.value(3, crate::domain::ids::Digest::from_slice(&row.blob(3)?))?,
-        agreement: crate::domain::ids::AgreementId::from_slice(&agreement),
+        agreement,
+        question: question(row, kind, agreement)?,
         payload,
         as_of: row.time_or_none(6)?,
         traceparent: row.text(7)?,
