@@ -28,6 +28,7 @@ const GONE: &[Never] = &[
     Twice("Act"),
     Twice("Body"),
     Twice("Door"),
+    Twice("Heard"),
     Twice("Record"),
     Twice("Standing"),
     Twice("Waiting"),
@@ -42,7 +43,6 @@ const GONE: &[Never] = &[
 
 const PENDING: &[Never] = &[
     Twice("Failure"),
-    Twice("Heard"),
     Twice("Held"),
     Twice("Place"),
     Twice("Refusal"),

@@ -56,7 +56,7 @@ impl Clocks {
 
 /// One statement about an offer, and the wall time of its receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct StatementKey {
     pub origin: AuthorityId,
     pub offer: OfferId,
     pub version: u64,
@@ -65,30 +65,30 @@ pub struct Told {
 
 /// When this run of a node heard what; one statement of each offer.
 #[derive(Debug)]
-pub struct Heard {
+pub struct ReceiptClock {
     started: Duration,
     /// A wall clock that leads by less is known to be behind: this node wrote down a later instant before it started.
     least: Millis,
     /// The furthest lead of a wall clock that is not known to be behind; `None`: none was seen yet.
     furthest: Option<Millis>,
-    statements: HashMap<(AuthorityId, OfferId), (Told, Duration)>,
+    statements: HashMap<(AuthorityId, OfferId), (StatementKey, Duration)>,
 }
 
-impl Heard {
+impl ReceiptClock {
     /// Nothing yet. `written`: the newest instant that this node wrote down before it started.
     pub fn new(written: UnixMs, now: Clocks) -> Self {
         let least = Clocks { wall: written, ..now }.lead();
         let mut heard = Self { started: now.monotonic, least, furthest: None, statements: HashMap::new() };
-        heard.look(now);
+        heard.observe(now);
         heard
     }
 
     /// Notes statements before they are stored, so that nobody reads one that is not noted.
-    pub fn note(&mut self, at: Duration, statements: impl IntoIterator<Item = Told>) {
+    pub fn note(&mut self, at: Duration, statements: impl IntoIterator<Item = StatementKey>) {
         // What is older than this is NOT_REPORTED, noted or not.
         self.statements.retain(|_, (_, heard)| span(at.saturating_sub(*heard)) <= limits::LIGHT_STALE);
         for told in statements {
-            self.look(Clocks { monotonic: at, wall: told.received });
+            self.observe(Clocks { monotonic: at, wall: told.received });
             let key = (told.origin.clone(), told.offer);
             // A lower version is not stored.
             if self.statements.get(&key).is_none_or(|(held, _)| held.version <= told.version) {
@@ -98,8 +98,8 @@ impl Heard {
     }
 
     /// Time since the receipt of a stored statement: never less than passed in this run. `None`: nobody can know.
-    pub fn since(&mut self, told: &Told, now: Clocks) -> Option<Millis> {
-        self.look(now);
+    pub fn since(&mut self, told: &StatementKey, now: Clocks) -> Option<Millis> {
+        self.observe(now);
         let noted = self.statements.get(&(told.origin.clone(), told.offer)).filter(|(held, _)| held == told);
         if let Some((_, at)) = noted {
             return Some(now.wall.since(told.received).max(span(now.monotonic.saturating_sub(*at))));
@@ -110,7 +110,7 @@ impl Heard {
         (since.0 >= 0).then(|| since.max(span(now.monotonic.saturating_sub(self.started))))
     }
 
-    fn look(&mut self, now: Clocks) {
+    fn observe(&mut self, now: Clocks) {
         let lead = now.lead();
         if lead >= self.least {
             self.furthest = Some(self.furthest.map_or(lead, |furthest| furthest.max(lead)));
@@ -213,8 +213,8 @@ mod tests {
         }
     }
 
-    fn told(version: u64, received: UnixMs) -> Told {
-        Told { origin: kehl(), offer: OfferId([1; 16]), version, received }
+    fn told(version: u64, received: UnixMs) -> StatementKey {
+        StatementKey { origin: kehl(), offer: OfferId([1; 16]), version, received }
     }
 
     fn open_view() -> CapacityView {
@@ -241,7 +241,7 @@ mod tests {
         ) {
             let minutes = |n: u64| Duration::from_secs(n * 60);
             let mut now = Clocks { monotonic: minutes(7), wall: NOW };
-            let mut heard = Heard::new(NOW + Millis::minutes(written), now);
+            let mut heard = ReceiptClock::new(NOW + Millis::minutes(written), now);
             // What is stored: from before the start, with no better instant of its receipt than the start.
             let (mut row, mut receipt, mut version) = (told(1, NOW + Millis::minutes(before)), now.monotonic, 1);
             for (passes, step, act) in course {
@@ -271,11 +271,11 @@ mod tests {
             monotonic: Duration::from_secs(minutes * 60),
             wall: NOW + Millis::minutes(minutes as i64 + ahead),
         };
-        let mut heard = Heard::new(NOW - Millis::minutes(1), at(0, 0));
+        let mut heard = ReceiptClock::new(NOW - Millis::minutes(1), at(0, 0));
         let from_before = told(1, NOW - Millis::minutes(10));
         assert_eq!(heard.since(&from_before, at(5, 0)), Some(Millis::minutes(15)));
         // An hour ahead by mistake, and back.
-        let meanwhile = Told { offer: OfferId([2; 16]), ..told(1, at(10, 60).wall) };
+        let meanwhile = StatementKey { offer: OfferId([2; 16]), ..told(1, at(10, 60).wall) };
         heard.note(at(10, 60).monotonic, [meanwhile.clone()]);
         assert_eq!(heard.since(&meanwhile, at(15, 60)), Some(Millis::minutes(5)));
         assert_eq!(heard.since(&meanwhile, at(20, 0)), Some(Millis::minutes(10)));
@@ -292,14 +292,14 @@ mod tests {
         };
         let row = told(1, NOW - Millis::minutes(5));
         // Down for hours, up again ten minutes before the last line of the ledger.
-        let mut heard = Heard::new(NOW, at(0, -10));
+        let mut heard = ReceiptClock::new(NOW, at(0, -10));
         assert_eq!(heard.since(&row, at(0, -10)), None);
         assert_eq!(heard.since(&row, at(30, 20)), None, "the same clock, still behind");
         assert_eq!(heard.since(&row, at(31, 300)), Some(Millis::minutes(305)));
         assert_eq!(heard.since(&row, at(32, 22)), Some(Millis::minutes(306)));
         // What comes in this run has an age all the same.
         let new = told(2, at(40, 30).wall);
-        let mut heard = Heard::new(NOW, at(0, -10));
+        let mut heard = ReceiptClock::new(NOW, at(0, -10));
         heard.note(at(40, 30).monotonic, [new.clone()]);
         assert_eq!(heard.since(&new, at(45, 35)), Some(Millis::minutes(5)));
     }
@@ -307,15 +307,15 @@ mod tests {
     #[test]
     fn what_is_stale_is_forgotten() {
         let hours = |n: u64| Duration::from_secs(n * 3_600);
-        let mut heard = Heard::new(NOW, Clocks { monotonic: hours(0), wall: NOW });
+        let mut heard = ReceiptClock::new(NOW, Clocks { monotonic: hours(0), wall: NOW });
         for n in 0..100_u64 {
             let received = NOW + Millis::hours(n as i64);
-            heard.note(hours(n), [Told { offer: OfferId([n as u8; 16]), ..told(1, received) }]);
+            heard.note(hours(n), [StatementKey { offer: OfferId([n as u8; 16]), ..told(1, received) }]);
         }
         assert_eq!(heard.statements.len(), 9);
         let now = Clocks { monotonic: hours(100), wall: NOW + Millis::hours(100) };
         assert!(
-            heard.since(&Told { offer: OfferId([5; 16]), ..told(1, NOW + Millis::hours(5)) }, now)
+            heard.since(&StatementKey { offer: OfferId([5; 16]), ..told(1, NOW + Millis::hours(5)) }, now)
                 >= Some(Millis::hours(95))
         );
     }

@@ -53,7 +53,7 @@ use crate::clock::SharedClock;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::light::{Clocks, Heard};
+use crate::domain::light::{Clocks, ReceiptClock};
 use crate::domain::time::UnixMs;
 use crate::storage::Store;
 use crate::wakeup::Wakeups;
@@ -107,7 +107,7 @@ struct Inner {
     /// Stored rows that could not be read.
     unreadable: unreadable::Met,
     /// When partners' capacity statements came.
-    heard: Mutex<Heard>,
+    heard: Mutex<ReceiptClock>,
     /// Authorities of this node that were suspended or removed when upkeep looked last.
     suspended_here: Mutex<BTreeSet<AuthorityId>>,
     /// One run of a pass at a time, and how each went.
@@ -129,7 +129,7 @@ impl Exchange {
         let Parts { store, register, keys, clock, wakeups, link } = parts;
         let position = store.inbox_position().await?;
         let written = store.audit_head().await?.time;
-        let heard = Mutex::new(Heard::new(written, clocks(&clock)));
+        let heard = Mutex::new(ReceiptClock::new(written, clocks(&clock)));
         wakeups.advance_inbox(position);
         let exchange = Self(Arc::new(Inner {
             store,

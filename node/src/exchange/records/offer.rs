@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::domain::audit::AuditDraft;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
-use crate::domain::light::{self, Clocks, Light, Told};
+use crate::domain::light::{self, Clocks, Light, StatementKey};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::{Offer, OfferStatus, OfferView, OwnOffer};
@@ -334,8 +334,8 @@ fn sharing() -> Sharing {
     }
 }
 
-fn told(row: &PartnerOfferRow) -> Told {
-    Told { origin: row.origin.clone(), offer: row.id, version: row.version, received: row.received }
+fn told(row: &PartnerOfferRow) -> StatementKey {
+    StatementKey { origin: row.origin.clone(), offer: row.id, version: row.version, received: row.received }
 }
 
 fn view(bytes: &Bytes) -> Result<OfferView, wire::Error> {
