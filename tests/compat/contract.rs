@@ -11,14 +11,14 @@ const PACKAGES: [&str; 4] = ["havenlink.record.v1", "havenlink.directory.v1", "h
 
 /// Not one field may be added either: its bytes are signed, hashed or both, and an older node drops what it does not know
 /// (node/decisions/001-frozen-formats.md).
-const FROZEN: [&str; 10] = [
+/// A statement is not among them: a new body comes with new rules, which an older node says it does not know.
+const FROZEN: [&str; 9] = [
     "havenlink.record.v1.Signed",
     "havenlink.record.v1.Signature",
     "havenlink.record.v1.Envelope",
     "havenlink.record.v1.Reference",
     "havenlink.record.v1.AuditLeaf",
     "havenlink.record.v1.AuditCheckpoint",
-    "havenlink.directory.v1.Statement",
     "havenlink.directory.v1.Change",
     "havenlink.directory.v1.Beat",
     "havenlink.peer.v1.Receipt",

@@ -12,7 +12,7 @@ use havenlink::wire::keys::Plain;
 use havenlink::wire::statement;
 use havenlink::wire::{beat, signed};
 use havenlink_proto::directory::v1 as proto;
-use havenlink_proto::record::v1::Signed;
+use havenlink_proto::record::v1::{Place, PlaceScheme, Signed};
 use prost::Message;
 use proto::proposal::Act;
 use proto::statement::Body;
@@ -71,8 +71,13 @@ fn renamed() -> proto::AuthorityEntry {
 }
 
 fn admit(state: &RegisterState, city: &str) -> Body {
+    admit_as(state, entry(city))
+}
+
+fn admit_as(state: &RegisterState, entry: proto::AuthorityEntry) -> Body {
+    let number = number(&entry.authority);
     act(Act::Admit(proto::Admit {
-        application: Some(application(state, entry(city), 0, number(city))),
+        application: Some(application(state, entry, 0, number)),
         invited_by: STRASBOURG.into(),
         invitation_id: filled::<32>(8),
         words_digest: filled::<32>(9),
@@ -150,6 +155,19 @@ const STEPS: &[Step] = &[
         act(Act::Remove(proto::Remove { reason: proto::RemoveReason::NoLongerExists.into() }))
     })),
     step("approval-remove", KEHL, GENT, approval),
+    step("admit-ngo", STRASBOURG, NGO, |state, _| {
+        let kind = proto::ParticipantKind::MandatedNgo.into();
+        admit_as(state, proto::AuthorityEntry { kind, ..entry(NGO) })
+    }),
+    step("mandate", KEHL, NGO, |_, _| {
+        Body::Mandate(proto::Mandate {
+            activities: vec![proto::MandatedActivity::Outreach.into(), proto::MandatedActivity::LegalAid.into()],
+            territory: vec![Place { scheme: PlaceScheme::Nuts.into(), code: "DE134".into() }],
+            valid_from_ms: NOW,
+            valid_until_ms: NOW + 365 * DAY,
+        })
+    }),
+    step("mandate-revocation", KEHL, NGO, |_, _| Body::MandateRevocation(proto::MandateRevocation {})),
 ];
 
 fn id(city: &str) -> AuthorityId {
@@ -194,6 +212,11 @@ fn version(state: &RegisterState, about: &str, body: &Body) -> u64 {
     };
     if let Some(proposal) = proposal.map(|id| StatementId(Digest::from_slice(id).unwrap().0)) {
         return state.proposal(&proposal).unwrap().subject_version;
+    }
+    match body {
+        Body::Mandate(_) => return 0,
+        Body::MandateRevocation(_) => return 1,
+        _ => {}
     }
     let of_entry = matches!(
         body,

@@ -10,6 +10,7 @@ pub const STRASBOURG: &str = "fr-strasbourg";
 pub const KEHL: &str = "de-kehl";
 pub const ESCH: &str = "lu-esch-sur-alzette";
 pub const GENT: &str = "be-gent";
+pub const NGO: &str = "de-refuge-ortenau";
 
 /// 2026-12-01, midnight UTC.
 pub const NOW: i64 = 1_796_083_200_000;
@@ -41,6 +42,7 @@ pub fn number(city: &str) -> u8 {
         STRASBOURG => 1,
         KEHL => 2,
         ESCH => 3,
+        NGO => 7,
         _ => 4,
     }
 }
