@@ -33,7 +33,7 @@ pub fn table(pool: &DescriptorPool) -> Result<String, String> {
     ))
 }
 
-/// `havenlink.local.v1.AlertService` → `local.AlertService`.
+/// `havenlink.local.v1.RecordService` → `local.RecordService`.
 fn label(service: &str) -> String {
     service.trim_start_matches("havenlink.").replace(".v1.", ".")
 }

@@ -54,7 +54,7 @@ pub enum Effect {
 pub struct Method {
     /// `/package.Service/Method`.
     pub path: &'static str,
-    /// `local.AlertService`: the service, as the label of metrics names it.
+    /// `local.RecordService`: the service, as the label of metrics names it.
     pub service: &'static str,
     pub listeners: &'static [Listener],
     /// Roles whose sockets lead here, in the order in which a tool tries them.

@@ -37,3 +37,4 @@ pub trait ContractEnum: Copy + Send + Sync + 'static {
 }
 
 include!(concat!(env!("OUT_DIR"), "/enums.rs"));
+include!(concat!(env!("OUT_DIR"), "/content.rs"));

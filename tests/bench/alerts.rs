@@ -8,8 +8,8 @@ use bytes::Bytes;
 use havenlink::demo::city::{City, door};
 use havenlink::demo::sample;
 use havenlink::transport::PeerChannel;
-use havenlink_proto::local::v1::PublishAlertRequest;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+use havenlink_proto::local::v1::PublishRecordRequest;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::record::v1::{Alert, Purpose, Tlp};
 use tonic::transport::Channel;
 
@@ -27,15 +27,15 @@ const TLS_CONNECTIONS: usize = 2;
 /// How the software reaches its node.
 #[derive(Clone)]
 enum Line {
-    Socket(AlertServiceClient<Channel>),
-    Tls(AlertServiceClient<PeerChannel>),
+    Socket(RecordServiceClient<Channel>),
+    Tls(RecordServiceClient<PeerChannel>),
 }
 
 impl Line {
-    async fn publish(&mut self, request: PublishAlertRequest) -> Result<Bytes, tonic::Status> {
+    async fn publish(&mut self, request: PublishRecordRequest) -> Result<Bytes, tonic::Status> {
         let answer = match self {
-            Self::Socket(client) => client.publish_alert(request).await?,
-            Self::Tls(client) => client.publish_alert(request).await?,
+            Self::Socket(client) => client.publish_record(request).await?,
+            Self::Tls(client) => client.publish_record(request).await?,
         };
         Ok(answer.into_inner().record_id)
     }
@@ -67,7 +67,7 @@ impl Publisher {
     async fn over_tls(&self, scene: &Scene) -> anyhow::Result<Self> {
         let door = scene.tls_door().await?;
         let connections = (0..TLS_CONNECTIONS)
-            .map(|_| Ok(Line::Tls(AlertServiceClient::new(door.dial()?))))
+            .map(|_| Ok(Line::Tls(RecordServiceClient::new(door.dial()?))))
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self { connections, ..self.clone() })
     }
@@ -78,10 +78,10 @@ impl Publisher {
         let (acknowledged, recipient, alert) = (self.acknowledged.clone(), self.recipient, self.alert.clone());
         move || {
             let (mut line, acknowledged) = (line.clone(), acknowledged.clone());
-            let request = PublishAlertRequest {
+            let request = PublishRecordRequest {
                 request_id: uuid::Uuid::new_v4().to_string(),
                 sharing: Some(sample::sharing(&[recipient], Purpose::Prevention, Tlp::Green)),
-                alert: Some(alert.clone()),
+                content: Some(alert.clone().into()),
                 ..Default::default()
             };
             Box::pin(async move {

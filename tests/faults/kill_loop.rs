@@ -17,8 +17,8 @@ use havenlink::demo::city::City;
 use havenlink::demo::stage::Stage;
 use havenlink::demo::{Cities, sample};
 use havenlink_proto::admin::v1::GetStatusResponse;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
-use havenlink_proto::local::v1::{ConsumeRequest, PublishAlertRequest};
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::{ConsumeRequest, PublishRecordRequest};
 use havenlink_proto::record::v1::{Purpose, RecordKind, Tlp};
 use havenlink_tests::chance::Chance;
 use tokio::task::JoinSet;
@@ -165,18 +165,18 @@ async fn publish(
     tried: Arc<AtomicUsize>,
     acknowledged: Acknowledged,
 ) {
-    let mut side: Option<AlertServiceClient<Channel>> = None;
+    let mut side: Option<RecordServiceClient<Channel>> = None;
     while !stop.load(Ordering::Relaxed) {
-        let request = PublishAlertRequest {
+        let request = PublishRecordRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
             sharing: Some(sample::sharing(&recipients, Purpose::Prevention, Tlp::Green)),
-            alert: Some(sample::advert_alert()),
+            content: Some(sample::advert_alert().into()),
             ..Default::default()
         };
         loop {
             tried.fetch_add(1, Ordering::Relaxed);
             let answer = match &mut side {
-                Some(client) => client.publish_alert(request.clone()).await.ok(),
+                Some(client) => client.publish_record(request.clone()).await.ok(),
                 None => None,
             };
             if let Some(answer) = answer {
@@ -186,7 +186,7 @@ async fn publish(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            side = havenlink::demo::city::door(&sockets, "publisher").await.ok().map(AlertServiceClient::new);
+            side = havenlink::demo::city::door(&sockets, "publisher").await.ok().map(RecordServiceClient::new);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -228,6 +228,7 @@ impl Read {
             after_position: self.after,
             kinds: vec![RecordKind::Alert.into()],
             until_empty: true,
+            ..Default::default()
         };
         let mut stream = city.inbox().await?.consume(request).await?.into_inner();
         while let Some(read) = stream.message().await? {

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use havenlink::demo::acts::{reason_of, request_id, until};
 use havenlink::demo::city::City;
 use havenlink::demo::sample;
-use havenlink_proto::local::v1::{ConsumeRequest, PublishAlertRequest};
+use havenlink_proto::local::v1::{ConsumeRequest, PublishRecordRequest};
 use havenlink_proto::record::v1::{Purpose, Tlp};
 
 /// A request that publishes the sample's advert to one authority.
-pub fn alert_to(to: &str) -> PublishAlertRequest {
-    PublishAlertRequest {
+pub fn alert_to(to: &str) -> PublishRecordRequest {
+    PublishRecordRequest {
         request_id: request_id(),
         sharing: Some(sample::sharing(&[to], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     }
 }
@@ -25,7 +25,7 @@ pub fn alert_to(to: &str) -> PublishAlertRequest {
 /// # Errors
 /// When the node cannot be asked at all.
 pub async fn publish(from: &City, to: &City) -> anyhow::Result<Result<Bytes, String>> {
-    let answer = from.publisher().await?.publish_alert(alert_to(to.id())).await;
+    let answer = from.publisher().await?.publish_record(alert_to(to.id())).await;
     Ok(answer.map(|a| a.into_inner().record_id).map_err(|status| reason_of(&status)))
 }
 

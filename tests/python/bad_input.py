@@ -17,8 +17,8 @@ generate(PROTO)
 alert_pb = module("record.v1.alert_pb2")
 handling_pb = module("record.v1.handling_pb2")
 agreement_pb = module("record.v1.agreement_pb2")
-local_pb = module("local.v1.alert_pb2")
-local_rpc = module("local.v1.alert_pb2_grpc")
+local_pb = module("local.v1.record_pb2")
+local_rpc = module("local.v1.record_pb2_grpc")
 offer_pb = module("local.v1.offer_pb2")
 offer_rpc = module("local.v1.offer_pb2_grpc")
 node_pb = module("admin.v1.node_pb2")
@@ -27,7 +27,7 @@ admin_pb = module("admin.v1.agreement_pb2")
 admin_rpc = module("admin.v1.agreement_pb2_grpc")
 
 
-publisher = local_rpc.AlertServiceStub(channel(SOCKETS, "publisher"))
+publisher = local_rpc.RecordServiceStub(channel(SOCKETS, "publisher"))
 coordinator = offer_rpc.OfferServiceStub(channel(SOCKETS, "coordinator"))
 node = node_rpc.NodeServiceStub(channel(SOCKETS, "operator"))
 agreements = admin_rpc.AgreementServiceStub(channel(SOCKETS, "operator"))
@@ -71,7 +71,7 @@ def refused(name, call, *reasons):
 
 
 def publish(**changes):
-    return lambda: publisher.PublishAlert(good(**changes), timeout=10)
+    return lambda: publisher.PublishRecord(good(**changes), timeout=10)
 
 
 def set_(path, value):
@@ -91,14 +91,14 @@ def set_(path, value):
 
 
 print(f"stock Python client against {US}, partner {THEM}")
-publisher.PublishAlert(good(), timeout=10)
+publisher.PublishRecord(good(), timeout=10)
 
 
 
 def raw(body):
     """Bytes in place of a message."""
     method = channel(SOCKETS, "publisher").unary_unary(
-        "/havenlink.local.v1.AlertService/PublishAlert", request_serializer=lambda b: b, response_deserializer=lambda b: b
+        "/havenlink.local.v1.RecordService/PublishRecord", request_serializer=lambda b: b, response_deserializer=lambda b: b
     )
     return lambda: method(body, timeout=10)
 
@@ -106,38 +106,38 @@ def raw(body):
 refused("bytes that are no message", raw(b"\x0a\xff\xff\xff\xff\x0f"), "DECODE_FAILED")
 refused("a field of another type", raw(b"\x08\x01"), "DECODE_FAILED")
 refused("nothing at all", raw(b""), "FIELD_MISSING")
-refused("missing alert", publish(a=lambda r: r.ClearField("alert")), "FIELD_MISSING")
+refused("missing content", publish(a=lambda r: r.ClearField("content")), "FIELD_MISSING")
 refused("missing sharing", publish(a=lambda r: r.ClearField("sharing")), "FIELD_MISSING")
 refused("missing request id", publish(a=set_("request_id", "")), "FIELD_MISSING")
 refused("missing handling", publish(a=lambda r: r.sharing.ClearField("handling")), "FIELD_MISSING", "HANDLING_UNKNOWN")
-refused("missing place", publish(a=lambda r: r.alert.ClearField("place")), "FIELD_MISSING")
-refused("unknown alert kind", publish(a=set_("alert.kind", 77)), "VALUE_UNKNOWN")
+refused("missing place", publish(a=lambda r: r.content.alert.ClearField("place")), "FIELD_MISSING")
+refused("unknown alert kind", publish(a=set_("content.alert.kind", 77)), "VALUE_UNKNOWN")
 refused("unknown TLP", publish(a=set_("sharing.handling.tlp", 99)), "VALUE_UNKNOWN", "HANDLING_UNKNOWN")
 refused("unknown purpose", publish(a=set_("sharing.purpose", 1234)), "VALUE_UNKNOWN")
-refused("kind of a later version", publish(a=set_("alert.kind", alert_pb.ALERT_KIND_LICENCE_ACTION)), "KIND_NOT_SUPPORTED")
+refused("kind of a later version", publish(a=set_("content.alert.kind", alert_pb.ALERT_KIND_LICENCE_ACTION)), "KIND_NOT_SUPPORTED")
 refused(
     "reported by a person",
-    publish(a=set_("alert.assertion_basis", alert_pb.ASSERTION_BASIS_REPORTED_BY_PERSON)),
+    publish(a=set_("content.alert.assertion_basis", alert_pb.ASSERTION_BASIS_REPORTED_BY_PERSON)),
     "PERSON_RECORDS_CLOSED",
 )
-refused("oversized text", publish(a=set_("alert.summary", [handling_pb.Text(language="en", text="a" * 501)])), "FIELD_TOO_LONG")
+refused("oversized text", publish(a=set_("content.alert.summary", [handling_pb.Text(language="en", text="a" * 501)])), "FIELD_TOO_LONG")
 refused(
     "oversized message",
-    publish(a=set_("alert.summary", [handling_pb.Text(language="en", text="a" * 70_000)])),
+    publish(a=set_("content.alert.summary", [handling_pb.Text(language="en", text="a" * 70_000)])),
     "MESSAGE_TOO_LARGE",
     "FIELD_TOO_LONG",
 )
 refused(
     "phone in a summary",
-    publish(a=set_("alert.summary", [handling_pb.Text(language="en", text="Call +33 1 99 00 12 34 today")])),
+    publish(a=set_("content.alert.summary", [handling_pb.Text(language="en", text="Call +33 1 99 00 12 34 today")])),
     "PERSONAL_DATA_IN_TEXT",
 )
 refused(
     "mail address in a summary",
-    publish(a=set_("alert.summary", [handling_pb.Text(language="en", text="write to jobs@agency.example")])),
+    publish(a=set_("content.alert.summary", [handling_pb.Text(language="en", text="write to jobs@agency.example")])),
     "PERSONAL_DATA_IN_TEXT",
 )
-refused("language that is none", publish(a=set_("alert.summary", [handling_pb.Text(language="!!", text="x")])), "FIELD_INVALID")
+refused("language that is none", publish(a=set_("content.alert.summary", [handling_pb.Text(language="!!", text="x")])), "FIELD_INVALID")
 refused("wrong recipient: ourselves", publish(a=set_("sharing.recipients", [US])), "WRONG_RECIPIENT", "FIELD_INVALID")
 refused("recipient that is no id", publish(a=set_("sharing.recipients", ["Kehl am Rhein"])), "FIELD_INVALID")
 refused("unknown partner", publish(a=set_("sharing.recipients", ["xx-nowhere"])), "MEMBER_UNKNOWN", "AGREEMENT_NOT_IN_FORCE")
@@ -145,16 +145,16 @@ refused("purpose without a grant", publish(a=set_("sharing.purpose", handling_pb
 refused("handling above the grant", publish(a=set_("sharing.handling.tlp", handling_pb.TLP_RED)), "HANDLING_TOO_RESTRICTED")
 
 first = good()
-answer = publisher.PublishAlert(first, timeout=10)
-again = publisher.PublishAlert(first, timeout=10)
+answer = publisher.PublishRecord(first, timeout=10)
+again = publisher.PublishRecord(first, timeout=10)
 if again.record_id != answer.record_id:
     failed += 1
     print("  FAILED same request id: the first answer was not repeated")
-first.alert.severity = alert_pb.SEVERITY_MINOR
-refused("same request id, another body", lambda: publisher.PublishAlert(first, timeout=10), "REQUEST_ID_REUSED")
+first.content.alert.severity = alert_pb.SEVERITY_MINOR
+refused("same request id, another body", lambda: publisher.PublishRecord(first, timeout=10), "REQUEST_ID_REUSED")
 refused(
     "door of another role",
-    lambda: local_rpc.AlertServiceStub(channel(SOCKETS, "operator")).PublishAlert(good(), timeout=10),
+    lambda: local_rpc.RecordServiceStub(channel(SOCKETS, "operator")).PublishRecord(good(), timeout=10),
     "METHOD_NOT_OPEN",
 )
 near = node.ExplainReason(node_pb.ExplainReasonRequest(code="AGREEMENT_NOT_IN_FROCE"), timeout=10)

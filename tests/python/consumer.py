@@ -18,7 +18,7 @@ alert_pb, envelope_pb = module("record.v1.alert_pb2"), module("record.v1.envelop
 node_pb, node_rpc = module("admin.v1.node_pb2"), module("admin.v1.node_pb2_grpc")
 
 inbox = inbox_rpc.InboxServiceStub(channel(OTHER, "consumer"))
-publisher = module("local.v1.alert_pb2_grpc").AlertServiceStub(channel(SOCKETS, "publisher"))
+publisher = module("local.v1.record_pb2_grpc").RecordServiceStub(channel(SOCKETS, "publisher"))
 THEM = node_rpc.NodeServiceStub(channel(OTHER, "operator")).GetStatus(node_pb.GetStatusRequest(), timeout=10).authority
 # One stream reads all that the node has received, each record once: seconds on an idle machine, far more on a busy one.
 PATIENCE = 240
@@ -33,7 +33,7 @@ def check(what, holds, seen=""):
 
 
 def publish():
-    return publisher.PublishAlert(good_alert([THEM], str(uuid.uuid4())), timeout=10).record_id
+    return publisher.PublishRecord(good_alert([THEM], str(uuid.uuid4())), timeout=10).record_id
 
 
 def consume(**asked):

@@ -41,10 +41,10 @@ def reason(error):
 def good_alert(recipients, request_id):
     """A request that a node takes."""
     alert_pb, handling_pb = module("record.v1.alert_pb2"), module("record.v1.handling_pb2")
-    local_pb = module("local.v1.alert_pb2")
-    return local_pb.PublishAlertRequest(
+    local_pb, sharing_pb = module("local.v1.record_pb2"), module("local.v1.sharing_pb2")
+    return local_pb.PublishRecordRequest(
         request_id=request_id,
-        sharing=local_pb.Sharing(
+        sharing=sharing_pb.Sharing(
             recipients=recipients,
             purpose=handling_pb.PURPOSE_PREVENTION,
             lawful_basis=handling_pb.LAWFUL_BASIS_PUBLIC_TASK,
@@ -52,18 +52,20 @@ def good_alert(recipients, request_id):
             handling=handling_pb.Handling(tlp=handling_pb.TLP_GREEN, pap=handling_pb.PAP_GREEN),
             status=handling_pb.RECORD_STATUS_TEST,
         ),
-        alert=alert_pb.Alert(
-            kind=alert_pb.ALERT_KIND_SUSPICIOUS_ADVERTISING,
-            urgency=alert_pb.URGENCY_EXPECTED,
-            severity=alert_pb.SEVERITY_MODERATE,
-            certainty=alert_pb.CERTAINTY_POSSIBLE,
-            indicators=["ilo11:2"],
-            exploitation_forms=[alert_pb.EXPLOITATION_FORM_LABOUR],
-            place=handling_pb.Place(scheme=handling_pb.PLACE_SCHEME_NUTS, code="FRF11"),
-            assertion_basis=alert_pb.ASSERTION_BASIS_OBSERVED,
-            summary=[handling_pb.Text(language="en", text="Advert promises high wages and keeps the papers.")],
-            suspicious_advertising=alert_pb.SuspiciousAdvertising(
-                channel=alert_pb.ADVERT_CHANNEL_LEAFLET, advert_languages=["ro"], adverts_seen=3
-            ),
+        content=local_pb.Content(
+            alert=alert_pb.Alert(
+                kind=alert_pb.ALERT_KIND_SUSPICIOUS_ADVERTISING,
+                urgency=alert_pb.URGENCY_EXPECTED,
+                severity=alert_pb.SEVERITY_MODERATE,
+                certainty=alert_pb.CERTAINTY_POSSIBLE,
+                indicators=["ilo11:2"],
+                exploitation_forms=[alert_pb.EXPLOITATION_FORM_LABOUR],
+                place=handling_pb.Place(scheme=handling_pb.PLACE_SCHEME_NUTS, code="FRF11"),
+                assertion_basis=alert_pb.ASSERTION_BASIS_OBSERVED,
+                summary=[handling_pb.Text(language="en", text="Advert promises high wages and keeps the papers.")],
+                suspicious_advertising=alert_pb.SuspiciousAdvertising(
+                    channel=alert_pb.ADVERT_CHANNEL_LEAFLET, advert_languages=["ro"], adverts_seen=3
+                ),
+            )
         ),
     )

@@ -18,7 +18,7 @@ use havenlink_proto::directory::v1::{
 };
 use havenlink_proto::local::v1::delivery_service_client::DeliveryServiceClient;
 use havenlink_proto::local::v1::{
-    ConsumeRequest, ConsumeResponse, Delivery, DeliveryState, ListDeliveriesRequest, PublishAlertRequest,
+    ConsumeRequest, ConsumeResponse, Delivery, DeliveryState, ListDeliveriesRequest, PublishRecordRequest,
 };
 use havenlink_proto::record::v1::{Purpose, RecordKind, Tlp};
 use havenlink_tests::operator::{Said, havenctl};
@@ -32,13 +32,13 @@ pub const ELECTED: Duration = Duration::from_secs(120);
 
 /// Publishes an alert; gives the record's id once it is acknowledged.
 pub async fn publish(from: &City, to: &[&str]) -> anyhow::Result<Bytes> {
-    let request = PublishAlertRequest {
+    let request = PublishRecordRequest {
         request_id: request_id(),
         sharing: Some(sample::sharing(to, Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
-    Ok(from.publisher().await?.publish_alert(request).await?.into_inner().record_id)
+    Ok(from.publisher().await?.publish_record(request).await?.into_inner().record_id)
 }
 
 /// Publishes as many alerts, one after the other.
@@ -57,6 +57,7 @@ pub async fn read(city: &City, consumer: &str, after: u64) -> anyhow::Result<Vec
         after_position: after,
         kinds: vec![RecordKind::Alert.into()],
         until_empty: true,
+        ..Default::default()
     };
     let mut stream = city.inbox().await?.consume(request).await?.into_inner();
     let mut read = Vec::new();

@@ -4,8 +4,8 @@ mod publish;
 mod which;
 
 use clap::Subcommand;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
-use havenlink_proto::local::v1::{AnswerAlertRequest, HeldAlert};
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::{AnswerRecordRequest, HeldRecord};
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
     AdvertChannel, AlertKind, Answer, AnswerKind, AssertionBasis, BarrierStep, Certainty, ExploitationForm,
@@ -15,7 +15,7 @@ use havenlink_proto::record::v1::{
 use self::publish::Publish;
 use self::which::Which;
 use super::sharing::{self, parse_summary, show_place};
-use super::{Limit, delivery};
+use super::{Limit, delivery, record};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
@@ -64,13 +64,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let (origin, record_id) = which.to_answer(session).await?;
             let text = format!("answered; {} will see it\n", clean(&origin));
             let answer = Answer { kind: answer.number, not_relevant_reason: number_or_zero(&reason), question };
-            let request = AnswerAlertRequest {
+            let request = AnswerRecordRequest {
                 request_id: session.request_id(),
                 origin,
                 record_id: record_id.into(),
-                answer: Some(answer),
+                answer: Some(answer.into()),
             };
-            let answered = call!(session, AlertServiceClient, answer_alert, request)?;
+            let answered = call!(session, RecordServiceClient, answer_record, request)?;
             let pairs = vec![("record_id", Cell::text(id::show(&answered.record_id)))];
             session.show(&View::text(to_json(&answered), text, pairs))
         }
@@ -80,10 +80,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {
     let answer = which::list(session, published, limit).await?;
     let mut grid = Grid::new(&["alert", "origin", "kind", "severity", "place", "created", "answers", "summary"]);
-    for held in &answer.alerts {
-        let alert = held.alert.clone().unwrap_or_default();
+    for held in &answer.records {
+        let alert = record::held_alert(held);
         let answers = held.answers.iter().map(|a| {
-            let kind = a.answer.as_ref().map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
+            let kind = record::answer(a.content.as_ref()).map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
             format!("{} {kind}", a.authority)
         });
         let summary = alert.summary.first().map(|t| t.text.clone()).unwrap_or_default();
@@ -101,7 +101,7 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
     if grid.is_empty() {
         session.say(if published { "nothing was published here" } else { "nothing was received" });
     }
-    session.show(&View::list(to_json(&answer), &["alerts"], grid))
+    session.show(&View::list(to_json(&answer), &["records"], grid))
 }
 
 async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
@@ -120,8 +120,8 @@ async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
     Ok(())
 }
 
-fn pairs(held: &HeldAlert) -> Vec<(&'static str, Cell)> {
-    let alert = held.alert.clone().unwrap_or_default();
+fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
+    let alert = record::held_alert(held);
     let mut pairs = vec![
         ("alert", Cell::text(id::show(&held.record_id))),
         ("origin", Cell::text(&held.origin)),
@@ -163,7 +163,7 @@ fn pairs(held: &HeldAlert) -> Vec<(&'static str, Cell)> {
         pairs.push(("answers", Cell::text(older)));
     }
     for answer in &held.answers {
-        let told = answer.answer.clone().unwrap_or_default();
+        let told = record::answer(answer.content.as_ref()).unwrap_or_default();
         let reason = name::<NotRelevantReason>(told.not_relevant_reason);
         let question = told.question.first().map(|t| t.text.clone()).unwrap_or_default();
         let text = [answer.authority.clone(), name::<AnswerKind>(told.kind), reason, question];

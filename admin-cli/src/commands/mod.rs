@@ -18,6 +18,7 @@ pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod practice;
+pub mod record;
 pub mod sharing;
 pub mod status;
 pub mod steward;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
 use havenlink_proto::local::v1::{
-    FoundPractice, PublishPracticeRequest, SearchPracticesRequest, SearchPracticesResponse,
+    FoundPractice, PublishRecordRequest, SearchPracticesRequest, SearchPracticesResponse,
 };
 use havenlink_proto::record::v1::{
     CostBand, LawfulBasis, Pap, Place, Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic,
@@ -13,13 +13,13 @@ use havenlink_proto::record::v1::{
 };
 
 use super::sharing::{SharingArgs, Usual, parse_place, show_place};
-use super::{Limit, pages, read_file};
+use super::{Limit, pages, record};
 use crate::contract_enum::{Code, name, numbers};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Format, Grid, View, clean, cut};
-use crate::session::{Session, call};
-use crate::value::{from_json, to_json};
+use crate::session::Session;
+use crate::value::to_json;
 
 /// What to do with practices.
 #[derive(Debug, Subcommand)]
@@ -98,15 +98,7 @@ const USUAL: Usual =
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Publish(publish) => {
-            let mut request = request(*publish)?;
-            request.request_id = session.request_id_over(request.request_id);
-            let answer = call!(session, PracticeServiceClient, publish_practice, request)?;
-            let record = id::show(&answer.record_id);
-            let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
-            let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
-            session.show(&View::text(to_json(&answer), text, pairs))?;
-            session.next(&[format!("havenctl practice show {record}")]);
-            Ok(())
+            record::publish(session, request(*publish)?, &["havenctl practice show RECORD"]).await
         }
         Verb::Search(search) => list(session, search).await,
         Verb::Show { practice } => {
@@ -119,19 +111,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 /// What is typed stands over what the file says.
-fn request(publish: Publish) -> Result<PublishPracticeRequest, Failure> {
+fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
     let mut request = match &publish.file {
-        None => PublishPracticeRequest::default(),
-        Some(file) => {
-            let json = read_file(file)?;
-            if json.get("practice").is_some() {
-                from_json::<PublishPracticeRequest>(&json)?
-            } else {
-                PublishPracticeRequest { practice: Some(from_json::<Practice>(&json)?), ..Default::default() }
-            }
-        }
+        None => PublishRecordRequest::default(),
+        Some(file) => record::from_file(file, "practice")?,
     };
-    let mut practice = request.practice.take().unwrap_or_default();
+    let mut practice = record::practice(request.content.as_ref()).unwrap_or_default();
     practice.version = practice.version.max(1);
     if let Some(language) = publish.language {
         practice.texts.retain(|t| t.language != language);
@@ -156,7 +141,7 @@ fn request(publish: Publish) -> Result<PublishPracticeRequest, Failure> {
         practice.resolution_paragraphs = publish.paragraph;
     }
     practice.place = publish.place.or(practice.place);
-    request.practice = Some(practice);
+    request.content = Some(practice.into());
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)

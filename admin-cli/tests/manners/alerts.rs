@@ -1,10 +1,12 @@
 //! Which alert is meant: how much is asked of the node to find it.
 
-use havenlink_proto::local::v1::alert_service_server::AlertService;
+use havenlink_proto::local::v1::record_service_server::RecordService;
 use havenlink_proto::local::v1::{
-    AnswerAlertRequest, AnswerAlertResponse, Box as InBox, GetAlertRequest, GetAlertResponse, HeldAlert,
-    ListAlertsRequest, ListAlertsResponse, PublishAlertRequest, PublishAlertResponse,
+    AnswerRecordRequest, AnswerRecordResponse, Folder, GetRecordRequest, GetRecordResponse, HeldRecord,
+    ListRecordsRequest, ListRecordsResponse, PublishRecordRequest, PublishRecordResponse, WatchRecordsRequest,
+    WatchRecordsResponse,
 };
+use havenlink_proto::record::v1::RecordKind;
 use tonic::{Code, Request, Response, Status};
 
 use super::played::{Answer, Node, Played, refused};
@@ -12,9 +14,9 @@ use super::played::{Answer, Node, Played, refused};
 /// How many were received; one was published.
 const RECEIVED: u64 = 450;
 
-fn held(origin: &str, n: u64) -> HeldAlert {
+fn held(origin: &str, n: u64) -> HeldRecord {
     let record_id = [[0xa1; 8], n.to_be_bytes()].concat().into();
-    HeldAlert { origin: origin.into(), record_id, position: u64::from(origin == "de-kehl"), ..Default::default() }
+    HeldRecord { origin: origin.into(), record_id, position: u64::from(origin == "de-kehl"), ..Default::default() }
 }
 
 /// The id of a number, as the tool shows it.
@@ -27,36 +29,41 @@ fn number(record_id: &[u8]) -> u64 {
 }
 
 #[tonic::async_trait]
-impl AlertService for Node {
-    async fn publish_alert(&self, _: Request<PublishAlertRequest>) -> Answer<PublishAlertResponse> {
+impl RecordService for Node {
+    type WatchRecordsStream = tokio_stream::Empty<Result<WatchRecordsResponse, Status>>;
+    async fn watch_records(&self, _: Request<WatchRecordsRequest>) -> Answer<Self::WatchRecordsStream> {
         Err(Status::unimplemented(""))
     }
-    async fn list_alerts(&self, request: Request<ListAlertsRequest>) -> Answer<ListAlertsResponse> {
+    async fn publish_record(&self, _: Request<PublishRecordRequest>) -> Answer<PublishRecordResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_records(&self, request: Request<ListRecordsRequest>) -> Answer<ListRecordsResponse> {
         let asked = request.into_inner();
+        assert_eq!(asked.kind(), RecordKind::Alert);
         let from: u64 = asked.page_token.parse().unwrap_or(0);
-        let (name, all) = match asked.r#box() {
-            InBox::Published => ("published", vec![held("fr-strasbourg", 999)]),
+        let (name, all) = match asked.folder() {
+            Folder::Published => ("published", vec![held("fr-strasbourg", 999)]),
             _ => ("received", (0..RECEIVED).map(|n| held("de-kehl", n)).collect()),
         };
         self.note(format!("{name} from {from}"));
         let to = from + u64::try_from(asked.page_size).unwrap();
-        let alerts = all.iter().skip(usize::try_from(from).unwrap()).take(asked.page_size as usize).cloned().collect();
+        let records = all.iter().skip(usize::try_from(from).unwrap()).take(asked.page_size as usize).cloned().collect();
         let next_page_token = if to < all.len() as u64 { to.to_string() } else { String::new() };
-        Ok(Response::new(ListAlertsResponse { alerts, next_page_token }))
+        Ok(Response::new(ListRecordsResponse { records, next_page_token }))
     }
-    async fn get_alert(&self, request: Request<GetAlertRequest>) -> Answer<GetAlertResponse> {
+    async fn get_record(&self, request: Request<GetRecordRequest>) -> Answer<GetRecordResponse> {
         let asked = request.into_inner();
         self.note(format!("get {} {}", asked.origin, number(&asked.record_id)));
         if asked.origin == "xx-nobody" {
             return Err(refused(Code::NotFound, "NOT_FOUND", "there is no such thing here", "4"));
         }
-        let alert = Some(held(&asked.origin, number(&asked.record_id)));
-        Ok(Response::new(GetAlertResponse { alert }))
+        let record = Some(held(&asked.origin, number(&asked.record_id)));
+        Ok(Response::new(GetRecordResponse { record }))
     }
-    async fn answer_alert(&self, request: Request<AnswerAlertRequest>) -> Answer<AnswerAlertResponse> {
+    async fn answer_record(&self, request: Request<AnswerRecordRequest>) -> Answer<AnswerRecordResponse> {
         let asked = request.into_inner();
         self.note(format!("answer {} {}", asked.origin, number(&asked.record_id)));
-        Ok(Response::new(AnswerAlertResponse { record_id: asked.record_id }))
+        Ok(Response::new(AnswerRecordResponse { record_id: asked.record_id }))
     }
 }
 

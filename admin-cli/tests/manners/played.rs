@@ -9,9 +9,9 @@ use havenlink_proto::admin::v1::member_service_server::{MemberService, MemberSer
 use havenlink_proto::admin::v1::node_service_server::{NodeService, NodeServiceServer};
 use havenlink_proto::admin::v1::*;
 use havenlink_proto::directory::v1::{Outcome, Policy, Proposal, Remove, RemoveReason, proposal};
-use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
+use havenlink_proto::local::v1::record_service_server::RecordServiceServer;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
@@ -213,7 +213,7 @@ impl Played {
                 .add_service(NodeServiceServer::new(node.clone()))
                 .add_service(MemberServiceServer::new(node.clone()))
                 .add_service(DeliveryServiceServer::new(node.clone()))
-                .add_service(AlertServiceServer::new(node.clone()))
+                .add_service(RecordServiceServer::new(node.clone()))
                 .add_service(OfferServiceServer::new(node.clone()))
                 .serve_with_incoming(UnixListenerStream::new(listener)),
         );

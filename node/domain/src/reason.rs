@@ -245,7 +245,7 @@ reasons! {
     CertificateInvalid "CERTIFICATE_INVALID" FailedPrecondition false Final { "the new certificate was not taken into use", "it does not load, does not fit its key, is not valid now, or its pin is not published", "havenctl node renew" }
     // Access
     NotFound "NOT_FOUND" NotFound false Final { "there is no such thing here, or it is not yours to see", "an id of another authority, or a typing error", "list what there is: havenctl alert list" }
-    MethodNotOpen "METHOD_NOT_OPEN" PermissionDenied false Final { "this door does not serve that call", "each socket serves one role", "use the socket of the role that may do it; havenctl chooses it by itself" }
+    MethodNotOpen "METHOD_NOT_OPEN" PermissionDenied false Final { "this socket does not serve that call, or not for records of this kind", "each socket serves one role, and each kind of record has its roles", "use the socket of the role that may do it; havenctl chooses it by itself" }
     // The node
     OutcomeUnknown "OUTCOME_UNKNOWN" Unavailable true Final { "the node could not tell whether the write was stored", "the disk failed while storing", "repeat the call with the same request id" }
     StorageFull "STORAGE_FULL" ResourceExhausted true Final { "the disk is full", "logs, backups or records grew", "make room on the data directory's disk; withdrawals, erasures and suspensions still work" }

@@ -8,8 +8,8 @@ use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{self as admin, NodeState};
 use havenlink_proto::directory::v1::Outcome;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
-use havenlink_proto::local::v1::{ConsumeRequest, ListAlertsRequest, inbox_service_client::InboxServiceClient};
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::{ConsumeRequest, ListRecordsRequest, inbox_service_client::InboxServiceClient};
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
@@ -125,7 +125,7 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
     };
     assert_eq!(reason(&members.suspend_member(unknown).await.unwrap_err()), "MEMBER_UNKNOWN");
 
-    let refused = AlertServiceClient::new(operator).list_alerts(ListAlertsRequest::default()).await.unwrap_err();
+    let refused = RecordServiceClient::new(operator).list_records(ListRecordsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&refused), "METHOD_NOT_OPEN");
     let mut reader = InboxServiceClient::new(door(&config, "consumer").await);
     let consume = ConsumeRequest { consumer: "case-system".into(), ..Default::default() };
@@ -168,7 +168,7 @@ async fn a_remote_client_has_the_role_of_its_key_and_strangers_have_none() {
     let ours = dial(&known);
     let status = NodeServiceClient::new(ours.clone()).get_status(admin::GetStatusRequest {}).await.unwrap();
     assert_eq!(status.into_inner().authority, config.authority.as_str());
-    let content = AlertServiceClient::new(ours).list_alerts(ListAlertsRequest::default()).await.unwrap_err();
+    let content = RecordServiceClient::new(ours).list_records(ListRecordsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&content), "METHOD_NOT_OPEN");
     let refused = NodeServiceClient::new(dial(&stranger)).get_status(admin::GetStatusRequest {}).await;
     assert!(refused.is_err());

@@ -12,10 +12,10 @@ use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{GetStatusRequest, GetStatusResponse, NodeState};
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
 use havenlink_proto::local::v1::inbox_service_client::InboxServiceClient;
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -211,16 +211,14 @@ impl City {
         Ok(AgreementServiceClient::new(self.door("operator").await?))
     }
 
-    pub async fn publisher(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
-        Ok(AlertServiceClient::new(self.door("publisher").await?))
+    /// The publisher's socket.
+    pub async fn publisher(&self) -> anyhow::Result<RecordServiceClient<Channel>> {
+        Ok(RecordServiceClient::new(self.door("publisher").await?))
     }
 
-    pub async fn alerts(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
-        Ok(AlertServiceClient::new(self.door("coordinator").await?))
-    }
-
-    pub async fn practice_publisher(&self) -> anyhow::Result<PracticeServiceClient<Channel>> {
-        Ok(PracticeServiceClient::new(self.door("publisher").await?))
+    /// The coordinator's socket.
+    pub async fn records(&self) -> anyhow::Result<RecordServiceClient<Channel>> {
+        Ok(RecordServiceClient::new(self.door("coordinator").await?))
     }
 
     pub async fn practices(&self) -> anyhow::Result<PracticeServiceClient<Channel>> {

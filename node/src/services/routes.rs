@@ -9,11 +9,11 @@ use havenlink_proto::admin::v1::mandate_service_server::MandateServiceServer;
 use havenlink_proto::admin::v1::member_service_server::MemberServiceServer;
 use havenlink_proto::admin::v1::node_service_server::NodeServiceServer;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryServiceServer;
-use havenlink_proto::local::v1::alert_service_server::AlertServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::inbox_service_server::InboxServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
 use havenlink_proto::local::v1::practice_service_server::PracticeServiceServer;
+use havenlink_proto::local::v1::record_service_server::RecordServiceServer;
 use havenlink_proto::peer::v1::exchange_service_server::ExchangeServiceServer;
 use havenlink_proto::peer::v1::join_service_server::JoinServiceServer;
 use havenlink_proto::raft::v1::raft_service_server::RaftServiceServer;
@@ -74,8 +74,8 @@ pub fn local(parts: Local) -> Routes {
         parts;
     let mandates = mandate::Mandates { governance: governance.clone(), codes: codes.clone(), now: now.clone() };
     let members = member::Members { governance, inviter, rotation, codes: codes.clone(), now: now.clone() };
-    let alerts = local::alert::Alerts { exchange: exchange.clone(), codes: codes.clone() };
-    let practices = local::practice::Practices { exchange: exchange.clone(), codes: codes.clone() };
+    let records = local::record::Records { exchange: exchange.clone(), codes: codes.clone() };
+    let practices = local::practice::Practices { exchange: exchange.clone() };
     let offers = local::offer::Offers { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
     let agreements = agreement::Agreements { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
     always(node::Node { status, upkeep, codes }, reporter)
@@ -83,7 +83,7 @@ pub fn local(parts: Local) -> Routes {
         .add_service(MandateServiceServer::new(mandates))
         .add_service(AgreementServiceServer::new(agreements))
         .add_service(AuditServiceServer::new(audit::Audit { exchange: exchange.clone() }))
-        .add_service(AlertServiceServer::new(alerts))
+        .add_service(RecordServiceServer::new(records))
         .add_service(PracticeServiceServer::new(practices))
         .add_service(OfferServiceServer::new(offers))
         .add_service(InboxServiceServer::new(local::inbox::Inbox { exchange: exchange.clone() }))

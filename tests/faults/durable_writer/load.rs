@@ -29,7 +29,7 @@ pub async fn publish(stage: &Stage, id: RecordId, bytes: usize) -> Result<(), Er
         expires: stage.now + Millis::days(90),
     };
     let request = RequestMark {
-        scope: "publisher/PublishAlert".into(),
+        scope: "publisher/PublishRecord".into(),
         request_id: uuid.to_string(),
         body: Digest::of(&publication.body),
         answer: Bytes::copy_from_slice(&id.0),

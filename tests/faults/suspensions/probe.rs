@@ -10,7 +10,7 @@ use havenlink::demo::city::City;
 use havenlink::domain::time::UnixMs;
 use havenlink::transport::PeerChannel;
 use havenlink_proto::local::v1::ConsumeRequest;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_tests::intruder::{Address, Intruder};
 use havenlink_tests::road::alert_to;
@@ -104,10 +104,10 @@ impl Probe {
     }
 
     /// Publishes to an authority, again and again.
-    pub fn publishing(client: AlertServiceClient<Channel>, to: &'static str) -> Self {
+    pub fn publishing(client: RecordServiceClient<Channel>, to: &'static str) -> Self {
         Self::trying(move || {
             let mut client = client.clone();
-            async move { client.publish_alert(alert_to(to)).await.map(drop) }
+            async move { client.publish_record(alert_to(to)).await.map(drop) }
         })
     }
 

@@ -11,7 +11,7 @@ use havenlink::domain::time::Millis;
 use havenlink::wire::beat::Beat;
 use havenlink_proto::directory::v1::GossipRequest;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
-use havenlink_proto::local::v1::PublishAlertRequest;
+use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::record::v1::{Purpose, Signed, Tlp};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::peer;
@@ -77,13 +77,13 @@ async fn publish(from: &City, to: &str, count: usize) {
         let (mut side, next, to) = (side.clone(), next.clone(), to.to_owned());
         writers.spawn(async move {
             while next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < count {
-                let request = PublishAlertRequest {
+                let request = PublishRecordRequest {
                     request_id: uuid::Uuid::new_v4().to_string(),
                     sharing: Some(sample::sharing(&[&to], Purpose::Prevention, Tlp::Green)),
-                    alert: Some(sample::advert_alert()),
+                    content: Some(sample::advert_alert().into()),
                     ..Default::default()
                 };
-                side.publish_alert(request).await.unwrap();
+                side.publish_record(request).await.unwrap();
             }
         });
     }

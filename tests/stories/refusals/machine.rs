@@ -3,8 +3,9 @@
 use havenlink::demo::city::City;
 use havenlink::demo::sample::{self, CITIES};
 use havenlink::domain::reason::Reason;
-use havenlink_proto::local::v1::{ListAlertsRequest, PublishAlertRequest, SearchPracticesRequest};
-use havenlink_proto::record::v1::{AlertKind, AssertionBasis, Purpose, Tlp};
+use havenlink_proto::local::v1::content::Said;
+use havenlink_proto::local::v1::{ListRecordsRequest, PublishRecordRequest, SearchPracticesRequest};
+use havenlink_proto::record::v1::{Alert, AlertKind, AssertionBasis, Purpose, RecordKind, Tlp};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::tools::{havenctl, havenlink};
@@ -61,11 +62,12 @@ async fn an_address_that_is_taken_and_a_configuration_with_faults() {
 async fn a_page_token_of_another_list() {
     let federation = Federation::found(1, 1, "").await.unwrap();
     let city = &federation.cities[0];
-    let mut alerts = city.alerts().await.unwrap();
+    let mut records = city.records().await.unwrap();
     let mut practices = city.practices().await.unwrap();
     for token in ["x", "bm9uZQ", "%%%"] {
-        let request = ListAlertsRequest { page_token: token.into(), ..Default::default() };
-        assert_refused(&alerts.list_alerts(request).await, Reason::PageTokenInvalid);
+        let kind = RecordKind::Alert.into();
+        let request = ListRecordsRequest { kind, page_token: token.into(), ..Default::default() };
+        assert_refused(&records.list_records(request).await, Reason::PageTokenInvalid);
         let request = SearchPracticesRequest { page_token: token.into(), ..Default::default() };
         assert_refused(&practices.search_practices(request).await, Reason::PageTokenInvalid);
     }
@@ -76,28 +78,28 @@ async fn free_text_and_coded_fields_that_do_not_pass() {
     let federation = Federation::found(2, 1, "").await.unwrap();
     federation.agree(0, 1).await.unwrap();
     let mut publisher = federation.cities[0].publisher().await.unwrap();
-    let good = || PublishAlertRequest {
+    let good = || PublishRecordRequest {
         request_id: uuid::Uuid::new_v4().to_string(),
         sharing: Some(sample::sharing(&["de-kehl"], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
+    fn alert(request: &mut PublishRecordRequest) -> &mut Alert {
+        match request.content.as_mut().unwrap().said.as_mut().unwrap() {
+            Said::Alert(alert) => alert,
+            other => panic!("{other:?}"),
+        }
+    }
     let first = good();
-    publisher.publish_alert(first.clone()).await.unwrap();
-    type Change = fn(&mut PublishAlertRequest);
+    publisher.publish_record(first.clone()).await.unwrap();
+    type Change = fn(&mut PublishRecordRequest);
     let cases: [(Change, Reason); 10] = [
-        (|r| r.alert = None, Reason::FieldMissing),
-        (|r| r.alert.as_mut().unwrap().kind = 77, Reason::ValueUnknown),
-        (|r| r.alert.as_mut().unwrap().kind = AlertKind::LicenceAction.into(), Reason::KindNotSupported),
-        (
-            |r| r.alert.as_mut().unwrap().assertion_basis = AssertionBasis::ReportedByPerson.into(),
-            Reason::PersonRecordsClosed,
-        ),
-        (|r| r.alert.as_mut().unwrap().summary[0].text = "a".repeat(501), Reason::FieldTooLong),
-        (
-            |r| r.alert.as_mut().unwrap().summary[0].text = "Appelez le +33 1 99 00 12 34".into(),
-            Reason::PersonalDataInText,
-        ),
+        (|r| r.content = None, Reason::FieldMissing),
+        (|r| alert(r).kind = 77, Reason::ValueUnknown),
+        (|r| alert(r).kind = AlertKind::LicenceAction.into(), Reason::KindNotSupported),
+        (|r| alert(r).assertion_basis = AssertionBasis::ReportedByPerson.into(), Reason::PersonRecordsClosed),
+        (|r| alert(r).summary[0].text = "a".repeat(501), Reason::FieldTooLong),
+        (|r| alert(r).summary[0].text = "Appelez le +33 1 99 00 12 34".into(), Reason::PersonalDataInText),
         (|r| r.sharing.as_mut().unwrap().handling = None, Reason::HandlingUnknown),
         (|r| r.sharing.as_mut().unwrap().handling.as_mut().unwrap().tlp = 99, Reason::HandlingUnknown),
         (
@@ -109,9 +111,9 @@ async fn free_text_and_coded_fields_that_do_not_pass() {
     for (change, reason) in cases {
         let mut request = good();
         change(&mut request);
-        assert_refused(&publisher.publish_alert(request).await, reason);
+        assert_refused(&publisher.publish_record(request).await, reason);
     }
     let mut again = first;
-    again.alert = Some(sample::site_alert());
-    assert_refused(&publisher.publish_alert(again).await, Reason::RequestIdReused);
+    again.content = Some(sample::site_alert().into());
+    assert_refused(&publisher.publish_record(again).await, Reason::RequestIdReused);
 }

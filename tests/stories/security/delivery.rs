@@ -13,7 +13,7 @@ use havenlink::domain::limits;
 use havenlink::domain::reason::Reason;
 use havenlink::domain::stream::Hello;
 use havenlink::wire::peer::sign_hello;
-use havenlink_proto::local::v1::{Delivery, DeliveryState, PublishAlertRequest};
+use havenlink_proto::local::v1::{Delivery, DeliveryState, PublishRecordRequest};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::{
     DeliverItem, DeliverRequest, DeliverResponse, GreetRequest, Hello as HelloMessage, ItemResult, Receipt,
@@ -130,13 +130,13 @@ async fn replayed_tampered_foreign_and_repeated_envelopes() {
     settled(strasbourg, esch).await;
     kehl.stop().await.unwrap();
     esch.stop().await.unwrap();
-    let request = PublishAlertRequest {
+    let request = PublishRecordRequest {
         request_id: "alert".into(),
         sharing: Some(sample::sharing(&[kehl.id(), esch.id()], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
-    strasbourg.publisher().await.unwrap().publish_alert(request).await.unwrap();
+    strasbourg.publisher().await.unwrap().publish_record(request).await.unwrap();
     strasbourg.until("both are queued", |s| s.partners.iter().map(|p| p.queued).sum::<u64>() == 2).await.unwrap();
     // Strasbourg's machine is in other hands now: its keys, its certificate, what it had queued.
     strasbourg.kill().await.unwrap();

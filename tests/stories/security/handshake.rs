@@ -12,7 +12,7 @@ use havenlink::domain::time::Millis;
 use havenlink::transport::{self, NodeIdentity};
 use havenlink_proto::directory::v1::FollowRequest;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
-use havenlink_proto::local::v1::PublishAlertRequest;
+use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::peer::v1::GreetRequest;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::record::v1::{Purpose, Tlp};
@@ -158,13 +158,13 @@ async fn another_member_answering_on_kehls_address_gets_nothing() {
         (entry.endpoints == [wrong.clone()]).then_some(())
     })
     .await;
-    let request = PublishAlertRequest {
+    let request = PublishRecordRequest {
         request_id: "alert".into(),
         sharing: Some(sample::sharing(&["de-kehl"], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
-    strasbourg.publisher().await.unwrap().publish_alert(request).await.unwrap();
+    strasbourg.publisher().await.unwrap().publish_record(request).await.unwrap();
     let listed = async || havenctl(strasbourg, &["delivery", "list"]).await.unwrap().fine();
     eventually("Strasbourg sees that this is not Kehl", PATIENCE, || async {
         listed().await.contains("PEER_PIN_UNKNOWN").then_some(())

@@ -126,7 +126,8 @@ fn the_limits_are_those_of_the_protocol() {
     for row in table().filter(|row| !own.iter().any(|name| row.path.ends_with(&format!("/{name}")))) {
         assert!(row.request_bytes <= 65_536, "{}", row.path);
     }
-    for method in ["peer.v1.ExchangeService/Greet", "local.v1.AlertService/PublishAlert", "raft.v1.RaftService/Vote"] {
+    for method in ["peer.v1.ExchangeService/Greet", "local.v1.RecordService/PublishRecord", "raft.v1.RaftService/Vote"]
+    {
         assert_eq!(bytes(method), 65_536, "{method}");
     }
 }

@@ -3,22 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use havenlink_proto::local::v1::PublishAlertRequest;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
-    AdvertChannel, Alert, AlertKind, AssertionBasis, AtRiskSite, BarrierStep, Certainty, ExploitationForm, LawfulBasis,
-    Pap, Place, Purpose, Severity, SiteConcern, SiteType, SuspiciousAdvertising, Text, Tlp, Urgency,
+    AdvertChannel, AlertKind, AssertionBasis, AtRiskSite, BarrierStep, Certainty, ExploitationForm, LawfulBasis, Pap,
+    Place, Purpose, Severity, SiteConcern, SiteType, SuspiciousAdvertising, Text, Tlp, Urgency,
 };
 
-use crate::commands::read_file;
+use crate::commands::record;
 use crate::commands::sharing::{SharingArgs, Usual, parse_place, parse_summary};
 use crate::contract_enum::{Code, numbers};
 use crate::failure::Failure;
-use crate::id;
-use crate::output::{Cell, View, clean};
-use crate::session::{Session, call};
-use crate::value::{from_json, to_json};
+use crate::session::Session;
 use crate::when;
 
 /// An alert by arguments, or by a file with `alert` and `sharing` (or an alert alone).
@@ -102,31 +98,17 @@ const USUAL: Usual =
     Usual { purpose: Purpose::Prevention, tlp: Tlp::Amber, pap: Pap::Amber, lawful_basis: LawfulBasis::PublicTask };
 
 pub async fn run(session: &Session, publish: Publish) -> Result<(), Failure> {
-    let mut request = request(publish)?;
-    request.request_id = session.request_id_over(request.request_id);
-    let answer = call!(session, AlertServiceClient, publish_alert, request)?;
-    let record = id::show(&answer.record_id);
-    let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
-    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
-    session.show(&View::text(to_json(&answer), text, pairs))?;
-    session.next(&[format!("havenctl alert show {record}"), "havenctl delivery list".into()]);
-    Ok(())
+    let next = ["havenctl alert show RECORD", "havenctl delivery list"];
+    record::publish(session, request(publish)?, &next).await
 }
 
 /// What is typed stands over what the file says.
-fn request(publish: Publish) -> Result<PublishAlertRequest, Failure> {
+fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
     let mut request = match &publish.file {
-        None => PublishAlertRequest::default(),
-        Some(file) => {
-            let json = read_file(file)?;
-            if json.get("alert").is_some() {
-                from_json::<PublishAlertRequest>(&json)?
-            } else {
-                PublishAlertRequest { alert: Some(from_json::<Alert>(&json)?), ..Default::default() }
-            }
-        }
+        None => PublishRecordRequest::default(),
+        Some(file) => record::from_file(file, "alert")?,
     };
-    let mut alert = request.alert.take().unwrap_or_default();
+    let mut alert = record::alert(request.content.as_ref()).unwrap_or_default();
     let set = |field: &mut i32, argument: Option<i32>, usual: i32| {
         *field = argument.unwrap_or(if *field == 0 { usual } else { *field });
     };
@@ -148,7 +130,7 @@ fn request(publish: Publish) -> Result<PublishAlertRequest, Failure> {
             "add --basis OBSERVED, DOCUMENTED or ASSESSMENT",
         ));
     }
-    request.alert = Some(alert);
+    request.content = Some(alert.into());
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
@@ -230,7 +212,7 @@ mod tests {
             "amber",
         ]);
         let request = request(arguments).unwrap();
-        let alert = request.alert.unwrap();
+        let alert = record::alert(request.content.as_ref()).unwrap();
         assert_eq!(alert.exploitation_forms, [2, 1]);
         assert_eq!(alert.summary.len(), 2);
         let Some(Details::SuspiciousAdvertising(d)) = alert.details else { panic!() };
@@ -248,7 +230,7 @@ mod tests {
         std::fs::write(&dir, file).unwrap();
         let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"])).unwrap();
         std::fs::remove_file(&dir).unwrap();
-        let alert = request.alert.unwrap();
+        let alert = record::alert(request.content.as_ref()).unwrap();
         assert_eq!(
             (alert.severity, alert.assertion_basis),
             (Severity::Severe as i32, AssertionBasis::Documented as i32)

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use clap::Args;
-use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
-use havenlink_proto::local::v1::{Box as InBox, GetAlertRequest, HeldAlert, ListAlertsRequest, ListAlertsResponse};
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::{Folder, GetRecordRequest, HeldRecord, ListRecordsRequest, ListRecordsResponse};
+use havenlink_proto::record::v1::RecordKind;
 
 use crate::commands::pages::PAGE;
 use crate::commands::{ALL, pages};
@@ -27,7 +28,7 @@ pub struct Which {
 /// Where a whole id is looked for first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// A page of each box by turns: what is looked at is mostly of these days, in either.
+    /// A page of each folder by turns: what is looked at is mostly of these days, in either.
     ByTurns,
     /// What is answered was received.
     ReceivedFirst,
@@ -38,10 +39,10 @@ impl Which {
     ///
     /// # Errors
     /// `NOT_FOUND`, or why the beginning is not enough.
-    pub async fn held(&self, session: &Session) -> Result<HeldAlert, Failure> {
+    pub async fn held(&self, session: &Session) -> Result<HeldRecord, Failure> {
         let (origin, record_id) = self.key(session, Order::ByTurns).await?;
-        let request = GetAlertRequest { origin, record_id: record_id.into() };
-        Ok(call!(session, AlertServiceClient, get_alert, request)?.alert.unwrap_or_default())
+        let request = GetRecordRequest { origin, record_id: record_id.into() };
+        Ok(call!(session, RecordServiceClient, get_record, request)?.record.unwrap_or_default())
     }
 
     /// Origin and record id, to answer.
@@ -63,16 +64,16 @@ impl Which {
     }
 
     /// Stops at the page that has it: a long list is not read to its end for an alert of yesterday.
-    async fn by_whole_id(&self, session: &Session, whole: &[u8], order: Order) -> Result<HeldAlert, Failure> {
+    async fn by_whole_id(&self, session: &Session, whole: &[u8], order: Order) -> Result<HeldRecord, Failure> {
         let size = i32::try_from(PAGE).unwrap_or_default();
-        let first = |which: InBox| ListAlertsRequest { r#box: which.into(), page_size: size, ..Default::default() };
-        let mut left = VecDeque::from([first(InBox::Received), first(InBox::Published)]);
+        let first = |folder: Folder| ListRecordsRequest { page_size: size, ..alerts(folder) };
+        let mut left = VecDeque::from([first(Folder::Received), first(Folder::Published)]);
         while let Some(next) = left.pop_front() {
-            let page = call!(session, AlertServiceClient, list_alerts, next.clone())?;
-            if let Some(found) = page.alerts.into_iter().find(|held| held.record_id == whole) {
+            let page = call!(session, RecordServiceClient, list_records, next.clone())?;
+            if let Some(found) = page.records.into_iter().find(|held| held.record_id == whole) {
                 return Ok(found);
             }
-            let more = ListAlertsRequest { page_token: page.next_page_token, ..next };
+            let more = ListRecordsRequest { page_token: page.next_page_token, ..next };
             match order {
                 _ if more.page_token.is_empty() => {}
                 Order::ByTurns => left.push_back(more),
@@ -83,9 +84,9 @@ impl Which {
     }
 
     /// Whether a beginning names one only all of them can tell.
-    async fn by_beginning(&self, session: &Session) -> Result<HeldAlert, Failure> {
-        let mut known = list(session, false, ALL).await?.alerts;
-        known.extend(list(session, true, ALL).await?.alerts);
+    async fn by_beginning(&self, session: &Session) -> Result<HeldRecord, Failure> {
+        let mut known = list(session, false, ALL).await?.records;
+        known.extend(list(session, true, ALL).await?.records);
         known.retain(|held| self.origin.as_ref().is_none_or(|origin| *origin == held.origin));
         let ids = known.iter().map(|held| (&held.record_id[..], held.clone()));
         id::resolve(&self.alert, ids, "alert", LIST)
@@ -96,8 +97,11 @@ impl Which {
 ///
 /// # Errors
 /// When the node does not tell.
-pub async fn list(session: &Session, published: bool, limit: usize) -> Result<ListAlertsResponse, Failure> {
-    let which = if published { InBox::Published } else { InBox::Received };
-    let request = ListAlertsRequest { r#box: which.into(), ..Default::default() };
-    pages!(session, AlertServiceClient, list_alerts, request, [alerts], limit)
+pub async fn list(session: &Session, published: bool, limit: usize) -> Result<ListRecordsResponse, Failure> {
+    let folder = if published { Folder::Published } else { Folder::Received };
+    pages!(session, RecordServiceClient, list_records, alerts(folder), [records], limit)
+}
+
+fn alerts(folder: Folder) -> ListRecordsRequest {
+    ListRecordsRequest { kind: RecordKind::Alert.into(), folder: folder.into(), ..Default::default() }
 }

@@ -88,17 +88,17 @@ async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
 
 /// An alert goes from one to the other, and arrives.
 async fn exchange(from: &Config, to: &Config, member: &Member, day: usize) {
-    use havenlink_proto::local::v1::PublishAlertRequest;
-    use havenlink_proto::local::v1::alert_service_client::AlertServiceClient;
+    use havenlink_proto::local::v1::PublishRecordRequest;
+    use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
     use havenlink_proto::record::v1::{Purpose, Tlp};
-    let request = PublishAlertRequest {
+    let request = PublishRecordRequest {
         request_id: request_id(),
         sharing: Some(sample::sharing(&[to.authority.as_str()], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
     let published =
-        AlertServiceClient::new(door(from, "publisher").await).publish_alert(request).await.unwrap().into_inner();
+        RecordServiceClient::new(door(from, "publisher").await).publish_record(request).await.unwrap().into_inner();
     let key = crate::domain::record::RecordKey {
         origin: from.authority.clone(),
         record_id: crate::domain::ids::RecordId::from_slice(&published.record_id).unwrap(),

@@ -1,9 +1,9 @@
 //! An alert about an advert goes from Strasbourg to both partners, and Kehl answers. One from Esch to Kehl is refused.
 
 use havenlink_proto::local::v1::{
-    AnswerAlertRequest, Box as Side, GetAlertRequest, ListAlertsRequest, PublishAlertRequest,
+    AnswerRecordRequest, Folder, GetRecordRequest, ListRecordsRequest, PublishRecordRequest, content::Said,
 };
-use havenlink_proto::record::v1::{Answer, AnswerKind, Purpose, Tlp};
+use havenlink_proto::record::v1::{Answer, AnswerKind, Purpose, RecordKind, Tlp};
 
 use super::{reason_of, request_id, until};
 use crate::demo::city::City;
@@ -16,10 +16,10 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
     let published = strasbourg
         .publisher()
         .await?
-        .publish_alert(PublishAlertRequest {
+        .publish_record(PublishRecordRequest {
             request_id: request_id(),
             sharing: Some(sample::sharing(&[kehl.id(), esch.id()], Purpose::Prevention, Tlp::Amber)),
-            alert: Some(sample::advert_alert()),
+            content: Some(sample::advert_alert().into()),
             ..Default::default()
         })
         .await?
@@ -37,21 +37,21 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
 
     let step = stage.step("Kehl answers it");
     let answer = Answer { kind: AnswerKind::Acknowledged.into(), ..Default::default() };
-    kehl.alerts()
+    kehl.records()
         .await?
-        .answer_alert(AnswerAlertRequest {
+        .answer_record(AnswerRecordRequest {
             request_id: request_id(),
             origin: strasbourg.id().to_owned(),
             record_id: published.record_id.clone(),
-            answer: Some(answer),
+            answer: Some(answer.into()),
         })
         .await?;
-    let side = strasbourg.alerts().await?;
+    let side = strasbourg.records().await?;
     let by = until("the answer has arrived", || {
         let (mut side, id, origin) = (side.clone(), published.record_id.clone(), strasbourg.id().to_owned());
         async move {
-            let alert = side.get_alert(GetAlertRequest { origin, record_id: id }).await?.into_inner().alert;
-            Ok(alert.and_then(|a| a.answers.into_iter().next()))
+            let held = side.get_record(GetRecordRequest { origin, record_id: id }).await?.into_inner().record;
+            Ok(held.and_then(|a| a.answers.into_iter().next()))
         }
     })
     .await?;
@@ -61,10 +61,10 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
     let refused = esch
         .publisher()
         .await?
-        .publish_alert(PublishAlertRequest {
+        .publish_record(PublishRecordRequest {
             request_id: request_id(),
             sharing: Some(sample::sharing(&[kehl.id()], Purpose::Prevention, Tlp::Green)),
-            alert: Some(sample::site_alert()),
+            content: Some(sample::site_alert().into()),
             ..Default::default()
         })
         .await;
@@ -89,13 +89,18 @@ pub async fn received(
     origin: &str,
     record_id: &bytes::Bytes,
 ) -> anyhow::Result<havenlink_proto::record::v1::Alert> {
-    let side = city.alerts().await?;
+    let side = city.records().await?;
     until("the alert has arrived", || {
         let (mut side, origin, record_id) = (side.clone(), origin.to_owned(), record_id.clone());
         async move {
-            let page = ListAlertsRequest { r#box: Side::Received.into(), page_size: 50, ..Default::default() };
-            let held = side.list_alerts(page).await?.into_inner().alerts;
-            Ok(held.into_iter().find(|a| a.origin == origin && a.record_id == record_id).and_then(|a| a.alert))
+            let (kind, folder) = (RecordKind::Alert.into(), Folder::Received.into());
+            let page = ListRecordsRequest { kind, folder, page_size: 50, ..Default::default() };
+            let held = side.list_records(page).await?.into_inner().records;
+            let held = held.into_iter().find(|a| a.origin == origin && a.record_id == record_id);
+            Ok(held.and_then(|held| held.content?.said).and_then(|said| match said {
+                Said::Alert(alert) => Some(alert),
+                Said::Practice(_) | Said::OfferView(_) | Said::Answer(_) => None,
+            }))
         }
     })
     .await

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use bytes::Bytes;
 use havenlink_proto::admin::v1::GetStatusResponse;
-use havenlink_proto::local::v1::{ConsumeRequest, ConsumeResponse, PublishAlertRequest};
+use havenlink_proto::local::v1::{ConsumeRequest, ConsumeResponse, PublishRecordRequest};
 use havenlink_proto::record::v1::{Purpose, RecordKind, Tlp};
 use tokio::task::JoinSet;
 use tonic::Streaming;
@@ -68,13 +68,13 @@ async fn publish(
         callers.spawn(async move {
             let mut ids = Vec::new();
             for _ in (caller..alerts).step_by(CALLERS) {
-                let request = PublishAlertRequest {
+                let request = PublishRecordRequest {
                     request_id: request_id(),
                     sharing: Some(sample::sharing(&[to], Purpose::Prevention, Tlp::Green)),
-                    alert: Some(sample::advert_alert()),
+                    content: Some(sample::advert_alert().into()),
                     ..Default::default()
                 };
-                ids.push(side.publish_alert(request).await?.into_inner().record_id);
+                ids.push(side.publish_record(request).await?.into_inner().record_id);
                 done.fetch_add(1, Ordering::Relaxed);
             }
             Ok(ids)

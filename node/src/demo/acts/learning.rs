@@ -1,6 +1,6 @@
 //! A practice published in French is found in German, by its coded fields.
 
-use havenlink_proto::local::v1::{PublishPracticeRequest, SearchPracticesRequest};
+use havenlink_proto::local::v1::{PublishRecordRequest, SearchPracticesRequest};
 use havenlink_proto::record::v1::{PracticeAudience, PracticeOutcome, PracticeTopic, Purpose, Tlp};
 
 use super::{request_id, until};
@@ -20,12 +20,12 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
     let Cities { strasbourg, kehl, .. } = cities;
     let step = stage.step("Strasbourg publishes a practice, written in French only");
     let published = strasbourg
-        .practice_publisher()
+        .publisher()
         .await?
-        .publish_practice(PublishPracticeRequest {
+        .publish_record(PublishRecordRequest {
             request_id: request_id(),
             sharing: Some(sample::sharing(&[], Purpose::Learning, Tlp::Green)),
-            practice: Some(sample::practice()),
+            content: Some(sample::practice().into()),
             ..Default::default()
         })
         .await?

@@ -6,7 +6,7 @@ use havenlink_proto::admin::v1::{
     ApproveProposalRequest, Decision, NodeState, ProposePolicyRequest, RestoreMemberRequest, SuspendMemberRequest,
 };
 use havenlink_proto::directory::v1::{Outcome, Policy, SuspendReason};
-use havenlink_proto::local::v1::PublishAlertRequest;
+use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::record::v1::{Purpose, Tlp};
 
 use super::{reason_of, request_id, stream, until};
@@ -124,13 +124,13 @@ async fn approve(city: &City, proposed: &Decision) -> anyhow::Result<Decision> {
 
 async fn publish(from: &City, to: &str) -> Result<(), tonic::Status> {
     let mut side = from.publisher().await.map_err(|e| tonic::Status::unavailable(e.to_string()))?;
-    let request = PublishAlertRequest {
+    let request = PublishRecordRequest {
         request_id: request_id(),
         sharing: Some(sample::sharing(&[to], Purpose::Prevention, Tlp::Green)),
-        alert: Some(sample::advert_alert()),
+        content: Some(sample::advert_alert().into()),
         ..Default::default()
     };
-    side.publish_alert(request).await.map(drop)
+    side.publish_record(request).await.map(drop)
 }
 
 async fn publish_until_accepted(from: &City, to: &str) -> anyhow::Result<()> {

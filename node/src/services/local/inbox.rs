@@ -7,23 +7,26 @@ use havenlink_proto::local::v1 as local;
 use havenlink_proto::local::v1::inbox_service_server::InboxService;
 use tonic::{Request, Response, Status};
 
-use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKind, StreamClass};
+use super::kinds_of;
+
 use crate::exchange::{Consumed, Exchange, Reading};
-use crate::services::errors;
-use crate::wire::{self, envelope, fields};
+use crate::services::access::Verb;
+use crate::services::{errors, layers};
+use crate::wire::envelope;
 
 /// The Inbox service.
 pub struct Inbox {
     pub exchange: Exchange,
 }
 
-fn consumed(record: &Consumed) -> local::ConsumeResponse {
+/// Once: as its envelope, or as the bytes that its origin signed.
+fn consumed(record: &Consumed, signed: bool) -> local::ConsumeResponse {
+    let envelope = record.envelope.as_ref().ok().filter(|_| !signed);
     local::ConsumeResponse {
         position: record.position,
         received_ms: record.received.0,
-        envelope: record.envelope.as_ref().ok().map(envelope::to_proto),
-        signed: record.signed.clone(),
+        envelope: envelope.map(envelope::to_proto),
+        signed: if signed { record.signed.clone() } else { Default::default() },
         unreadable: record.envelope.as_ref().err().map(|e| e.reason.code().to_owned()).unwrap_or_default(),
     }
 }
@@ -33,21 +36,13 @@ impl InboxService for Inbox {
     type ConsumeStream = Pin<Box<dyn Stream<Item = Result<local::ConsumeResponse, Status>> + Send>>;
 
     async fn consume(&self, request: Request<local::ConsumeRequest>) -> Result<Response<Self::ConsumeStream>, Status> {
+        let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
-        // A consumer reads content; what nodes tell each other is not its matter.
-        let content = |kind: &RecordKind| kind.class() == StreamClass::Content;
-        let mut kinds: Vec<RecordKind> = fields::coded_list("kinds", &asked.kinds).map_err(|e| errors::field(&e))?;
-        if let Some(i) = kinds.iter().position(|kind| !content(kind)) {
-            let control = wire::Error::new(Reason::KindNotSupported, format!("kinds[{i}]"), "a kind of content");
-            return Err(errors::field(&control));
-        }
-        if kinds.is_empty() {
-            kinds = RecordKind::ALL.iter().copied().filter(content).collect();
-        }
+        let (kinds, signed) = (kinds_of(&asked.kinds, role, Verb::Consume)?, asked.signed);
         let reading =
             Reading { consumer: asked.consumer, after: asked.after_position, kinds, until_empty: asked.until_empty };
         let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
-        let records = records.map(|r| r.as_ref().map(consumed).map_err(errors::exchange));
+        let records = records.map(move |r| r.as_ref().map(|r| consumed(r, signed)).map_err(errors::exchange));
         Ok(Response::new(Box::pin(records)))
     }
 

@@ -1,18 +1,23 @@
-//! For a city's own systems and its coordinators: alerts, practices, offers, the inbox, deliveries.
+//! For a city's own systems and its coordinators: records of every kind, what is special to practices and offers, the
+//! inbox, deliveries.
 
-pub mod alert;
 pub mod delivery;
 pub mod inbox;
 pub mod offer;
 pub mod practice;
+pub mod record;
 
 use havenlink_proto::local::v1 as local;
 
+use crate::domain::audit::ActorRole;
 use crate::domain::ids::RecordId;
+use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
+use crate::domain::records::RecordKind;
 use crate::exchange::DeliveryRow;
+use crate::services::access::{self, Verb};
 use crate::services::errors;
-use crate::wire::fields;
+use crate::wire::{self, fields};
 
 /// A delivery as the contract shows it.
 pub(super) fn delivery(row: &DeliveryRow) -> local::Delivery {
@@ -35,4 +40,23 @@ pub(super) fn key(origin: &str, record_id: &[u8]) -> Result<RecordKey, tonic::St
     let origin = fields::authority("origin", origin).map_err(|e| errors::field(&e))?;
     let record_id = fields::id("record_id", record_id, RecordId::from_slice).map_err(|e| errors::field(&e))?;
     Ok(RecordKey { origin, record_id })
+}
+
+/// The kinds that a call names in its field `kinds`, each of them one with which the role may do this; none named: all that
+/// it may.
+pub(super) fn kinds_of(asked: &[i32], role: ActorRole, verb: Verb) -> Result<Vec<RecordKind>, tonic::Status> {
+    let named: Vec<RecordKind> = fields::coded_list("kinds", asked).map_err(|e| errors::field(&e))?;
+    for (i, kind) in named.iter().enumerate() {
+        access::may(role, verb, *kind).map_err(|reason| refused(reason, &format!("kinds[{i}]"), *kind))?;
+    }
+    let own = || RecordKind::CONTENT.iter().copied().filter(|kind| access::may(role, verb, *kind).is_ok()).collect();
+    Ok(if named.is_empty() { own() } else { named })
+}
+
+/// Why a record or a kind in a field is refused: for the kind, or for the role.
+pub(super) fn refused(reason: Reason, field: &str, kind: RecordKind) -> tonic::Status {
+    match reason {
+        Reason::KindNotSupported => errors::field(&wire::Error::new(reason, field, kind.name())),
+        reason => errors::refuse(reason),
+    }
 }

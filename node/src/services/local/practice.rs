@@ -1,21 +1,18 @@
-//! Practices: publish and search.
+//! Practices: the search, which no other kind has.
 
 use havenlink_proto::local::v1 as local;
 use havenlink_proto::local::v1::practice_service_server::PracticeService;
 use tonic::{Request, Response, Status};
 
 use crate::domain::reason::Reason;
-use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery, Wished};
-use crate::services::actor::Codes;
-use crate::services::call::{call, named};
+use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery};
 use crate::services::{errors, page};
 use crate::wire::records::practice;
-use crate::wire::{self, fields, handling, sharing};
+use crate::wire::{fields, handling};
 
 /// The Practice service.
 pub struct Practices {
     pub exchange: Exchange,
-    pub codes: Codes,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -33,9 +30,9 @@ fn found(found: &FoundPractice) -> local::FoundPractice {
 }
 
 fn cursor(token: &str) -> Result<Option<PracticeCursor>, Status> {
-    let Some(place) = page::cursor(LIST, token)? else { return Ok(None) };
+    let Some(cursor) = page::cursor(LIST, token)? else { return Ok(None) };
     let invalid = || errors::refuse(Reason::PageTokenInvalid);
-    let (sort, number) = place.split_first().ok_or_else(invalid)?;
+    let (sort, number) = cursor.split_first().ok_or_else(invalid)?;
     let number = u64::from_be_bytes(number.try_into().map_err(|_| invalid())?);
     Ok(Some(if *sort == 0 { PracticeCursor::Received(number) } else { PracticeCursor::Own(number) }))
 }
@@ -50,25 +47,6 @@ fn token(cursor: PracticeCursor) -> String {
 
 #[tonic::async_trait]
 impl PracticeService for Practices {
-    async fn publish_practice(
-        &self,
-        request: Request<local::PublishPracticeRequest>,
-    ) -> Answer<local::PublishPracticeResponse> {
-        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
-        let asked = request.into_inner();
-        let authority = named("authority", &asked.authority)?;
-        let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
-        let practice = asked.practice.ok_or_else(|| errors::field(&wire::Error::missing("practice")))?;
-        let practice = practice::from_proto(practice).map_err(|e| errors::field(&e.within("practice")))?;
-        let wished = Wished { authority, sharing, content: practice.into() };
-        let published = self.exchange.publish(&call, wished).await;
-        let published = published.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(local::PublishPracticeResponse {
-            record_id: fields::bytes_of(published.record_id.as_bytes()),
-            recipients: published.recipients.iter().map(ToString::to_string).collect(),
-        }))
-    }
-
     async fn search_practices(
         &self,
         request: Request<local::SearchPracticesRequest>,

@@ -66,7 +66,7 @@ pub(crate) fn publish(n: u32) -> WriteOp {
 
 pub(crate) fn mark(id: &str, body: &[u8], answer: &str) -> RequestMark {
     RequestMark {
-        scope: "publisher/PublishAlert".to_owned(),
+        scope: "publisher/PublishRecord".to_owned(),
         request_id: id.to_owned(),
         body: Digest::of(body),
         answer: Bytes::copy_from_slice(answer.as_bytes()),

@@ -66,11 +66,11 @@ pub(super) async fn a_repeated_request_gets_the_first_answer(store: &dyn Store) 
     let other = store.write(with(3, mark("a", b"y", "third"))).await;
     assert!(matches!(other, Err(Error::Refused(Reason::RequestIdReused))), "{other:?}");
     // The same id in another scope is another request.
-    let scoped = RequestMark { scope: "coordinator/PublishAlert".to_owned(), ..mark("a", b"y", "fourth") };
+    let scoped = RequestMark { scope: "coordinator/PublishRecord".to_owned(), ..mark("a", b"y", "fourth") };
     assert_eq!(store.write(with(4, scoped)).await.unwrap(), Written::Done);
     assert_eq!(store.pending_publications(9).await.unwrap().len(), 2);
     let seen = async |scope: &str, id: &str| store.request(scope.to_owned(), id.to_owned()).await.unwrap();
-    let scope = "publisher/PublishAlert";
+    let scope = "publisher/PublishRecord";
     assert_eq!(seen(scope, "a").await, Some((mark("a", b"x", "first").body, "first".into())));
     assert_eq!((seen(scope, "b").await, seen("publisher/Other", "a").await), (None, None));
 

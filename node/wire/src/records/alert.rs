@@ -13,6 +13,8 @@ use crate::fields::Source;
 use crate::{Error, fields, handling};
 
 impl Codec for Alert {
+    type Message = proto::Alert;
+
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()
     }
@@ -27,6 +29,14 @@ impl Codec for Alert {
             kind: fields::coded("kind", alert.kind)?,
             basis: fields::coded("assertion_basis", alert.assertion_basis)?,
         })
+    }
+
+    fn to_message(&self) -> proto::Alert {
+        to_proto(self)
+    }
+
+    fn from_message(message: proto::Alert) -> Result<Self, Error> {
+        from_proto(message)
     }
 }
 

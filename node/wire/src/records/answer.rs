@@ -11,6 +11,8 @@ use crate::fields::Source;
 use crate::{Error, fields, handling};
 
 impl Codec for Answer {
+    type Message = proto::Answer;
+
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()
     }
@@ -21,6 +23,14 @@ impl Codec for Answer {
 
     fn facet_of(_: &Bytes) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn to_message(&self) -> proto::Answer {
+        to_proto(self)
+    }
+
+    fn from_message(message: proto::Answer) -> Result<Self, Error> {
+        from_proto(message)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod practice;
 
 use bytes::Bytes;
 use havenlink_domain::{if_built, record_kinds};
+use havenlink_proto::local::v1::content::Said;
 use prost::Message;
 
 use super::Error;
@@ -22,6 +23,18 @@ use crate::domain::records::{Content, Control, Facet, Kind, RecordBody, RecordKi
 
 /// A kind of content as bytes.
 pub trait Codec: Kind {
+    /// Its message, as the local sockets know it.
+    type Message;
+
+    /// As it is shown to this authority's own people: what its owner alone knows is left out.
+    fn to_message(&self) -> Self::Message;
+
+    /// From a local caller: form, and today's rules.
+    ///
+    /// # Errors
+    /// The first field that is missing, unknown, or refused by a rule.
+    fn from_message(message: Self::Message) -> Result<Self, Error>;
+
     /// The encoded message, of the form that it has: what a partner gets, or what its owner keeps.
     fn encode(&self) -> Bytes;
 
@@ -72,6 +85,35 @@ macro_rules! dispatch {
         pub fn encode_control(control: &Control) -> Bytes {
             match control {
                 $($( Control::$k(record) => <crate::domain::records::$km::$kty as ControlCodec>::encode(record), )?)+
+            }
+        }
+
+        /// A record as its message at the local sockets.
+        pub fn to_said(content: &Content) -> Said {
+            match content {
+                $($( Content::$c(record) => {
+                    Said::$c(<crate::domain::records::$cm::$cty as Codec>::to_message(record))
+                } )?)+
+            }
+        }
+
+        /// The kind of a message at the local sockets.
+        pub const fn kind_of(said: &Said) -> RecordKind {
+            match said {
+                $($( Said::$c(_) => <crate::domain::records::$cm::$cty as Kind>::KIND, )?)+
+            }
+        }
+
+        /// A record from a local caller: form, and today's rules.
+        ///
+        /// # Errors
+        /// The first field of the record that is missing, unknown, or refused by a rule, under the name of its kind.
+        pub fn from_said(said: Said) -> Result<Content, Error> {
+            match said {
+                $($( Said::$c(message) => {
+                    <crate::domain::records::$cm::$cty as Codec>::from_message(message).map(Content::from)
+                        .map_err(|error| error.within(&RecordKind::$c.name().to_lowercase()))
+                } )?)+
             }
         }
 

@@ -12,13 +12,15 @@ use crate::domain::ids::{AuthorityId, OfferId};
 use crate::domain::limits;
 use crate::domain::records::Kind;
 use crate::domain::records::offer::{
-    Capacity, CapacityLevel, CapacityView, Eligibility, Offer, OfferFacet, OfferView, OwnOffer,
+    Capacity, CapacityLevel, CapacityView, DisclosureLevel, Eligibility, Offer, OfferFacet, OfferView, OwnOffer,
 };
 use crate::domain::time::{Millis, UnixMs};
 use crate::fields::Source;
 use crate::{Error, fields, handling};
 
 impl Codec for Offer {
+    type Message = proto::OfferView;
+
     fn encode(&self) -> Bytes {
         match self {
             Self::Own { offer, version } => encode_own(offer, *version),
@@ -36,6 +38,17 @@ impl Codec for Offer {
 
     fn facet_of(bytes: &Bytes) -> Result<OfferFacet, Error> {
         Ok(Self::decode(bytes, Source::OwnDisk)?.facet())
+    }
+
+    fn to_message(&self) -> proto::OfferView {
+        match self {
+            Self::View(view) => to_proto(view),
+            Self::Own { offer, version } => to_proto(&offer.view(DisclosureLevel::Count, *version, 0)),
+        }
+    }
+
+    fn from_message(message: proto::OfferView) -> Result<Self, Error> {
+        from_proto(message).map(Self::View)
     }
 }
 

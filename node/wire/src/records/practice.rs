@@ -11,6 +11,8 @@ use crate::fields::Source;
 use crate::{Error, fields, handling};
 
 impl Codec for Practice {
+    type Message = proto::Practice;
+
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()
     }
@@ -21,6 +23,14 @@ impl Codec for Practice {
 
     fn facet_of(_: &Bytes) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn to_message(&self) -> proto::Practice {
+        to_proto(self)
+    }
+
+    fn from_message(message: proto::Practice) -> Result<Self, Error> {
+        from_proto(message)
     }
 }
 

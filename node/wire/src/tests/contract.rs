@@ -102,7 +102,7 @@ const WITHIN: [&str; 7] = [
     "havenlink.directory.v1.MemberState",
     "havenlink.directory.v1.ProposalState",
     "havenlink.directory.v1.Consistency",
-    "havenlink.local.v1.Box",
+    "havenlink.local.v1.Folder",
     "havenlink.local.v1.DeliveryState",
 ];
 
@@ -119,6 +119,14 @@ fn closed_lists_have_the_numbers_and_names_of_the_contract() {
             values.map(|v| (v.number(), v.name().strip_prefix(prefix.as_str()).unwrap())).collect();
         assert_eq!(ours, theirs, "{name}");
     }
+}
+
+#[test]
+fn the_local_content_has_a_field_for_each_kind_that_is_built_under_its_number_and_name() {
+    let content = messages().into_iter().find(|(name, _)| name == "havenlink.local.v1.Content").unwrap().1;
+    let fields: BTreeMap<i32, String> = content.field.iter().map(|f| (f.number(), f.name().to_uppercase())).collect();
+    let kinds = record::RecordKind::CONTENT.iter().map(|kind| (kind.code(), kind.name().to_owned()));
+    assert_eq!(fields, kinds.collect());
 }
 
 #[test]

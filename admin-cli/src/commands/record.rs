@@ -1,0 +1,96 @@
+//! What every kind of record has: published from arguments over a file, and shown as what it says.
+
+use std::path::Path;
+
+use havenlink_proto::local::v1::content::Said;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::{Content, HeldRecord, PublishRecordRequest};
+use havenlink_proto::record::v1::{Alert, Answer, Practice};
+use serde_json::{Value, json};
+
+use super::read_file;
+use crate::failure::Failure;
+use crate::id;
+use crate::output::{Cell, View, clean};
+use crate::session::{Session, call};
+use crate::value::{from_json, to_json};
+
+/// A request from a file: as the contract has it; the record under the name of its kind, beside `sharing`; or the record
+/// alone.
+///
+/// # Errors
+/// The field that does not fit the contract.
+pub fn from_file(file: &Path, kind: &str) -> Result<PublishRecordRequest, Failure> {
+    from_json(&request(read_file(file)?, kind))
+}
+
+fn request(mut file: Value, kind: &str) -> Value {
+    if file.get("content").is_some() {
+        return file;
+    }
+    let beside = file.as_object_mut().and_then(|fields| fields.remove(kind));
+    let (record, mut request) = match beside {
+        Some(record) => (record, file),
+        None => (file, json!({})),
+    };
+    request["content"] = json!({ kind: record });
+    request
+}
+
+/// Publishes, and shows what came of it; `next`: the verb that shows the record.
+///
+/// # Errors
+/// What the node refused.
+pub async fn publish(session: &Session, mut request: PublishRecordRequest, next: &[&str]) -> Result<(), Failure> {
+    request.request_id = session.request_id_over(request.request_id);
+    let answer = call!(session, RecordServiceClient, publish_record, request)?;
+    let record = id::show(&answer.record_id);
+    let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
+    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    session.show(&View::text(to_json(&answer), text, pairs))?;
+    session.next(&next.iter().map(|next| next.replace("RECORD", &record)).collect::<Vec<_>>());
+    Ok(())
+}
+
+macro_rules! said {
+    ($($name:ident: $record:ident)+) => {
+        $(/// What a content of this kind says; of another kind, or of none: nothing.
+        pub fn $name(content: Option<&Content>) -> Option<$record> {
+            match content?.said.as_ref()? {
+                Said::$record(record) => Some(record.clone()),
+                _ => None,
+            }
+        })+
+    };
+}
+
+said! { alert: Alert answer: Answer practice: Practice }
+
+/// The alert that is held; one that cannot be read is shown without what it says.
+pub fn held_alert(held: &HeldRecord) -> Alert {
+    alert(held.content.as_ref()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_whole_request_or_the_record_with_its_sharing_or_the_record_alone() {
+        let whole = json!({ "content": { "alert": { "sector": "I56" } }, "sharing": { "recipients": [] } });
+        let beside = json!({ "alert": { "sector": "I56" }, "sharing": { "recipients": [] } });
+        assert_eq!(request(whole.clone(), "alert"), whole);
+        assert_eq!(request(beside, "alert"), whole);
+        assert_eq!(
+            request(json!({ "sector": "I56" }), "alert"),
+            json!({ "content": { "alert": { "sector": "I56" } } })
+        );
+    }
+
+    #[test]
+    fn a_content_says_one_kind() {
+        let content = Content::from(Alert { sector: "I56".into(), ..Default::default() });
+        assert_eq!(alert(Some(&content)).map(|alert| alert.sector).as_deref(), Some("I56"));
+        assert_eq!((practice(Some(&content)), answer(None)), (None, None));
+    }
+}

@@ -1,0 +1,184 @@
+//! Records of every kind: publish, list, get, answer, watch. A role has only the kinds that are its own (`access::may`).
+
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+use havenlink_proto::local::v1 as local;
+use havenlink_proto::local::v1::content::Said;
+use havenlink_proto::local::v1::record_service_server::RecordService;
+use tonic::{Request, Response, Status};
+
+use super::{delivery, key, kinds_of, refused};
+use crate::domain::audit::ActorRole;
+use crate::domain::reason::Reason;
+use crate::domain::records::Content;
+use crate::exchange::{Consumed, Error, Exchange, Folder, Held, HeldAnswer, Reading, Unreadable, Wished};
+use crate::services::access::{self, Verb};
+use crate::services::actor::Codes;
+use crate::services::call::{call, named};
+use crate::services::{errors, layers, page};
+use crate::wire::{self, envelope, fields, records, sharing};
+
+/// The Record service.
+#[derive(Clone)]
+pub struct Records {
+    pub exchange: Exchange,
+    pub codes: Codes,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Who looks on has no cursor of its own; nothing is ever committed under this name.
+const WATCH: &str = "watch";
+
+fn content(said: &Content) -> local::Content {
+    local::Content { said: Some(records::to_said(said)) }
+}
+
+fn unreadable<T>(read: &Result<T, Unreadable>) -> String {
+    read.as_ref().err().map(|unreadable| unreadable.reason.code().to_owned()).unwrap_or_default()
+}
+
+fn answer(given: &HeldAnswer) -> local::HeldAnswer {
+    local::HeldAnswer {
+        authority: given.authority().to_string(),
+        record_id: fields::bytes_of(given.key.record_id.as_bytes()),
+        content: given.answer.as_ref().ok().map(content),
+        created_ms: given.created.0,
+        unreadable: unreadable(&given.answer),
+    }
+}
+
+/// A record as this role may see it.
+fn held(held: &Held, role: ActorRole) -> local::HeldRecord {
+    let said = held.said.as_ref().ok();
+    let answers = held.answers.iter().filter(|given| match &given.answer {
+        Ok(answer) => access::may(role, Verb::Read, answer.kind()).is_ok(),
+        Err(_) => true,
+    });
+    local::HeldRecord {
+        origin: held.key.origin.to_string(),
+        record_id: fields::bytes_of(held.key.record_id.as_bytes()),
+        kind: held.kind.code(),
+        sharing: said.map(|said| sharing::to_proto(&said.sharing)),
+        content: said.map(|said| content(&said.content)),
+        references: said
+            .map(|said| said.references.iter().map(envelope::reference_to_proto).collect())
+            .unwrap_or_default(),
+        created_ms: held.created.map_or(0, |t| t.0),
+        received_ms: held.received.map_or(0, |t| t.0),
+        position: if held.received.is_some() { held.place } else { 0 },
+        answers: answers.map(answer).collect(),
+        answers_left_out: i32::try_from(held.answers_left_out).unwrap_or(i32::MAX),
+        deliveries: held.deliveries.iter().map(delivery).collect(),
+        unreadable: unreadable(&held.said),
+    }
+}
+
+/// What a caller says.
+fn said(given: Option<local::Content>, field: &str) -> Result<Said, Status> {
+    given.and_then(|content| content.said).ok_or_else(|| errors::field(&wire::Error::missing(field)))
+}
+
+/// The record that a caller says, by today's rules.
+fn parsed(said: Said, field: &str) -> Result<Content, Status> {
+    records::from_said(said).map_err(|error| errors::field(&error.within(field)))
+}
+
+/// A record that was just received, for who looks on; `None`: it is gone again.
+async fn shown(
+    exchange: Exchange,
+    record: Result<Consumed, Error>,
+    role: ActorRole,
+) -> Option<Result<local::WatchRecordsResponse, Status>> {
+    let found = match record {
+        Ok(record) => exchange.get(record.key).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(found) => Some(Ok(local::WatchRecordsResponse { record: Some(held(&found, role)) })),
+        Err(error) if error.reason() == Reason::NotFound => None,
+        Err(error) => Some(Err(errors::exchange(&error))),
+    }
+}
+
+#[tonic::async_trait]
+impl RecordService for Records {
+    async fn publish_record(
+        &self,
+        request: Request<local::PublishRecordRequest>,
+    ) -> Answer<local::PublishRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let authority = named("authority", &asked.authority)?;
+        let said = said(asked.content, "content")?;
+        let kind = records::kind_of(&said);
+        access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
+        let content = parsed(said, "content")?;
+        let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
+        let published = self.exchange.publish(&call, Wished { authority, sharing, content }).await;
+        let published = published.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::PublishRecordResponse {
+            record_id: fields::bytes_of(published.record_id.as_bytes()),
+            recipients: published.recipients.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn list_records(&self, request: Request<local::ListRecordsRequest>) -> Answer<local::ListRecordsResponse> {
+        let (role, _) = layers::local(&request)?;
+        let asked = request.into_inner();
+        let size = page::size(asked.page_size)?;
+        let kind = fields::coded("kind", asked.kind).map_err(|e| errors::field(&e))?;
+        access::may(role, Verb::Read, kind).map_err(|reason| refused(reason, "kind", kind))?;
+        let folder = match asked.folder() {
+            local::Folder::Published => Folder::Published,
+            local::Folder::Received | local::Folder::Unspecified => Folder::Received,
+        };
+        let list = format!("records/{kind}/{folder:?}");
+        let before = page::number(&list, &asked.page_token)?;
+        let rows = self.exchange.list(kind, folder, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let (records, more) = page::fill(&rows, size, |row| held(row, role));
+        let last = records.len().checked_sub(1).filter(|_| more).map(|last| &rows[last]);
+        let next_page_token = last.map(|row| page::token(&list, &row.place.to_be_bytes())).unwrap_or_default();
+        Ok(Response::new(local::ListRecordsResponse { records, next_page_token }))
+    }
+
+    async fn get_record(&self, request: Request<local::GetRecordRequest>) -> Answer<local::GetRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let asked = request.into_inner();
+        let found = self.exchange.get(key(&asked.origin, &asked.record_id)?).await.map_err(|e| errors::exchange(&e))?;
+        // What is not this role's is answered like what is not here.
+        access::may(role, Verb::Read, found.kind).map_err(|_| errors::refuse(Reason::NotFound))?;
+        Ok(Response::new(local::GetRecordResponse { record: Some(held(&found, role)) }))
+    }
+
+    async fn answer_record(&self, request: Request<local::AnswerRecordRequest>) -> Answer<local::AnswerRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let target = key(&asked.origin, &asked.record_id)?;
+        let answer = parsed(said(asked.answer, "answer")?, "answer")?;
+        // The kind of what is answered says who may. What is not here is left to the exchange: the call may be a repeated one.
+        if let Ok(record) = self.exchange.get(target.clone()).await
+            && answer.facts().answers.contains(&record.kind)
+        {
+            access::may(role, Verb::Answer, record.kind).map_err(|reason| refused(reason, "record_id", record.kind))?;
+        }
+        let id = self.exchange.answer(&call, target, answer).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::AnswerRecordResponse { record_id: fields::bytes_of(id.as_bytes()) }))
+    }
+
+    type WatchRecordsStream = Pin<Box<dyn Stream<Item = Result<local::WatchRecordsResponse, Status>> + Send>>;
+
+    async fn watch_records(&self, request: Request<local::WatchRecordsRequest>) -> Answer<Self::WatchRecordsStream> {
+        let (role, _) = layers::local(&request)?;
+        let kinds = kinds_of(&request.get_ref().kinds, role, Verb::Read)?;
+        let after = self.exchange.inbox_position().await.map_err(|e| errors::exchange(&e))?;
+        let reading = Reading { consumer: WATCH.to_owned(), after, kinds, until_empty: false };
+        let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
+        let exchange = self.exchange.clone();
+        let shown = records.filter_map(move |record| shown(exchange.clone(), record, role));
+        Ok(Response::new(Box::pin(shown)))
+    }
+}
