@@ -34,7 +34,8 @@ pub async fn publish(from: &City, to: &City) -> anyhow::Result<Result<Bytes, Str
 /// # Errors
 /// When it does not come in time.
 pub async fn arrives(at: &City, record: &Bytes) -> anyhow::Result<()> {
-    let request = ConsumeRequest { consumer: format!("story-{}", &request_id()[..8]), ..Default::default() };
+    let request =
+        ConsumeRequest { consumer: format!("story-{}", &request_id()[..8]), all_kinds: true, ..Default::default() };
     let mut stream = at.inbox().await?.consume(request).await?.into_inner();
     let found = async {
         while let Some(read) = stream.message().await? {

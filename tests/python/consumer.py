@@ -37,6 +37,7 @@ def publish():
 
 
 def consume(**asked):
+    asked.setdefault("all_kinds", "kinds" not in asked)
     return inbox.Consume(inbox_pb.ConsumeRequest(consumer=NAME, **asked), timeout=PATIENCE)
 
 
@@ -76,7 +77,7 @@ for record in consume():
         break
 positions = [r.position for r in stored]
 check("resumed at the cursor: each position once, in order", positions == sorted(set(positions)), positions)
-whole = [r.position for r in inbox.Consume(inbox_pb.ConsumeRequest(consumer=f"new-{NAME}"[:40], until_empty=True), timeout=PATIENCE)]
+whole = [r.position for r in inbox.Consume(inbox_pb.ConsumeRequest(consumer=f"new-{NAME}"[:40], until_empty=True, all_kinds=True), timeout=PATIENCE)]
 check("nothing was left out: a new reader sees the same", whole == positions, (len(whole), len(positions)))
 check("content only", all(r.envelope.kind < envelope_pb.RECORD_KIND_AGREEMENT_PROPOSAL for r in stored))
 last = next(r for r in reversed(stored) if r.envelope.kind == envelope_pb.RECORD_KIND_ALERT)
@@ -98,10 +99,11 @@ for what, call, expected in [
     ("a cursor that was never given", lambda: commit(10**12), "CURSOR_AHEAD"),
     ("what nodes tell each other", lambda: list(consume(kinds=[envelope_pb.RECORD_KIND_AGREEMENT_END])), "KIND_NOT_SUPPORTED"),
     ("a kind that is none", lambda: list(consume(kinds=[99])), "VALUE_UNKNOWN"),
-    ("no name", lambda: list(inbox.Consume(inbox_pb.ConsumeRequest(until_empty=True), timeout=10)), "FIELD_MISSING"),
+    ("no kinds", lambda: list(consume(all_kinds=False)), "FIELD_MISSING"),
+    ("no name", lambda: list(inbox.Consume(inbox_pb.ConsumeRequest(until_empty=True, all_kinds=True), timeout=10)), "FIELD_MISSING"),
     (
         "a name of another form",
-        lambda: list(inbox.Consume(inbox_pb.ConsumeRequest(consumer="Case System"), timeout=10)),
+        lambda: list(inbox.Consume(inbox_pb.ConsumeRequest(consumer="Case System", all_kinds=True), timeout=10)),
         "FIELD_INVALID",
     ),
     (

@@ -143,14 +143,18 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Set(set) => set_one(session, *set).await?,
         Verb::List { kind, own, limit } => return list(session, number_or_zero(&kind), own, limit.limit).await,
-        Verb::Confirm { offers, .. } => {
+        Verb::Confirm { offers, all_unchanged } => {
             let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, ALL).await?.own };
             let resolve = |typed: &String| {
                 let ids = known.iter().map(|o| (&o.offer_id[..], o.offer_id.clone()));
                 id::resolve(typed, ids, "offer", "havenctl offer list --own")
             };
             let offer_ids = offers.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-            let request = ConfirmOfferRequest { request_id: session.request_id(), offer_ids };
+            let request = ConfirmOfferRequest {
+                request_id: session.request_id(),
+                offer_ids,
+                all: all_unchanged && offers.is_empty(),
+            };
             let answer = call!(session, OfferServiceClient, confirm_offer, request)?;
             let text = format!("confirmed: {} of your offers are as stated, now\n", answer.confirmed);
             session.show(&View::text(to_json(&answer), text, vec![("confirmed", Cell::number(answer.confirmed))]))?;

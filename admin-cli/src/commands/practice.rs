@@ -142,7 +142,7 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
     }
     practice.place = publish.place.or(practice.place);
     request.content = Some(practice.into());
-    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
+    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
 }

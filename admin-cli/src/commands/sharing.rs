@@ -8,6 +8,7 @@ use havenlink_proto::record::v1::{
 
 use super::parse_text;
 use crate::contract_enum::{Code, name};
+use crate::failure::Failure;
 use crate::output::Cell;
 use crate::when;
 
@@ -15,7 +16,7 @@ use crate::when;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Sharing")]
 pub struct SharingArgs {
-    /// Recipients; none: every partner whose agreement covers it
+    /// Recipients by name, or all: every partner whose agreement covers it
     #[arg(long = "to", value_name = "AUTHORITY", value_delimiter = ',')]
     to: Vec<String>,
     /// Why it is shared
@@ -41,6 +42,9 @@ pub struct SharingArgs {
     expires: Option<i64>,
 }
 
+/// Every partner whose agreement covers it.
+const ALL: &str = "all";
+
 /// The usual values of a kind.
 pub struct Usual {
     pub purpose: Purpose,
@@ -50,14 +54,32 @@ pub struct Usual {
 }
 
 impl SharingArgs {
-    /// Arguments over file over usual values.
-    pub fn over(self, file: Option<Sharing>, usual: &Usual) -> Sharing {
+    /// Arguments over file over usual values. Who gets it is said by one of the two, never by leaving it out.
+    ///
+    /// # Errors
+    /// A usage error that says what to write.
+    pub fn over(self, file: Option<Sharing>, usual: &Usual) -> Result<Sharing, Failure> {
         let file = file.unwrap_or_default();
+        let (recipients, all_partners) = match self.to.as_slice() {
+            [] => (file.recipients, file.all_partners),
+            [all] if all == ALL => (Vec::new(), true),
+            names if names.iter().any(|name| name == ALL) => {
+                return Err(Failure::usage("--to all stands alone", "write --to all, or --to AUTHORITY,AUTHORITY"));
+            }
+            _ => (self.to, false),
+        };
+        if recipients.is_empty() && !all_partners {
+            return Err(Failure::usage(
+                "it is not said who gets it",
+                "write --to all for every partner whose agreement covers it, or --to AUTHORITY,AUTHORITY",
+            ));
+        }
         let handling = file.handling.unwrap_or_default();
         let pick =
             |argument: Option<i32>, file: i32, usual: i32| argument.unwrap_or(if file == 0 { usual } else { file });
-        Sharing {
-            recipients: if self.to.is_empty() { file.recipients } else { self.to },
+        Ok(Sharing {
+            recipients,
+            all_partners,
             purpose: pick(self.purpose.map(|c| c.number), file.purpose, usual.purpose.into()),
             lawful_basis: pick(self.lawful_basis.map(|c| c.number), file.lawful_basis, usual.lawful_basis.into()),
             special_basis: pick(self.special_basis.map(|c| c.number), file.special_basis, SpecialBasis::None.into()),
@@ -68,7 +90,7 @@ impl SharingArgs {
             status: pick(self.status.map(|c| c.number), file.status, RecordStatus::Actual.into()),
             expires_ms: self.expires.unwrap_or(file.expires_ms),
             review_by_ms: file.review_by_ms,
-        }
+        })
     }
 }
 
@@ -76,12 +98,17 @@ impl SharingArgs {
 pub fn pairs(sharing: &Sharing) -> Vec<(&'static str, Cell)> {
     let handling = sharing.handling.unwrap_or_default();
     vec![
-        ("to", Cell::list(sharing.recipients.iter())),
+        ("to", to(sharing)),
         ("purpose", Cell::text(name::<Purpose>(sharing.purpose))),
         ("handling", Cell::text(format!("TLP:{} PAP:{}", name::<Tlp>(handling.tlp), name::<Pap>(handling.pap)))),
         ("status", Cell::text(name::<RecordStatus>(sharing.status))),
         ("expires", Cell::time(sharing.expires_ms)),
     ]
+}
+
+fn to(sharing: &Sharing) -> Cell {
+    let all = sharing.all_partners.then(|| "all partners:".to_owned());
+    Cell::list(all.iter().chain(&sharing.recipients))
 }
 
 /// `NUTS:FRF11` or `LAU:67482`.
@@ -121,11 +148,20 @@ mod tests {
         let file =
             Sharing { recipients: vec!["de-kehl".into()], purpose: Purpose::Learning.into(), ..Default::default() };
         let args = SharingArgs { tlp: Some(Code::parse("GREEN").unwrap()), ..Default::default() };
-        let sharing = args.over(Some(file), &usual);
+        let sharing = args.over(Some(file.clone()), &usual).unwrap();
         assert_eq!(sharing.recipients, ["de-kehl"]);
         assert_eq!(sharing.purpose, Purpose::Learning as i32);
         assert_eq!(sharing.handling, Some(Handling { tlp: Tlp::Green.into(), pap: Pap::Amber.into() }));
         assert_eq!(sharing.special_basis, SpecialBasis::None as i32);
+        let to = |names: &[&str]| {
+            let to = names.iter().map(|name| (*name).to_owned()).collect();
+            SharingArgs { to, ..Default::default() }.over(None, &usual)
+        };
+        let all = to(&["all"]).unwrap();
+        assert!(all.all_partners && all.recipients.is_empty());
+        assert!(!to(&["de-kehl"]).unwrap().all_partners);
+        assert!(to(&["all", "de-kehl"]).is_err());
+        assert!(to(&[]).is_err(), "nobody is everybody by being left out");
     }
 
     #[test]

@@ -6,17 +6,16 @@ use super::envelope::GrantRef;
 use super::ids::AuthorityId;
 use super::record::{RecordKey, Reference};
 use super::records::Content;
-use super::sharing::Sharing;
+use super::sharing::{Audience, Sharing};
 use super::time::UnixMs;
 
 /// A publication as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     pub authority: AuthorityId,
-    /// With the recipients as they were found when it was published.
     pub sharing: Sharing,
-    /// It is for all whom agreements cover, those of later agreements too; otherwise for the named ones and nobody else.
-    pub for_all_covered: bool,
+    /// As they were found when it was published.
+    pub recipients: Vec<AuthorityId>,
     /// With everything that its owner knows; a partner sees `Content::prepare` at its level, and nothing else.
     pub content: Content,
     /// The encoded message of `content`: as it is stored, and as it travels unless a level shapes it.
@@ -31,6 +30,11 @@ pub struct Publication {
 }
 
 impl Publication {
+    /// It is for all whom agreements cover; otherwise for the named ones and nobody else.
+    pub fn is_for_all(&self) -> bool {
+        self.sharing.audience == Audience::AllPartners
+    }
+
     /// The record that it refers to.
     pub fn target(&self) -> Option<&RecordKey> {
         self.references.first().map(|reference| &reference.target)

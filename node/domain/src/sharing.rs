@@ -1,16 +1,17 @@
 //! How one record is shared: for what, on which basis, how it may be handled, until when.
 
 use super::fault::{Fault, check_list};
-use super::handling::{Handling, LawfulBasis, Purpose, RecordStatus, SpecialBasis};
+use super::handling::{Handling, LawfulBasis, Purpose, RecordStatus, SpecialBasis, Tlp};
 use super::ids::AuthorityId;
 use super::limits;
+use super::reason::Reason;
+use super::records::Facet;
 use super::time::{Millis, UnixMs};
 
 /// Who gets a record, for what, and how it may be handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sharing {
-    /// Empty: every partner whose agreement covers it.
-    pub recipients: Vec<AuthorityId>,
+    pub audience: Audience,
     pub purpose: Purpose,
     pub lawful_basis: LawfulBasis,
     pub special_basis: SpecialBasis,
@@ -29,15 +30,65 @@ pub struct Dates {
     pub review_by: UnixMs,
 }
 
-impl Sharing {
-    /// Whether it holds together by itself.
+/// Who is meant to get a record. It is said; an empty list never means everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Every partner whose agreement covers it; of a lasting kind, partners of later agreements too.
+    AllPartners,
+    /// These, and nobody else.
+    Named(Recipients),
+}
+
+/// Authorities by name: one at least, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipients(Vec<AuthorityId>);
+
+impl Recipients {
+    /// Recipients by name.
     ///
     /// # Errors
-    /// The first field that does not.
-    pub fn check(&self) -> Result<(), Fault> {
-        check_list("recipients", &self.recipients, limits::RECIPIENTS)
+    /// `FIELD_MISSING` for nobody, `FIELD_TOO_LONG` for too many, `FIELD_INVALID` for one who is named twice.
+    pub fn new(names: Vec<AuthorityId>) -> Result<Self, Fault> {
+        if names.is_empty() {
+            return Err(Fault::new(Reason::FieldMissing, "recipients", "names of partners, or all_partners"));
+        }
+        check_list("recipients", &names, limits::RECIPIENTS)?;
+        Ok(Self(names))
     }
 
+    /// The names.
+    pub fn names(&self) -> &[AuthorityId] {
+        &self.0
+    }
+}
+
+impl Audience {
+    /// One authority and nobody else.
+    pub fn one(name: AuthorityId) -> Self {
+        Self::Named(Recipients(vec![name]))
+    }
+
+    /// Those who are named; empty for all partners.
+    pub fn names(&self) -> &[AuthorityId] {
+        match self {
+            Self::AllPartners => &[],
+            Self::Named(recipients) => recipients.names(),
+        }
+    }
+
+    /// What may go to nobody but those who are named: what is TLP:RED, and what concerns a person.
+    ///
+    /// # Errors
+    /// `AUDIENCE_NOT_NAMED`.
+    pub fn check(&self, tlp: Tlp, facet: Facet) -> Result<(), Fault> {
+        if *self == Self::AllPartners && (tlp == Tlp::Red || facet.concerns_person()) {
+            return Err(Fault::new(Reason::AudienceNotNamed, "recipients", "each by name"));
+        }
+        Ok(())
+    }
+}
+
+impl Sharing {
     /// The dates of a record created now: what was asked for, or the life and review of its kind. Nothing is eternal.
     ///
     /// # Errors
@@ -63,14 +114,14 @@ pub fn keep_until(expires: UnixMs, received: UnixMs, retention: Option<Millis>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handling::{Pap, Tlp};
+    use crate::handling::Pap;
     use crate::records::Kind;
-    use crate::records::alert::Alert;
-    use crate::samples::{NOW, alert, contents, kehl, site_alert};
+    use crate::records::alert::{Alert, AssertionBasis};
+    use crate::samples::{NOW, alert, contents, kehl, site_alert, strasbourg};
 
     fn sharing() -> Sharing {
         Sharing {
-            recipients: vec![],
+            audience: Audience::AllPartners,
             purpose: Purpose::Prevention,
             lawful_basis: LawfulBasis::PublicTask,
             special_basis: SpecialBasis::None,
@@ -105,8 +156,26 @@ mod tests {
         assert_eq!(refused(Some(NOW), None), "expires_ms");
         assert_eq!(refused(Some(UnixMs::NEVER), None), "expires_ms");
         assert_eq!(refused(Some(NOW + Millis(2)), Some(NOW + Millis(3))), "review_by_ms");
-        let twice = Sharing { recipients: vec![kehl(), kehl()], ..sharing() };
-        assert_eq!(twice.check().unwrap_err().field, "recipients[1]");
+    }
+
+    #[test]
+    fn an_empty_list_is_nobody_and_never_everybody() {
+        let refused = |names| Recipients::new(names).map(drop).map_err(|fault| (fault.reason, fault.field));
+        assert_eq!(refused(vec![]), Err((Reason::FieldMissing, "recipients".into())));
+        assert_eq!(refused(vec![kehl(), kehl()]), Err((Reason::FieldInvalid, "recipients[1]".into())));
+        assert_eq!(refused(vec![kehl(), strasbourg()]), Ok(()));
+    }
+
+    #[test]
+    fn what_is_red_or_concerns_a_person_is_for_named_recipients() {
+        let about_a_person = Alert { assertion_basis: AssertionBasis::ReportedByPerson, ..alert() };
+        let facet = |alert: &Alert| Facet::Alert(alert.facet());
+        for (tlp, alert) in [(Tlp::Red, alert()), (Tlp::Green, about_a_person)] {
+            let refused = Audience::AllPartners.check(tlp, facet(&alert)).unwrap_err();
+            assert_eq!(refused.reason, Reason::AudienceNotNamed);
+            assert_eq!(Audience::one(kehl()).check(tlp, facet(&alert)), Ok(()));
+        }
+        assert_eq!(Audience::AllPartners.check(Tlp::AmberStrict, facet(&alert())), Ok(()));
     }
 
     #[test]

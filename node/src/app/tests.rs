@@ -128,7 +128,7 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
     let refused = RecordServiceClient::new(operator).list_records(ListRecordsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&refused), "METHOD_NOT_OPEN");
     let mut reader = InboxServiceClient::new(door(&config, "consumer").await);
-    let consume = ConsumeRequest { consumer: "case-system".into(), ..Default::default() };
+    let consume = ConsumeRequest { consumer: "case-system".into(), all_kinds: true, ..Default::default() };
     let mut stream = reader.consume(consume).await.unwrap().into_inner();
 
     let stopping = tokio::time::timeout(PATIENCE, member.stop());

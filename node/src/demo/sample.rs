@@ -51,10 +51,11 @@ fn text(language: &str, text: &str) -> Text {
     Text { language: language.to_owned(), text: text.to_owned() }
 }
 
-/// How the demo's records are shared.
+/// How the demo's records are shared: with these, or, if nobody is named, with all partners.
 pub fn sharing(recipients: &[&str], purpose: Purpose, tlp: Tlp) -> Sharing {
     Sharing {
         recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
+        all_partners: recipients.is_empty(),
         purpose: purpose.into(),
         lawful_basis: LawfulBasis::PublicTask.into(),
         special_basis: SpecialBasis::None.into(),

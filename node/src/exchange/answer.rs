@@ -4,7 +4,7 @@ use crate::domain::ids::RecordId;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
 use crate::domain::records::Content;
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Sharing};
 use crate::storage::ops::Written;
 use crate::wire::{self, sealed};
 
@@ -36,7 +36,7 @@ impl Exchange {
         let row = row.ok_or(Reason::TargetUnknown)?;
         let envelope = sealed::reload(&row.envelope)?;
         let sharing = Sharing {
-            recipients: vec![envelope.origin],
+            audience: Audience::one(envelope.origin),
             purpose: envelope.purpose,
             lawful_basis: envelope.lawful_basis,
             special_basis: envelope.special_basis,

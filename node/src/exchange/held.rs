@@ -9,7 +9,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
 use crate::domain::records::{Content, RecordBody, RecordKind};
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Sharing};
 use crate::domain::time::UnixMs;
 use crate::storage::rows::{InboxRow, PublicationRow};
 use crate::wire::{self, sealed, stored};
@@ -54,6 +54,8 @@ pub struct Held {
 pub struct Said {
     /// Of a received one with its recipient: that is what a recipient knows.
     pub sharing: Sharing,
+    /// Own: those that were found when it was published. Received: the authority that received it.
+    pub recipients: Vec<AuthorityId>,
     pub content: Content,
     /// The earlier record that it answers, updates, cancels or replaces.
     pub references: Vec<Reference>,
@@ -127,6 +129,7 @@ impl Exchange {
         let said = match stored::reload(row.body) {
             Ok(publication) => Ok(Said {
                 sharing: publication.sharing,
+                recipients: publication.recipients,
                 content: publication.content,
                 references: publication.references,
             }),
@@ -150,7 +153,8 @@ impl Exchange {
         let (said, created) = match received(&row) {
             Ok((envelope, content)) => {
                 let (sharing, created) = (sharing_of(&envelope), envelope.created);
-                (Ok(Said { sharing, content, references: envelope.references }), Some(created))
+                let recipients = vec![envelope.recipient];
+                (Ok(Said { sharing, recipients, content, references: envelope.references }), Some(created))
             }
             Err(error) => (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), None),
         };
@@ -242,7 +246,7 @@ pub(super) fn received(row: &InboxRow) -> Result<(Envelope, Content), wire::Erro
 /// What a recipient knows of how a record is shared: with itself.
 fn sharing_of(envelope: &Envelope) -> Sharing {
     Sharing {
-        recipients: vec![envelope.recipient.clone()],
+        audience: Audience::one(envelope.recipient.clone()),
         purpose: envelope.purpose,
         lawful_basis: envelope.lawful_basis,
         special_basis: envelope.special_basis,

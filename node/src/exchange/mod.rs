@@ -70,7 +70,7 @@ pub use link::{LinkError, LinkState, PeerLink};
 pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, QueueCount};
 pub use passes::{PassReport, Passed};
 pub use publish::{Published, Wished};
-pub use records::{FoundPractice, HeldOffer, PartnerOffer, PracticeCursor, PracticeQuery};
+pub use records::{FoundPractice, HeldOffer, PartnerOffer, PracticeCursor, PracticeQuery, Which};
 pub use register::{Register, SharedView};
 pub use unreadable::{Table, Unreadable, UnreadableRow};
 

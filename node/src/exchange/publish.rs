@@ -13,7 +13,7 @@ use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::{Content, Facet};
-use crate::domain::sharing::{Dates, Sharing};
+use crate::domain::sharing::{Audience, Dates, Sharing};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
@@ -79,7 +79,7 @@ impl Exchange {
         }
         let draft = Draft { authority, sharing, content, references: Vec::new(), under: None };
         let checked = self.check(call, draft)?;
-        if checked.publication.sharing.recipients.is_empty() && !facts.lasting {
+        if checked.publication.recipients.is_empty() && !facts.lasting {
             return Err(Reason::AgreementNotInForce.into());
         }
         self.record(call, METHOD, checked).await
@@ -95,14 +95,16 @@ impl Exchange {
         let dates = sharing
             .dates(content.life(), content.facts().review, now)
             .map_err(|f| wire::Error::from(f).within("sharing"))?;
+        let facet = content.facet();
+        let narrow = sharing.audience.check(sharing.handling.tlp, facet);
+        narrow.map_err(|f| wire::Error::from(f).within("sharing"))?;
         (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
-        let for_all_covered = sharing.recipients.is_empty();
-        sharing.recipients = self.recipients(&authority, &sharing, content.facet(), under, now)?;
+        let recipients = self.recipients(&authority, &sharing, facet, under, now)?;
         let traceparent = call.traceparent.clone();
         let publication = Publication {
             authority,
             sharing,
-            for_all_covered,
+            recipients,
             content,
             encoded,
             references,
@@ -128,8 +130,8 @@ impl Exchange {
         }
     }
 
-    /// Named recipients must all be allowed; none named: everyone whose agreement covers the record. Who is suspended
-    /// just now is among them: theirs is made when they are restored.
+    /// Named recipients must all be allowed; of all partners, everyone whose agreement covers the record. Who is
+    /// suspended just now is among these: theirs is made when they are restored.
     pub(super) fn recipients(
         &self,
         from: &AuthorityId,
@@ -155,23 +157,23 @@ impl Exchange {
                 now,
             })
         };
-        if sharing.recipients.is_empty() {
-            let covered = |to: &&AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
-            let mut covered: Vec<_> = agreements.recipients_of(from).filter(covered).cloned().collect();
-            covered.sort_unstable();
-            if facet.concerns_person() {
-                refuse_person(&ask, &agreements, from)?;
+        let named = match &sharing.audience {
+            Audience::Named(named) => named.names(),
+            Audience::AllPartners => {
+                let covered = |to: &&AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
+                let mut covered: Vec<_> = agreements.recipients_of(from).filter(covered).cloned().collect();
+                covered.sort_unstable();
+                return Ok(covered);
             }
-            return Ok(covered);
-        }
-        for (i, to) in sharing.recipients.iter().enumerate() {
+        };
+        for (i, to) in named.iter().enumerate() {
             if to == from {
                 let field = format!("sharing.recipients[{i}]");
                 return Err(wire::Error::invalid(field, "another authority than the one that publishes").into());
             }
             ask(to).map_err(|reason| Error::about(to, reason))?;
         }
-        Ok(sharing.recipients.clone())
+        Ok(named.to_vec())
     }
 
     /// Records the publication, durably, and what it leads to with it or, failing that, by the dispatcher.
@@ -182,7 +184,7 @@ impl Exchange {
         checked: Checked,
     ) -> Result<(Published, Written), Error> {
         let Checked { publication, dates } = checked;
-        let published = Published { record_id: new_record_id(), recipients: publication.sharing.recipients.clone() };
+        let published = Published { record_id: new_record_id(), recipients: publication.recipients.clone() };
         let request = call.mark(
             method,
             stored::encode_published(published.record_id, &published.recipients),
@@ -210,19 +212,6 @@ impl Exchange {
             }
         }
         Ok((published, written))
-    }
-}
-
-/// A record about a person is refused for what it is, not for want of recipients.
-fn refuse_person(
-    ask: &dyn Fn(&AuthorityId) -> Result<policy::Permit, Reason>,
-    agreements: &crate::domain::agreement::set::AgreementSet,
-    from: &AuthorityId,
-) -> Result<(), Error> {
-    let refused = agreements.recipients_of(from).filter_map(|to| ask(to).err());
-    match refused.into_iter().find(|r| matches!(r, Reason::PersonRecordsClosed | Reason::RegisterNotFresh)) {
-        Some(reason) => Err(reason.into()),
-        None => Ok(()),
     }
 }
 

@@ -3,14 +3,16 @@
 use havenlink_proto::local::v1 as local;
 
 use super::{Error, fields, handling};
+use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Recipients, Sharing};
 
-/// Sharing as a message.
-pub fn to_proto(sharing: &Sharing) -> local::Sharing {
+/// Sharing as a message, with the recipients that were found.
+pub fn to_proto(sharing: &Sharing, recipients: &[AuthorityId]) -> local::Sharing {
     local::Sharing {
-        recipients: sharing.recipients.iter().map(|r| r.as_str().to_owned()).collect(),
+        all_partners: sharing.audience == Audience::AllPartners,
+        recipients: recipients.iter().map(|r| r.as_str().to_owned()).collect(),
         purpose: sharing.purpose.code(),
         lawful_basis: sharing.lawful_basis.code(),
         special_basis: sharing.special_basis.code(),
@@ -27,14 +29,8 @@ pub fn to_proto(sharing: &Sharing) -> local::Sharing {
 /// The first field that is missing, unknown or too long.
 pub fn from_proto(sharing: Option<local::Sharing>) -> Result<Sharing, Error> {
     let sharing = sharing.unwrap_or_default();
-    if sharing.recipients.len() > limits::RECIPIENTS {
-        let detail = format!("at most {} recipients", limits::RECIPIENTS);
-        return Err(Error::new(Reason::FieldTooLong, "recipients", detail));
-    }
-    let recipients = sharing.recipients.iter().enumerate();
-    let recipients = recipients.map(|(i, text)| fields::authority(&format!("recipients[{i}]"), text));
-    let sharing = Sharing {
-        recipients: recipients.collect::<Result<_, _>>()?,
+    Ok(Sharing {
+        audience: audience(sharing.all_partners, &sharing.recipients)?,
         purpose: fields::coded("purpose", sharing.purpose)?,
         lawful_basis: fields::coded("lawful_basis", sharing.lawful_basis)?,
         special_basis: fields::coded("special_basis", sharing.special_basis)?,
@@ -42,7 +38,21 @@ pub fn from_proto(sharing: Option<local::Sharing>) -> Result<Sharing, Error> {
         status: fields::coded("status", sharing.status)?,
         expires: fields::optional_instant("expires_ms", sharing.expires_ms)?,
         review_by: fields::optional_instant("review_by_ms", sharing.review_by_ms)?,
-    };
-    sharing.check()?;
-    Ok(sharing)
+    })
+}
+
+/// All partners, said so, or names: one of the two.
+fn audience(all_partners: bool, names: &[String]) -> Result<Audience, Error> {
+    match (all_partners, names.is_empty()) {
+        (true, true) => return Ok(Audience::AllPartners),
+        (true, false) => return Err(Error::invalid("all_partners", "without names, or names without it")),
+        (false, _) => {}
+    }
+    if names.len() > limits::RECIPIENTS {
+        let detail = format!("at most {} recipients", limits::RECIPIENTS);
+        return Err(Error::new(Reason::FieldTooLong, "recipients", detail));
+    }
+    let names = names.iter().enumerate();
+    let names = names.map(|(i, text)| fields::authority(&format!("recipients[{i}]"), text));
+    Ok(Audience::Named(Recipients::new(names.collect::<Result<_, _>>()?)?))
 }

@@ -9,7 +9,7 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, RecordId};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Recipients, Sharing};
 use crate::domain::time::UnixMs;
 
 /// A publication's bytes on disk, around the content as it was encoded already.
@@ -25,7 +25,7 @@ pub fn encode(publication: &Publication) -> Bytes {
         grant_number: under.map_or(0, |grant| grant.number),
         created_ms: publication.created.0,
         traceparent: publication.traceparent.clone(),
-        for_all_covered: publication.for_all_covered,
+        recipients: publication.recipients.iter().map(|r| r.as_str().to_owned()).collect(),
     };
     message.encode_to_vec().into()
 }
@@ -47,7 +47,7 @@ pub fn reload(bytes: Bytes) -> Result<Publication, Error> {
     Ok(Publication {
         authority: fields::authority("authority", &stored.authority)?,
         sharing: reload_sharing(stored.sharing)?,
-        for_all_covered: stored.for_all_covered,
+        recipients: authorities("recipients", &stored.recipients)?,
         content: records::reload_own(kind, &stored.content).map_err(|e| e.within("content"))?,
         encoded: stored.content,
         references: envelope::references(&stored.references)?,
@@ -59,7 +59,8 @@ pub fn reload(bytes: Bytes) -> Result<Publication, Error> {
 
 fn sharing_to_proto(sharing: &Sharing) -> proto::StoredSharing {
     proto::StoredSharing {
-        recipients: sharing.recipients.iter().map(|r| r.as_str().to_owned()).collect(),
+        all_partners: sharing.audience == Audience::AllPartners,
+        named: sharing.audience.names().iter().map(|r| r.as_str().to_owned()).collect(),
         purpose: sharing.purpose.code(),
         lawful_basis: sharing.lawful_basis.code(),
         special_basis: sharing.special_basis.code(),
@@ -73,7 +74,10 @@ fn sharing_to_proto(sharing: &Sharing) -> proto::StoredSharing {
 fn reload_sharing(sharing: Option<proto::StoredSharing>) -> Result<Sharing, Error> {
     let sharing = sharing.ok_or_else(|| Error::missing("sharing"))?;
     Ok(Sharing {
-        recipients: authorities("sharing.recipients", &sharing.recipients)?,
+        audience: match sharing.all_partners {
+            true => Audience::AllPartners,
+            false => Audience::Named(Recipients::new(authorities("sharing.named", &sharing.named)?)?),
+        },
         purpose: fields::coded("sharing.purpose", sharing.purpose)?,
         lawful_basis: fields::coded("sharing.lawful_basis", sharing.lawful_basis)?,
         special_basis: fields::coded("sharing.special_basis", sharing.special_basis)?,

@@ -114,7 +114,8 @@ impl Probe {
     /// Reads a city's inbox from now on; each item of the origin is a success.
     pub async fn reading(at: &City, origin: &'static str) -> anyhow::Result<Self> {
         let after_position = at.status().await?.inbox_position;
-        let request = ConsumeRequest { consumer: "suspensions".into(), after_position, ..Default::default() };
+        let request =
+            ConsumeRequest { consumer: "suspensions".into(), after_position, all_kinds: true, ..Default::default() };
         let mut stream = at.inbox().await?.consume(request).await?.into_inner();
         let notes = Arc::<Mutex<Notes>>::default();
         let noted = notes.clone();

@@ -131,7 +131,7 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
         ));
     }
     request.content = Some(alert.into());
-    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL));
+    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
 }
@@ -226,7 +226,7 @@ mod tests {
     fn arguments_win_over_the_file() {
         let dir = std::env::temp_dir().join(format!("havenctl-alert-{}.toml", std::process::id()));
         let file = "[alert]\nkind = \"AT_RISK_SITE\"\nassertion_basis = \"DOCUMENTED\"\nseverity = \"MINOR\"\n\
-                    [alert.at_risk_site]\nsite_type = \"WORKSHOP\"\n[sharing]\npurpose = \"IDENTIFICATION\"\n";
+                    [alert.at_risk_site]\nsite_type = \"WORKSHOP\"\n[sharing]\nrecipients = [\"de-kehl\"]\npurpose = \"IDENTIFICATION\"\n";
         std::fs::write(&dir, file).unwrap();
         let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"])).unwrap();
         std::fs::remove_file(&dir).unwrap();
@@ -236,7 +236,15 @@ mod tests {
             (Severity::Severe as i32, AssertionBasis::Documented as i32)
         );
         assert!(matches!(alert.details, Some(Details::AtRiskSite(d)) if d.site_type == SiteType::Workshop as i32));
-        assert_eq!(request.sharing.unwrap().purpose, Purpose::Identification as i32);
+        let sharing = request.sharing.unwrap();
+        assert_eq!((sharing.purpose, sharing.recipients), (Purpose::Identification as i32, vec!["de-kehl".to_owned()]));
+    }
+
+    #[test]
+    fn who_gets_it_is_never_guessed() {
+        let failure = request(publish(&["--kind", "AT_RISK_SITE", "--basis", "OBSERVED"])).unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.exit), ("USAGE", 2));
+        assert!(failure.text(false).contains("--to all"), "{}", failure.text(false));
     }
 
     #[test]

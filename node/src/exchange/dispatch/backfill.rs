@@ -114,7 +114,7 @@ impl Exchange {
                 let Ok(publication) = self.own_publication(row) else { continue };
                 // Newest first: what was said of a subject before is not current, whatever became of the newest.
                 let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
-                let due = row.dispatched && row.expires > press.now && publication.for_all_covered && !older;
+                let due = row.dispatched && row.expires > press.now && publication.is_for_all() && !older;
                 if due && press.ask(&publication, to).is_ok() {
                     let key = RecordKey { origin: from.clone(), record_id: row.record_id };
                     if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {

@@ -111,11 +111,11 @@ impl Press {
 
     /// Those found when it was published; of what is lasting and for all, also whom an agreement has come to cover since.
     pub(super) fn recipients(&self, publication: &Publication) -> Vec<AuthorityId> {
-        let mut recipients = publication.sharing.recipients.clone();
-        if publication.for_all_covered && publication.content.facts().lasting {
+        let mut recipients = publication.recipients.clone();
+        if publication.is_for_all() && publication.content.facts().lasting {
             let known = recipients.len();
             let covered = self.agreements.recipients_of(&publication.authority);
-            let since = covered.filter(|to| !publication.sharing.recipients.contains(to));
+            let since = covered.filter(|to| !publication.recipients.contains(to));
             recipients.extend(since.filter(|to| self.ask(publication, to).is_ok()).cloned());
             recipients[known..].sort_unstable();
         }
@@ -271,13 +271,13 @@ mod tests {
     use crate::domain::records::Content;
     use crate::domain::records::offer::Offer;
     use crate::domain::samples::{NOW, alert, kehl, own_offer, strasbourg};
-    use crate::domain::sharing::Sharing;
+    use crate::domain::sharing::{Audience, Sharing};
 
     fn publication(content: Content) -> Publication {
         Publication {
             authority: strasbourg(),
             sharing: Sharing {
-                recipients: vec![kehl()],
+                audience: Audience::one(kehl()),
                 purpose: Purpose::Prevention,
                 lawful_basis: LawfulBasis::PublicTask,
                 special_basis: SpecialBasis::None,
@@ -286,7 +286,7 @@ mod tests {
                 expires: None,
                 review_by: None,
             },
-            for_all_covered: false,
+            recipients: vec![kehl()],
             encoded: records::encode(&content),
             content,
             references: Vec::new(),

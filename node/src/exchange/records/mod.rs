@@ -20,7 +20,7 @@ use crate::storage::ops::Put;
 use super::Exchange;
 use super::error::Error;
 
-pub use offer::{HeldOffer, PartnerOffer};
+pub use offer::{HeldOffer, PartnerOffer, Which};
 pub use practice::{FoundPractice, PracticeCursor, PracticeQuery};
 
 /// What a batch has brought so far, as far as a kind has to know.

@@ -17,7 +17,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::{Offer, OfferStatus, OfferView, OwnOffer};
 use crate::domain::records::{Content, RecordBody, RecordKind};
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Sharing};
 use crate::domain::time::Millis;
 use crate::storage::ops::{Expect, NewPublication, Put, RequestMark, Write, Written};
 use crate::storage::owed::{OwedKey, Subject};
@@ -42,6 +42,13 @@ pub struct HeldOffer {
     pub version: u64,
     /// Paused since a restore, until somebody confirms it.
     pub unconfirmed: bool,
+}
+
+/// Which own offers: it is said, an empty list never means all.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    All,
+    These(&'a [OfferId]),
 }
 
 /// A partner's offer as a coordinator sees it.
@@ -159,20 +166,26 @@ impl Exchange {
         self.statement(call, offer, version, false)
     }
 
-    /// "Still true": the capacity is as stated, now. No ids: all own offers. Returns how many.
+    /// "Still true": the capacity is as stated, now. Returns how many.
     ///
     /// # Errors
     /// `NOT_FOUND` for an id that is no own offer.
-    pub async fn confirm_offers(&self, call: &Call, ids: &[OfferId]) -> Result<u32, Error> {
+    pub async fn confirm_offers(&self, call: &Call, which: Which<'_>) -> Result<u32, Error> {
         let (now, rows) = (self.now(), self.store().own_offers().await?);
-        if ids.iter().any(|id| !rows.iter().any(|row| row.id == *id)) {
+        let named = |id: OfferId| match which {
+            Which::All => true,
+            Which::These(ids) => ids.contains(&id),
+        };
+        if let Which::These(ids) = which
+            && ids.iter().any(|id| !rows.iter().any(|row| row.id == *id))
+        {
             return Err(Reason::NotFound.into());
         }
         let mut statements = Vec::new();
-        for row in rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)) {
+        for row in rows.into_iter().filter(|row| named(row.id)) {
             let mut offer = match codec::reload_own(&row.body) {
                 Ok((offer, _)) => offer,
-                Err(error) if ids.is_empty() => {
+                Err(error) if matches!(which, Which::All) => {
                     self.unreadable(Table::OwnOffer, None, row.id, error);
                     continue;
                 }
@@ -285,7 +298,7 @@ impl Exchange {
             replaces,
             draft: published_draft(call.actor, &publication, record_id),
             publication: new_publication(&publication, record_id, checked.dates.expires),
-            recipients: publication.sharing.recipients,
+            recipients: publication.recipients,
         })
     }
 
@@ -323,7 +336,7 @@ impl CapacityUpdate {
 /// How capacity is shared: with the organisation that looks for a place, and those it places people with.
 fn sharing() -> Sharing {
     Sharing {
-        recipients: Vec::new(),
+        audience: Audience::AllPartners,
         purpose: Purpose::Assistance,
         lawful_basis: LawfulBasis::PublicTask,
         special_basis: SpecialBasis::None,

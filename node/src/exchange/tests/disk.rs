@@ -106,7 +106,7 @@ async fn a_restored_sender_starts_its_numbers_again_and_nothing_is_shown_twice()
     let light = async || world.exchange(KEHL).partner_offers().await.unwrap()[0].light;
     assert!(world.exchange(STRASBOURG).own_offers().await.unwrap()[0].unconfirmed);
     assert_eq!(light().await, Light::ClosedUntil);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     assert_eq!(light().await, Light::Available);
 }

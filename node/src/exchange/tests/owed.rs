@@ -251,11 +251,10 @@ fn publication_of(world: &World, content: impl Into<Content>, to: &[&str]) -> Pu
     let (sharing, now) = (sharing(to), world.clock.now());
     let sharing = crate::domain::sharing::Sharing { review_by: Some(now + Millis::days(1)), ..sharing };
     let traceparent = String::new();
-    let for_all_covered = to.is_empty();
     Publication {
         authority: id(STRASBOURG),
         sharing,
-        for_all_covered,
+        recipients: to.iter().map(|to| id(to)).collect(),
         encoded: crate::wire::records::encode(&content),
         content,
         references: Vec::new(),

@@ -41,7 +41,7 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     // An hour later nobody calls it available; confirmed, it is again.
     world.clock.advance(Millis::minutes(61));
     assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::CallFirst);
-    assert_eq!(strasbourg.confirm_offers(&call(), &[]).await.unwrap(), 1);
+    assert_eq!(strasbourg.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     let again = world.exchange(KEHL).partner_offers().await.unwrap();
     assert_eq!((again.len(), again[0].light), (1, Light::Few));
@@ -71,7 +71,7 @@ async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
     let store = world.node(KEHL).store.clone();
     world.start(KEHL, 0, Some(store)).await;
     assert_eq!(light(&world).await, Light::NotReported);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     assert_eq!(light(&world).await, Light::Available);
 }
@@ -91,7 +91,7 @@ async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
     assert_eq!(kept().await, 1);
     kehl.sweep_pass().await.unwrap();
     assert_eq!(kept().await, 0);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), &[]).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
 }
@@ -162,7 +162,7 @@ async fn an_offer_changed_meanwhile_is_not_overwritten() {
     assert!(second.0.version > read);
     let stale = strasbourg.set_offer(&call(), refuge(&world, 4), Some(read)).await.unwrap_err();
     assert_eq!(stale.reason(), Reason::EtagMismatch);
-    let unknown = strasbourg.confirm_offers(&call(), &[OfferId([6; 16])]).await.unwrap_err();
+    let unknown = strasbourg.confirm_offers(&call(), Which::These(&[OfferId([6; 16])])).await.unwrap_err();
     assert_eq!(unknown.reason(), Reason::NotFound);
 }
 

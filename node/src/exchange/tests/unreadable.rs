@@ -182,8 +182,8 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
     assert_eq!((unreadable.id, unreadable.light), (OfferId([7; 16]), Light::NotReported));
     let own = strasbourg.own_offers().await.unwrap();
     assert_eq!(own.iter().filter(|held| held.offer.is_err()).count(), 1);
-    assert_eq!(strasbourg.confirm_offers(&call(), &[]).await.unwrap(), 1, "the one that can be read");
-    let refused = strasbourg.confirm_offers(&call(), &[OfferId([2; 16])]).await.unwrap_err();
+    assert_eq!(strasbourg.confirm_offers(&call(), Which::All).await.unwrap(), 1, "the one that can be read");
+    let refused = strasbourg.confirm_offers(&call(), Which::These(&[OfferId([2; 16])])).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::DecodeFailed);
     let tables = |exchange: &Exchange| exchange.unreadable_rows().iter().map(|row| row.table).collect::<Vec<_>>();
     assert_eq!(tables(kehl), [Table::Inbox, Table::Inbox, Table::PartnerOffer]);

@@ -22,7 +22,7 @@ use crate::domain::records::Content;
 use crate::domain::records::alert::{Alert, AlertKind};
 use crate::domain::records::offer::{DisclosureLevel, OfferView, ServiceKind};
 use crate::domain::records::practice::Practice;
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Recipients, Sharing};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::tests::line::{Line, Link};
 use crate::exchange::*;
@@ -346,9 +346,11 @@ pub fn call() -> Call {
     }
 }
 
+/// For these; nobody named: for all partners.
 pub fn sharing(to: &[&str]) -> Sharing {
+    let names: Vec<_> = to.iter().map(|name| id(name)).collect();
     Sharing {
-        recipients: to.iter().map(|name| id(name)).collect(),
+        audience: Recipients::new(names).map_or(Audience::AllPartners, Audience::Named),
         purpose: Purpose::Prevention,
         lawful_basis: LawfulBasis::PublicTask,
         special_basis: SpecialBasis::None,

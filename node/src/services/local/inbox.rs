@@ -12,7 +12,7 @@ use super::kinds_of;
 use crate::exchange::{Consumed, Exchange, Reading};
 use crate::services::access::Verb;
 use crate::services::{errors, layers};
-use crate::wire::envelope;
+use crate::wire::{self, envelope};
 
 /// The Inbox service.
 pub struct Inbox {
@@ -38,6 +38,9 @@ impl InboxService for Inbox {
     async fn consume(&self, request: Request<local::ConsumeRequest>) -> Result<Response<Self::ConsumeStream>, Status> {
         let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
+        if asked.all_kinds != asked.kinds.is_empty() {
+            return Err(errors::field(&wire::Error::missing("kinds")));
+        }
         let (kinds, signed) = (kinds_of(&asked.kinds, role, Verb::Consume)?, asked.signed);
         let reading =
             Reading { consumer: asked.consumer, after: asked.after_position, kinds, until_empty: asked.until_empty };

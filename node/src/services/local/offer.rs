@@ -8,7 +8,7 @@ use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::ServiceKind;
-use crate::exchange::{Exchange, HeldOffer, PartnerOffer};
+use crate::exchange::{Exchange, HeldOffer, PartnerOffer, Which};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
@@ -74,7 +74,11 @@ impl OfferService for Offers {
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let ids = request.get_ref().offer_ids.iter().map(|id| fields::id("offer_ids", id, OfferId::from_slice));
         let ids: Vec<OfferId> = ids.collect::<Result<_, _>>().map_err(|e| errors::field(&e))?;
-        let confirmed = self.exchange.confirm_offers(&call, &ids).await.map_err(|e| errors::exchange(&e))?;
+        if request.get_ref().all != ids.is_empty() {
+            return Err(errors::field(&wire::Error::missing("offer_ids")));
+        }
+        let which = if ids.is_empty() { Which::All } else { Which::These(&ids) };
+        let confirmed = self.exchange.confirm_offers(&call, which).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::ConfirmOfferResponse { confirmed }))
     }
 

@@ -60,7 +60,7 @@ fn held(held: &Held, role: ActorRole) -> local::HeldRecord {
         origin: held.key.origin.to_string(),
         record_id: fields::bytes_of(held.key.record_id.as_bytes()),
         kind: held.kind.code(),
-        sharing: said.map(|said| sharing::to_proto(&said.sharing)),
+        sharing: said.map(|said| sharing::to_proto(&said.sharing, &said.recipients)),
         content: said.map(|said| content(&said.content)),
         references: said
             .map(|said| said.references.iter().map(envelope::reference_to_proto).collect())

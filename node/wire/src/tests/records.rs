@@ -19,7 +19,7 @@ use crate::domain::records::answer::Answer;
 use crate::domain::records::offer::{CapacityLevel, CapacityView, DisclosureLevel, Offer, OfferView};
 use crate::domain::records::{Content, Control, RecordBody};
 use crate::domain::samples::*;
-use crate::domain::sharing::Sharing;
+use crate::domain::sharing::{Audience, Sharing};
 use crate::domain::time::{Millis, UnixMs};
 use crate::records::{self, alert, answer, offer, practice};
 use crate::{Error, agreement, audit, envelope, receipt, sealed, sharing, stored};
@@ -83,7 +83,7 @@ fn publication(content: Content) -> Publication {
     Publication {
         authority: strasbourg(),
         sharing: Sharing {
-            recipients: vec![kehl()],
+            audience: Audience::one(kehl()),
             purpose: Purpose::Prevention,
             lawful_basis: LawfulBasis::PublicTask,
             special_basis: SpecialBasis::None,
@@ -92,7 +92,7 @@ fn publication(content: Content) -> Publication {
             expires: Some(NOW + Millis::days(1)),
             review_by: Some(NOW + Millis::days(1)),
         },
-        for_all_covered: false,
+        recipients: vec![kehl()],
         encoded: records::encode(&content),
         content,
         references: answers.then_some(Reference { kind: ReferenceKind::Answers, target }).into_iter().collect(),
@@ -333,6 +333,20 @@ fn an_answer_says_one_thing() {
     assert_eq!(refused(2, 0, vec![]), "not_relevant_reason");
     assert_eq!(refused(1, 0, texts()), "question");
     assert_eq!(refused(3, 0, vec![]), "question");
+}
+
+#[test]
+fn an_audience_is_said_and_never_inferred() {
+    let message = |all_partners, names: &[&str]| {
+        let mut message = sharing::to_proto(&publication(alert().into()).sharing, &[]);
+        message.all_partners = all_partners;
+        message.recipients = names.iter().map(|name| (*name).to_owned()).collect();
+        sharing::from_proto(Some(message)).map(|sharing| sharing.audience).map_err(|e| (e.reason, e.field))
+    };
+    assert_eq!(message(false, &[]), Err((Reason::FieldMissing, "recipients".into())));
+    assert_eq!(message(true, &[]), Ok(Audience::AllPartners));
+    assert_eq!(message(false, &["de-kehl"]), Ok(Audience::one(kehl())));
+    assert_eq!(message(true, &["de-kehl"]), Err((Reason::FieldInvalid, "all_partners".into())));
 }
 
 #[test]
