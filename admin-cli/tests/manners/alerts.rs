@@ -2,9 +2,9 @@
 
 use havenlink_proto::local::v1::record_service_server::RecordService;
 use havenlink_proto::local::v1::{
-    AnswerRecordRequest, AnswerRecordResponse, Folder, GetRecordRequest, GetRecordResponse, HeldRecord,
-    ListRecordsRequest, ListRecordsResponse, PublishRecordRequest, PublishRecordResponse, WatchRecordsRequest,
-    WatchRecordsResponse,
+    AnswerRecordRequest, AnswerRecordResponse, CancelRecordRequest, CancelRecordResponse, Folder, GetRecordRequest,
+    GetRecordResponse, HeldRecord, ListRecordsRequest, ListRecordsResponse, PublishRecordRequest,
+    PublishRecordResponse, UpdateRecordRequest, UpdateRecordResponse, WatchRecordsRequest, WatchRecordsResponse,
 };
 use havenlink_proto::record::v1::RecordKind;
 use tonic::{Code, Request, Response, Status};
@@ -35,6 +35,12 @@ impl RecordService for Node {
         Err(Status::unimplemented(""))
     }
     async fn publish_record(&self, _: Request<PublishRecordRequest>) -> Answer<PublishRecordResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn update_record(&self, _: Request<UpdateRecordRequest>) -> Answer<UpdateRecordResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn cancel_record(&self, _: Request<CancelRecordRequest>) -> Answer<CancelRecordResponse> {
         Err(Status::unimplemented(""))
     }
     async fn list_records(&self, request: Request<ListRecordsRequest>) -> Answer<ListRecordsResponse> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::envelope::GrantRef;
 use super::ids::AuthorityId;
-use super::record::{RecordKey, Reference};
+use super::record::{RecordKey, Reference, ReferenceKind};
 use super::records::Content;
 use super::sharing::{Audience, Sharing};
 use super::time::UnixMs;
@@ -33,6 +33,13 @@ impl Publication {
     /// It is for all whom agreements cover; otherwise for the named ones and nobody else.
     pub fn is_for_all(&self) -> bool {
         self.sharing.audience == Audience::AllPartners
+    }
+
+    /// It goes to partners of later agreements too, as long as it lives: of a lasting kind and for all, unless it only
+    /// speaks to those that hold an earlier one.
+    pub fn grows(&self) -> bool {
+        let told = |reference: &Reference| reference.kind != ReferenceKind::Replaces;
+        self.is_for_all() && self.content.facts().lasting && !self.references.iter().any(told)
     }
 
     /// The record that it refers to.

@@ -49,6 +49,7 @@ impl Exchange {
             authority: Some(row.recipient),
             sharing,
             content: answer,
+            to: None,
             references: vec![Reference { kind: ReferenceKind::Answers, target }],
             under: Some(envelope.grant.ok_or(Reason::TargetUnknown)?),
         };

@@ -3,7 +3,7 @@
 //! Each position is given once to a reader that keeps its cursor. Before each record the question is asked again
 //! whether this reader may have it now: its kind, and whether the record is still kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKey;
+use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::WriteOp;
@@ -57,6 +57,8 @@ struct Reader {
     reading: Reading,
     inbox: watch::Receiver<u64>,
     fetched: VecDeque<InboxRow>,
+    /// Those of `fetched` that were taken back since they came: nobody is given them any more.
+    cancelled: HashSet<RecordKey>,
 }
 
 impl Exchange {
@@ -79,7 +81,8 @@ impl Exchange {
             return Err(Reason::CursorAhead.into());
         }
         let inbox = self.0.wakeups.inbox();
-        let reader = Reader { exchange: self.clone(), reading, inbox, fetched: VecDeque::new() };
+        let reader =
+            Reader { exchange: self.clone(), reading, inbox, fetched: VecDeque::new(), cancelled: HashSet::new() };
         Ok(stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             match reader.next().await {
@@ -101,6 +104,14 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    async fn cancelled(&self, keys: Vec<RecordKey>) -> Result<HashSet<RecordKey>, Error> {
+        let later = self.received_superseded(keys).await?;
+        let cancelled = later.into_iter().filter(|(_, later)| later.how == ReferenceKind::Cancels);
+        Ok(cancelled.map(|(key, _)| key).collect())
+    }
+}
+
 impl Reader {
     async fn next(&mut self) -> Result<Option<Consumed>, Error> {
         loop {
@@ -113,7 +124,12 @@ impl Reader {
             // Seen before fetching: what is stored after this line wakes the wait below.
             self.inbox.borrow_and_update();
             let (after, kinds) = (self.reading.after, self.reading.kinds.clone());
-            self.fetched = self.exchange.store().inbox_after(after, kinds, FETCH).await?.into();
+            let rows = self.exchange.store().inbox_after(after, kinds, FETCH).await?;
+            // What is the newest here has nothing said of it yet: a later word comes behind what it is about.
+            let head = *self.inbox.borrow();
+            let keys = rows.iter().filter(|row| row.position < head).map(|row| row.key.clone());
+            self.cancelled = self.exchange.cancelled(keys.collect()).await?;
+            self.fetched = rows.into();
             if self.fetched.is_empty() && (self.reading.until_empty || self.inbox.changed().await.is_err()) {
                 return Ok(None);
             }
@@ -123,6 +139,7 @@ impl Reader {
     fn may_read(&self, row: &InboxRow) -> bool {
         self.reading.kinds.contains(&row.kind)
             && row.expires > self.exchange.now()
+            && !self.cancelled.contains(&row.key)
             && self.exchange.0.keys.serves(&row.recipient)
     }
 

@@ -1,8 +1,6 @@
 //! Records as they are held here, of whatever kind: lists and single ones, own and received, with what was answered and
 //! where each delivery stands.
 
-use std::collections::HashMap;
-
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
@@ -16,6 +14,7 @@ use crate::wire::{self, sealed, stored};
 
 use super::Exchange;
 use super::error::Error;
+use super::later::Superseded;
 use super::lists::{DeliveryFilter, DeliveryRow};
 use super::unreadable::{Table, Unreadable};
 
@@ -41,6 +40,8 @@ pub struct Held {
     pub received: Option<UnixMs>,
     /// Inbox position of a received one, sequence of an own one: the page cursor.
     pub place: u64,
+    /// What its publisher said of it later; a list has only those of which nothing was.
+    pub later: Option<Superseded>,
     /// Own: what each partner answered. Received: what this authority answered.
     pub answers: Vec<HeldAnswer>,
     /// Older answers that are not among them.
@@ -71,15 +72,16 @@ pub struct HeldAnswer {
     pub created: UnixMs,
 }
 
-/// Answers of one record, and own answers looked through for a list.
+/// Rows looked at per read, at least.
+const LOOK: usize = 50;
+/// Answers of one record.
 const ANSWERS: usize = 1_000;
 /// Bytes of the answers that are shown with one record: several are longer than any.
 const ANSWERS_BYTES: usize = 256 << 10;
 
-type Answers = HashMap<RecordKey, Vec<HeldAnswer>>;
-
 impl Exchange {
-    /// Records of a kind, newest first, below a place.
+    /// Records of a kind, newest first, below a place: of each the newest word. What was updated, replaced or cancelled
+    /// is left out, and so are cancellations; `get` shows them.
     ///
     /// # Errors
     /// When the store cannot be read. A row that cannot be is in the list, without content and with the reason.
@@ -90,20 +92,56 @@ impl Exchange {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Held>, Error> {
-        match folder {
-            Folder::Received => {
-                let rows = self.store().inbox_before(kind, before, limit).await?;
-                let answers = if rows.is_empty() { Answers::new() } else { self.own_answers(kind).await? };
-                Ok(rows.into_iter().map(|row| self.held_received(row, &answers)).collect())
-            }
-            Folder::Published => {
-                let mut held = Vec::new();
-                for row in self.store().publications(kind, before, limit).await? {
-                    held.push(self.held_own(row).await?);
-                }
-                Ok(held)
-            }
+        let (mut held, mut before) = (Vec::new(), before);
+        while held.len() < limit {
+            let look = (limit - held.len()).max(LOOK.min(limit));
+            let (found, last) = match folder {
+                Folder::Received => self.list_received(kind, before, look).await?,
+                Folder::Published => self.list_own(kind, before, look).await?,
+            };
+            let current = |held: &Held| {
+                let cancels = |said: &Said| said.target(ReferenceKind::Cancels).is_some();
+                held.later.is_none() && !held.said.as_ref().is_ok_and(cancels)
+            };
+            held.extend(found.into_iter().filter(current));
+            let Some(last) = last else { break };
+            before = Some(last);
         }
+        held.truncate(limit);
+        Ok(held)
+    }
+
+    /// As many rows as are looked at, and where to go on; `None`: there are no more.
+    async fn list_received(
+        &self,
+        kind: RecordKind,
+        before: Option<u64>,
+        look: usize,
+    ) -> Result<(Vec<Held>, Option<u64>), Error> {
+        let rows = self.store().inbox_before(kind, before, look).await?;
+        let last = rows.last().filter(|_| rows.len() == look).map(|row| row.position);
+        let mut later = self.received_superseded(rows.iter().map(|row| row.key.clone()).collect()).await?;
+        let mut held = Vec::with_capacity(rows.len());
+        for row in rows {
+            let later = later.remove(&row.key);
+            held.push(self.held_received(row, later).await?);
+        }
+        Ok((held, last))
+    }
+
+    async fn list_own(
+        &self,
+        kind: RecordKind,
+        before: Option<u64>,
+        look: usize,
+    ) -> Result<(Vec<Held>, Option<u64>), Error> {
+        let rows = self.store().publications(kind, before, look).await?;
+        let last = rows.last().filter(|_| rows.len() == look).map(|row| row.sequence);
+        let mut held = Vec::with_capacity(rows.len());
+        for row in rows {
+            held.push(self.held_own(row).await?);
+        }
+        Ok((held, last))
     }
 
     /// One record, own or received, of whatever kind of content.
@@ -117,13 +155,14 @@ impl Exchange {
         }
         let row = self.store().inbox_record(key).await?.filter(|row| row.kind.facts().is_some());
         let row = row.ok_or(Reason::NotFound)?;
-        let answers = self.own_answers(row.kind).await?;
-        Ok(self.held_received(row, &answers))
+        let later = self.received_superseded(vec![row.key.clone()]).await?.remove(&row.key);
+        self.held_received(row, later).await
     }
 
     async fn held_own(&self, row: PublicationRow) -> Result<Held, Error> {
         let key = RecordKey { origin: row.authority, record_id: row.record_id };
         let (answers, answers_left_out) = self.answers_to(row.kind, &key).await?;
+        let later = self.own_superseded(&key).await?;
         let filter = DeliveryFilter { record: Some(row.record_id), ..DeliveryFilter::default() };
         let deliveries = self.store().deliveries(filter, None, limits::RECIPIENTS).await?;
         let said = match stored::reload(row.body) {
@@ -142,14 +181,15 @@ impl Exchange {
             created: Some(row.created),
             received: None,
             place: row.sequence,
+            later,
             answers,
             answers_left_out,
             deliveries,
         })
     }
 
-    fn held_received(&self, row: InboxRow, answers: &Answers) -> Held {
-        let answers = answers.get(&row.key).cloned().unwrap_or_default();
+    async fn held_received(&self, row: InboxRow, later: Option<Superseded>) -> Result<Held, Error> {
+        let answers = self.own_answers(row.kind, &row.key).await?;
         let (said, created) = match received(&row) {
             Ok((envelope, content)) => {
                 let (sharing, created) = (sharing_of(&envelope), envelope.created);
@@ -158,17 +198,18 @@ impl Exchange {
             }
             Err(error) => (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), None),
         };
-        Held {
+        Ok(Held {
             key: row.key,
             kind: row.kind,
             said,
             created,
             received: Some(row.received),
             place: row.position,
+            later,
             answers,
             answers_left_out: 0,
             deliveries: Vec::new(),
-        }
+        })
     }
 
     /// What partners answered to an own record, the newest ones; and how many older ones there are.
@@ -197,20 +238,22 @@ impl Exchange {
         Ok((shown.collect(), left_out))
     }
 
-    /// What this node answered lately to records of a kind, by target.
-    async fn own_answers(&self, kind: RecordKind) -> Result<Answers, Error> {
-        let mut answers = Answers::new();
-        for answering in answering(kind) {
-            for row in self.store().publications(answering, None, ANSWERS).await?.into_iter().rev() {
-                let Some(target) = row.target else { continue };
-                let key = RecordKey { origin: row.authority, record_id: row.record_id };
+    /// What this node answered to a received record.
+    async fn own_answers(&self, kind: RecordKind, key: &RecordKey) -> Result<Vec<HeldAnswer>, Error> {
+        if answering(kind).next().is_none() {
+            return Ok(Vec::new());
+        }
+        let rows = self.store().publications_about(key.clone(), ANSWERS).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
                 let answer = stored::reload(row.body).map(|publication| publication.content);
                 let answer =
                     answer.map_err(|error| self.unreadable(Table::Publication, Some(row.kind), row.record_id, error));
-                answers.entry(target).or_default().push(HeldAnswer { key, answer, created: row.created });
-            }
-        }
-        Ok(answers)
+                let key = RecordKey { origin: row.authority, record_id: row.record_id };
+                HeldAnswer { key, answer, created: row.created }
+            })
+            .collect())
     }
 }
 

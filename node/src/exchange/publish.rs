@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub authority: Option<AuthorityId>,
     pub sharing: Sharing,
     pub content: Content,
+    /// Those that it is for, if they are known already; of them those who may not get it are left out.
+    pub to: Option<Vec<AuthorityId>>,
     pub references: Vec<Reference>,
     /// Of an answer: the grant under which what it answers was sent.
     pub under: Option<GrantRef>,
@@ -77,7 +79,7 @@ impl Exchange {
         if facts.access.publish.is_empty() {
             return Err(wire::Error::new(Reason::KindNotSupported, "content", content.kind().name()).into());
         }
-        let draft = Draft { authority, sharing, content, references: Vec::new(), under: None };
+        let draft = Draft { authority, sharing, content, to: None, references: Vec::new(), under: None };
         let checked = self.check(call, draft)?;
         if checked.publication.recipients.is_empty() && !facts.lasting {
             return Err(Reason::AgreementNotInForce.into());
@@ -87,7 +89,7 @@ impl Exchange {
 
     /// Checks the publisher, the dates and each recipient; encodes the content, once for all that follows.
     pub(super) fn check(&self, call: &Call, draft: Draft) -> Result<Checked, Error> {
-        let Draft { authority, mut sharing, content, references, under } = draft;
+        let Draft { authority, mut sharing, content, to, references, under } = draft;
         let now = self.now();
         let authority = self.own_authority(authority)?;
         let encoded = records::encode(&content);
@@ -99,7 +101,7 @@ impl Exchange {
         let narrow = sharing.audience.check(sharing.handling.tlp, facet);
         narrow.map_err(|f| wire::Error::from(f).within("sharing"))?;
         (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
-        let recipients = self.recipients(&authority, &sharing, facet, under, now)?;
+        let recipients = self.recipients(&authority, &sharing, to, (facet, under), now)?;
         let traceparent = call.traceparent.clone();
         let publication = Publication {
             authority,
@@ -136,8 +138,8 @@ impl Exchange {
         &self,
         from: &AuthorityId,
         sharing: &Sharing,
-        facet: Facet,
-        target: Option<GrantRef>,
+        to: Option<Vec<AuthorityId>>,
+        (facet, target): (Facet, Option<GrantRef>),
         now: UnixMs,
     ) -> Result<Vec<AuthorityId>, Error> {
         let (view, agreements) = (self.view(), self.0.agreements.load());
@@ -157,11 +159,15 @@ impl Exchange {
                 now,
             })
         };
+        let covered = |to: &AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
+        if let Some(mut to) = to {
+            to.retain(covered);
+            return Ok(to);
+        }
         let named = match &sharing.audience {
             Audience::Named(named) => named.names(),
             Audience::AllPartners => {
-                let covered = |to: &&AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
-                let mut covered: Vec<_> = agreements.recipients_of(from).filter(covered).cloned().collect();
+                let mut covered: Vec<_> = agreements.recipients_of(from).filter(|to| covered(to)).cloned().collect();
                 covered.sort_unstable();
                 return Ok(covered);
             }

@@ -199,6 +199,8 @@ mod tests {
     fn the_methods_that_serve_every_kind_are_open_to_the_roles_that_the_kinds_name() {
         let methods = [
             ("RecordService/PublishRecord", Verb::Publish),
+            ("RecordService/UpdateRecord", Verb::Publish),
+            ("RecordService/CancelRecord", Verb::Publish),
             ("RecordService/ListRecords", Verb::Read),
             ("RecordService/GetRecord", Verb::Read),
             ("RecordService/WatchRecords", Verb::Read),

@@ -108,6 +108,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
 
+    /// Own publications that refer to the target, oldest first.
+    fn publications_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
+
     /// Outgoing streams with unsettled items, held ones left out.
     fn open_streams(&self) -> BoxFuture<'_, Result<Vec<OutStream>>>;
     /// One outgoing stream.
@@ -157,6 +160,8 @@ pub trait Store: Send + Sync + 'static {
     fn inbox_record(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<InboxRow>>>;
     /// Received records that refer to the target, oldest first.
     fn inbox_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
+    /// Received records that refer to any of the targets, in no order.
+    fn inbox_about_any(&self, targets: Vec<RecordKey>) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// The highest inbox position.
     fn inbox_position(&self) -> BoxFuture<'_, Result<u64>>;
     /// A consumer's stored cursor; 0 if none.

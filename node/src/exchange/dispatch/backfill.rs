@@ -14,7 +14,7 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKey;
+use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{Queue, Write};
@@ -85,7 +85,7 @@ impl Exchange {
             for (_, key) in together {
                 // One that cannot be read is named where publications are listed, and keeps no other one back.
                 if let Some(row) = self.store().publication(key.clone()).await?
-                    && let Ok(pressed) = self.pressed_for(press, &row, to)
+                    && let Ok(pressed) = self.pressed_for(press, &row, to).await
                 {
                     write.deliveries.extend(pressed.queue.items);
                     write.audit.extend(pressed.queue.audit);
@@ -98,7 +98,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// What is published for all, unexpired, the last word on its subject, allowed to this partner and not sent to it.
+    /// What is published for all, unexpired, not cancelled, the last word on its subject, allowed to this partner and not sent to it.
     async fn current(
         &self,
         press: &Press,
@@ -114,10 +114,12 @@ impl Exchange {
                 let Ok(publication) = self.own_publication(row) else { continue };
                 // Newest first: what was said of a subject before is not current, whatever became of the newest.
                 let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
-                let due = row.dispatched && row.expires > press.now && publication.is_for_all() && !older;
+                let due = row.dispatched && row.expires > press.now && publication.grows() && !older;
                 if due && press.ask(&publication, to).is_ok() {
                     let key = RecordKey { origin: from.clone(), record_id: row.record_id };
-                    if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
+                    let cancelled =
+                        self.own_superseded(&key).await?.is_some_and(|later| later.how == ReferenceKind::Cancels);
+                    if !cancelled && self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
                         found.push((row.sequence, key));
                     }
                 }
@@ -137,9 +139,20 @@ impl Exchange {
         })
     }
 
-    /// One publication made for one more recipient.
-    pub(super) fn pressed_for(&self, press: &Press, row: &PublicationRow, to: &AuthorityId) -> Result<Pressed, Error> {
-        let publication = self.own_publication(row)?;
+    /// One publication made for one more recipient. What it replaces may be past its time here and never have reached this
+    /// recipient: then nothing is said of that, or the newer word would wait for it, hidden.
+    pub(super) async fn pressed_for(
+        &self,
+        press: &Press,
+        row: &PublicationRow,
+        to: &AuthorityId,
+    ) -> Result<Pressed, Error> {
+        let mut publication = self.own_publication(row)?;
+        if let Some(target) = publication.target().filter(|_| publication.grows()).cloned()
+            && self.store().publication(target).await?.is_none()
+        {
+            publication.references.clear();
+        }
         let mut pressed = Pressed { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
         let key = self.0.keys.of(&row.authority);
         press.press(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut pressed);

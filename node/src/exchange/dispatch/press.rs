@@ -112,7 +112,7 @@ impl Press {
     /// Those found when it was published; of what is lasting and for all, also whom an agreement has come to cover since.
     pub(super) fn recipients(&self, publication: &Publication) -> Vec<AuthorityId> {
         let mut recipients = publication.recipients.clone();
-        if publication.is_for_all() && publication.content.facts().lasting {
+        if publication.grows() {
             let known = recipients.len();
             let covered = self.agreements.recipients_of(&publication.authority);
             let since = covered.filter(|to| !publication.recipients.contains(to));

@@ -32,7 +32,7 @@ impl Exchange {
         to: &AuthorityId,
     ) -> Result<Write, Error> {
         let Some(row) = self.store().publication(record.clone()).await? else { return Ok(Write::default()) };
-        let pressed = self.pressed_for(&self.press(), &row, to)?;
+        let pressed = self.pressed_for(&self.press(), &row, to).await?;
         // One of the two is suspended again, or still.
         if !pressed.suspended.is_empty() {
             return Err(Error::about(to, Reason::MemberSuspended));

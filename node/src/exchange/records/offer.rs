@@ -288,6 +288,7 @@ impl Exchange {
             authority: Some(authority),
             sharing: sharing(),
             content: Offer::Own { offer: told, version }.into(),
+            to: None,
             references: Vec::new(),
             under: None,
         };

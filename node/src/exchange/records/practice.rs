@@ -9,7 +9,7 @@ use crate::domain::records::practice::{Practice, PracticeAudience, PracticeOutco
 use crate::domain::records::{Content, RecordKind};
 use crate::domain::time::UnixMs;
 use crate::storage::rows::{InboxRow, PublicationRow};
-use crate::wire::{self, sealed, stored};
+use crate::wire::{self, stored};
 
 use super::super::error::Error;
 use super::super::unreadable::Table;
@@ -94,35 +94,19 @@ impl Exchange {
     ) -> Result<(), Error> {
         loop {
             let rows = self.store().inbox_before(RecordKind::Practice, before, LOOK).await?;
-            for row in &rows {
+            let keys = rows.iter().map(|row| row.key.clone()).collect();
+            let later = self.received_superseded(keys).await?;
+            for row in rows.iter().filter(|row| !later.contains_key(&row.key)) {
                 if found.len() == search.limit {
                     return Ok(());
                 }
-                if let Some(practice) =
-                    self.practice_received(row, search.now).filter(|found| search.matches(&found.practice))
-                    && !self.is_replaced(&row.key).await?
-                {
-                    found.push(practice);
-                }
+                found.extend(self.practice_received(row, search.now).filter(|found| search.matches(&found.practice)));
             }
             before = rows.last().map(|row| row.position);
             if rows.len() < LOOK {
                 return Ok(());
             }
         }
-    }
-
-    /// Whether a later version of the practice is here.
-    async fn is_replaced(&self, key: &RecordKey) -> Result<bool, Error> {
-        for about in self.store().inbox_about(key.clone(), LOOK).await? {
-            let replaces = about.kind == RecordKind::Practice
-                && sealed::reload(&about.envelope)
-                    .is_ok_and(|envelope| envelope.target(ReferenceKind::Replaces) == Some(key));
-            if replaces {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     async fn search_own(
@@ -137,7 +121,12 @@ impl Exchange {
                 if found.len() == search.limit {
                     return Ok(());
                 }
-                found.extend(self.practice_own(row, search.now).filter(|found| search.matches(&found.practice)));
+                let matches = |found: &FoundPractice| search.matches(&found.practice);
+                if let Some(practice) = self.practice_own(row, search.now).filter(matches)
+                    && self.own_superseded(&practice.key).await?.is_none()
+                {
+                    found.push(practice);
+                }
             }
             before = rows.last().map(|row| row.sequence);
             if rows.len() < LOOK {
@@ -155,6 +144,9 @@ impl Exchange {
             .map_err(|error| self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error))
             .ok()?;
         let Content::Practice(practice) = content else { return None };
+        if envelope.target(ReferenceKind::Cancels).is_some() {
+            return None;
+        }
         let (handling, created) = (envelope.handling, envelope.created);
         let place = PracticeCursor::Received(row.position);
         Some(FoundPractice { key: row.key.clone(), practice, handling, created, place })
@@ -167,7 +159,11 @@ impl Exchange {
         let publication = stored::reload(row.body.clone())
             .map_err(|error| self.unreadable(Table::Publication, Some(row.kind), row.record_id, error))
             .ok()?;
+        let cancels = publication.references.iter().any(|reference| reference.kind == ReferenceKind::Cancels);
         let Content::Practice(practice) = publication.content else { return None };
+        if cancels {
+            return None;
+        }
         let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
         let (handling, place) = (publication.sharing.handling, PracticeCursor::Own(row.sequence));
         Some(FoundPractice { key, practice, handling, created: row.created, place })

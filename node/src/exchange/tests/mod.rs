@@ -6,6 +6,7 @@ mod backfill;
 mod consumers;
 mod disk;
 mod faulty_store;
+mod later;
 mod line;
 mod loops;
 mod owed;

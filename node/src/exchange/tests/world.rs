@@ -282,6 +282,7 @@ impl World {
             authority: None,
             sharing: sharing(to),
             content: sample_alert().into(),
+            to: None,
             references: vec![],
             under: None,
         };

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{delivery, key, kinds_of, refused};
 use crate::domain::audit::ActorRole;
 use crate::domain::reason::Reason;
+use crate::domain::record::Reference;
 use crate::domain::records::Content;
 use crate::exchange::{Consumed, Error, Exchange, Folder, Held, HeldAnswer, Reading, Unreadable, Wished};
 use crate::services::access::{self, Verb};
@@ -72,6 +73,10 @@ fn held(held: &Held, role: ActorRole) -> local::HeldRecord {
         answers_left_out: i32::try_from(held.answers_left_out).unwrap_or(i32::MAX),
         deliveries: held.deliveries.iter().map(delivery).collect(),
         unreadable: unreadable(&held.said),
+        superseded_by: held.later.as_ref().map(|later| {
+            let reference = Reference { kind: later.how, target: later.by.clone() };
+            envelope::reference_to_proto(&reference)
+        }),
     }
 }
 
@@ -122,6 +127,39 @@ impl RecordService for Records {
         Ok(Response::new(local::PublishRecordResponse {
             record_id: fields::bytes_of(published.record_id.as_bytes()),
             recipients: published.recipients.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn update_record(&self, request: Request<local::UpdateRecordRequest>) -> Answer<local::UpdateRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let target = key(&asked.origin, &asked.record_id)?;
+        let said = said(asked.content, "content")?;
+        let kind = records::kind_of(&said);
+        access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
+        let content = parsed(said, "content")?;
+        let updated = self.exchange.update(&call, target, content).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::UpdateRecordResponse {
+            record_id: fields::bytes_of(updated.record_id.as_bytes()),
+            recipients: updated.recipients.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn cancel_record(&self, request: Request<local::CancelRecordRequest>) -> Answer<local::CancelRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let asked = request.into_inner();
+        let target = key(&asked.origin, &asked.record_id)?;
+        // What is not here is left to the exchange: the call may be a repeated one.
+        if let Ok(record) = self.exchange.get(target.clone()).await {
+            access::may(role, Verb::Publish, record.kind)
+                .map_err(|reason| refused(reason, "record_id", record.kind))?;
+        }
+        let cancelled = self.exchange.cancel(&call, target).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::CancelRecordResponse {
+            record_id: fields::bytes_of(cancelled.record_id.as_bytes()),
+            recipients: cancelled.recipients.iter().map(ToString::to_string).collect(),
         }))
     }
 

@@ -105,6 +105,9 @@ pub(super) async fn lists_go_from_new_to_old(store: &dyn Store) {
     let page = store.publications(RecordKind::Alert, None, 2).await.unwrap();
     assert_eq!(page.iter().map(|p| p.sequence).collect::<Vec<_>>(), [5, 4]);
     assert_eq!(page[0].target, Some(key(THERE, 1)));
+    let about = store.publications_about(key(THERE, 1), 9).await.unwrap();
+    assert_eq!(about.iter().map(|row| row.record_id).collect::<Vec<_>>(), [record(5)]);
+    assert_eq!(store.publications_about(key(THERE, 2), 9).await.unwrap(), []);
     let page = store.publications(RecordKind::Alert, Some(4), 9).await.unwrap();
     assert_eq!(page.iter().map(|p| p.sequence).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(store.publications(RecordKind::Practice, None, 9).await.unwrap().len(), 1);

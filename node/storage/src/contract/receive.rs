@@ -74,6 +74,8 @@ pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(stor
     let about = store.inbox_about(key(THERE, 2), 9).await.unwrap();
     assert_eq!(about.iter().map(|r| r.position).collect::<Vec<_>>(), [4]);
     assert_eq!(about[0].target, Some(key(THERE, 2)));
+    let any = store.inbox_about_any(vec![key(THERE, 3), key(THERE, 2), key(THERE, 1)]).await.unwrap();
+    assert_eq!(any, about);
     // The target is here: hidden is ignored.
     assert_eq!(store_batch(store, 5, vec![hidden(11, 2), hidden(12, 11)]).await, [5, 6]);
 }

@@ -149,6 +149,10 @@ impl Store for SqliteStore {
         self.list(&statements::PUBLICATION_LIST, args, rows::publication)
     }
 
+    fn publications_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<PublicationRow>> {
+        self.list(&statements::PUBLICATION_ABOUT, key_args(&target).with(limit as u64), rows::publication)
+    }
+
     fn open_streams(&self) -> Read<'_, Vec<OutStream>> {
         self.list(&statements::OUT_STREAM_OPEN, Args::new(), out_stream)
     }
@@ -254,6 +258,17 @@ impl Store for SqliteStore {
 
     fn inbox_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
         self.list(&statements::INBOX_ABOUT, key_args(&target).with(limit as u64), rows::inbox)
+    }
+
+    fn inbox_about_any(&self, targets: Vec<RecordKey>) -> Read<'_, Vec<InboxRow>> {
+        bounded(async move {
+            let mut conn = self.readers.acquire().await?;
+            let found = db::find_many(&mut conn, &statements::INBOX_ABOUT_ANY, &targets, |key, args| {
+                args.key(Some(key));
+            })
+            .await?;
+            found.iter().map(rows::inbox).collect()
+        })
     }
 
     fn inbox_position(&self) -> Read<'_, u64> {

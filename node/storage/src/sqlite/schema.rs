@@ -25,6 +25,7 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (6, "delivery_ended", include_str!("../../../migrations/sqlite/0006_delivery_ended.sql")),
     (7, "owed", include_str!("../../../migrations/sqlite/0007_owed.sql")),
     (8, "delivery_question", include_str!("../../../migrations/sqlite/0008_delivery_question.sql")),
+    (9, "publication_target", include_str!("../../../migrations/sqlite/0009_publication_target.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.

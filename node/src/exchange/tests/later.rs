@@ -1,0 +1,161 @@
+//! Updates, replacements and cancellations: whom they reach, and what is shown then.
+
+use futures_util::StreamExt;
+
+use super::world::*;
+use crate::demo::sample;
+use crate::domain::agreement::AgreementEndReason;
+use crate::domain::ids::RecordId;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKey, RecordKind, ReferenceKind};
+use crate::domain::records::Content;
+use crate::domain::records::alert::{Alert, Severity};
+use crate::domain::records::answer::Answer;
+use crate::domain::records::offer::DisclosureLevel;
+use crate::domain::time::Millis;
+use crate::exchange::*;
+use crate::wire::records::practice;
+
+fn key(record_id: RecordId) -> RecordKey {
+    RecordKey { origin: id(STRASBOURG), record_id }
+}
+
+fn more_severe() -> Content {
+    Alert { severity: Severity::Extreme, ..sample_alert() }.into()
+}
+
+async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
+    let held = world.exchange(name).list(RecordKind::Alert, folder, None, 10).await.unwrap();
+    held.into_iter().map(|held| held.key.record_id).collect()
+}
+
+async fn consumed(world: &World, name: &str) -> Vec<RecordId> {
+    let consumer = uuid::Uuid::new_v4().to_string();
+    let reading = Reading { consumer, after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    let read = world.exchange(name).consume(reading).await.unwrap();
+    read.map(|record| record.unwrap().key.record_id).collect().await
+}
+
+#[tokio::test]
+async fn an_update_reaches_those_that_hold_the_record_and_stands_in_its_place() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    let update = call();
+    let second = strasbourg.update(&update, key(first), more_severe()).await.unwrap();
+    assert_eq!(second.recipients, [id(KEHL)], "and not Esch, which an agreement covers as well");
+    assert_eq!(strasbourg.update(&update, key(first), more_severe()).await.unwrap(), second, "once");
+    world.settle().await;
+    for (name, folder) in [(KEHL, Folder::Received), (STRASBOURG, Folder::Published)] {
+        assert_eq!(listed(&world, name, folder).await, [second.record_id], "{name}");
+        let old = world.exchange(name).get(key(first)).await.unwrap();
+        let by = Superseded { how: ReferenceKind::Updates, by: key(second.record_id) };
+        assert_eq!(old.later, Some(by), "who asks for it by its id is told of the newer word");
+        let new = world.exchange(name).get(key(second.record_id)).await.unwrap();
+        let said = new.said.unwrap();
+        assert_eq!((said.target(ReferenceKind::Updates), &said.content), (Some(&key(first)), &more_severe()));
+        let expires = old.said.unwrap().sharing.expires;
+        assert_eq!(said.sharing.expires, expires, "an update does not prolong what it updates");
+    }
+    assert!(listed(&world, ESCH, Folder::Received).await.is_empty());
+    // A reader of the inbox keeps its own copies: it is given both, in order.
+    assert_eq!(consumed(&world, KEHL).await, [first, second.record_id]);
+    // Only the newest word is updated, by its publisher, with its own kind.
+    let refused = async |name: &str, target, content| {
+        world.exchange(name).update(&call(), key(target), content).await.unwrap_err().reason()
+    };
+    assert_eq!(refused(STRASBOURG, first, sample_alert().into()).await, Reason::EtagMismatch);
+    assert_eq!(refused(KEHL, second.record_id, sample_alert().into()).await, Reason::NotFound);
+    let practice = practice::from_proto(sample::practice()).unwrap();
+    assert_eq!(refused(STRASBOURG, second.record_id, practice.into()).await, Reason::KindNotSupported);
+    world.exchange(KEHL).answer(&call(), key(second.record_id), Answer::Acknowledged.into()).await.unwrap();
+    let third = strasbourg.update(&call(), key(second.record_id), sample_alert().into()).await.unwrap();
+    world.settle().await;
+    assert_eq!(listed(&world, KEHL, Folder::Received).await, [third.record_id]);
+    world.clock.advance(Millis::days(91));
+    assert_eq!(refused(STRASBOURG, third.record_id, more_severe()).await, Reason::EnvelopeExpired);
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_travels_nowhere() {
+    let world = World::with_agreements().await;
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    let same = world.exchange(STRASBOURG).update(&call(), key(first), sample_alert().into()).await.unwrap();
+    assert_eq!((same.record_id, same.recipients), (first, vec![]));
+    world.settle().await;
+    assert_eq!(consumed(&world, KEHL).await, [first]);
+    assert_eq!(listed(&world, STRASBOURG, Folder::Published).await, [first]);
+}
+
+#[tokio::test]
+async fn what_was_cancelled_is_listed_and_given_to_nobody_any_more() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let stays = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    let first = world.publish(STRASBOURG, &[KEHL, ESCH]).await.record_id;
+    world.settle().await;
+    let cancelled = strasbourg.cancel(&call(), key(first)).await.unwrap();
+    assert_eq!(cancelled.recipients, [id(KEHL), id(ESCH)]);
+    world.settle().await;
+    assert_eq!(listed(&world, KEHL, Folder::Received).await, [stays]);
+    assert_eq!(listed(&world, STRASBOURG, Folder::Published).await, [stays]);
+    assert!(listed(&world, ESCH, Folder::Received).await.is_empty());
+    // A reader that had it learns of the cancellation; one that comes later is not given it.
+    assert_eq!(consumed(&world, KEHL).await, [stays, cancelled.record_id]);
+    let word = world.exchange(KEHL).get(key(cancelled.record_id)).await.unwrap().said.unwrap();
+    let Content::Alert(alert) = &word.content else { panic!("{word:?}") };
+    assert!(alert.summary.is_empty(), "free text is not said again");
+    let later = world.exchange(KEHL).get(key(first)).await.unwrap().later;
+    assert_eq!(later.map(|later| later.how), Some(ReferenceKind::Cancels));
+    let again = strasbourg.cancel(&call(), key(first)).await.unwrap_err();
+    assert_eq!(again.reason(), Reason::EtagMismatch);
+    let word_of_it = strasbourg.cancel(&call(), key(cancelled.record_id)).await.unwrap_err();
+    assert_eq!(word_of_it.reason(), Reason::NotFound);
+}
+
+#[tokio::test]
+async fn a_later_word_goes_only_where_it_still_may_and_waits_for_a_suspended_holder() {
+    let world = World::new().await;
+    let ends = world.agree(STRASBOURG, KEHL, DisclosureLevel::Band).await;
+    world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
+    let first = world.publish(STRASBOURG, &[KEHL, ESCH]).await.record_id;
+    world.settle().await;
+    world.exchange(STRASBOURG).end_agreement(&call(), ends, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world.settle().await;
+    world.suspend(ESCH);
+    let update = world.exchange(STRASBOURG).update(&call(), key(first), more_severe()).await.unwrap();
+    assert_eq!(update.recipients, [id(ESCH)]);
+    world.settle().await;
+    assert_eq!(listed(&world, ESCH, Folder::Received).await, [first]);
+    world.restore(ESCH);
+    world.settle().await;
+    assert_eq!(listed(&world, ESCH, Folder::Received).await, [update.record_id]);
+    assert_eq!(listed(&world, KEHL, Folder::Received).await, [first], "Kehl has it as it was");
+}
+
+#[tokio::test]
+async fn a_new_version_of_a_practice_replaces_the_old_one_for_new_partners_too() {
+    let world = World::new().await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Band).await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let one = practice::from_proto(sample::practice()).unwrap();
+    let mut two = one.clone();
+    two.version += 1;
+    let first = strasbourg.publish(&call(), wished(sharing(&[]), one.clone())).await.unwrap().record_id;
+    let gone = strasbourg.publish(&call(), wished(sharing(&[]), one)).await.unwrap().record_id;
+    world.settle().await;
+    let second = strasbourg.update(&call(), key(first), two.clone().into()).await.unwrap();
+    strasbourg.cancel(&call(), key(gone)).await.unwrap();
+    world.settle().await;
+    world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
+    world.settle().await;
+    for name in [STRASBOURG, KEHL, ESCH] {
+        let found = world.exchange(name).search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|found| (found.key.record_id, found.practice)).collect();
+        assert_eq!(found, [(second.record_id, two.clone())], "{name}");
+    }
+    let sent = world.node(ESCH).store.inbox_after(0, vec![RecordKind::Practice], 10).await.unwrap();
+    assert_eq!(sent.len(), 2, "both versions, and nothing of what was cancelled before Esch came");
+}
