@@ -213,9 +213,8 @@ fn apply(
 ) -> Result<Applicant, Failure> {
     let (key, entry) = own_entry(config, data, clock)?;
     let pin = entry.pins[0].pin;
-    let entry = wire::entry::to_proto(&entry);
     keep_genesis(data.path(), &parsed.invitation.genesis)?;
-    let application = wire::invitation::sign_application(&parsed.invitation, entry, &key, nonce()?, clock.now());
+    let application = wire::invitation::sign_application(&parsed.invitation, &entry, &key, nonce()?, clock.now());
     Ok(Applicant::begin(data.path(), token, application, pin)?)
 }
 

@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use havenlink_proto::directory::v1 as directory;
-use havenlink_proto::directory::v1::statement::Body;
 use havenlink_proto::peer::v1 as peer;
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
 use super::Error;
-use super::keys::SigningKey;
-use super::{entry, signed};
-use crate::domain::authority::PublicKey;
+use super::keys::{self, SigningKey};
+use super::{entry, signed, statement};
+use crate::domain::authority::{AuthorityEntry, PublicKey};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::domain::join::{Application, Invitation};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
+use crate::domain::statement::{OwnEntry, Statement, StatementBody, Subject, Withdraw};
 use crate::domain::time::UnixMs;
 
 const PREFIX: &str = "hl1";
@@ -123,25 +123,17 @@ pub fn open_invitation(bytes: Bytes) -> Result<Invitation, Error> {
     })
 }
 
-/// Signs an applicant's own entry as its statement, under the rules and at the version that the invitation names. `entry.authority_key` must be the key's.
+/// Signs an applicant's own entry as its statement, under the rules and at the version that the invitation names.
+/// `entry.authority_key` must be the key's.
 pub fn sign_application(
     invitation: &Invitation,
-    entry: directory::AuthorityEntry,
+    entry: &AuthorityEntry,
     key: &SigningKey,
     nonce: [u8; 16],
     now: UnixMs,
 ) -> Bytes {
-    let statement = directory::Statement {
-        federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
-        rules_version: invitation.rules_version,
-        author: entry.authority.clone(),
-        subject: entry.authority.clone(),
-        subject_version: invitation.entry_version,
-        time_ms: now.0,
-        nonce: Bytes::copy_from_slice(&nonce),
-        body: Some(Body::Entry(entry)),
-    };
-    signed::sign(&invitation.federation, &statement, &[key]).encode_to_vec().into()
+    let body = OwnEntry { entry: entry.clone() };
+    sign_statement(invitation, &entry.authority, body.into(), key, nonce, now)
 }
 
 /// Signs an applicant's withdrawal of its application, which stewards decide on as this proposal.
@@ -152,19 +144,30 @@ pub fn sign_withdrawal(
     nonce: [u8; 16],
     now: UnixMs,
 ) -> Bytes {
-    let statement = directory::Statement {
-        federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
+    let body = Withdraw { proposal: *proposal };
+    sign_statement(invitation, &invitation.intended_for, body.into(), key, nonce, now)
+}
+
+/// What an applicant says to the register about itself.
+fn sign_statement(
+    invitation: &Invitation,
+    applicant: &AuthorityId,
+    body: StatementBody,
+    key: &SigningKey,
+    nonce: [u8; 16],
+    time: UnixMs,
+) -> Bytes {
+    let statement = Statement {
+        federation: invitation.federation,
         rules_version: invitation.rules_version,
-        author: invitation.intended_for.to_string(),
-        subject: invitation.intended_for.to_string(),
+        author: applicant.clone(),
+        subject: Subject::Authority(applicant.clone()),
         subject_version: invitation.entry_version,
-        time_ms: now.0,
-        nonce: Bytes::copy_from_slice(&nonce),
-        body: Some(Body::Withdrawal(directory::Withdrawal {
-            proposal_id: Bytes::copy_from_slice(proposal.as_bytes()),
-        })),
+        time,
+        nonce,
+        body,
     };
-    signed::sign(&invitation.federation, &statement, &[key]).encode_to_vec().into()
+    statement::sign(&statement, &[key]).signed
 }
 
 /// Verifies that this is the applicant's own withdrawal of this proposal to admit it, and nothing else.
@@ -176,14 +179,14 @@ pub fn verify_withdrawal(bytes: Bytes, application: &Application, proposal: &Sta
     if bytes.len() > limits::STATEMENT_BYTES {
         return Err(Error::new(Reason::MessageTooLarge, "withdrawal", "16 KiB"));
     }
-    let opened = signed::open::<directory::Statement>(bytes)?;
-    let claims = &opened.claims;
-    let of_this = matches!(&claims.body, Some(Body::Withdrawal(w)) if w.proposal_id.as_ref() == proposal.as_bytes());
-    let own = claims.author == application.authority.as_str() && claims.subject == application.authority.as_str();
-    if !of_this || !own || claims.federation_id.as_ref() != application.federation.as_bytes() {
+    let (statement, opened) = statement::open(bytes)?;
+    let of_this = matches!(&statement.body, StatementBody::Withdraw(withdrawn) if withdrawn.proposal == *proposal);
+    let own = statement.author == application.authority && is_about(&statement, &application.authority);
+    if !of_this || !own || statement.federation != application.federation {
         return Err(Error::invalid("withdrawal", "the applicant's own withdrawal of the proposal to admit it"));
     }
-    opened.verify(&application.federation, |id| (application.key.id() == *id).then_some(application.key))?;
+    let key = application.key;
+    opened.check(&application.federation, |id| (key.id() == *id).then_some(key), &keys::Plain)?;
     Ok(())
 }
 
@@ -196,30 +199,33 @@ pub fn open_application(bytes: Bytes) -> Result<Application, Error> {
     if bytes.len() > limits::STATEMENT_BYTES {
         return Err(Error::new(Reason::MessageTooLarge, "application", "16 KiB"));
     }
-    let opened = signed::open::<directory::Statement>(bytes.clone())?;
-    let claims = &opened.claims;
-    let Some(Body::Entry(entry)) = &claims.body else { return Err(Error::missing("application.entry")) };
-    let entry = entry::from_proto(entry.clone())?;
-    if claims.author != entry.authority.as_str() || claims.subject != entry.authority.as_str() {
+    let (statement, opened) = statement::open(bytes.clone())?;
+    let StatementBody::OwnEntry(OwnEntry { entry }) = &statement.body else {
+        return Err(Error::missing("application.entry"));
+    };
+    if statement.author != entry.authority || !is_about(&statement, &entry.authority) {
         return Err(Error::invalid("application.subject", "the applicant's own entry"));
     }
     let key = entry.authority_key;
-    let application = Application {
+    opened.check(&statement.federation, |id| (key.id() == *id).then_some(key), &keys::Plain)?;
+    Ok(Application {
         signed: bytes,
-        federation: federation(&claims.federation_id)?,
-        authority: entry.authority,
+        federation: statement.federation,
+        authority: entry.authority.clone(),
         key,
         pins: entry.pins.iter().map(|p| p.pin).collect(),
-        entry_version: claims.subject_version,
-    };
-    opened.verify(&application.federation, |id| (key.id() == *id).then_some(key))?;
-    Ok(application)
+        entry_version: statement.subject_version,
+    })
+}
+
+fn is_about(statement: &Statement, authority: &AuthorityId) -> bool {
+    statement.subject.authority() == Some(authority)
 }
 
 /// The entry inside an application that was opened before, for lists.
 pub fn entry_of(application: &Application) -> Option<directory::AuthorityEntry> {
-    match signed::open::<directory::Statement>(application.signed.clone()).ok()?.claims.body? {
-        Body::Entry(entry) => Some(entry),
+    match statement::open(application.signed.clone()).ok()?.0.body {
+        StatementBody::OwnEntry(OwnEntry { entry }) => Some(entry::to_proto(&entry)),
         _ => None,
     }
 }

@@ -276,7 +276,8 @@ fn application(token: &Token, authority: &str, key: &SigningKey, pin: Pin) -> By
         pins: vec![proto::Pin { spki_sha256: Bytes::copy_from_slice(pin.as_bytes()), valid_until_ms: 0 }],
         ..Default::default()
     };
-    wire::sign_application(&token.invitation, entry, key, [1; 16], UnixMs(1))
+    let entry = crate::wire::entry::from_proto(entry).unwrap();
+    wire::sign_application(&token.invitation, &entry, key, [1; 16], UnixMs(1))
 }
 
 fn applicant(dir: &Path, text: &str, n: u8) -> Applicant {
