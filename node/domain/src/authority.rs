@@ -1,4 +1,4 @@
-//! An authority as the register knows it: entry, keys, standing.
+//! An authority as the register knows it: entry, keys, status.
 
 use super::closed::closed_enum;
 use super::ids::{AuthorityId, KeyId, Pin};

@@ -20,7 +20,7 @@ pub struct Member {
     pub entry: AuthorityEntry,
     /// Rises with every accepted change of the entry.
     pub version: u64,
-    /// Rises with every accepted change of the standing: nobody escapes a suspension by changing its own entry.
+    /// Rises with every accepted change of the status: nobody escapes a suspension by changing its own entry.
     pub status_version: u64,
     /// Newest last; the last one is current.
     pub keys: Vec<KeyRecord>,
@@ -100,7 +100,7 @@ impl Default for DirectoryView {
 }
 
 impl DirectoryView {
-    /// The member, whatever its standing.
+    /// The member, whatever its status.
     pub fn member(&self, authority: &AuthorityId) -> Option<&Arc<Member>> {
         self.members.get(authority)
     }

@@ -223,7 +223,7 @@ fn handled(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The question for what makes, ends and recalls: no agreement is needed, but standing counts (9.2).
+/// The question for what makes, ends and recalls: no agreement is needed, but the status of both counts (9.2).
 ///
 /// # Errors
 /// Why not.

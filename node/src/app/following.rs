@@ -75,14 +75,14 @@ pub(super) async fn follow_readiness(
     let mut look = tokio::time::interval(Duration::from_secs(5));
     loop {
         let (view, status, at) = (directory.view(), directory.status(), now());
-        let standing = view.status(directory.authority(), at);
-        let reason = match standing {
+        let own = view.status(directory.authority(), at);
+        let reason = match own {
             MemberStatus::Unknown => Some(Reason::NodeStarting),
             MemberStatus::Removed => Some(Reason::MemberRemoved),
             _ if status.stopped_by_rules.is_some() => Some(Reason::RulesTooOld),
             MemberStatus::Suspended | MemberStatus::Active => None,
         };
-        if standing != MemberStatus::Unknown
+        if own != MemberStatus::Unknown
             && let Some(applicant) = joined.take()
             && let Err(error) = applicant.finish()
         {

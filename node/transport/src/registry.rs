@@ -1,7 +1,7 @@
 //! Every live connection, by authority: what suspension closes (9.6).
 //!
 //! A maximum connection age does not end open streams, so ending is done here, on the socket. Each connection carries the
-//! standing under which it was last judged: one that got worse since then ends it, once; a suspended steward may come
+//! status under which it was last judged: one that got worse since then ends it, once; a suspended steward may come
 //! back for Raft and the register (9.4), and is judged per request there. A removed authority's connections to us end
 //! whenever they are seen, and so does every connection under a pin that is no longer listed.
 
@@ -285,12 +285,12 @@ impl Entry {
         !self.stop.aborted.load(Ordering::Acquire)
     }
 
-    /// Whether the view ends this connection; remembers the standing that it was judged under.
+    /// Whether the view ends this connection; remembers the status that it was judged under.
     fn must_end(&mut self, view: &DirectoryView, now: UnixMs) -> bool {
         let Some(authority) = &self.authority else { return false };
-        let standing = view.status(authority, now);
-        let worse = severity(standing) > severity(self.judged);
-        self.judged = standing;
+        let status = view.status(authority, now);
+        let worse = severity(status) > severity(self.judged);
+        self.judged = status;
         let gone = match self.direction {
             Direction::In => verify::member_of_pin(view, &self.pin, now).as_ref() != Some(authority),
             Direction::Out => !verify::pins_of(view, authority, now).contains(&self.pin) || self.moved(view, authority),
@@ -304,8 +304,8 @@ impl Entry {
     }
 }
 
-const fn severity(standing: MemberStatus) -> u8 {
-    match standing {
+const fn severity(status: MemberStatus) -> u8 {
+    match status {
         MemberStatus::Active => 0,
         MemberStatus::Suspended => 1,
         MemberStatus::Removed | MemberStatus::Unknown => 2,

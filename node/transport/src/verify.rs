@@ -99,8 +99,8 @@ impl PinVerifier {
 /// The authority that a pin belongs to and that may still open connections.
 pub(super) fn member_of_pin(view: &DirectoryView, pin: &Pin, now: UnixMs) -> Option<AuthorityId> {
     let authority = view.authority_of_pin(pin, now)?;
-    let standing = view.status(authority, now);
-    matches!(standing, MemberStatus::Active | MemberStatus::Suspended).then(|| authority.clone())
+    let status = view.status(authority, now);
+    matches!(status, MemberStatus::Active | MemberStatus::Suspended).then(|| authority.clone())
 }
 
 /// The pins that an authority's own entry lists and that have not lapsed.

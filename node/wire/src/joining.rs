@@ -64,7 +64,7 @@ pub fn encode_held(held: &Held) -> Bytes {
             out.words_digest = Bytes::copy_from_slice(r.words_digest.as_bytes());
             out.received_ms = r.received.0;
             out.failed_words = r.failed_words;
-            out.application_state = r.standing.code();
+            out.application_state = r.state.code();
             out.rejection = r.rejection.map_or(0, RejectionReason::code);
             out.proposal_id = r.proposal.map_or_else(Bytes::new, |p| Bytes::copy_from_slice(p.as_bytes()));
             InvitationState::Used
@@ -97,7 +97,7 @@ pub fn decode_held(bytes: Bytes) -> Result<Held, Error> {
             words_digest: Digest::from_slice(&stored.words_digest)?,
             received: UnixMs(stored.received_ms),
             failed_words: stored.failed_words,
-            standing: ApplicationState::from_code(stored.application_state)?,
+            state: ApplicationState::from_code(stored.application_state)?,
             rejection: RejectionReason::from_code(stored.rejection),
             proposal: StatementId::from_slice(&stored.proposal_id),
         })
@@ -125,9 +125,9 @@ pub fn encode_applying(applying: &Applying) -> Bytes {
     match &applying.phase {
         Phase::Committing => {}
         Phase::Revealing { nonce_i } => out.nonce_i = Bytes::copy_from_slice(&nonce_i.0),
-        Phase::Applied { words_digest, standing } => {
+        Phase::Applied { words_digest, progress } => {
             out.words_digest = Bytes::copy_from_slice(words_digest.as_bytes());
-            out.progress = Some(stored_progress(standing));
+            out.progress = Some(stored_progress(progress));
         }
         Phase::Refused(reason) => out.refused = reason.code().to_owned(),
     }
@@ -167,8 +167,8 @@ fn applying(stored: store::StoredJoin) -> Option<Applying> {
     let phase = if !stored.refused.is_empty() {
         Phase::Refused(Reason::from_code(&stored.refused)?)
     } else if !stored.words_digest.is_empty() {
-        let standing = reloaded_progress(stored.progress.as_ref()?)?;
-        Phase::Applied { words_digest: Digest::from_slice(&stored.words_digest)?, standing }
+        let progress = reloaded_progress(stored.progress.as_ref()?)?;
+        Phase::Applied { words_digest: Digest::from_slice(&stored.words_digest)?, progress }
     } else if !stored.nonce_i.is_empty() {
         Phase::Revealing { nonce_i: Nonce::from_slice(&stored.nonce_i)? }
     } else {

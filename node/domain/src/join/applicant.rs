@@ -29,7 +29,7 @@ pub enum Phase {
     /// The inviter's nonce is there; the reveal has no answer yet.
     Revealing { nonce_i: Nonce },
     /// The application is with the inviter.
-    Applied { words_digest: Digest, standing: Progress },
+    Applied { words_digest: Digest, progress: Progress },
     /// The inviter refused before an application was made.
     Refused(Reason),
 }
@@ -66,7 +66,7 @@ impl Applying {
             Phase::Committing => Next::Commit,
             Phase::Revealing { .. } => Next::Reveal,
             Phase::Refused(reason) => Next::Stop(*reason),
-            Phase::Applied { standing, .. } => match standing.state {
+            Phase::Applied { progress, .. } => match progress.state {
                 ApplicationState::NeedsApproval => Next::Watch,
                 ApplicationState::Approved => Next::Follow,
                 ApplicationState::Rejected => Next::Stop(Reason::ApplicationRejected),
@@ -87,7 +87,7 @@ impl Applying {
     /// What the inviter last told.
     pub fn progress(&self) -> Option<Progress> {
         match &self.phase {
-            Phase::Applied { standing, .. } => Some(*standing),
+            Phase::Applied { progress, .. } => Some(*progress),
             _ => None,
         }
     }
@@ -114,7 +114,7 @@ impl Applying {
         }
         .digest();
         let phase = if words_digest == *answer {
-            Phase::Applied { words_digest, standing: Progress::NEW }
+            Phase::Applied { words_digest, progress: Progress::NEW }
         } else {
             Phase::Refused(Reason::InvitationBurnt)
         };
@@ -123,10 +123,10 @@ impl Applying {
 
     /// After news from the inviter.
     #[must_use]
-    pub fn progressed(&self, standing: Progress) -> Self {
+    pub fn progressed(&self, progress: Progress) -> Self {
         match &self.phase {
             Phase::Applied { words_digest, .. } => {
-                Self { phase: Phase::Applied { words_digest: *words_digest, standing }, ..self.clone() }
+                Self { phase: Phase::Applied { words_digest: *words_digest, progress }, ..self.clone() }
             }
             _ => self.clone(),
         }

@@ -65,7 +65,7 @@ pub struct Received {
     pub words_digest: Digest,
     pub received: UnixMs,
     pub failed_words: u32,
-    pub standing: ApplicationState,
+    pub state: ApplicationState,
     pub rejection: Option<RejectionReason>,
     /// The decision proposed by the approver.
     pub proposal: Option<StatementId>,
@@ -227,7 +227,7 @@ impl Held {
             words_digest,
             received: now,
             failed_words: 0,
-            standing: ApplicationState::NeedsApproval,
+            state: ApplicationState::NeedsApproval,
             rejection: None,
             proposal: None,
         };
@@ -298,7 +298,7 @@ impl Held {
         if received.rejection == Some(RejectionReason::WordsDiffer) {
             return Err(Reason::WordsFailed);
         }
-        if received.standing != ApplicationState::NeedsApproval {
+        if received.state != ApplicationState::NeedsApproval {
             return Err(Reason::ApplicationUnknown);
         }
         if Words::of(&received.words_digest) == *typed {
@@ -309,7 +309,7 @@ impl Held {
         if after.failed_words < limits::WRONG_WORDS {
             return Ok(Compared::Different(Box::new(self.with_application(after)), Reason::WordsDiffer));
         }
-        after.standing = ApplicationState::Rejected;
+        after.state = ApplicationState::Rejected;
         after.rejection = Some(RejectionReason::WordsDiffer);
         Ok(Compared::Different(Box::new(self.with_application(after)), Reason::WordsFailed))
     }
@@ -462,6 +462,6 @@ mod tests {
             held = *next;
         }
         assert_eq!(held.compare(&right), Err(Reason::WordsFailed));
-        assert_eq!(held.received().unwrap().standing, ApplicationState::Rejected);
+        assert_eq!(held.received().unwrap().state, ApplicationState::Rejected);
     }
 }

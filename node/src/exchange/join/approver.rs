@@ -35,7 +35,7 @@ impl Inviter {
             .into_iter()
             .filter_map(|held| {
                 let received = held.received()?;
-                let open = received.standing == ApplicationState::NeedsApproval
+                let open = received.state == ApplicationState::NeedsApproval
                     && received.proposal.is_none()
                     && !self.lapsed(received)
                     && view.member(&received.application.authority).is_none_or(|m| m.removed_at.is_some());
@@ -125,7 +125,7 @@ impl Inviter {
             return if decision.is_some() { Ok(decision) } else { Err(Reason::ApplicationUnknown.into()) };
         };
         let reject = |r: &mut Received| {
-            r.standing = ApplicationState::Rejected;
+            r.state = ApplicationState::Rejected;
             r.rejection = Some(reason);
         };
         self.note(&held.invitation.id, reject, AuditAct::MemberRejected, actor).await?;
@@ -159,7 +159,7 @@ impl Inviter {
             .filter(|held| {
                 held.received().is_some_and(|r| {
                     r.application.authority == *authority
-                        && (r.standing == ApplicationState::NeedsApproval
+                        && (r.state == ApplicationState::NeedsApproval
                             || r.rejection == Some(RejectionReason::WordsDiffer))
                 })
             })

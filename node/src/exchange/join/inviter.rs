@@ -24,9 +24,6 @@ use crate::storage::ops::{Expect, Put, Write, Written};
 use crate::wire::keys::SigningKey;
 use crate::wire::{invitation as wire, joining};
 
-/// Where an applicant stands, as `watch` tells it.
-pub type Progressed = Progress;
-
 /// An invitation just made. The token is shown once; only its secret's digest is kept.
 #[derive(Clone, Debug)]
 pub struct Created {
@@ -325,9 +322,9 @@ impl Inviter {
             }
         }
         self.step(&id, |held| match held.received() {
-            Some(received) if received.standing == ApplicationState::NeedsApproval => {
+            Some(received) if received.state == ApplicationState::NeedsApproval => {
                 let mut after = received.clone();
-                after.standing = ApplicationState::Withdrawn;
+                after.state = ApplicationState::Withdrawn;
                 Step { store: Some(held.with_application(after)), audit: Vec::new(), answer: Ok(()) }
             }
             Some(_) => Step::unchanged(Ok(())),
@@ -365,7 +362,7 @@ impl Inviter {
             }
             .into());
         };
-        let mut progress = Progress { state: received.standing, rejection: received.rejection, ..Progress::NEW };
+        let mut progress = Progress { state: received.state, rejection: received.rejection, ..Progress::NEW };
         if progress.state != ApplicationState::NeedsApproval {
             return Ok(progress);
         }

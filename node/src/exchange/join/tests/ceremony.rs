@@ -101,8 +101,8 @@ async fn three_wrong_words_close_it_and_the_applicant_reads_why() {
     assert_eq!(refusal(city.inviter.approve(&kehl, &right, Actor::NODE)).await, Reason::WordsFailed);
     assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::ApplicationRejected));
     let told = Applicant::resume(dir.path()).unwrap().unwrap();
-    assert!(matches!(&told.applying().phase, crate::domain::join::applicant::Phase::Applied { standing, .. }
-        if standing.rejection == Some(RejectionReason::WordsDiffer)));
+    assert!(matches!(&told.applying().phase, crate::domain::join::applicant::Phase::Applied { progress, .. }
+        if progress.rejection == Some(RejectionReason::WordsDiffer)));
 }
 
 #[tokio::test]
