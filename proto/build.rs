@@ -14,6 +14,8 @@ mod enums;
 
 use std::path::{Path, PathBuf};
 
+use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
+
 /// Options are read here, at build time; no program of ours needs their messages.
 const OPTIONS: &str = "havenlink.options.v1";
 
@@ -35,7 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
     protos(Path::new("havenlink"), &mut files)?;
     files.sort();
-    let mut compiler = protox::Compiler::new(["."])?;
+    // proto/google is for strangers' compilers, which want it beside the contract; this one brings its own.
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(GoogleFileResolver::new());
+    resolver.add(IncludeFileResolver::new(PathBuf::from(".")));
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_source_info(true).include_imports(true).open_files(&files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let pool = compiler.descriptor_pool();

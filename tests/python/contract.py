@@ -13,7 +13,9 @@ from grpc_tools import protoc
 def generate(proto):
     """Compiles what is served; afterwards `module` finds it."""
     out = tempfile.mkdtemp(prefix="havenlink-python-")
-    files = [str(p.relative_to(proto)) for p in pathlib.Path(proto).rglob("*.proto") if "store/v1" not in str(p)]
+    # proto/google is only imported: the library has its own.
+    ours = pathlib.Path(proto, "havenlink").rglob("*.proto")
+    files = [str(p.relative_to(proto)) for p in ours if "store/v1" not in str(p)]
     if protoc.main(["protoc", f"-I{proto}", f"--python_out={out}", f"--grpc_python_out={out}", *files]) != 0:
         sys.exit("the contract does not compile with stock protoc")
     sys.path.insert(0, out)
