@@ -12,6 +12,7 @@ pub mod agreed;
 pub mod agreement;
 pub mod audit;
 pub mod beat;
+pub mod before;
 pub mod checkpoint;
 pub mod entry;
 pub mod envelope;

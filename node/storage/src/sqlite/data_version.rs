@@ -6,12 +6,12 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::db::{self, Args, Columns, failed};
-use super::{carry_over, questions, statements};
+use super::{carry_over, publications, questions, statements};
 use crate::domain::reason::Reason;
 use crate::{Error, Result};
 
 /// What this program writes. Raised with every stored format that changes, together with a step and rows that test it.
-pub const DATA_VERSION: u64 = 3;
+pub const DATA_VERSION: u64 = 4;
 
 /// Brings the data to `DATA_VERSION`, step by step.
 ///
@@ -39,6 +39,7 @@ async fn step(conn: &mut SqliteConnection, from: u64) -> Result<()> {
     match from {
         1 => carry_over::named_values(conn).await?,
         2 => questions::of_envelopes(conn).await?,
+        3 => publications::in_todays_form(conn).await?,
         _ => return Err(Error::Damaged("the data version")),
     }
     db::run(&mut *conn, &statements::DATA_VERSION_PUT, Args::new().with(from + 1)).await.map_err(failed)?;

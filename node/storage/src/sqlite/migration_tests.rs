@@ -53,6 +53,32 @@ async fn deliveries_of_before(conn: &mut SqliteConnection) -> Question {
     Question::of(&envelope, Some(content.facet()), key.public().id())
 }
 
+/// An own alert for Kehl that no dispatcher has been through, as it was stored with a field for each kind.
+async fn publication_of_before(conn: &mut SqliteConnection) {
+    use havenlink_proto::store::v1 as proto;
+    let sharing = proto::StoredSharing {
+        named: vec!["de-kehl".into()],
+        purpose: 1,
+        lawful_basis: 1,
+        special_basis: 1,
+        handling: Some(havenlink_proto::record::v1::Handling { tlp: 2, pap: 2 }),
+        status: 1,
+        ..Default::default()
+    };
+    let content: Content = alert().into();
+    let before = proto::PublicationBefore4 {
+        authority: "fr-strasbourg".into(),
+        sharing: Some(sharing),
+        record: Some(proto::publication_before4::Record::Alert(crate::wire::records::encode(&content))),
+        created_ms: 1,
+        ..Default::default()
+    };
+    let insert = "INSERT INTO publication VALUES (1, 'fr-strasbourg', $1, 1, '', x'', 1, $2, $3)";
+    let query = sqlx::query(insert).bind(record(3).0.as_slice()).bind(i64::MAX);
+    query.bind(prost::Message::encode_to_vec(&before)).execute(&mut *conn).await.unwrap();
+    sqlx::query("INSERT INTO undispatched VALUES (1)").execute(conn).await.unwrap();
+}
+
 /// Writes a store of data version 1: a bit of everything, and each of the nine prefixes. Gives the agreement's id, and
 /// what is asked again about a delivery that waits.
 pub(super) async fn a_store_of_before(dir: &Path) -> (AgreementId, Question) {
@@ -72,6 +98,7 @@ pub(super) async fn a_store_of_before(dir: &Path) -> (AgreementId, Question) {
     ] {
         sqlx::query(rows).execute(&mut conn).await.unwrap();
     }
+    publication_of_before(&mut conn).await;
     let question = deliveries_of_before(&mut conn).await;
     let hex = record(1);
     named(&mut conn, "incarnation", &5_u64.to_be_bytes()).await;
@@ -110,6 +137,9 @@ async fn named_values_of_an_older_store_become_rows() {
     assert_eq!(store.meta(Named::Authority).await.unwrap(), Some("fr-strasbourg".into()));
     let items = store.out_batch(strasbourg(), kehl(), StreamClass::Content, 9, 1 << 20).await.unwrap();
     assert_eq!(items.iter().map(|item| item.question).collect::<Vec<_>>(), [Some(question), None]);
+    let waiting = store.pending_publications(9).await.unwrap();
+    let publication = crate::wire::stored::reload(waiting[0].body.clone()).unwrap();
+    assert_eq!((waiting.len(), publication.content, publication.recipients), (1, alert().into(), vec![kehl()]));
     let now = UnixMs(0);
     let record = OwedKey::to(&kehl(), Subject::SuspendedRecord(key("fr-strasbourg", 1)));
     assert_eq!(owed(&store, What::SuspendedRecord).await, [(record, now)]);

@@ -11,6 +11,7 @@ pub(crate) mod data_version;
 pub(crate) mod db;
 mod facts;
 mod lists;
+mod publications;
 mod questions;
 pub(crate) mod rare;
 pub(crate) mod read;

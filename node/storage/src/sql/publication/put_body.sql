@@ -1,0 +1,1 @@
+UPDATE publication SET body = $2 WHERE sequence = $1
