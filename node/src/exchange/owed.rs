@@ -36,6 +36,10 @@ impl Exchange {
     /// When the store fails; what was not fulfilled is still owed.
     pub(super) async fn owed_pass(&self, what: What) -> Result<Passed, Error> {
         let mut passed = Passed::default();
+        // Nothing can be shared while this node's authorities are suspended; their restore wakes every pass.
+        if what != What::PauseNotice && self.are_suspended_here() {
+            return Ok(passed);
+        }
         for recipient in self.store().owed_recipients(what, self.now()).await? {
             if self.may_be_served(recipient.as_ref()) {
                 passed.add(self.fulfil_for(what, recipient.as_ref()).await?);
@@ -50,6 +54,11 @@ impl Exchange {
         let (view, now) = (self.view(), self.now());
         let standing = |to| view.status(to, now);
         recipient.is_none_or(|to| !matches!(standing(to), MemberStatus::Suspended | MemberStatus::Unknown))
+    }
+
+    fn are_suspended_here(&self) -> bool {
+        let (view, now) = (self.view(), self.now());
+        self.0.keys.authorities().iter().all(|own| view.status(own, now) == MemberStatus::Suspended)
     }
 
     async fn fulfil_for(&self, what: What, recipient: Option<&AuthorityId>) -> Result<Passed, Error> {

@@ -119,7 +119,12 @@ impl Governance {
             self.owe_no_entry(entry_key(&id, target)).await;
             return Err(refused.into());
         }
-        let entered = owed.and(self.enter(&id, target, actor).await);
+        // Not owed, for the store failed: it acts now, so its line is owed once more.
+        let owed = if owed.is_err() { self.owe_entry(&id, target).await } else { owed };
+        let entered = match owed {
+            Ok(()) => self.enter(&id, target, actor).await,
+            Err(error) => Err(error),
+        };
         drop(entering);
         let (applied, needed) = (Applied::unordered(id), stewards.len());
         let acting = Decided { applied, approved_by: stewards, needed, overlay: true };
