@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, ReferenceKind};
+use crate::domain::record::RecordKey;
 use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::WriteOp;
@@ -104,14 +104,6 @@ impl Exchange {
     }
 }
 
-impl Exchange {
-    async fn cancelled(&self, keys: Vec<RecordKey>) -> Result<HashSet<RecordKey>, Error> {
-        let later = self.received_superseded(keys).await?;
-        let cancelled = later.into_iter().filter(|(_, later)| later.how == ReferenceKind::Cancels);
-        Ok(cancelled.map(|(key, _)| key).collect())
-    }
-}
-
 impl Reader {
     async fn next(&mut self) -> Result<Option<Consumed>, Error> {
         loop {
@@ -128,7 +120,7 @@ impl Reader {
             // What is the newest here has nothing said of it yet: a later word comes behind what it is about.
             let head = *self.inbox.borrow();
             let keys = rows.iter().filter(|row| row.position < head).map(|row| row.key.clone());
-            self.cancelled = self.exchange.cancelled(keys.collect()).await?;
+            self.cancelled = self.exchange.received_taken_back(keys.collect()).await?;
             self.fetched = rows.into();
             if self.fetched.is_empty() && (self.reading.until_empty || self.inbox.changed().await.is_err()) {
                 return Ok(None);

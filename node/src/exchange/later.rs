@@ -13,7 +13,7 @@ use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
 use crate::domain::records::Content;
-use crate::storage::ops::Written;
+use crate::storage::ops::{Write, Written};
 use crate::storage::rows::PublicationRow;
 use crate::wire::{self, sealed, stored};
 
@@ -45,6 +45,7 @@ impl Exchange {
     /// `NOT_FOUND` for no own record; `KIND_NOT_SUPPORTED` where its kind has no updates, or the content is of another
     /// kind; `ETAG_MISMATCH` when something later was said of it; `EXPIRED`; otherwise the first rule that forbids it.
     pub async fn update(&self, call: &Call, target: RecordKey, content: Content) -> Result<Published, Error> {
+        let _one_word_at_a_time = self.0.saying_later.lock().await;
         let tried = self.try_update(call, target, content).await;
         self.once(call, UPDATE, tried).await
     }
@@ -54,6 +55,7 @@ impl Exchange {
     /// # Errors
     /// As `update`.
     pub async fn cancel(&self, call: &Call, target: RecordKey) -> Result<Published, Error> {
+        let _one_word_at_a_time = self.0.saying_later.lock().await;
         let tried = self.try_cancel(call, target).await;
         self.once(call, CANCEL, tried).await
     }
@@ -72,9 +74,17 @@ impl Exchange {
         };
         content.check().map_err(|fault| wire::Error::from(fault).within("content"))?;
         if content == earlier.content {
-            return Ok((Published { record_id: target.record_id, recipients: Vec::new() }, Written::Done));
+            return self.nothing_new(call, target).await;
         }
         self.say_later(call, UPDATE, (target, earlier), how, content).await
+    }
+
+    /// What a call is answered that changes nothing; a repeated one is answered the same.
+    async fn nothing_new(&self, call: &Call, target: RecordKey) -> Result<(Published, Written), Error> {
+        let published = Published { record_id: target.record_id, recipients: Vec::new() };
+        let mark = call.mark(UPDATE, stored::encode_published(target.record_id, &[]), self.now())?;
+        let written = self.store().write(Write { request: Some(mark), ..Write::default() }.into()).await?;
+        Ok((published, written))
     }
 
     async fn try_cancel(&self, call: &Call, target: RecordKey) -> Result<(Published, Written), Error> {
@@ -114,7 +124,8 @@ impl Exchange {
         let mut sharing = earlier.sharing.clone();
         sharing.review_by = None;
         if how == ReferenceKind::Replaces {
-            sharing.expires = None;
+            // A new version lives as long as its publisher gave the one before.
+            sharing.expires = sharing.expires.map(|end| self.now() + end.since(earlier.created));
         }
         let draft = Draft {
             authority: Some(target.origin.clone()),
@@ -157,6 +168,43 @@ impl Exchange {
             newest = newer(newest, &publication.references, target, by);
         }
         Ok(newest)
+    }
+
+    /// Whether an own record was taken back, itself or in a later version: it is given to nobody who does not have it.
+    pub(super) async fn own_taken_back(&self, record: &RecordKey) -> Result<bool, Error> {
+        let (mut key, mut seen) = (record.clone(), HashSet::new());
+        while seen.insert(key.clone()) {
+            match self.own_superseded(&key).await? {
+                None => return Ok(false),
+                Some(later) if later.how == ReferenceKind::Cancels => return Ok(true),
+                Some(later) => key = later.by,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Those of received records that were taken back, themselves or in a later version.
+    pub(super) async fn received_taken_back(&self, keys: Vec<RecordKey>) -> Result<HashSet<RecordKey>, Error> {
+        let mut taken_back = HashSet::new();
+        // By the newest word that was found so far: the records that it is a word about.
+        let mut about: HashMap<RecordKey, Vec<RecordKey>> =
+            keys.into_iter().map(|key| (key.clone(), vec![key])).collect();
+        for _ in 0..LOOK {
+            let later = self.received_superseded(about.keys().cloned().collect()).await?;
+            let mut next: HashMap<RecordKey, Vec<RecordKey>> = HashMap::new();
+            for (key, later) in later {
+                let first = about.remove(&key).unwrap_or_default();
+                match later.how {
+                    ReferenceKind::Cancels => taken_back.extend(first),
+                    _ => next.entry(later.by).or_default().extend(first),
+                }
+            }
+            if next.is_empty() {
+                break;
+            }
+            about = next;
+        }
+        Ok(taken_back)
     }
 
     /// The newest words about received records; those of which nothing later was said are left out.

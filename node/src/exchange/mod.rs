@@ -116,6 +116,9 @@ struct Inner {
     passes: passes::Passes,
     /// One dispatch pass at a time.
     dispatching: tokio::sync::Mutex<()>,
+    /// One later word of this node at a time, from the look at what was said to its commit; whoever gives a record to somebody
+    /// more holds it too.
+    saying_later: tokio::sync::Mutex<()>,
     /// Held from the look at the agreements to the commit of what is published by them.
     publishing: tokio::sync::RwLock<()>,
     /// One change of agreements at a time.
@@ -151,6 +154,7 @@ impl Exchange {
             suspended_here: Mutex::default(),
             passes: passes::Passes::default(),
             dispatching: tokio::sync::Mutex::default(),
+            saying_later: tokio::sync::Mutex::default(),
             publishing: tokio::sync::RwLock::default(),
             agreement_changes: Arc::default(),
         }));

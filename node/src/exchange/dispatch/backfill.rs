@@ -14,7 +14,7 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, ReferenceKind};
+use crate::domain::record::RecordKey;
 use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{Queue, Write};
@@ -82,7 +82,12 @@ impl Exchange {
         current.sort_unstable();
         for together in current.chunks(TOGETHER) {
             let mut write = Write::default();
+            // Nothing is taken back between this look and the commit.
+            let _later = self.0.saying_later.lock().await;
             for (_, key) in together {
+                if self.own_taken_back(key).await? {
+                    continue;
+                }
                 // One that cannot be read is named where publications are listed, and keeps no other one back.
                 if let Some(row) = self.store().publication(key.clone()).await?
                     && let Ok(pressed) = self.pressed_for(press, &row, to).await
@@ -98,7 +103,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// What is published for all, unexpired, not cancelled, the last word on its subject, allowed to this partner and not sent to it.
+    /// What is published for all, unexpired, the last word on its subject, allowed to this partner and not sent to it.
     async fn current(
         &self,
         press: &Press,
@@ -117,9 +122,7 @@ impl Exchange {
                 let due = row.dispatched && row.expires > press.now && publication.grows() && !older;
                 if due && press.ask(&publication, to).is_ok() {
                     let key = RecordKey { origin: from.clone(), record_id: row.record_id };
-                    let cancelled =
-                        self.own_superseded(&key).await?.is_some_and(|later| later.how == ReferenceKind::Cancels);
-                    if !cancelled && self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
+                    if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
                         found.push((row.sequence, key));
                     }
                 }
@@ -149,7 +152,7 @@ impl Exchange {
     ) -> Result<Pressed, Error> {
         let mut publication = self.own_publication(row)?;
         if let Some(target) = publication.target().filter(|_| publication.grows()).cloned()
-            && self.store().publication(target).await?.is_none()
+            && self.store().publication(target).await?.is_none_or(|row| row.expires <= press.now)
         {
             publication.references.clear();
         }

@@ -26,7 +26,7 @@ use super::Exchange;
 use super::error::Error;
 use super::unreadable::Table;
 pub(super) use backfill::owed_backfills;
-use press::{About, Press, Pressed};
+use press::{About, Press, Pressed, Work};
 
 /// Recipients for whom publishing presses at once; the signatures for more would hold up the caller.
 const AT_ONCE: usize = 8;
@@ -57,13 +57,18 @@ impl Exchange {
     /// When the store fails; what was not queued is taken again by the next pass.
     pub async fn dispatch_pass(&self) -> Result<usize, Error> {
         let _one_at_a_time = self.0.dispatching.lock().await;
+        // What was taken back meanwhile goes to those that it was for, and to nobody who came later.
+        let _later = self.0.saying_later.lock().await;
         let rows = self.store().pending_publications(limits::BATCH_ITEMS).await?;
         let press = self.press();
         let mut work = Vec::with_capacity(rows.len());
         for row in rows {
             // While this authority is suspended, or the register not read yet, publications wait here; nothing is lost.
             if matches!(press.view.status(&row.authority, press.now), MemberStatus::Active | MemberStatus::Removed) {
-                work.push((self.0.keys.of(&row.authority), row));
+                let lasting = row.kind.facts().is_some_and(|facts| facts.lasting);
+                let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
+                let grows = lasting && !self.own_taken_back(&key).await?;
+                work.push(Work { key: self.0.keys.of(&row.authority), row, grows });
             }
         }
         if work.is_empty() {

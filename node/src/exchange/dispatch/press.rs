@@ -65,12 +65,18 @@ impl Pressed {
     }
 }
 
-pub(super) type Work = (Option<Arc<SigningKey>>, PublicationRow);
+/// A publication to be made for its recipients.
+pub(super) struct Work {
+    pub key: Option<Arc<SigningKey>>,
+    pub row: PublicationRow,
+    /// Partners that agreements have come to cover since may be added, where its kind and audience say so.
+    pub grows: bool,
+}
 
 /// Presses every publication; in parallel when there are many.
 pub(super) async fn press_all(press: Press, mut work: Vec<Work>) -> Vec<Pressed> {
     if work.len() < PARALLEL_FROM {
-        return work.into_iter().map(|(key, row)| press.all(key.as_deref(), &row)).collect();
+        return work.iter().map(|work| press.all(work)).collect();
     }
     let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = work.len().div_ceil(lanes);
@@ -79,9 +85,7 @@ pub(super) async fn press_all(press: Press, mut work: Vec<Work>) -> Vec<Pressed>
         let rest = work.split_off(share.min(work.len()));
         let lane = std::mem::replace(&mut work, rest);
         let press = press.clone();
-        tasks.push(tokio::task::spawn_blocking(move || {
-            lane.into_iter().map(|(key, row)| press.all(key.as_deref(), &row)).collect::<Vec<_>>()
-        }));
+        tasks.push(tokio::task::spawn_blocking(move || lane.iter().map(|work| press.all(work)).collect::<Vec<_>>()));
     }
     let mut pressed = Vec::new();
     for task in tasks {
@@ -93,12 +97,14 @@ pub(super) async fn press_all(press: Press, mut work: Vec<Work>) -> Vec<Pressed>
 
 impl Press {
     /// All deliveries of one publication, with the ledger's rows.
-    fn all(&self, key: Option<&SigningKey>, row: &PublicationRow) -> Pressed {
+    fn all(&self, work: &Work) -> Pressed {
+        let row = &work.row;
         let mut pressed = Pressed::of(RecordKey { origin: row.authority.clone(), record_id: row.record_id });
         match stored::reload(row.body.clone()) {
             Ok(publication) => {
-                let recipients = self.recipients(&publication);
-                self.press(key, &About::row(row), &publication, &recipients, &mut pressed);
+                let recipients =
+                    if work.grows { self.recipients(&publication) } else { publication.recipients.clone() };
+                self.press(work.key.as_deref(), &About::row(row), &publication, &recipients, &mut pressed);
             }
             // A row that cannot be read must not block the ones behind it.
             Err(error) => {

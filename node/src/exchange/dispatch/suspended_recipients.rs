@@ -5,10 +5,12 @@
 
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
-use crate::domain::record::RecordKey;
+use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{Queue, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject};
+use crate::storage::rows::PublicationRow;
+use crate::wire::stored;
 
 use super::super::Exchange;
 use super::super::error::Error;
@@ -32,11 +34,23 @@ impl Exchange {
         to: &AuthorityId,
     ) -> Result<Write, Error> {
         let Some(row) = self.store().publication(record.clone()).await? else { return Ok(Write::default()) };
+        // Taken back before it was sent: neither the record nor its end is the recipient's matter.
+        let _later = self.0.saying_later.lock().await;
+        if self.own_taken_back(record).await? || self.ends_what_was_never_sent(&row, to).await? {
+            return Ok(Write::default());
+        }
         let pressed = self.pressed_for(&self.press(), &row, to).await?;
         // One of the two is suspended again, or still.
         if !pressed.suspended.is_empty() {
             return Err(Error::about(to, Reason::MemberSuspended));
         }
         Ok(Write { deliveries: pressed.queue.items, audit: pressed.queue.audit, ..Write::default() })
+    }
+
+    async fn ends_what_was_never_sent(&self, row: &PublicationRow, to: &AuthorityId) -> Result<bool, Error> {
+        let Ok(publication) = stored::reload(row.body.clone()) else { return Ok(false) };
+        let ends = publication.references.iter().find(|reference| reference.kind == ReferenceKind::Cancels);
+        let Some(ends) = ends else { return Ok(false) };
+        Ok(self.store().sent_under(ends.target.clone(), to.clone()).await?.is_empty())
     }
 }

@@ -147,7 +147,9 @@ async fn a_new_version_of_a_practice_replaces_the_old_one_for_new_partners_too()
     let gone = strasbourg.publish(&call(), wished(sharing(&[]), one)).await.unwrap().record_id;
     world.settle().await;
     let second = strasbourg.update(&call(), key(first), two.clone().into()).await.unwrap();
-    strasbourg.cancel(&call(), key(gone)).await.unwrap();
+    // Taken back in its second version, and so in its first.
+    let newer = strasbourg.update(&call(), key(gone), two.clone().into()).await.unwrap();
+    strasbourg.cancel(&call(), key(newer.record_id)).await.unwrap();
     world.settle().await;
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     world.settle().await;
@@ -158,4 +160,55 @@ async fn a_new_version_of_a_practice_replaces_the_old_one_for_new_partners_too()
     }
     let sent = world.node(ESCH).store.inbox_after(0, vec![RecordKind::Practice], 10).await.unwrap();
     assert_eq!(sent.len(), 2, "both versions, and nothing of what was cancelled before Esch came");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_in_a_later_version_is_taken_back() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    let second = strasbourg.update(&call(), key(first), more_severe()).await.unwrap().record_id;
+    world.settle().await;
+    let end = strasbourg.cancel(&call(), key(second)).await.unwrap().record_id;
+    world.settle().await;
+    assert_eq!(consumed(&world, KEHL).await, [end], "neither of the two is given to a reader that comes later");
+    assert!(listed(&world, KEHL, Folder::Received).await.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_later_words_at_once_one_counts() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    let (update, cancel) = (call(), call());
+    let said =
+        tokio::join!(strasbourg.update(&update, key(first), more_severe()), strasbourg.cancel(&cancel, key(first)));
+    let reasons = [said.0.err().map(|e| e.reason()), said.1.err().map(|e| e.reason())];
+    assert_eq!(reasons.iter().flatten().collect::<Vec<_>>(), [&Reason::EtagMismatch]);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_while_a_recipient_was_suspended_never_reaches_it() {
+    let world = World::with_agreements().await;
+    world.suspend(ESCH);
+    let first = world.publish(STRASBOURG, &[]).await;
+    assert_eq!(first.recipients, [id(KEHL), id(ESCH)], "for all, Esch once it is restored");
+    world.settle().await;
+    world.exchange(STRASBOURG).cancel(&call(), key(first.record_id)).await.unwrap();
+    world.settle().await;
+    world.restore(ESCH);
+    world.settle().await;
+    assert!(consumed(&world, ESCH).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_keeps_its_request_id() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    let same = call();
+    let answer = strasbourg.update(&same, key(first), sample_alert().into()).await.unwrap();
+    strasbourg.update(&call(), key(first), more_severe()).await.unwrap();
+    assert_eq!(strasbourg.update(&same, key(first), sample_alert().into()).await.unwrap(), answer);
 }
