@@ -1,7 +1,8 @@
 //! What its publisher says of a record later: an update, a replacement, a cancellation.
 //!
 //! A later word is a record of its own that refers to the earlier one, and goes to exactly those that hold it: whoever
-//! was sent the earlier one, as far as it may still be sent to them. An update keeps the expiry of what it updates, and
+//! was sent the earlier one, as far as it may still be sent to them; a new version of what is lasting and for all also goes to
+//! whom an agreement has come to cover. An update keeps the expiry of what it updates, and
 //! one that changes nothing travels nowhere. Whoever lists or searches sees the newest word; what was cancelled is
 //! shown to nobody who asks after that, and a reader of the inbox that had it sees the cancellation.
 
