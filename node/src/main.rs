@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use havenlink::app::{self, Failure};
+use havenlink::app::{self, CommandFailure};
 use havenlink::config::{self, Config, Sources};
 
 #[derive(Parser)]
@@ -159,7 +159,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(common: Common, command: Command) -> Result<(), Failure> {
+fn dispatch(common: Common, command: Command) -> Result<(), CommandFailure> {
     match command {
         Command::Demo { dir, exit } => app::demo(dir, exit),
         Command::Init { identity, policy } => {
@@ -182,19 +182,20 @@ fn dispatch(common: Common, command: Command) -> Result<(), Failure> {
     }
 }
 
-fn sources(common: &Common, more: Vec<String>) -> Result<Sources, Failure> {
+fn sources(common: &Common, more: Vec<String>) -> Result<Sources, CommandFailure> {
     let mut set = more;
     set.extend(common.set.iter().cloned());
-    Sources::read(common.config.as_deref(), set).map_err(|e| Failure::config_unreadable(common.config.as_deref(), &e))
+    Sources::read(common.config.as_deref(), set)
+        .map_err(|e| CommandFailure::config_unreadable(common.config.as_deref(), &e))
 }
 
-fn load(common: &Common, more: Vec<String>) -> Result<Config, Failure> {
+fn load(common: &Common, more: Vec<String>) -> Result<Config, CommandFailure> {
     Ok(config::load(&sources(common, more)?)?)
 }
 
 /// The configuration of a node that is being made. Where there is no file yet, the arguments become one, so that
 /// nobody has to edit it. `assumed` holds where nothing else says.
-fn new_node(common: &Common, identity: Identity, assumed: Vec<String>) -> Result<(Config, Kept), Failure> {
+fn new_node(common: &Common, identity: Identity, assumed: Vec<String>) -> Result<(Config, Kept), CommandFailure> {
     let path = common.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH));
     let mut set = identity.into_set();
     set.extend(common.set.iter().cloned());
@@ -212,18 +213,20 @@ fn new_node(common: &Common, identity: Identity, assumed: Vec<String>) -> Result
 struct Kept(Option<(PathBuf, String)>);
 
 impl Kept {
-    fn write(&self) -> Result<(), Failure> {
+    fn write(&self) -> Result<(), CommandFailure> {
         let Some((path, text)) = &self.0 else { return Ok(()) };
         let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
-        written.map_err(|e| Failure::config_unreadable(Some(path), &e))
+        written.map_err(|e| CommandFailure::config_unreadable(Some(path), &e))
     }
 }
 
 impl GenesisPolicy {
-    fn read(self) -> Result<app::GenesisPolicy, Failure> {
+    fn read(self) -> Result<app::GenesisPolicy, CommandFailure> {
         let span = |name: &str, text: Option<String>| match text {
             None => Ok(None),
-            Some(text) => config::span_of(&text).map(Some).ok_or_else(|| Failure::argument(name, "a span such as 10s")),
+            Some(text) => {
+                config::span_of(&text).map(Some).ok_or_else(|| CommandFailure::argument(name, "a span such as 10s"))
+            }
         };
         Ok(app::GenesisPolicy {
             freshness_limit: span("--freshness-limit", self.freshness_limit)?,

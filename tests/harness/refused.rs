@@ -7,12 +7,12 @@ use tonic_types::StatusExt;
 use crate::tools::Ran;
 
 /// What may have been refused.
-pub trait Refusal {
+pub trait Refusable {
     /// Panics unless this is a refusal for the reason, in the form that the catalogue promises.
     fn must_be(&self, reason: Reason);
 }
 
-impl Refusal for Status {
+impl Refusable for Status {
     fn must_be(&self, reason: Reason) {
         let row = reason.row();
         let info = self.get_details_error_info().unwrap_or_else(|| panic!("no reason: {self:?}"));
@@ -23,7 +23,7 @@ impl Refusal for Status {
     }
 }
 
-impl<T: std::fmt::Debug> Refusal for Result<T, Status> {
+impl<T: std::fmt::Debug> Refusable for Result<T, Status> {
     fn must_be(&self, reason: Reason) {
         match self {
             Ok(answer) => panic!("not refused for {reason}: {answer:?}"),
@@ -32,7 +32,7 @@ impl<T: std::fmt::Debug> Refusal for Result<T, Status> {
     }
 }
 
-impl Refusal for Ran {
+impl Refusable for Ran {
     fn must_be(&self, reason: Reason) {
         let told = self.err.lines().any(|line| line.starts_with(&format!("error[{}]: ", reason.code())));
         assert!(told, "not refused for {reason}: {self:?}");
@@ -45,6 +45,6 @@ impl Refusal for Ran {
 ///
 /// # Panics
 /// When it is not.
-pub fn assert_refused(refusal: &impl Refusal, reason: Reason) {
+pub fn assert_refused(refusal: &impl Refusable, reason: Reason) {
     refusal.must_be(reason);
 }

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A new voter may lack this many entries when it becomes one.
 const CAUGHT_UP: u64 = 256;
 /// How long a steward that left may take to hear of it before its node is forgotten.
-const FAREWELL: Duration = Duration::from_secs(5);
+const LEAVING_TIME: Duration = Duration::from_secs(5);
 
 /// What the leader does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub async fn follow_stewards(directory: Directory) {
         let mut status = node.status();
         let now = status.borrow_and_update().clone();
         changes.mark_unchanged();
-        let patient = settled.elapsed() < FAREWELL;
+        let patient = settled.elapsed() < LEAVING_TIME;
         let step = directory.0.chain.raft_state().map_or(Step::Nothing, |state| next(&state, &node, &now, patient));
         if matches!(step, Step::Vote(_) | Step::Learn(_) | Step::HandOver(_)) {
             settled = Instant::now();

@@ -3,7 +3,7 @@
 //! Pure. Asked by the sender before it queues and before each attempt, and again by the receiver. A yes is a `Permit`, a value that only
 //! this file can make and that every storage write that discloses takes as an argument: forgetting to ask does not compile.
 
-use super::agreement::{AgreementSet, GrantState, Held};
+use super::agreement::{AgreedGrant, AgreementSet, GrantState};
 use super::authority::MemberStatus;
 use super::directory::DirectoryView;
 use super::envelope::GrantRef;
@@ -140,7 +140,7 @@ fn active(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Result<
 }
 
 /// The grant that the envelope names, if it covers the question.
-fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<Held<'a>, Reason> {
+fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<AgreedGrant<'a>, Reason> {
     // An agreement of others is answered like one that is not here: no oracle.
     let held = q.agreements.get(&named.agreement).ok_or(Reason::AgreementUnknown)?;
     if !held.agreement.is_party(q.from) || !held.agreement.is_party(q.to) {
@@ -155,7 +155,11 @@ fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<Held<'a>, R
 }
 
 /// An answer goes back along the grant under which its target came (9.2): the direction is the opposite one.
-fn answer_grant<'a>(q: &ShareQuestion<'a>, target: GrantRef, named: Option<GrantRef>) -> Result<Held<'a>, Reason> {
+fn answer_grant<'a>(
+    q: &ShareQuestion<'a>,
+    target: GrantRef,
+    named: Option<GrantRef>,
+) -> Result<AgreedGrant<'a>, Reason> {
     if named.is_some_and(|named| named != target) {
         return Err(Reason::AgreementNotInForce);
     }
@@ -169,13 +173,13 @@ fn answer_grant<'a>(q: &ShareQuestion<'a>, target: GrantRef, named: Option<Grant
 }
 
 /// Of several grants that cover the question: the one that shows most, then the one that lasts longest, then the first.
-fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Held<'a>, Reason> {
-    let mut best: Option<Held<'a>> = None;
+fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<AgreedGrant<'a>, Reason> {
+    let mut best: Option<AgreedGrant<'a>> = None;
     let mut nearest = Reason::AgreementNotInForce;
     for held in q.agreements.grants(q.from, q.to) {
         match covers(q, &held) {
             Ok(()) => {
-                let rank = |h: &Held<'_>| (h.grant.disclosure_level, h.grant.valid_until);
+                let rank = |h: &AgreedGrant<'_>| (h.grant.disclosure_level, h.grant.valid_until);
                 if best.is_none_or(|b| rank(&held) > rank(&b)) {
                     best = Some(held);
                 }
@@ -188,7 +192,7 @@ fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Held<'a>, Reason> {
     best.ok_or(nearest)
 }
 
-fn covers(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
+fn covers(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> {
     if !q.facet.covered_by(held.grant) {
         return Err(Reason::AgreementNotInForce);
     }
@@ -197,8 +201,8 @@ fn covers(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
 }
 
 /// The dates of 9.7: the sender stops at `until`; the receiver accepts while `created` < until and now < until + 5 min.
-fn in_force(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
-    let Held { grant, held, .. } = held;
+fn in_force(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> {
+    let AgreedGrant { grant, held, .. } = held;
     match held.grant_state(grant, q.now) {
         GrantState::Ended => Err(Reason::AgreementEnded),
         GrantState::Incomplete => Err(Reason::AgreementUnknown),
@@ -213,7 +217,7 @@ fn in_force(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
     }
 }
 
-fn handled(q: &ShareQuestion<'_>, held: &Held<'_>) -> Result<(), Reason> {
+fn handled(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> {
     if !held.grant.purposes.contains(&q.purpose) {
         return Err(Reason::AgreementNotInForce);
     }

@@ -6,7 +6,7 @@ use havenlink_proto::admin::v1 as admin;
 use tonic_health::server::HealthReporter;
 
 use super::data_dir::DataDir;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::listeners;
 use super::serve::Serving;
 use crate::clock::SharedClock;
@@ -29,7 +29,7 @@ use crate::wire::fields;
 ///
 /// # Errors
 /// When the node's certificate does not load, or the invitation names no endpoint.
-pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<TonicJoinClient, Failure> {
+pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Result<TonicJoinClient, CommandFailure> {
     let identity = NodeIdentity::load(data.path())?;
     let limits = transport::Limits::default();
     let view = listeners::empty_view();
@@ -40,7 +40,7 @@ pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Resul
     let channels: Result<Vec<_>, _> = invitation.inviter_endpoints.iter().map(dial).collect();
     let channels: Vec<_> = channels?.into_iter().map(|opened| opened.channel).collect();
     if channels.is_empty() {
-        return Err(Failure::new(Reason::InvitationInvalid));
+        return Err(CommandFailure::new(Reason::InvitationInvalid));
     }
     Ok(TonicJoinClient::new(channels, transport::classify))
 }
@@ -133,7 +133,7 @@ pub async fn wait(
     clock: &SharedClock,
     on: &Runtimes,
     mut applicant: Applicant,
-) -> Result<Applicant, Failure> {
+) -> Result<Applicant, CommandFailure> {
     let last_answer = LastAnswer::default();
     let identity = NodeIdentity::load(data.path())?;
     let waiting =
@@ -150,14 +150,14 @@ pub async fn wait(
         }
         last_answer.set(applying, failed);
     });
-    let decided = decided.await.map_err(|e| Failure::new(e.reason()).cause(&e));
+    let decided = decided.await.map_err(|e| CommandFailure::new(e.reason()).cause(&e));
     let decided = decided.map_err(|failure| told_why(failure, &applicant));
     serving.stop(std::time::Duration::from_secs(1)).await;
     decided.map(|_| applicant)
 }
 
 /// The stewards' reason for a rejection, beside the failure that it is.
-pub fn told_why(failure: Failure, applicant: &Applicant) -> Failure {
+pub fn told_why(failure: CommandFailure, applicant: &Applicant) -> CommandFailure {
     match applicant.applying().progress().and_then(|progress| progress.rejection) {
         Some(rejection) => failure.fact("because", rejection.name()),
         None => failure,
@@ -169,13 +169,14 @@ pub fn told_why(failure: Failure, applicant: &Applicant) -> Failure {
 /// # Errors
 /// `APPLICATION_UNKNOWN` when none is under way here; `DATA_DIR_IN_USE` while the node runs and waits; what the inviter
 /// answers.
-pub fn withdraw(config: &Config) -> Result<(), Failure> {
+pub fn withdraw(config: &Config) -> Result<(), CommandFailure> {
     transport::install_provider();
     let data = DataDir::take(&config.data_dir)?;
-    let mut applicant = Applicant::resume(data.path())?.ok_or_else(|| Failure::new(Reason::ApplicationUnknown))?;
+    let mut applicant =
+        Applicant::resume(data.path())?.ok_or_else(|| CommandFailure::new(Reason::ApplicationUnknown))?;
     let (clock, key) = (crate::clock::SystemClock::shared(), data.authority_key()?);
     let runtimes = super::runtimes::Runtimes::start(1)?;
-    let withdrawn: Result<(), Failure> = runtimes.block_on(async {
+    let withdrawn: Result<(), CommandFailure> = runtimes.block_on(async {
         let inviter = door(&data, &applicant, &clock)?;
         let proposal = applicant.proposal(&inviter).await?;
         let signed = match proposal {

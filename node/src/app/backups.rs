@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::commands::GENESIS;
 use super::data_dir::DataDir;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::identity_copy;
 use super::runtimes::Runtimes;
 use crate::clock::SystemClock;
@@ -23,9 +23,9 @@ use crate::wire::statement;
 ///
 /// # Errors
 /// `NOT_JOINED` when there is nothing to back up, `BACKUP_FAILED`.
-pub fn backup(config: &Config, directory: &Path) -> Result<(), Failure> {
+pub fn backup(config: &Config, directory: &Path) -> Result<(), CommandFailure> {
     if !config.data_dir.join("authority.key").exists() {
-        return Err(Failure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
+        return Err(CommandFailure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
     }
     let runtimes = Runtimes::start(1)?;
     let made = runtimes.block_on(made(config, directory));
@@ -41,14 +41,16 @@ pub fn backup(config: &Config, directory: &Path) -> Result<(), Failure> {
 }
 
 /// The keys first: a backup that is there has them beside it, and knows which.
-async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBuf), Failure> {
+async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBuf), CommandFailure> {
     let now = SystemClock::shared().now();
     let file = backup::file_for(&config.data_dir, directory, now).await?;
     let beside = identity_copy::beside(&file);
     let copied = std::fs::create_dir_all(directory).and_then(|()| identity_copy::write(&config.data_dir, &beside));
-    let copied = copied.map_err(|e| Failure::new(Reason::BackupFailed).cause(&e));
+    let copied = copied.map_err(|e| CommandFailure::new(Reason::BackupFailed).cause(&e));
     let made = match copied {
-        Ok(()) => backup::make(&config.data_dir, &file, identity_copy::key(&beside), now).await.map_err(Failure::from),
+        Ok(()) => {
+            backup::make(&config.data_dir, &file, identity_copy::key(&beside), now).await.map_err(CommandFailure::from)
+        }
         Err(failure) => Err(failure),
     };
     if made.is_err() {
@@ -63,7 +65,7 @@ async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBu
 /// # Errors
 /// `DATA_DIR_IN_USE` while the node runs, `BACKUP_INVALID` also for another authority's or another federation's, with
 /// nothing changed; after any other failure run it again.
-pub fn restore(config: &Config, file: &Path) -> Result<(), Failure> {
+pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
     let restored = restored(config, file, &mut |_| Ok(()))?;
     let report = restored.report;
     println!("restored: incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
@@ -90,8 +92,8 @@ struct Restored {
 fn restored(
     config: &Config,
     file: &Path,
-    done: &mut dyn FnMut(&'static str) -> Result<(), Failure>,
-) -> Result<Restored, Failure> {
+    done: &mut dyn FnMut(&'static str) -> Result<(), CommandFailure>,
+) -> Result<Restored, CommandFailure> {
     let data = DataDir::take(&config.data_dir)?;
     let file = &chosen(config, file)?;
     let beside = identity_copy::beside(file);
@@ -99,13 +101,13 @@ fn restored(
     let prepared = runtimes.block_on(async {
         let found = backup::verify(file).await?;
         belongs_here(config, &data, &found.whose, &beside)?;
-        Ok::<_, Failure>(backup::prepare(&found, data.path(), SystemClock::shared().now()).await?)
+        Ok::<_, CommandFailure>(backup::prepare(&found, data.path(), SystemClock::shared().now()).await?)
     });
     runtimes.shutdown();
     let prepared = prepared?;
     done("the store")?;
     if !data.has_keys() {
-        identity_copy::read(&beside, data.path()).map_err(|e| Failure::file(&beside, &e))?;
+        identity_copy::read(&beside, data.path()).map_err(|e| CommandFailure::file(&beside, &e))?;
     }
     done("the keys")?;
     let (directory, anew) = register(config, &data)?;
@@ -120,17 +122,17 @@ fn restored(
 }
 
 /// The backup itself; of a folder the newest one of this authority.
-fn chosen(config: &Config, from: &Path) -> Result<PathBuf, Failure> {
+fn chosen(config: &Config, from: &Path) -> Result<PathBuf, CommandFailure> {
     if !from.is_dir() {
         return Ok(from.to_owned());
     }
     let none = || format!("{} has none of {}", from.display(), config.authority);
-    identity::newest_backup(from, Some(&config.authority)).map_err(|e| Failure::from(e).about(none()))
+    identity::newest_backup(from, Some(&config.authority)).map_err(|e| CommandFailure::from(e).about(none()))
 }
 
 /// No store takes the place of another authority's, or of the same one's in another federation; and no key comes with it
 /// but the one that stood beside it.
-fn belongs_here(config: &Config, data: &DataDir, whose: &Whose, beside: &Path) -> Result<(), Failure> {
+fn belongs_here(config: &Config, data: &DataDir, whose: &Whose, beside: &Path) -> Result<(), CommandFailure> {
     let lost = !data.has_keys();
     let federation = federation_of(if lost { beside } else { data.path() });
     let key = if lost { identity_copy::key(beside) } else { None };
@@ -140,12 +142,13 @@ fn belongs_here(config: &Config, data: &DataDir, whose: &Whose, beside: &Path) -
 }
 
 /// What one of them does not know cannot differ: an older version wrote less down.
-fn same<T: PartialEq + Display>(what: &str, backup: Option<&T>, here: Option<&T>) -> Result<(), Failure> {
+fn same<T: PartialEq + Display>(what: &str, backup: Option<&T>, here: Option<&T>) -> Result<(), CommandFailure> {
     let (Some(backup), Some(here)) = (backup, here) else { return Ok(()) };
     if backup == here {
         return Ok(());
     }
-    let differs = Failure::new(Reason::BackupInvalid).about(format!("its {what} is {backup}, and here it is {here}"));
+    let differs =
+        CommandFailure::new(Reason::BackupInvalid).about(format!("its {what} is {backup}, and here it is {here}"));
     Err(differs.fact("backup", backup.to_string()).fact("here", here.to_string()))
 }
 
@@ -157,7 +160,7 @@ fn federation_of(folder: &Path) -> Option<FederationId> {
 }
 
 /// The register of a data directory. Where it was lost it begins at the genesis statement, which stands there too.
-fn register(config: &Config, data: &DataDir) -> Result<(Directory, bool), Failure> {
+fn register(config: &Config, data: &DataDir) -> Result<(Directory, bool), CommandFailure> {
     let key = Arc::new(data.authority_key()?);
     let open = |genesis| {
         Directory::open(Opening {
@@ -173,7 +176,7 @@ fn register(config: &Config, data: &DataDir) -> Result<(Directory, bool), Failur
         known => return Ok((known?, false)),
     }
     let path = data.path().join(GENESIS);
-    let genesis = std::fs::read(&path).map_err(|e| Failure::file(&path, &e))?;
+    let genesis = std::fs::read(&path).map_err(|e| CommandFailure::file(&path, &e))?;
     Ok((open(Some(genesis.into()))?, true))
 }
 
@@ -306,7 +309,7 @@ mod tests {
             let mut steps = 0;
             let ended = restored(&config, &backups, &mut |step| {
                 steps += 1;
-                if steps > cut { Err(Failure::new(Reason::Internal).about(step)) } else { Ok(()) }
+                if steps > cut { Err(CommandFailure::new(Reason::Internal).about(step)) } else { Ok(()) }
             });
             let Err(ended) = ended.map(|_| ()) else { break };
             assert!(!starts(&config), "after {ended}: no node starts on half of it");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::data_dir::DataDir;
-use super::failure::Failure;
-use super::member::Member;
+use super::failure::CommandFailure;
+use super::member::RunningMember;
 use super::renewal::LIFE;
 use super::runtimes::Runtimes;
 use super::token::Token;
@@ -35,13 +35,13 @@ pub struct GenesisPolicy {
     pub admission_approvals: Option<u32>,
 }
 
-impl From<directory::Error> for Failure {
+impl From<directory::Error> for CommandFailure {
     fn from(error: directory::Error) -> Self {
         Self::new(error.reason()).cause(&error)
     }
 }
 
-impl From<crate::exchange::join::Error> for Failure {
+impl From<crate::exchange::join::Error> for CommandFailure {
     fn from(error: crate::exchange::join::Error) -> Self {
         Self::new(error.reason()).cause(&error)
     }
@@ -51,7 +51,7 @@ impl From<crate::exchange::join::Error> for Failure {
 ///
 /// # Errors
 /// `ALREADY_JOINED`, and whatever stands in the way of files and keys.
-pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), Failure> {
+pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), CommandFailure> {
     let data = fresh(config)?;
     let founded = found(config, &data, &wished);
     if founded.is_err() {
@@ -72,7 +72,7 @@ pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), Failure> {
 
 /// A data directory without keys and without a register. What is left of an application that is over goes: with a new
 /// invitation it begins anew, under new keys.
-fn fresh(config: &Config) -> Result<DataDir, Failure> {
+fn fresh(config: &Config) -> Result<DataDir, CommandFailure> {
     transport::install_provider();
     let data = DataDir::take(&config.data_dir)?;
     let under_way = match Applicant::resume(data.path())? {
@@ -80,7 +80,8 @@ fn fresh(config: &Config) -> Result<DataDir, Failure> {
         found => found.is_some(),
     };
     if under_way || has_register(config, &data) {
-        let joined = Failure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
+        let joined =
+            CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
         let lost = (!under_way && data.authority_key().is_err()).then_some("authority.key is lost; havenlink recover");
         return Err(lost.into_iter().fold(joined, |failure, lost| failure.fact("but", lost)));
     }
@@ -111,7 +112,7 @@ fn own_entry(
     config: &Config,
     data: &DataDir,
     clock: &SharedClock,
-) -> Result<(SigningKey, crate::domain::authority::AuthorityEntry), Failure> {
+) -> Result<(SigningKey, crate::domain::authority::AuthorityEntry), CommandFailure> {
     let key = data.make_authority_key()?;
     let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
     NodeIdentity::store(data.path(), &generated)?;
@@ -119,25 +120,25 @@ fn own_entry(
     let entry = entry::entry(config, key.public(), generated.certificate.pin, raft_id)?;
     // What the register would refuse is told before anything is signed.
     wire::entry::from_proto(wire::entry::to_proto(&entry))
-        .map_err(|e| Failure::new(e.reason).about(format!("{} {}", e.field, e.detail)))?;
+        .map_err(|e| CommandFailure::new(e.reason).about(format!("{} {}", e.field, e.detail)))?;
     Ok((key, entry))
 }
 
-pub(super) fn nonce() -> Result<[u8; 16], Failure> {
+pub(super) fn nonce() -> Result<[u8; 16], CommandFailure> {
     let mut nonce = [0; 16];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Failure::new(Reason::Internal).about("no randomness"))?;
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| CommandFailure::new(Reason::Internal).about("no randomness"))?;
     Ok(nonce)
 }
 
 /// The genesis statement as a file of its own: what a backup needs to follow the register again.
 pub(super) const GENESIS: &str = "genesis";
 
-pub(super) fn keep_genesis(dir: &Path, genesis: &[u8]) -> Result<(), Failure> {
+pub(super) fn keep_genesis(dir: &Path, genesis: &[u8]) -> Result<(), CommandFailure> {
     let path = dir.join(GENESIS);
-    std::fs::write(&path, genesis).map_err(|e| Failure::file(&path, &e))
+    std::fs::write(&path, genesis).map_err(|e| CommandFailure::file(&path, &e))
 }
 
-pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> Result<Directory, Failure> {
+pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> Result<Directory, CommandFailure> {
     let clock = SystemClock::shared();
     let (key, entry) = own_entry(config, data, &clock)?;
     let usual = Policy::default();
@@ -170,12 +171,12 @@ pub fn join(
     config: &Config,
     token: &Token,
     wait: bool,
-    keep: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    keep: impl FnOnce() -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
     transport::install_provider();
     let Token { text: token, parsed } = token;
     let clock = SystemClock::shared();
-    let name = |failure: Failure| failure.fact("for", parsed.invitation.intended_for.to_string());
+    let name = |failure: CommandFailure| failure.fact("for", parsed.invitation.intended_for.to_string());
     Applicant::check(parsed, Some(&config.authority), clock.now()).map_err(|e| name(e.into()))?;
     let runtimes = Runtimes::start(1)?;
     let data = DataDir::take(&config.data_dir)?;
@@ -210,7 +211,7 @@ fn apply(
     token: &str,
     parsed: &wire::invitation::Token,
     clock: &SharedClock,
-) -> Result<Applicant, Failure> {
+) -> Result<Applicant, CommandFailure> {
     let (key, entry) = own_entry(config, data, clock)?;
     let pin = entry.pins[0].pin;
     keep_genesis(data.path(), &parsed.invitation.genesis)?;
@@ -224,12 +225,12 @@ async fn introduce(
     clock: &SharedClock,
     mut applicant: Applicant,
     wait: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let door = applicant::door(data, &applicant, clock)?;
     let mut tries = 0;
     while applicant.applying().words().is_none() {
         match applicant.step(&door).await {
-            Ok(Next::Stop(reason)) => return Err(Failure::new(reason)),
+            Ok(Next::Stop(reason)) => return Err(CommandFailure::new(reason)),
             Ok(_) => {}
             // What the inviter's node did not say itself may pass; a person waits for it a moment, and asks again.
             Err(_) if tries < 5 => {
@@ -273,7 +274,7 @@ async fn introduce(
 ///
 /// # Errors
 /// The first part that cannot start, or why an application is over.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(config: Config) -> Result<(), CommandFailure> {
     transport::install_provider();
     let runtimes = Runtimes::start(config.worker_threads.0)?;
     let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
@@ -287,7 +288,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     ran
 }
 
-async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), Failure> {
+async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), CommandFailure> {
     let clock = SystemClock::shared();
     metrics::START_SECONDS.set([], clock.now().0 / 1_000);
     let watchdog = tokio::spawn(signals::watchdog());
@@ -302,7 +303,7 @@ async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), Fa
         }
     }
     let authority = config.authority.clone();
-    let member = Member::start(config, data, clock, on, joined).await?;
+    let member = RunningMember::start(config, data, clock, on, joined).await?;
     tracing::info!(authority = %authority, address = %member.address(), version = env!("CARGO_PKG_VERSION"), "the node runs");
     signals::ready("runs");
     let ended = asked.await;
@@ -313,7 +314,7 @@ async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), Fa
     ended
 }
 
-fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, Failure> {
+fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, CommandFailure> {
     use tracing::level_filters::LevelFilter;
     let level = match config.log_level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -332,18 +333,18 @@ fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, Failure> {
     let export = asked.then_some(Export { endpoint, sample: config.otlp_sample.0, interval });
     let settings = Settings { level, form, export, instance: config.authority.to_string() };
     telemetry::start(settings)
-        .map_err(|e| Failure::new(Reason::ConfigInvalid).about("otlp.endpoint").fact("cause", e.to_string()))
+        .map_err(|e| CommandFailure::new(Reason::ConfigInvalid).about("otlp.endpoint").fact("cause", e.to_string()))
 }
 
 /// Checks configuration, keys, certificate and register, and changes nothing.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(config: &Config) -> Result<(), Failure> {
+pub fn check(config: &Config) -> Result<(), CommandFailure> {
     transport::install_provider();
     println!("configuration  fine: {} on {}", config.authority, config.listen);
     if !config.data_dir.join("authority.key").exists() {
-        return Err(Failure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
+        return Err(CommandFailure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
     }
     let data = DataDir::take(&config.data_dir)?;
     let key = data.authority_key()?;
@@ -370,7 +371,9 @@ pub fn check(config: &Config) -> Result<(), Failure> {
     );
     if view.authority_of_pin(&identity.pin(), SystemClock::shared().now()) != Some(&config.authority) && view.number > 0
     {
-        return Err(Failure::new(Reason::CertificateInvalid).about("its pin does not stand in this authority's entry"));
+        return Err(
+            CommandFailure::new(Reason::CertificateInvalid).about("its pin does not stand in this authority's entry")
+        );
     }
     Ok(())
 }
@@ -379,14 +382,14 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When a step was not as it should be.
-pub fn demo(dir: Option<PathBuf>, exit: bool) -> Result<(), Failure> {
+pub fn demo(dir: Option<PathBuf>, exit: bool) -> Result<(), CommandFailure> {
     let runtimes = Runtimes::start(2)?;
     let options = crate::demo::Options { exit, dir, alerts: 1_000 };
     let played = runtimes.block_on(crate::demo::run(options));
     runtimes.shutdown();
     match played {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::new(Reason::Internal).about("a step of the demo was not as it should be")),
-        Err(error) => Err(Failure::new(Reason::Internal).about("the demo").fact("cause", format!("{error:#}"))),
+        Ok(false) => Err(CommandFailure::new(Reason::Internal).about("a step of the demo was not as it should be")),
+        Err(error) => Err(CommandFailure::new(Reason::Internal).about("the demo").fact("cause", format!("{error:#}"))),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::following::MOMENT;
 use crate::directory::Directory;
 use crate::domain::directory::DirectoryView;
@@ -82,10 +82,10 @@ pub fn read(dir: &Path) -> Vec<Contact> {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(dir: &Path, contacts: &[Contact]) -> Result<(), Failure> {
+pub fn write(dir: &Path, contacts: &[Contact]) -> Result<(), CommandFailure> {
     let (path, part) = (dir.join(FILE), dir.join("contacts.part"));
     let written = std::fs::write(&part, text(contacts)).and_then(|()| std::fs::rename(&part, &path));
-    written.map_err(|e| Failure::file(&path, &e))
+    written.map_err(|e| CommandFailure::file(&path, &e))
 }
 
 /// Keeps the file like the register, for as long as the node runs.

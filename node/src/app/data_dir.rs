@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::domain::reason::Reason;
 use crate::wire::keys::SigningKey;
 
@@ -26,14 +26,14 @@ impl DataDir {
     ///
     /// # Errors
     /// `DATA_DIR_IN_USE` when another process holds it.
-    pub fn take(path: &Path) -> Result<Self, Failure> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Failure::file(path, &e))?;
+    pub fn take(path: &Path) -> Result<Self, CommandFailure> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| CommandFailure::file(path, &e))?;
         let name = path.join("lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = options.open(&name).map_err(|e| Failure::file(&name, &e))?;
+        let lock = options.open(&name).map_err(|e| CommandFailure::file(&name, &e))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| Failure::new(Reason::DataDirInUse).fact("directory", path.display().to_string()))?;
+            .map_err(|_| CommandFailure::new(Reason::DataDirInUse).fact("directory", path.display().to_string()))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -50,35 +50,35 @@ impl DataDir {
     ///
     /// # Errors
     /// `NOT_JOINED` when there is none, `STORAGE_DAMAGED` when it is none.
-    pub fn authority_key(&self) -> Result<SigningKey, Failure> {
+    pub fn authority_key(&self) -> Result<SigningKey, CommandFailure> {
         let path = self.path.join(AUTHORITY_KEY);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::new(Reason::NotJoined).fact("directory", self.path.display().to_string()));
+                return Err(CommandFailure::new(Reason::NotJoined).fact("directory", self.path.display().to_string()));
             }
-            Err(e) => return Err(Failure::file(&path, &e)),
+            Err(e) => return Err(CommandFailure::file(&path, &e)),
         };
         SigningKey::from_pkcs8(&bytes)
-            .ok_or_else(|| Failure::new(Reason::StorageDamaged).fact("file", path.display().to_string()))
+            .ok_or_else(|| CommandFailure::new(Reason::StorageDamaged).fact("file", path.display().to_string()))
     }
 
     /// Makes the authority's key, durable when this returns.
     ///
     /// # Errors
     /// `ALREADY_JOINED` when there is one: it is never overwritten.
-    pub fn make_authority_key(&self) -> Result<SigningKey, Failure> {
+    pub fn make_authority_key(&self) -> Result<SigningKey, CommandFailure> {
         let path = self.path.join(AUTHORITY_KEY);
-        let random = |_| Failure::new(Reason::Internal).about("the system gives no randomness");
+        let random = |_| CommandFailure::new(Reason::Internal).about("the system gives no randomness");
         let pkcs8 = SigningKey::generate().map_err(random)?;
         let failed = |e: std::io::Error| match e.kind() {
-            std::io::ErrorKind::AlreadyExists => Failure::new(Reason::AlreadyJoined),
-            _ => Failure::file(&path, &e),
+            std::io::ErrorKind::AlreadyExists => CommandFailure::new(Reason::AlreadyJoined),
+            _ => CommandFailure::file(&path, &e),
         };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         file.write_all(&pkcs8).and_then(|()| file.sync_all()).map_err(failed)?;
         File::open(&self.path).and_then(|d| d.sync_all()).map_err(failed)?;
-        SigningKey::from_pkcs8(&pkcs8).ok_or_else(|| Failure::new(Reason::Internal))
+        SigningKey::from_pkcs8(&pkcs8).ok_or_else(|| CommandFailure::new(Reason::Internal))
     }
 
     /// Puts the authority's key aside: the stewards replace it. One that was put aside before stays: this one may be the
@@ -86,13 +86,13 @@ impl DataDir {
     ///
     /// # Errors
     /// When the file cannot be renamed.
-    pub fn retire_authority_key(&self) -> Result<(), Failure> {
+    pub fn retire_authority_key(&self) -> Result<(), CommandFailure> {
         let path = self.path.join(AUTHORITY_KEY);
         let names = std::iter::once(LOST_KEY.to_owned()).chain((2_u32..).map(|n| format!("authority.lost.{n}.key")));
         let free = names.map(|name| self.path.join(name)).find(|aside| !aside.exists());
-        let Some(aside) = free else { return Err(Failure::new(Reason::StorageFailed)) };
+        let Some(aside) = free else { return Err(CommandFailure::new(Reason::StorageFailed)) };
         let renamed = std::fs::rename(&path, aside);
-        renamed.and_then(|()| File::open(&self.path)?.sync_all()).map_err(|e| Failure::file(&path, &e))
+        renamed.and_then(|()| File::open(&self.path)?.sync_all()).map_err(|e| CommandFailure::file(&path, &e))
     }
 
     /// Removes keys of an `init` or `join` that did not come to its end. The node key stays where it has sealed something:

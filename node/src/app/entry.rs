@@ -1,6 +1,6 @@
 //! From the configuration to what the authority says about itself in the register.
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::config::Config;
 use crate::domain::authority::{AuthorityEntry, ContactPoint, Identifier, Name, PinnedKey, PublicKey};
 use crate::domain::ids::Pin;
@@ -11,7 +11,7 @@ use crate::domain::time::UnixMs;
 ///
 /// # Errors
 /// `ENTRY_INVALID` when no address can be named under which partners reach it.
-pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<AuthorityEntry, Failure> {
+pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<AuthorityEntry, CommandFailure> {
     let languages: Vec<String> = config.names.keys().cloned().collect();
     let names = match config.names.is_empty() {
         true => vec![Name { language: "und".into(), name: config.authority.to_string() }],
@@ -45,13 +45,13 @@ pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<
 ///
 /// # Errors
 /// `ENTRY_INVALID` when none can be named.
-pub fn endpoints(config: &Config) -> Result<Vec<String>, Failure> {
+pub fn endpoints(config: &Config) -> Result<Vec<String>, CommandFailure> {
     if !config.endpoints.is_empty() {
         return Ok(config.endpoints.clone());
     }
     let port = config.listen.port();
     if port == 0 {
-        return Err(Failure::new(Reason::EntryInvalid).about("with listen on port 0, endpoints must be given"));
+        return Err(CommandFailure::new(Reason::EntryInvalid).about("with listen on port 0, endpoints must be given"));
     }
     if !config.listen.ip().is_unspecified() {
         return Ok(vec![config.listen.to_string()]);
@@ -59,7 +59,7 @@ pub fn endpoints(config: &Config) -> Result<Vec<String>, Failure> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     if host.is_empty() || host == "localhost" {
-        return Err(Failure::new(Reason::EntryInvalid).about("the host has no name, endpoints must be given"));
+        return Err(CommandFailure::new(Reason::EntryInvalid).about("the host has no name, endpoints must be given"));
     }
     Ok(vec![format!("{host}:{port}")])
 }

@@ -8,7 +8,7 @@ use crate::{config, transport};
 
 /// A failure of a command.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CommandFailure {
     reason: Reason,
     about: String,
     facts: Vec<(&'static str, String)>,
@@ -16,7 +16,7 @@ pub struct Failure {
     lines: Vec<String>,
 }
 
-impl Failure {
+impl CommandFailure {
     /// The catalogue's text of this reason, without facts yet.
     pub fn new(reason: Reason) -> Self {
         Self { reason, about: String::new(), facts: Vec::new(), lines: Vec::new() }
@@ -78,7 +78,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.reason.row();
         let colon = if self.about.is_empty() { "" } else { ": " };
@@ -93,23 +93,23 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CommandFailure {}
 
-impl From<config::Faults> for Failure {
+impl From<config::Faults> for CommandFailure {
     fn from(faults: config::Faults) -> Self {
         let lines = faults.to_string().lines().map(str::to_owned).collect();
         Self { lines, ..Self::new(faults.reason()) }
     }
 }
 
-impl From<transport::Error> for Failure {
+impl From<transport::Error> for CommandFailure {
     fn from(error: transport::Error) -> Self {
         let diagnosis = error.diagnosis();
         Self { facts: diagnosis.detail, ..Self::new(diagnosis.reason).about(error.to_string()) }
     }
 }
 
-impl From<crate::storage::Error> for Failure {
+impl From<crate::storage::Error> for CommandFailure {
     fn from(error: crate::storage::Error) -> Self {
         Self::new(error.reason()).cause(&error)
     }
@@ -121,18 +121,18 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_why_and_what_to_do() {
-        let text = Failure::new(Reason::DataDirInUse).fact("file", "/var/lib/havenlink/lock").to_string();
+        let text = CommandFailure::new(Reason::DataDirInUse).fact("file", "/var/lib/havenlink/lock").to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "error[DATA_DIR_IN_USE]: another process uses this data directory.");
         assert_eq!(lines[1], "  file       /var/lib/havenlink/lock");
         assert!(lines[2].starts_with("  fix        systemctl"));
-        assert_eq!(Failure::new(Reason::ConfigInvalid).exit_code(), 2);
+        assert_eq!(CommandFailure::new(Reason::ConfigInvalid).exit_code(), 2);
     }
 
     #[test]
     fn all_faults_of_a_configuration_are_lines() {
         let sources = config::Sources { set: vec!["listn=x".into(), "http=y".into()], ..Default::default() };
-        let text = Failure::from(config::load(&sources).unwrap_err()).to_string();
+        let text = CommandFailure::from(config::load(&sources).unwrap_err()).to_string();
         assert_eq!(text.lines().filter(|l| l.starts_with("  ") && !l.contains("fix ")).count(), 3, "{text}");
     }
 }

@@ -9,7 +9,7 @@ use imbl::{HashMap, OrdMap};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::serve::Serving;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -171,7 +171,7 @@ pub fn local(
     guard: &Guard,
     routes: &Routes,
     on: &Runtimes,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     make_run_dir(&config.run_dir)?;
     for role in &config.roles {
         let handle = if *role == ActorRole::Operator { on.of(Work::Register) } else { on.of(Work::Exchange) };
@@ -194,10 +194,10 @@ pub async fn remote(
     identity: NodeIdentity,
     clock: &SharedClock,
     on: &Runtimes,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let Some(address) = config.local_listen.as_option() else { return Ok(()) };
     if config.local_clients.is_empty() {
-        return Err(Failure::new(Reason::ConfigInvalid).about("local.listen needs local.clients"));
+        return Err(CommandFailure::new(Reason::ConfigInvalid).about("local.listen needs local.clients"));
     }
     let view = view_of_clients(config);
     let limits = Limits { connections_per_peer: REMOTE_CONNECTIONS, join_connections: 0, ..Limits::default() };
@@ -247,9 +247,9 @@ fn view_of_clients(config: &Config) -> ViewSource {
     }))
 }
 
-fn make_run_dir(path: &Path) -> Result<(), Failure> {
+fn make_run_dir(path: &Path) -> Result<(), CommandFailure> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|e| Failure::file(path, &e))
+    made.map_err(|e| CommandFailure::file(path, &e))
 }
 
 /// The group that may open a role's socket: `havenlink-<role>`, if the system has it and we may give it.
@@ -268,9 +268,9 @@ fn group_of(role: ActorRole) -> Option<u32> {
 ///
 /// # Errors
 /// When the key cannot be read.
-pub fn codes(dir: &Path) -> Result<Codes, Failure> {
+pub fn codes(dir: &Path) -> Result<Codes, CommandFailure> {
     let path = dir.join("authority.key");
-    let key = zeroize::Zeroizing::new(std::fs::read(&path).map_err(|e| Failure::file(&path, &e))?);
+    let key = zeroize::Zeroizing::new(std::fs::read(&path).map_err(|e| CommandFailure::file(&path, &e))?);
     let mut hash = Hasher::new();
     hash.update(b"havenlink/actor-salt/v1\0");
     hash.update(&key);

@@ -11,7 +11,7 @@ use tonic_health::server::HealthReporter;
 use super::contacts;
 use super::data_dir::DataDir;
 use super::doctor::Care;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, register_now};
 use super::listeners;
 use super::recovery;
@@ -38,7 +38,7 @@ use crate::wakeup::Wakeups;
 use crate::workers::Workers;
 
 /// A node that is a member of a federation.
-pub struct Member {
+pub struct RunningMember {
     directory: Directory,
     exchange: Exchange,
     store: Arc<dyn Store>,
@@ -72,7 +72,7 @@ struct Rooms {
     renewing: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Member {
+impl RunningMember {
     /// Starts. `joined`: the application that was just approved, whose register is not on disk yet.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Member {
         clock: SharedClock,
         on: &Runtimes,
         joined: Option<Applicant>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let dir = data.path().to_owned();
         crate::storage::sqlite::make_room_to_start(&dir);
         let mut key = Arc::new(data.authority_key()?);
@@ -98,10 +98,10 @@ impl Member {
             genesis,
         };
         let opened = tokio::task::spawn_blocking(move || Directory::open(opening)).await;
-        let directory = opened.map_err(|_| Failure::new(Reason::Internal))??;
+        let directory = opened.map_err(|_| CommandFailure::new(Reason::Internal))??;
         let view = directory.source();
         let finished = rotation::finish(&dir, &config.authority, &directory.view());
-        if finished.map_err(|e| Failure::file(&dir, &e))? {
+        if finished.map_err(|e| CommandFailure::file(&dir, &e))? {
             key = Arc::new(data.authority_key()?);
             directory.set_key(key.clone());
         }
@@ -123,7 +123,7 @@ impl Member {
             wakeups: Wakeups::default(),
             link: Arc::new(PoolLink::new(pool.clone())),
         });
-        let exchange = exchange.await.map_err(|e| Failure::new(e.reason()).cause(&e))?;
+        let exchange = exchange.await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
         let (authority, own) = (config.authority.clone(), keys.clone());
         let home = config.authority.clone();
@@ -131,7 +131,7 @@ impl Member {
         let governance =
             Governance::new(authority.clone(), key.clone(), directory.clone(), store.clone(), clock.clone());
         let inviter = Inviter::new(authority, key, store.clone(), Arc::new(governance.clone()), clock.clone());
-        inviter.refresh_gate().await.map_err(|e| Failure::new(e.reason()).cause(&e))?;
+        inviter.refresh_gate().await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
         let rooms = Rooms {
             codes: listeners::codes(&dir)?,
@@ -233,12 +233,16 @@ impl Member {
     }
 }
 
-async fn open_store(dir: &std::path::Path, clock: &SharedClock, on: &Runtimes) -> Result<Arc<dyn Store>, Failure> {
+async fn open_store(
+    dir: &std::path::Path,
+    clock: &SharedClock,
+    on: &Runtimes,
+) -> Result<Arc<dyn Store>, CommandFailure> {
     let (dir, clock) = (dir.to_owned(), clock.clone());
     let options = Options::new(Arc::new(move || clock.now()));
     // The readers' pool belongs to the runtime of those who read most.
     let opened = on.exchange.spawn(async move { SqliteStore::open(&dir, options).await }).await;
-    let store = opened.map_err(|_| Failure::new(Reason::Internal))??;
+    let store = opened.map_err(|_| CommandFailure::new(Reason::Internal))??;
     Ok(Arc::new(store))
 }
 
@@ -255,7 +259,7 @@ impl Rooms {
         listener: transport::Listener,
         door: transport::ListenerParts,
         on: &Runtimes,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let (budget, permits, rows) = listeners::budgets(&self.config, self.directory.source(), &self.clock);
         let guard = listeners::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
         let handle = on.of(Work::Register);
@@ -285,7 +289,7 @@ impl Rooms {
         }
     }
 
-    async fn local_doors(&self, serving: &mut Serving, on: &Runtimes) -> Result<(), Failure> {
+    async fn local_doors(&self, serving: &mut Serving, on: &Runtimes) -> Result<(), CommandFailure> {
         let view = self.directory.source();
         let guard = listeners::guard(view, &self.clock, listeners::no_budget(), on, serving.stopping());
         let routes = self.local_routes();
@@ -336,7 +340,7 @@ impl Rooms {
         gate: JoinGate,
         connections: Connections,
         joined: Option<Applicant>,
-    ) -> Result<watch::Receiver<Option<Reason>>, Failure> {
+    ) -> Result<watch::Receiver<Option<Reason>>, CommandFailure> {
         serving.until_stop(follow_gate(inviter, gate, connections.clone()));
         serving.until_stop(connections.clone().follow(self.directory.changes()));
         let (directory, wakeups) = (self.directory.clone(), self.exchange.wakeups().clone());
@@ -358,11 +362,11 @@ impl Rooms {
         serving.until_stop(self.renewal().keep());
         if let Some(address) = self.config.http.as_option() {
             if !address.ip().is_loopback() {
-                return Err(Failure::new(Reason::ConfigInvalid).about("http must be a loopback address"));
+                return Err(CommandFailure::new(Reason::ConfigInvalid).about("http must be a loopback address"));
             }
             let listener = TcpListener::bind(address).await;
             let listener =
-                listener.map_err(|e| Failure::new(Reason::AddressInUse).about(address.to_string()).cause(&e))?;
+                listener.map_err(|e| CommandFailure::new(Reason::AddressInUse).about(address.to_string()).cause(&e))?;
             let (readiness, stopping) = (readiness.clone(), serving.stopping());
             serving.task(async move {
                 if let Err(error) = http::serve(listener, readiness, stopping.cancelled_owned()).await {

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 
 use super::contacts::{self, Contact};
 use super::data_dir::DataDir;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::renewal::LIFE;
 use super::{commands, entry, token};
 use crate::clock::SystemClock;
@@ -30,19 +30,21 @@ const ENTRY: &str = "recovery.entry";
 ///
 /// # Errors
 /// `TICKET_INVALID`, `ALREADY_JOINED` while there is a key, and whatever stands in the way of files and keys.
-pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), Failure> {
+pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), CommandFailure> {
     transport::install_provider();
     let ticket = token::read_token(ticket)?;
-    let ticket = wire::recovery::parse(&ticket).map_err(|e| Failure::new(e.reason).about(e.detail))?;
+    let ticket = wire::recovery::parse(&ticket).map_err(|e| CommandFailure::new(e.reason).about(e.detail))?;
     let before = ticket.entry.clone();
     if before.authority != config.authority {
-        return Err(Failure::new(Reason::TicketInvalid).fact("for", before.authority.to_string()));
+        return Err(CommandFailure::new(Reason::TicketInvalid).fact("for", before.authority.to_string()));
     }
     let data = DataDir::take(&config.data_dir)?;
     let path = data.path().join(ENTRY);
     if data.has_keys() && !path.exists() {
         if !replace_key {
-            return Err(Failure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string()));
+            return Err(
+                CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string())
+            );
         }
         data.retire_authority_key()?;
     }
@@ -99,8 +101,8 @@ pub async fn follow(directory: Directory, keys: Keys, dir: std::path::PathBuf) {
     let _ = std::fs::remove_file(dir.join(ENTRY));
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, format!("{text}\n")).map_err(|e| Failure::file(path, &e))
+fn write(path: &Path, text: &str) -> Result<(), CommandFailure> {
+    std::fs::write(path, format!("{text}\n")).map_err(|e| CommandFailure::file(path, &e))
 }
 
 fn contacts_of(named: Vec<RecoveryContact>) -> Vec<Contact> {

@@ -3,7 +3,7 @@
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::domain::reason::Reason;
 use crate::services::layers;
 
@@ -19,8 +19,8 @@ impl Runtimes {
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(workers: usize) -> Result<Self, Failure> {
-        let failed = |e: std::io::Error| Failure::new(Reason::Internal).about("no threads").cause(&e);
+    pub fn start(workers: usize) -> Result<Self, CommandFailure> {
+        let failed = |e: std::io::Error| CommandFailure::new(Reason::Internal).about("no threads").cause(&e);
         let build = |name: &str, threads: usize, blocking: usize| {
             Builder::new_multi_thread()
                 .thread_name(name)

@@ -2,15 +2,15 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::domain::reason::Reason;
 
 /// Waits until the process is asked to end.
 ///
 /// # Errors
 /// When the system takes no handler.
-pub async fn asked_to_end() -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::new(Reason::Internal).about("no signal handler").cause(&e);
+pub async fn asked_to_end() -> Result<(), CommandFailure> {
+    let failed = |e: std::io::Error| CommandFailure::new(Reason::Internal).about("no signal handler").cause(&e);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::select! {

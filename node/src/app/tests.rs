@@ -16,7 +16,7 @@ use tonic_types::StatusExt;
 
 use super::commands::{GenesisPolicy, found};
 use super::listeners::empty_view;
-use super::{DataDir, Member};
+use super::{DataDir, RunningMember};
 use crate::clock::SystemClock;
 use crate::config::{Config, Sources, load};
 use crate::domain::ids::Pin;
@@ -54,13 +54,14 @@ pub(super) fn config(root: &Path, more: &[String]) -> Config {
     load(&Sources { set, ..Sources::default() }).unwrap()
 }
 
-pub(super) async fn started(config: &Config) -> Member {
+pub(super) async fn started(config: &Config) -> RunningMember {
     transport::install_provider();
     let data = DataDir::take(&config.data_dir).unwrap();
     if !data.has_keys() {
         found(config, &data, &GenesisPolicy::default()).unwrap();
     }
-    let member = Member::start(config.clone(), data, SystemClock::shared(), &Runtimes::current(), None).await.unwrap();
+    let member =
+        RunningMember::start(config.clone(), data, SystemClock::shared(), &Runtimes::current(), None).await.unwrap();
     let mut readiness = member.readiness();
     let ready = readiness.wait_for(Option::is_none);
     tokio::time::timeout(PATIENCE, ready).await.expect("ready in time").unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::wire;
@@ -18,9 +18,9 @@ impl Token {
     ///
     /// # Errors
     /// `INVITATION_INVALID`, and `WRONG_FEDERATION` or the like when it does not hold together.
-    pub fn read(given: &str) -> Result<Self, Failure> {
+    pub fn read(given: &str) -> Result<Self, CommandFailure> {
         let text = read_token(given)?;
-        let parsed = wire::invitation::parse_token(&text).map_err(|e| Failure::new(e.reason).about(e.detail))?;
+        let parsed = wire::invitation::parse_token(&text).map_err(|e| CommandFailure::new(e.reason).about(e.detail))?;
         Ok(Self { text, parsed })
     }
 
@@ -31,12 +31,12 @@ impl Token {
 }
 
 /// A word of the command line, or standard input when it is `-`.
-pub(super) fn read_token(token: &str) -> Result<String, Failure> {
+pub(super) fn read_token(token: &str) -> Result<String, CommandFailure> {
     if token != "-" {
         return Ok(token.trim().to_owned());
     }
     let mut text = String::new();
     let read = std::io::stdin().lock().take(64 << 10).read_to_string(&mut text);
-    read.map_err(|e| Failure::new(Reason::InvitationInvalid).cause(&e))?;
+    read.map_err(|e| CommandFailure::new(Reason::InvitationInvalid).cause(&e))?;
     Ok(text.trim().to_owned())
 }

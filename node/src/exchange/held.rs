@@ -29,7 +29,7 @@ pub enum Folder {
 
 /// A record as held here.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HeldRecord {
     pub key: RecordKey,
     pub kind: RecordKind,
     /// What it says and how it is shared, if the stored row can be read.
@@ -91,7 +91,7 @@ impl Exchange {
         folder: Folder,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<Held>, Error> {
+    ) -> Result<Vec<HeldRecord>, Error> {
         let (mut held, mut before) = (Vec::new(), before);
         while held.len() < limit {
             let look = (limit - held.len()).max(LOOK.min(limit));
@@ -99,7 +99,7 @@ impl Exchange {
                 Folder::Received => self.list_received(kind, before, look).await?,
                 Folder::Published => self.list_own(kind, before, look).await?,
             };
-            let current = |held: &Held| {
+            let current = |held: &HeldRecord| {
                 let cancels = |said: &Said| said.target(ReferenceKind::Cancels).is_some();
                 held.later.is_none() && !held.said.as_ref().is_ok_and(cancels)
             };
@@ -117,7 +117,7 @@ impl Exchange {
         kind: RecordKind,
         before: Option<u64>,
         look: usize,
-    ) -> Result<(Vec<Held>, Option<u64>), Error> {
+    ) -> Result<(Vec<HeldRecord>, Option<u64>), Error> {
         let rows = self.store().inbox_before(kind, before, look).await?;
         let last = rows.last().filter(|_| rows.len() == look).map(|row| row.position);
         let mut later = self.received_superseded(rows.iter().map(|row| row.key.clone()).collect()).await?;
@@ -134,7 +134,7 @@ impl Exchange {
         kind: RecordKind,
         before: Option<u64>,
         look: usize,
-    ) -> Result<(Vec<Held>, Option<u64>), Error> {
+    ) -> Result<(Vec<HeldRecord>, Option<u64>), Error> {
         let rows = self.store().publications(kind, before, look).await?;
         let last = rows.last().filter(|_| rows.len() == look).map(|row| row.sequence);
         let mut held = Vec::with_capacity(rows.len());
@@ -148,7 +148,7 @@ impl Exchange {
     ///
     /// # Errors
     /// `NOT_FOUND`.
-    pub async fn get(&self, key: RecordKey) -> Result<Held, Error> {
+    pub async fn get(&self, key: RecordKey) -> Result<HeldRecord, Error> {
         if self.0.keys.serves(&key.origin) {
             let row = self.store().publication(key).await?.ok_or(Reason::NotFound)?;
             return self.held_own(row).await;
@@ -159,7 +159,7 @@ impl Exchange {
         self.held_received(row, later).await
     }
 
-    async fn held_own(&self, row: PublicationRow) -> Result<Held, Error> {
+    async fn held_own(&self, row: PublicationRow) -> Result<HeldRecord, Error> {
         let key = RecordKey { origin: row.authority, record_id: row.record_id };
         let (answers, answers_left_out) = self.answers_to(row.kind, &key).await?;
         let later = self.own_superseded(&key).await?;
@@ -174,7 +174,7 @@ impl Exchange {
             }),
             Err(error) => Err(self.unreadable(Table::Publication, Some(row.kind), key.record_id, error)),
         };
-        Ok(Held {
+        Ok(HeldRecord {
             key,
             kind: row.kind,
             said,
@@ -188,7 +188,7 @@ impl Exchange {
         })
     }
 
-    async fn held_received(&self, row: InboxRow, later: Option<Superseded>) -> Result<Held, Error> {
+    async fn held_received(&self, row: InboxRow, later: Option<Superseded>) -> Result<HeldRecord, Error> {
         let answers = self.own_answers(row.kind, &row.key).await?;
         let (said, created) = match received(&row) {
             Ok((envelope, content)) => {
@@ -198,7 +198,7 @@ impl Exchange {
             }
             Err(error) => (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), None),
         };
-        Ok(Held {
+        Ok(HeldRecord {
             key: row.key,
             kind: row.kind,
             said,

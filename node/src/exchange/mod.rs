@@ -64,7 +64,7 @@ pub use call::Call;
 pub use consume::{Consumed, Reading};
 pub use deliver::Pass;
 pub use error::{Error, Refusal};
-pub use held::{Folder, Held, HeldAnswer, Said};
+pub use held::{Folder, HeldAnswer, HeldRecord, Said};
 pub use keys::Keys;
 pub use later::Superseded;
 pub use ledger::AuditFinding;

@@ -198,7 +198,7 @@ impl Exchange {
         )?;
         let mut audit = vec![published_draft(call.actor, &publication, published.record_id)];
         let _publishing = self.0.publishing.read().await;
-        let made = self.press_at_once(&publication, published.record_id, dates.expires).map(|queue| {
+        let made = self.prepare_at_once(&publication, published.record_id, dates.expires).map(|queue| {
             audit.extend(queue.audit);
             queue.items
         });

@@ -131,7 +131,7 @@ impl DirectoryService for Register {
     async fn snapshot(&self, request: Request<proto::SnapshotRequest>) -> Answer<Self::SnapshotStream> {
         let busy = || {
             let retry_after = Some(Duration::from_secs(1));
-            errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after, ..Default::default() })
+            errors::status(Reason::BudgetExhausted, errors::RefusalDetails { retry_after, ..Default::default() })
         };
         let turn = layers::peer(&request).ok().map(|member| self.reading.turn(member).ok_or_else(busy)).transpose()?;
         let messages = self.directory.snapshot_messages().await.map_err(|e| errors::directory(&e))?;

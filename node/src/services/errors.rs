@@ -20,7 +20,7 @@ pub const DOMAIN: &str = "havenlink";
 
 /// What a caller is told.
 #[derive(Clone, Debug, Default)]
-pub struct Refusal {
+pub struct RefusalDetails {
     /// What it is about, in a few words of ours: a limit, the names of fields, an authority's id. Never content.
     pub about: String,
     /// Fields at fault: path and what is allowed.
@@ -58,7 +58,7 @@ pub fn code_name(code: Code) -> &'static str {
 }
 
 /// The status of a reason and what it is about.
-pub fn status(reason: Reason, refusal: Refusal) -> Status {
+pub fn status(reason: Reason, refusal: RefusalDetails) -> Status {
     metrics::REFUSALS.add([reason.code()], 1);
     let row = reason.row();
     let mut details = ErrorDetails::new();
@@ -82,14 +82,14 @@ pub fn status(reason: Reason, refusal: Refusal) -> Status {
 
 /// The status of a reason alone.
 pub fn refuse(reason: Reason) -> Status {
-    status(reason, Refusal::default())
+    status(reason, RefusalDetails::default())
 }
 
 /// The status of a field at fault.
 pub fn field(error: &wire::Error) -> Status {
     let detail = if error.detail.is_empty() { error.reason.row().what.to_owned() } else { error.detail.clone() };
     let refusal =
-        Refusal { about: error.field.clone(), fields: vec![(error.field.clone(), detail)], retry_after: None };
+        RefusalDetails { about: error.field.clone(), fields: vec![(error.field.clone(), detail)], retry_after: None };
     status(error.reason, refusal)
 }
 
@@ -108,11 +108,11 @@ pub fn exchange(error: &exchange::Error) -> Status {
                 }
                 false => vec![(refusal.field.clone(), refusal.detail.clone())],
             };
-            status(refusal.reason, Refusal { about, fields, retry_after: None })
+            status(refusal.reason, RefusalDetails { about, fields, retry_after: None })
         }
         exchange::Error::Link(link) => {
             let retry_after = link.retry_after.map(crate::domain::time::Millis::to_duration);
-            status(link.reason, Refusal { retry_after, ..Refusal::default() })
+            status(link.reason, RefusalDetails { retry_after, ..RefusalDetails::default() })
         }
         exchange::Error::Store(error) => refuse(error.reason()),
     }
@@ -122,7 +122,7 @@ pub fn exchange(error: &exchange::Error) -> Status {
 pub fn directory(error: &directory::Error) -> Status {
     log_fault(error.reason(), error);
     let detail = if error.detail() == error.reason().row().what { "" } else { error.detail() };
-    status(error.reason(), Refusal { about: detail.to_owned(), ..Refusal::default() })
+    status(error.reason(), RefusalDetails { about: detail.to_owned(), ..RefusalDetails::default() })
 }
 
 /// The status of a failed step of joining.

@@ -27,7 +27,7 @@ pub use body::RequestDigest;
 pub use quota::{Budget, Charge, PeerQuota, quota};
 
 use super::access::{self, Effect, Listener, Method, MinimumStatus, Work};
-use super::errors::{self, Refusal};
+use super::errors::{self, RefusalDetails};
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
@@ -206,8 +206,8 @@ fn meter(quota: PeerQuota, row: &Method) -> Option<body::Meter> {
     Some(Box::new(move |bytes| quota.take(charge(bytes))))
 }
 
-fn about(text: &str) -> Refusal {
-    Refusal { about: text.to_owned(), ..Refusal::default() }
+fn about(text: &str) -> RefusalDetails {
+    RefusalDetails { about: text.to_owned(), ..RefusalDetails::default() }
 }
 
 impl<S> Service<Request<Body>> for Guarded<S>

@@ -35,7 +35,10 @@ impl ExchangeService for Peer {
         let caller = layers::peer(&request)?;
         let batch = wire::batch_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
         (self.rows)(&caller, batch.stream.class, batch.items.len()).map_err(|wait| {
-            errors::status(Reason::BudgetExhausted, errors::Refusal { retry_after: Some(wait), ..Default::default() })
+            errors::status(
+                Reason::BudgetExhausted,
+                errors::RefusalDetails { retry_after: Some(wait), ..Default::default() },
+            )
         })?;
         let answer = self.exchange.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(wire::answer_to_proto(answer)))

@@ -24,11 +24,11 @@ use crate::domain::time::{Millis, UnixMs};
 pub struct NodeIdentity(Arc<Inner>);
 
 struct Inner {
-    held: ArcSwap<Held>,
+    held: ArcSwap<InUse>,
     generation: AtomicU64,
 }
 
-struct Held {
+struct InUse {
     key: Arc<CertifiedKey>,
     certificate: Arc<Certificate>,
 }
@@ -119,7 +119,7 @@ impl NodeIdentity {
         Ok(self.take(prove(key, certificate, authority, view, now)?))
     }
 
-    fn take(&self, held: Held) -> Pin {
+    fn take(&self, held: InUse) -> Pin {
         let pin = held.certificate.pin;
         self.0.held.store(Arc::new(held));
         self.0.generation.fetch_add(1, Ordering::Release);
@@ -146,7 +146,7 @@ impl NodeIdentity {
     }
 }
 
-fn load(key: &[u8], certificate: &[u8]) -> Result<Held, CertificateFault> {
+fn load(key: &[u8], certificate: &[u8]) -> Result<InUse, CertificateFault> {
     let parsed = Certificate::parse(certificate).map_err(CertificateFault::Certificate)?;
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
     let signer = tls::provider().key_provider.load_private_key(der.clone_key()).map_err(|_| CertificateFault::Key)?;
@@ -155,7 +155,7 @@ fn load(key: &[u8], certificate: &[u8]) -> Result<Held, CertificateFault> {
         return Err(CertificateFault::KeyDoesNotFit);
     }
     let chain = vec![CertificateDer::from(certificate.to_vec())];
-    Ok(Held { key: Arc::new(CertifiedKey::new(chain, signer)), certificate: Arc::new(parsed) })
+    Ok(InUse { key: Arc::new(CertifiedKey::new(chain, signer)), certificate: Arc::new(parsed) })
 }
 
 fn prove(
@@ -164,7 +164,7 @@ fn prove(
     authority: &AuthorityId,
     view: &DirectoryView,
     now: UnixMs,
-) -> Result<Held, CertificateFault> {
+) -> Result<InUse, CertificateFault> {
     let held = load(key, certificate)?;
     // No slack here: what we take into use must be valid by our own clock.
     if now < held.certificate.not_before || held.certificate.not_after <= now {

@@ -56,7 +56,7 @@ pub fn reload(agreement: proto::Agreement) -> Result<Agreement, Error> {
         federation: fields::id("federation_id", &agreement.federation_id, FederationId::from_slice)?,
         parties: parties.collect::<Result<_, _>>()?,
         grants: grants.collect::<Result<_, _>>()?,
-        transfer_basis: fields::coded("transfer_basis", agreement.transfer_basis)?,
+        transfer_basis: fields::closed_enum("transfer_basis", agreement.transfer_basis)?,
         created: fields::instant("created_ms", agreement.created_ms)?,
         review_by: fields::instant("review_by_ms", agreement.review_by_ms)?,
         nonce: fields::id("nonce", &agreement.nonce, |bytes| bytes.try_into().ok())?,
@@ -67,7 +67,7 @@ pub fn reload(agreement: proto::Agreement) -> Result<Agreement, Error> {
 fn party(party: proto::Party) -> Result<Party, Error> {
     Ok(Party {
         authority: fields::authority("authority", &party.authority)?,
-        corridor_roles: fields::coded_list("corridor_roles", &party.corridor_roles)?,
+        corridor_roles: fields::closed_enums("corridor_roles", &party.corridor_roles)?,
     })
 }
 
@@ -91,11 +91,11 @@ fn grant(grant: proto::Grant) -> Result<Grant, Error> {
     Ok(Grant {
         from: fields::authority("from", &grant.from)?,
         to: fields::authority("to", &grant.to)?,
-        record_kinds: fields::coded_list("record_kinds", &grant.record_kinds)?,
-        alert_kinds: fields::coded_list("alert_kinds", &grant.alert_kinds)?,
-        service_kinds: fields::coded_list("service_kinds", &grant.service_kinds)?,
-        purposes: fields::coded_list("purposes", &grant.purposes)?,
-        highest_tlp: fields::coded("highest_tlp", grant.highest_tlp)?,
+        record_kinds: fields::closed_enums("record_kinds", &grant.record_kinds)?,
+        alert_kinds: fields::closed_enums("alert_kinds", &grant.alert_kinds)?,
+        service_kinds: fields::closed_enums("service_kinds", &grant.service_kinds)?,
+        purposes: fields::closed_enums("purposes", &grant.purposes)?,
+        highest_tlp: fields::closed_enum("highest_tlp", grant.highest_tlp)?,
         disclosure_level: fields::optional("disclosure_level", grant.disclosure_level)?,
         retention: fields::span("retention_ms", grant.retention_ms)?,
         valid_from: fields::instant("valid_from_ms", grant.valid_from_ms)?,
@@ -122,6 +122,6 @@ pub fn end_from_proto(end: proto::AgreementEnd) -> Result<AgreementEnd, Error> {
         agreement: fields::id("agreement_id", &end.agreement_id, AgreementId::from_slice)?,
         by: fields::authority("by", &end.by)?,
         at: fields::instant("at_ms", end.at_ms)?,
-        reason: fields::coded("reason", end.reason)?,
+        reason: fields::closed_enum("reason", end.reason)?,
     })
 }

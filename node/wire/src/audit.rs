@@ -45,7 +45,7 @@ pub fn index_of(bytes: &[u8]) -> Option<u64> {
 /// # Errors
 /// The first field that is missing or unknown.
 pub fn from_proto(leaf: proto::AuditLeaf) -> Result<AuditLeaf, Error> {
-    let act: AuditAct = fields::coded("act", leaf.act)?;
+    let act: AuditAct = fields::closed_enum("act", leaf.act)?;
     let present = |bytes: &Bytes| !bytes.is_empty();
     let code = present(&leaf.actor_code)
         .then(|| fields::id("actor_code", &leaf.actor_code, |bytes| bytes.try_into().ok()))
@@ -62,7 +62,7 @@ pub fn from_proto(leaf: proto::AuditLeaf) -> Result<AuditLeaf, Error> {
         index: leaf.index,
         time: UnixMs(leaf.time_ms),
         act,
-        actor: Actor { role: fields::coded("actor_role", leaf.actor_role)?, code },
+        actor: Actor { role: fields::closed_enum("actor_role", leaf.actor_role)?, code },
         counterparty,
         commitment,
         record_kind: fields::optional("record_kind", leaf.record_kind)?,

@@ -57,7 +57,7 @@ pub fn from_proto(envelope: proto::Envelope) -> Result<Envelope, Error> {
 /// # Errors
 /// The first field that is missing, unknown or of another form.
 pub fn reload(envelope: proto::Envelope) -> Result<Envelope, Error> {
-    let kind: RecordKind = fields::coded("kind", envelope.kind)?;
+    let kind: RecordKind = fields::closed_enum("kind", envelope.kind)?;
     let grant = grant(kind, &envelope)?;
     let references = references(&envelope.references)?;
     Ok(Envelope {
@@ -67,13 +67,13 @@ pub fn reload(envelope: proto::Envelope) -> Result<Envelope, Error> {
         publication_id: fields::id("publication_id", &envelope.publication_id, PublicationId::from_slice)?,
         record_id: fields::id("record_id", &envelope.record_id, RecordId::from_slice)?,
         kind,
-        purpose: fields::coded("purpose", envelope.purpose)?,
-        lawful_basis: fields::coded("lawful_basis", envelope.lawful_basis)?,
-        special_basis: fields::coded("special_basis", envelope.special_basis)?,
+        purpose: fields::closed_enum("purpose", envelope.purpose)?,
+        lawful_basis: fields::closed_enum("lawful_basis", envelope.lawful_basis)?,
+        special_basis: fields::closed_enum("special_basis", envelope.special_basis)?,
         grant,
         agreement_to_share_ref: envelope.agreement_to_share_ref,
         handling: handling::from_proto(envelope.handling)?,
-        status: fields::coded("status", envelope.status)?,
+        status: fields::closed_enum("status", envelope.status)?,
         created: fields::instant("created_ms", envelope.created_ms)?,
         expires: fields::instant("expires_ms", envelope.expires_ms)?,
         review_by: fields::instant("review_by_ms", envelope.review_by_ms)?,
@@ -111,7 +111,7 @@ pub fn references(references: &[proto::Reference]) -> Result<Vec<Reference>, Err
     let reference = |(i, r): (usize, &proto::Reference)| {
         let field = |name: &str| format!("references[{i}].{name}");
         Ok(Reference {
-            kind: fields::coded(&field("kind"), r.kind)?,
+            kind: fields::closed_enum(&field("kind"), r.kind)?,
             target: RecordKey {
                 origin: fields::authority(&field("origin"), &r.origin)?,
                 record_id: fields::id(&field("record_id"), &r.record_id, RecordId::from_slice)?,

@@ -26,7 +26,7 @@ const LAST_INSTANT: i64 = 253_402_300_799_999;
 ///
 /// # Errors
 /// `FIELD_MISSING` for 0, `VALUE_UNKNOWN` for a number that is not listed.
-pub fn coded<T: Closed>(field: &str, number: i32) -> Result<T, Error> {
+pub fn closed_enum<T: Closed>(field: &str, number: i32) -> Result<T, Error> {
     optional(field, number)?.ok_or_else(|| Error::new(Reason::FieldMissing, field, one_of::<T>()))
 }
 
@@ -46,11 +46,11 @@ pub fn optional<T: Closed>(field: &str, number: i32) -> Result<Option<T>, Error>
 ///
 /// # Errors
 /// As `coded`, naming the place in the list; `FIELD_TOO_LONG` for more items than the list has values.
-pub fn coded_list<T: Closed>(field: &str, numbers: &[i32]) -> Result<Vec<T>, Error> {
+pub fn closed_enums<T: Closed>(field: &str, numbers: &[i32]) -> Result<Vec<T>, Error> {
     if numbers.len() > T::VALUES.len() {
         return Err(Error::new(Reason::FieldTooLong, field, format!("at most {} items", T::VALUES.len())));
     }
-    numbers.iter().enumerate().map(|(i, number)| coded(&format!("{field}[{i}]"), *number)).collect()
+    numbers.iter().enumerate().map(|(i, number)| closed_enum(&format!("{field}[{i}]"), *number)).collect()
 }
 
 fn one_of<T: Closed>() -> String {

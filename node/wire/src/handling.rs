@@ -37,7 +37,7 @@ pub fn place_to_proto(place: &Place) -> proto::Place {
 /// # Errors
 /// `FIELD_MISSING`, `FIELD_INVALID`, `VALUE_UNKNOWN`.
 pub fn place_from_proto(place: proto::Place, source: Source) -> Result<Place, Error> {
-    let scheme: PlaceScheme = fields::coded("scheme", place.scheme)?;
+    let scheme: PlaceScheme = fields::closed_enum("scheme", place.scheme)?;
     if place.code.is_empty() {
         return Err(Error::missing("code"));
     }

@@ -11,7 +11,7 @@ use super::invitation::{open_application, open_invitation};
 use crate::domain::ids::{Digest, Pin, StatementId};
 use crate::domain::join::applicant::{Applying, Phase, Progress};
 use crate::domain::join::invitation::{Committed, Received};
-use crate::domain::join::{ApplicationState, Held, InvitationState, Nonce, State};
+use crate::domain::join::{ApplicationState, HeldInvitation, InvitationState, Nonce, State};
 use crate::domain::reason::Reason;
 use crate::domain::register::RejectionReason;
 use crate::domain::time::UnixMs;
@@ -42,7 +42,7 @@ pub fn progress_from_proto(answer: &peer::WatchResponse) -> Result<Progress, Err
 }
 
 /// What the inviter stores.
-pub fn encode_held(held: &Held) -> Bytes {
+pub fn encode_held(held: &HeldInvitation) -> Bytes {
     let mut out = store::StoredInvitation { invitation: held.signed.clone(), ..Default::default() };
     let put_commit = |out: &mut store::StoredInvitation, c: &Committed| {
         out.commitment = Bytes::copy_from_slice(c.commitment.as_bytes());
@@ -78,7 +78,7 @@ pub fn encode_held(held: &Held) -> Bytes {
 ///
 /// # Errors
 /// `STORAGE_DAMAGED` when it is not what was stored.
-pub fn decode_held(bytes: Bytes) -> Result<Held, Error> {
+pub fn decode_held(bytes: Bytes) -> Result<HeldInvitation, Error> {
     let damaged = || Error::new(Reason::StorageDamaged, "invitation", "");
     let stored = store::StoredInvitation::decode(bytes).map_err(|_| damaged())?;
     let invitation = open_invitation(stored.invitation.clone()).map_err(|_| damaged())?;
@@ -110,7 +110,7 @@ pub fn decode_held(bytes: Bytes) -> Result<Held, Error> {
         InvitationState::Used => State::Used(Box::new(received().ok_or_else(damaged)?)),
         InvitationState::Expired => return Err(damaged()),
     };
-    Ok(Held { invitation, signed: stored.invitation.clone(), state })
+    Ok(HeldInvitation { invitation, signed: stored.invitation.clone(), state })
 }
 
 /// What the applicant stores.

@@ -48,7 +48,7 @@ pub fn from_proto(receipt: peer::Receipt) -> Result<Receipt, Error> {
         recipient: fields::authority("recipient", &receipt.recipient)?,
         origin_incarnation: Incarnation(receipt.origin_incarnation),
         recipient_incarnation: Incarnation(receipt.recipient_incarnation),
-        class: fields::coded("stream_class", receipt.stream_class)?,
+        class: fields::closed_enum("stream_class", receipt.stream_class)?,
         first: receipt.first,
         outcomes: outcomes.collect::<Result<_, _>>()?,
         register_number: receipt.register_number,
@@ -58,7 +58,7 @@ pub fn from_proto(receipt: peer::Receipt) -> Result<Receipt, Error> {
 
 fn outcome(outcome: peer::ItemOutcome) -> Result<ItemOutcome, Error> {
     let reason = || Reason::from_code(&outcome.reason).unwrap_or(Reason::ReasonUnknown);
-    let verdict = match fields::coded("result", outcome.result)? {
+    let verdict = match fields::closed_enum("result", outcome.result)? {
         OutcomeKind::Stored => Verdict::Stored,
         OutcomeKind::Duplicate => Verdict::Duplicate,
         OutcomeKind::Refused => Verdict::Refused(reason()),

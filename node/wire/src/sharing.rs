@@ -31,11 +31,11 @@ pub fn from_proto(sharing: Option<local::Sharing>) -> Result<Sharing, Error> {
     let sharing = sharing.unwrap_or_default();
     Ok(Sharing {
         audience: audience(sharing.all_partners, &sharing.recipients)?,
-        purpose: fields::coded("purpose", sharing.purpose)?,
-        lawful_basis: fields::coded("lawful_basis", sharing.lawful_basis)?,
-        special_basis: fields::coded("special_basis", sharing.special_basis)?,
+        purpose: fields::closed_enum("purpose", sharing.purpose)?,
+        lawful_basis: fields::closed_enum("lawful_basis", sharing.lawful_basis)?,
+        special_basis: fields::closed_enum("special_basis", sharing.special_basis)?,
         handling: handling::from_proto(sharing.handling)?,
-        status: fields::coded("status", sharing.status)?,
+        status: fields::closed_enum("status", sharing.status)?,
         expires: fields::optional_instant("expires_ms", sharing.expires_ms)?,
         review_by: fields::optional_instant("review_by_ms", sharing.review_by_ms)?,
     })

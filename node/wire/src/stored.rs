@@ -36,7 +36,7 @@ pub fn encode(publication: &Publication) -> Bytes {
 /// When the bytes do not have the form of one.
 pub fn reload(bytes: Bytes) -> Result<Publication, Error> {
     let stored = proto::StoredPublication::decode(bytes).map_err(|_| damaged("stored_publication"))?;
-    let kind = fields::coded("kind", stored.kind)?;
+    let kind = fields::closed_enum("kind", stored.kind)?;
     let under = match stored.agreement_id.is_empty() {
         true => None,
         false => Some(GrantRef {
@@ -78,11 +78,11 @@ fn reload_sharing(sharing: Option<proto::StoredSharing>) -> Result<Sharing, Erro
             true => Audience::AllPartners,
             false => Audience::Named(Recipients::new(authorities("sharing.named", &sharing.named)?)?),
         },
-        purpose: fields::coded("sharing.purpose", sharing.purpose)?,
-        lawful_basis: fields::coded("sharing.lawful_basis", sharing.lawful_basis)?,
-        special_basis: fields::coded("sharing.special_basis", sharing.special_basis)?,
+        purpose: fields::closed_enum("sharing.purpose", sharing.purpose)?,
+        lawful_basis: fields::closed_enum("sharing.lawful_basis", sharing.lawful_basis)?,
+        special_basis: fields::closed_enum("sharing.special_basis", sharing.special_basis)?,
         handling: handling::from_proto(sharing.handling)?,
-        status: fields::coded("sharing.status", sharing.status)?,
+        status: fields::closed_enum("sharing.status", sharing.status)?,
         expires: fields::optional_instant("sharing.expires_ms", sharing.expires_ms)?,
         review_by: fields::optional_instant("sharing.review_by_ms", sharing.review_by_ms)?,
     })

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use havenlink::app::{DataDir, Member};
+use havenlink::app::{DataDir, RunningMember};
 use havenlink::clock::MovedClock;
 use havenlink::config::{self, Sources};
 use havenlink::demo::city::City;
@@ -174,7 +174,7 @@ async fn a_clock_that_is_wrong() {
     let config = config::load(&Sources { variables: Vec::new(), ..sources }).unwrap();
     havenlink::transport::install_provider();
     let data = DataDir::take(&config.data_dir).unwrap();
-    let member = Member::start(config, data, clock.clone(), &Runtimes::current(), None).await.unwrap();
+    let member = RunningMember::start(config, data, clock.clone(), &Runtimes::current(), None).await.unwrap();
     eventually("Kehl's door", PATIENCE, || async { kehl.status().await.ok() }).await;
 
     let found = says(kehl, "clock", "WARNING").await;

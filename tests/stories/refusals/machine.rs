@@ -74,7 +74,7 @@ async fn a_page_token_of_another_list() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn free_text_and_coded_fields_that_do_not_pass() {
+async fn free_text_and_closed_fields_that_do_not_pass() {
     let federation = Federation::found(2, 1, "").await.unwrap();
     federation.agree(0, 1).await.unwrap();
     let mut publisher = federation.cities[0].publisher().await.unwrap();

@@ -45,13 +45,13 @@ pub(super) fn open_row(row: &[u8]) -> io::Result<&[u8]> {
 
 /// Writes that were taken from the queue and are not committed yet.
 #[derive(Default)]
-struct Held {
+struct Group {
     ops: Vec<(Vec<Write>, Option<Done>)>,
     sync: bool,
     closed: Option<Done>,
 }
 
-impl Held {
+impl Group {
     fn take(&mut self, op: Op) {
         match op {
             Op::Close(done) => self.closed = Some(done),
@@ -85,7 +85,7 @@ impl Held {
 /// one of its own.
 pub(super) fn write_loop(db: Arc<Database>, ops: &mpsc::Receiver<Op>) {
     let mut broken: Option<String> = None;
-    let mut held = Held::default();
+    let mut held = Group::default();
     while held.closed.is_none() {
         let next = if held.ops.is_empty() {
             ops.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)

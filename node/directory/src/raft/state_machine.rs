@@ -36,7 +36,7 @@ struct Due {
 }
 
 #[derive(Default)]
-struct Place {
+struct Position {
     /// The instance has ended: whatever of it still runs writes nothing any more, as the next one may be there already.
     retired: bool,
     applied: Option<LogId>,
@@ -50,7 +50,7 @@ struct Place {
 #[derive(Clone)]
 pub struct StateMachine {
     chain: Arc<Chain>,
-    place: Arc<Mutex<Place>>,
+    place: Arc<Mutex<Position>>,
     /// Told when a snapshot is due.
     due: Arc<Notify>,
     /// Held while the stored snapshot is replaced: one taken here never overwrites one that was installed meanwhile.
@@ -64,7 +64,7 @@ impl StateMachine {
     /// When a row does not decode.
     pub fn open(chain: Arc<Chain>) -> io::Result<Self> {
         let at = stored::position(chain.disk())?;
-        let mut place = Place { applied: at.last_log_id, membership: at.last_membership, ..Place::default() };
+        let mut place = Position { applied: at.last_log_id, membership: at.last_membership, ..Position::default() };
         if let Some(handle) = chain.raft_snapshot()
             && let Some((header, _)) = chain.disk().snapshot(Slot::Raft)?
         {
@@ -111,7 +111,7 @@ impl StateMachine {
         if self.lock().retired { Err(io::Error::other("this instance has ended")) } else { Ok(()) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Place> {
+    fn lock(&self) -> MutexGuard<'_, Position> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,7 +163,7 @@ impl StateMachine {
     }
 }
 
-fn position(place: &Place, state: &RegisterState) -> Vec<u8> {
+fn position(place: &Position, state: &RegisterState) -> Vec<u8> {
     let meta = SnapshotMeta { last_log_id: place.applied, last_membership: place.membership.clone() };
     StoredPosition {
         meta: Some(convert::meta_to(&meta)),
@@ -208,7 +208,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let state = carried.handle.state.clone();
         let encoding = state.clone();
         let encoded = tokio::task::spawn_blocking(move || snapshot::encode(&encoding)).await?;
-        let next = Place {
+        let next = Position {
             retired: false,
             applied: meta.last_log_id,
             membership: meta.last_membership.clone(),

@@ -7,7 +7,7 @@
 pub mod set;
 mod words;
 
-pub use set::{AgreementSet, Held};
+pub use set::{AgreedGrant, AgreementSet};
 
 use std::sync::Arc;
 

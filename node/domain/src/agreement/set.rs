@@ -10,7 +10,7 @@ use crate::time::UnixMs;
 
 /// A grant in its agreement.
 #[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
+pub struct AgreedGrant<'a> {
     pub reference: GrantRef,
     pub grant: &'a Grant,
     pub held: &'a HeldAgreement,
@@ -51,18 +51,18 @@ impl AgreementSet {
     }
 
     /// One grant by its reference.
-    pub fn grant(&self, reference: &GrantRef) -> Option<Held<'_>> {
+    pub fn grant(&self, reference: &GrantRef) -> Option<AgreedGrant<'_>> {
         let held = self.by_id.get(&reference.agreement)?;
         let grant = held.agreement.grants.get(usize::try_from(reference.number).ok()?)?;
-        Some(Held { reference: *reference, grant, held })
+        Some(AgreedGrant { reference: *reference, grant, held })
     }
 
     /// The grants of one direction, in a fixed order, whatever their state.
-    pub fn grants(&self, from: &AuthorityId, to: &AuthorityId) -> impl Iterator<Item = Held<'_>> {
+    pub fn grants(&self, from: &AuthorityId, to: &AuthorityId) -> impl Iterator<Item = AgreedGrant<'_>> {
         let found = self.by_direction.get(from).and_then(|by_to| by_to.get(to));
         found.into_iter().flatten().filter_map(|(held, number)| {
             let reference = GrantRef { agreement: held.id, number: u32::try_from(*number).ok()? };
-            Some(Held { reference, grant: held.agreement.grants.get(*number)?, held })
+            Some(AgreedGrant { reference, grant: held.agreement.grants.get(*number)?, held })
         })
     }
 

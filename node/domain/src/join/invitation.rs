@@ -83,7 +83,7 @@ pub enum State {
 
 /// An invitation as its inviter holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldInvitation {
     pub invitation: Invitation,
     /// The encoded `Signed` invitation.
     pub signed: Bytes,
@@ -103,11 +103,11 @@ pub struct Reveal {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Revealed {
     /// Store this; the application waits for approval.
-    Accepted(Held),
+    Accepted(HeldInvitation),
     /// The same reveal again: the same answer, nothing to store.
     Again(Digest),
     /// Store this; the invitation is burnt.
-    Burnt(Held, Reason),
+    Burnt(HeldInvitation, Reason),
     /// Nothing changes; the reason goes to the applicant.
     Refused(Reason),
 }
@@ -118,10 +118,10 @@ pub enum Compared {
     /// The words are those of the transcript.
     Equal,
     /// Store this; the reason says whether another try is left.
-    Different(Box<Held>, Reason),
+    Different(Box<HeldInvitation>, Reason),
 }
 
-impl Held {
+impl HeldInvitation {
     /// One that nobody has used yet.
     pub fn open(invitation: Invitation, signed: Bytes) -> Self {
         Self { invitation, signed, state: State::Open }
@@ -332,7 +332,7 @@ mod tests {
         AuthorityId::parse(text).unwrap()
     }
 
-    fn held() -> Held {
+    fn held() -> HeldInvitation {
         let invitation = Invitation {
             id: InvitationId([1; 32]),
             federation: FederationId([2; 32]),
@@ -348,7 +348,7 @@ mod tests {
             rules_version: 1,
             entry_version: 0,
         };
-        Held::open(invitation, Bytes::new())
+        HeldInvitation::open(invitation, Bytes::new())
     }
 
     fn reveal(change: impl FnOnce(&mut Reveal)) -> Reveal {
@@ -365,12 +365,12 @@ mod tests {
         reveal
     }
 
-    fn committed(to: &Reveal) -> Held {
+    fn committed(to: &Reveal) -> HeldInvitation {
         let digest = commitment(&to.nonce_a, &to.application.key, &to.pin);
         held().commit(digest, to.pin, Nonce([7; 32]), NOW).unwrap().0.unwrap()
     }
 
-    fn used() -> Held {
+    fn used() -> HeldInvitation {
         let reveal = reveal(|_| ());
         match committed(&reveal).reveal(&reveal, NOW) {
             Revealed::Accepted(held) => held,

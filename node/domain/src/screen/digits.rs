@@ -117,8 +117,8 @@ fn is_amount(text: &[Folded], chunk: &[Group]) -> bool {
     }
     let after: String = text[last.at.end..].iter().map(|f| f.c).skip_while(|c| *c == ' ').take(4).collect();
     let before = text[..first.at.start].iter().rev().map(|f| f.c).find(|c| *c != ' ');
-    let coded = ["EUR", "CHF", "GBP", "USD", "euro"].iter().any(|code| after.starts_with(code));
-    coded || after.starts_with(['€', '£', '$', '%']) || before.is_some_and(|c| matches!(c, '€' | '£' | '$'))
+    let written = ["EUR", "CHF", "GBP", "USD", "euro"].iter().any(|code| after.starts_with(code));
+    written || after.starts_with(['€', '£', '$', '%']) || before.is_some_and(|c| matches!(c, '€' | '£' | '$'))
 }
 
 fn plus_before(text: &[Folded], at: usize) -> bool {

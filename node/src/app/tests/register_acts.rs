@@ -36,7 +36,7 @@ fn key_of(config: &Config) -> Arc<SigningKey> {
     Arc::new(SigningKey::from_pkcs8(&std::fs::read(config.data_dir.join("authority.key")).unwrap()).unwrap())
 }
 
-fn governance(member: &Member) -> Governance {
+fn governance(member: &RunningMember) -> Governance {
     member.renewal().governance.clone()
 }
 
@@ -50,7 +50,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Kehl becomes a member: nobody has to run its node.
-async fn admitted(member: &Member) -> AuthorityId {
+async fn admitted(member: &RunningMember) -> AuthorityId {
     let directory = member.directory();
     let (state, kehl) = (directory.state(), AuthorityId::parse("de-kehl").unwrap());
     let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();

@@ -7,11 +7,11 @@ use crate::domain::audit::Actor;
 use crate::domain::authority::PinnedKey;
 use crate::domain::time::UnixMs;
 
-async fn member_at(clock: &SharedClock, config: &Config) -> Member {
+async fn member_at(clock: &SharedClock, config: &Config) -> RunningMember {
     transport::install_provider();
     let data = DataDir::take(&config.data_dir).unwrap();
     drop(found(config, &data, &GenesisPolicy::default()).unwrap());
-    let member = Member::start(config.clone(), data, clock.clone(), &Runtimes::current(), None).await.unwrap();
+    let member = RunningMember::start(config.clone(), data, clock.clone(), &Runtimes::current(), None).await.unwrap();
     let mut readiness = member.readiness();
     let ready = readiness.wait_for(Option::is_none);
     tokio::time::timeout(Duration::from_secs(30), ready).await.expect("ready in time").unwrap();

@@ -9,7 +9,7 @@ use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use super::{config, door};
 use crate::app::commands::{self, GenesisPolicy, found};
 use crate::app::token::Token;
-use crate::app::{DataDir, Member, applicant};
+use crate::app::{DataDir, RunningMember, applicant};
 use crate::clock::{Clock, MovedClock, SharedClock};
 use crate::config::Config;
 use crate::demo::acts::request_id;
@@ -22,7 +22,7 @@ use crate::transport;
 
 const DAYS: usize = 400;
 
-async fn ready(member: Member) -> Member {
+async fn ready(member: RunningMember) -> RunningMember {
     let mut readiness = member.readiness();
     let ready = readiness.wait_for(Option::is_none);
     tokio::time::timeout(Duration::from_secs(20), ready).await.expect("ready in time").unwrap();
@@ -34,7 +34,7 @@ fn config_of(root: &Path, authority: &str) -> Config {
 }
 
 /// The second node joins the first as its operator would have it.
-async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> Member {
+async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> RunningMember {
     let mut members = MemberServiceClient::new(door(first, "operator").await);
     let invitation = admin::CreateInvitationRequest {
         request_id: request_id(),
@@ -53,7 +53,7 @@ async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> Member 
     members.approve_member(approve).await.unwrap();
     let on = Runtimes::current();
     let approved = applicant::wait(second, &data, clock, &on, application).await.unwrap();
-    ready(Member::start(second.clone(), data, clock.clone(), &on, Some(approved)).await.unwrap()).await
+    ready(RunningMember::start(second.clone(), data, clock.clone(), &on, Some(approved)).await.unwrap()).await
 }
 
 async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
@@ -87,7 +87,7 @@ async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
 }
 
 /// An alert goes from one to the other, and arrives.
-async fn exchange(from: &Config, to: &Config, member: &Member, day: usize) {
+async fn exchange(from: &Config, to: &Config, member: &RunningMember, day: usize) {
     use havenlink_proto::local::v1::PublishRecordRequest;
     use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
     use havenlink_proto::record::v1::{Purpose, Tlp};
@@ -123,12 +123,14 @@ async fn two_nodes_renew_for_four_hundred_days_and_drop_no_exchange() {
     let data = DataDir::take(&first.data_dir).unwrap();
     let policy = GenesisPolicy { beat_interval: Some(Millis(200)), ..GenesisPolicy::default() };
     drop(found(&first, &data, &policy).unwrap());
-    let strasbourg = Member::start(first.clone(), data, clock.clone(), &Runtimes::current(), None).await.unwrap();
+    let strasbourg =
+        RunningMember::start(first.clone(), data, clock.clone(), &Runtimes::current(), None).await.unwrap();
     let strasbourg = ready(strasbourg).await;
     let kehl = joined(&first, &second, &clock).await;
     agreed(&first, &second, &moved).await;
 
-    let pin = |member: &Member, of: &AuthorityId| member.directory().view().member(of).unwrap().entry.pins.clone();
+    let pin =
+        |member: &RunningMember, of: &AuthorityId| member.directory().view().member(of).unwrap().entry.pins.clone();
     let (mut renewals, mut overlaps) = (0, 0);
     for day in 0..DAYS {
         for (member, config, other) in [(&strasbourg, &first, &kehl), (&kehl, &second, &strasbourg)] {
@@ -147,7 +149,7 @@ async fn two_nodes_renew_for_four_hundred_days_and_drop_no_exchange() {
         moved.advance(Millis::days(1));
     }
     assert_eq!((renewals, overlaps), (12, 12), "every 60 days on both sides, the old pin beside the new one");
-    let ends = |member: &Member| member.renewal().identity.certificate().not_after;
+    let ends = |member: &RunningMember| member.renewal().identity.certificate().not_after;
     assert!(ends(&strasbourg) > clock.now() && ends(&kehl) > clock.now());
     kehl.stop().await;
     strasbourg.stop().await;

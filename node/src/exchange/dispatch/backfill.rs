@@ -25,7 +25,7 @@ use crate::wire::stored;
 use super::super::Exchange;
 use super::super::error::Error;
 use super::super::unreadable::Table;
-use super::press::{About, Press, Pressed};
+use super::prepare::{About, Prepared, Preparer};
 
 /// Publications read at a time.
 const LOOK: usize = 200;
@@ -53,30 +53,30 @@ impl Exchange {
         // What is being published or dispatched under the agreements before this one is stored before it is looked for.
         drop(self.0.publishing.write().await);
         drop(self.0.dispatching.lock().await);
-        let press = self.press();
-        let Some(held) = press.agreements.get(&reference.agreement).cloned() else {
+        let preparer = self.preparer();
+        let Some(held) = preparer.agreements.get(&reference.agreement).cloned() else {
             return Err(Reason::AgreementNotFound.into());
         };
         let grant = usize::try_from(reference.number).ok().and_then(|number| held.agreement.grants.get(number));
         let Some(grant) = grant.filter(|grant| self.0.keys.serves(&grant.from) && grant.to == *to) else {
             return Ok(Write::default());
         };
-        match held.grant_state(grant, press.now) {
+        match held.grant_state(grant, preparer.now) {
             GrantState::Ended | GrantState::Expired => return Ok(Write::default()),
             GrantState::Incomplete | GrantState::NotYet => return Err(Reason::AgreementNotInForce.into()),
             GrantState::InForce => {}
         }
-        if [&grant.from, to].into_iter().any(|one| press.view.status(one, press.now) == MemberStatus::Suspended) {
+        if [&grant.from, to].into_iter().any(|one| preparer.view.status(one, preparer.now) == MemberStatus::Suspended) {
             return Err(Error::about(&grant.from, Reason::MemberSuspended));
         }
-        self.queue_current(&press, &grant.from, to).await?;
+        self.queue_current(&preparer, &grant.from, to).await?;
         Ok(Write::default())
     }
 
-    async fn queue_current(&self, press: &Press, from: &AuthorityId, to: &AuthorityId) -> Result<(), Error> {
+    async fn queue_current(&self, preparer: &Preparer, from: &AuthorityId, to: &AuthorityId) -> Result<(), Error> {
         let mut current: Vec<(u64, RecordKey)> = Vec::new();
         for kind in RecordKind::CONTENT.iter().filter(|kind| kind.facts().is_some_and(|facts| facts.lasting)) {
-            self.current(press, *kind, from, to, &mut current).await?;
+            self.current(preparer, *kind, from, to, &mut current).await?;
         }
         // In the order in which they were published.
         current.sort_unstable();
@@ -90,10 +90,10 @@ impl Exchange {
                 }
                 // One that cannot be read is named where publications are listed, and keeps no other one back.
                 if let Some(row) = self.store().publication(key.clone()).await?
-                    && let Ok(pressed) = self.pressed_for(press, &row, to).await
+                    && let Ok(prepared) = self.prepared_for(preparer, &row, to).await
                 {
-                    write.deliveries.extend(pressed.queue.items);
-                    write.audit.extend(pressed.queue.audit);
+                    write.deliveries.extend(prepared.queue.items);
+                    write.audit.extend(prepared.queue.audit);
                 }
             }
             if !self.write_owed(write).await? {
@@ -106,7 +106,7 @@ impl Exchange {
     /// What is published for all, unexpired, the last word on its subject, allowed to this partner and not sent to it.
     async fn current(
         &self,
-        press: &Press,
+        preparer: &Preparer,
         kind: RecordKind,
         from: &AuthorityId,
         to: &AuthorityId,
@@ -119,8 +119,8 @@ impl Exchange {
                 let Ok(publication) = self.own_publication(row) else { continue };
                 // Newest first: what was said of a subject before is not current, whatever became of the newest.
                 let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
-                let due = row.dispatched && row.expires > press.now && publication.grows() && !older;
-                if due && press.ask(&publication, to).is_ok() {
+                let due = row.dispatched && row.expires > preparer.now && publication.grows() && !older;
+                if due && preparer.ask(&publication, to).is_ok() {
                     let key = RecordKey { origin: from.clone(), record_id: row.record_id };
                     if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
                         found.push((row.sequence, key));
@@ -144,21 +144,21 @@ impl Exchange {
 
     /// One publication made for one more recipient. What it replaces may be past its time here and never have reached this
     /// recipient: then nothing is said of that, or the newer word would wait for it, hidden.
-    pub(super) async fn pressed_for(
+    pub(super) async fn prepared_for(
         &self,
-        press: &Press,
+        preparer: &Preparer,
         row: &PublicationRow,
         to: &AuthorityId,
-    ) -> Result<Pressed, Error> {
+    ) -> Result<Prepared, Error> {
         let mut publication = self.own_publication(row)?;
         if let Some(target) = publication.target().filter(|_| publication.grows()).cloned()
-            && self.store().publication(target).await?.is_none_or(|row| row.expires <= press.now)
+            && self.store().publication(target).await?.is_none_or(|row| row.expires <= preparer.now)
         {
             publication.references.clear();
         }
-        let mut pressed = Pressed { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
+        let mut prepared = Prepared { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
         let key = self.0.keys.of(&row.authority);
-        press.press(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut pressed);
-        Ok(pressed)
+        preparer.prepare(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut prepared);
+        Ok(prepared)
     }
 }

@@ -14,11 +14,11 @@ use crate::wire::stored;
 
 use super::super::Exchange;
 use super::super::error::Error;
-use super::press::Pressed;
+use super::prepare::Prepared;
 
 /// The queue of a publication, with what its suspended recipients are owed.
-pub(super) fn queue_and_owe(pressed: Pressed, now: UnixMs) -> Queue {
-    let Pressed { mut queue, suspended, .. } = pressed;
+pub(super) fn queue_and_owe(prepared: Prepared, now: UnixMs) -> Queue {
+    let Prepared { mut queue, suspended, .. } = prepared;
     if let Some(record) = &queue.publication {
         let key = |to| OwedKey::to(to, Subject::SuspendedRecord(record.clone()));
         queue.owes = suspended.iter().map(|to| Owed::now(key(to), now)).collect();
@@ -39,12 +39,12 @@ impl Exchange {
         if self.own_taken_back(record).await? || self.ends_what_was_never_sent(&row, to).await? {
             return Ok(Write::default());
         }
-        let pressed = self.pressed_for(&self.press(), &row, to).await?;
+        let prepared = self.prepared_for(&self.preparer(), &row, to).await?;
         // One of the two is suspended again, or still.
-        if !pressed.suspended.is_empty() {
+        if !prepared.suspended.is_empty() {
             return Err(Error::about(to, Reason::MemberSuspended));
         }
-        Ok(Write { deliveries: pressed.queue.items, audit: pressed.queue.audit, ..Write::default() })
+        Ok(Write { deliveries: prepared.queue.items, audit: prepared.queue.audit, ..Write::default() })
     }
 
     async fn ends_what_was_never_sent(&self, row: &PublicationRow, to: &AuthorityId) -> Result<bool, Error> {

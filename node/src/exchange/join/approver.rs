@@ -6,7 +6,7 @@ use super::inviter::{Inviter, Step};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
 use crate::domain::join::invitation::{Compared, Received};
-use crate::domain::join::{Application, ApplicationState, Held, Words};
+use crate::domain::join::{Application, ApplicationState, HeldInvitation, Words};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason};
@@ -110,7 +110,7 @@ impl Inviter {
         actor: Actor,
     ) -> Result<Option<Decided>, Error> {
         let held = self.application_of(authority).await?;
-        let proposed = match held.as_ref().and_then(Held::received) {
+        let proposed = match held.as_ref().and_then(HeldInvitation::received) {
             Some(received) => self.admission_of(received).filter(|a| a.open),
             None => self.only_open(authority)?,
         };
@@ -151,8 +151,8 @@ impl Inviter {
     }
 
     /// The newest application of this authority that waits here, or was closed by wrong words.
-    async fn application_of(&self, authority: &AuthorityId) -> Result<Option<Held>, Error> {
-        let mut found: Vec<Held> = self
+    async fn application_of(&self, authority: &AuthorityId) -> Result<Option<HeldInvitation>, Error> {
+        let mut found: Vec<HeldInvitation> = self
             .all()
             .await?
             .into_iter()

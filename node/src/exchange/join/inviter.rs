@@ -14,7 +14,7 @@ use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, Pin};
 use crate::domain::join::applicant::Progress;
 use crate::domain::join::invitation::Received;
-use crate::domain::join::{ApplicationState, Held, Invitation, InvitationState, Nonce, Reveal, Revealed};
+use crate::domain::join::{ApplicationState, HeldInvitation, Invitation, InvitationState, Nonce, Reveal, Revealed};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
@@ -67,7 +67,7 @@ pub(super) struct Inner {
 /// What one look at a stored invitation wants stored.
 pub(super) struct Step<T> {
     /// `None`: nothing changes.
-    pub(super) store: Option<Held>,
+    pub(super) store: Option<HeldInvitation>,
     pub(super) audit: Vec<AuditDraft>,
     pub(super) answer: Result<T, Reason>,
 }
@@ -161,7 +161,7 @@ impl Inviter {
             counterparty: Some(intended_for),
             ..AuditDraft::by_node(AuditAct::MemberInvited)
         };
-        let held = joining::encode_held(&Held::open(invitation, signed));
+        let held = joining::encode_held(&HeldInvitation::open(invitation, signed));
         let write = Write {
             expects: vec![Expect::Invitation(id, None)],
             puts: vec![Put::Invitation(id, held), invitation_idempotency::made(call, id, now)],
@@ -335,7 +335,7 @@ impl Inviter {
 
     /// The invitation, for the one that committed to it. A token is mailed and may be read on the way: who holds it and
     /// came second learns that it is used, as at the reveal.
-    async fn of_applicant(&self, id: &InvitationId, secret: &[u8], pin: &Pin) -> Result<Held, Error> {
+    async fn of_applicant(&self, id: &InvitationId, secret: &[u8], pin: &Pin) -> Result<HeldInvitation, Error> {
         let held = self.held(id).await?.filter(|held| held.admits(secret)).ok_or(Reason::InvitationUnknown)?;
         match held.committed().is_none_or(|committed| committed.pin == *pin) {
             true => Ok(held),
@@ -388,18 +388,22 @@ impl Inviter {
         Ok(progress)
     }
 
-    pub(super) async fn all(&self) -> Result<Vec<Held>, Error> {
+    pub(super) async fn all(&self) -> Result<Vec<HeldInvitation>, Error> {
         let rows = self.0.store.invitations().await?;
         Ok(rows.into_iter().map(|(_, value)| joining::decode_held(value)).collect::<Result<_, _>>()?)
     }
 
-    pub(super) async fn held(&self, id: &InvitationId) -> Result<Option<Held>, Error> {
+    pub(super) async fn held(&self, id: &InvitationId) -> Result<Option<HeldInvitation>, Error> {
         let value = self.0.store.invitation(*id).await?;
         Ok(value.map(joining::decode_held).transpose()?)
     }
 
     /// One compare-and-swap of a stored invitation: looks, decides, stores; looks again if somebody was faster.
-    pub(super) async fn step<T>(&self, id: &InvitationId, mut look: impl FnMut(&Held) -> Step<T>) -> Result<T, Error> {
+    pub(super) async fn step<T>(
+        &self,
+        id: &InvitationId,
+        mut look: impl FnMut(&HeldInvitation) -> Step<T>,
+    ) -> Result<T, Error> {
         loop {
             let value = self.0.store.invitation(*id).await?.ok_or(Reason::InvitationUnknown)?;
             let step = look(&joining::decode_held(value.clone())?);

@@ -42,8 +42,8 @@ impl Judged {
     }
 }
 
-/// The judge's desk for one batch.
-struct Desk<'a> {
+/// What judging one batch has come to so far.
+struct BatchJudgement<'a> {
     received: &'a Received,
     agreements: Arc<AgreementSet>,
     /// Dedup keys that are taken, in the store or earlier in this batch.
@@ -57,7 +57,7 @@ struct Desk<'a> {
 impl Exchange {
     pub(super) async fn judge(&self, received: &Received, items: Vec<Item>) -> Result<Judged, Error> {
         let at = self.0.clock.monotonic();
-        let mut desk = Desk {
+        let mut so_far = BatchJudgement {
             received,
             agreements: self.0.agreements.load_full(),
             taken: self.taken(&items).await?,
@@ -68,28 +68,28 @@ impl Exchange {
         for item in items {
             let outcome = match item {
                 Item::Decided(outcome) => {
-                    desk.decided(&outcome);
+                    so_far.decided(&outcome);
                     outcome
                 }
                 Item::Open(open) => {
                     let digest = open.digest;
-                    let verdict = self.verdict(&mut desk, *open).await?;
+                    let verdict = self.verdict(&mut so_far, *open).await?;
                     ItemOutcome { envelope: Some(digest), verdict }
                 }
             };
             // The register is behind: a fault of this node, not of the item (9.3). What stands before it is taken.
             if outcome.verdict == Verdict::RetryLater(Reason::RegisterNotFresh) {
-                if desk.judged.outcomes.is_empty() {
+                if so_far.judged.outcomes.is_empty() {
                     return Err(Reason::RegisterNotFresh.into());
                 }
                 break;
             }
-            desk.judged.outcomes.push(outcome);
+            so_far.judged.outcomes.push(outcome);
             if !outcome.verdict.consumes() {
                 break;
             }
         }
-        let Desk { mut judged, changes, .. } = desk;
+        let BatchJudgement { mut judged, changes, .. } = so_far;
         self.note_heard(at, &judged.puts);
         judged.owes = changes.owes;
         judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
@@ -108,13 +108,13 @@ impl Exchange {
         Ok(keys.into_iter().zip(taken).filter_map(|(key, taken)| taken.then_some(key)).collect())
     }
 
-    async fn verdict(&self, desk: &mut Desk<'_>, item: OpenItem) -> Result<Verdict, Error> {
+    async fn verdict(&self, so_far: &mut BatchJudgement<'_>, item: OpenItem) -> Result<Verdict, Error> {
         let envelope = &item.opened.envelope;
-        let permit = match self.grant_of_target(envelope).await?.and_then(|target| desk.permit(&item, target)) {
+        let permit = match self.grant_of_target(envelope).await?.and_then(|target| so_far.permit(&item, target)) {
             Ok(permit) => permit,
-            Err(reason) => return Ok(desk.refuse(&item, reason)),
+            Err(reason) => return Ok(so_far.refuse(&item, reason)),
         };
-        if desk.taken.contains(&envelope.key()) {
+        if so_far.taken.contains(&envelope.key()) {
             return Ok(Verdict::Duplicate);
         }
         match &item.opened.body {
@@ -123,24 +123,24 @@ impl Exchange {
                     exchange: self,
                     envelope,
                     as_of_age: item.as_of_age,
-                    received: desk.received.now,
-                    keep_until: desk.keep_until(&permit, envelope.expires),
-                    batch: &mut desk.batch,
-                    puts: &mut desk.judged.puts,
+                    received: so_far.received.now,
+                    keep_until: so_far.keep_until(&permit, envelope.expires),
+                    batch: &mut so_far.batch,
+                    puts: &mut so_far.judged.puts,
                 };
                 if let Err(reason) = records::arrived(content, arrival).await? {
-                    return Ok(desk.refuse_for_good(&item, reason));
+                    return Ok(so_far.refuse_for_good(&item, reason));
                 }
             }
             RecordBody::Control(control) => {
-                let view = &desk.received.view;
-                match self.change(&mut desk.changes, envelope, control, &item.bytes, view).await? {
-                    Ok(audit) => desk.judged.audit.extend(audit),
-                    Err(reason) => return Ok(desk.refuse(&item, reason)),
+                let view = &so_far.received.view;
+                match self.change(&mut so_far.changes, envelope, control, &item.bytes, view).await? {
+                    Ok(audit) => so_far.judged.audit.extend(audit),
+                    Err(reason) => return Ok(so_far.refuse(&item, reason)),
                 }
             }
         }
-        desk.store(item, permit);
+        so_far.store(item, permit);
         Ok(Verdict::Stored)
     }
 
@@ -154,7 +154,7 @@ impl Exchange {
     }
 }
 
-impl Desk<'_> {
+impl BatchJudgement<'_> {
     fn permit(&self, item: &OpenItem, target: Option<GrantRef>) -> Result<Permit, Reason> {
         let now = self.received.now;
         let envelope = &item.opened.envelope;

@@ -30,14 +30,14 @@ use super::{Exchange, answered, standing};
 use judge::Judged;
 
 /// Where an incoming stream stands; `None`: look into the store.
-type Place = Option<(InStreamKey, InStream)>;
+type StreamPosition = Option<(InStreamKey, InStream)>;
 
 /// One place per incoming stream; its lock is what "one batch in flight" means.
 #[derive(Default)]
-pub(super) struct Incoming(Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<Place>>>>);
+pub(super) struct Incoming(Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<StreamPosition>>>>);
 
 impl Incoming {
-    fn of(&self, id: &StreamId) -> Arc<tokio::sync::Mutex<Place>> {
+    fn of(&self, id: &StreamId) -> Arc<tokio::sync::Mutex<StreamPosition>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(id.clone()).or_default().clone()
     }
@@ -70,7 +70,7 @@ impl Exchange {
         &self,
         received: Received,
         key: InStreamKey,
-        mut place: tokio::sync::OwnedMutexGuard<Place>,
+        mut place: tokio::sync::OwnedMutexGuard<StreamPosition>,
     ) -> Result<BatchAnswer, Error> {
         let stream = self.stream_place(&mut place, &key).await?;
         if received.batch.first != stream.next {
@@ -126,7 +126,7 @@ impl Exchange {
         })
     }
 
-    async fn stream_place(&self, place: &mut Place, key: &InStreamKey) -> Result<InStream, Error> {
+    async fn stream_place(&self, place: &mut StreamPosition, key: &InStreamKey) -> Result<InStream, Error> {
         if let Some((known, stream)) = place
             && known == key
         {

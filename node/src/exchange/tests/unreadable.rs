@@ -21,12 +21,12 @@ use crate::wire::records::{alert, offer, practice};
 
 const DAMAGED: &[u8] = b"\xff\xff no message";
 
-fn ids(held: &[Held]) -> Vec<RecordId> {
+fn ids(held: &[HeldRecord]) -> Vec<RecordId> {
     held.iter().map(|held| held.key.record_id).collect()
 }
 
 /// The row with this id, as it is listed: unreadable, and everything else of the list with content.
-fn only_unreadable(held: &[Held], id: RecordId) {
+fn only_unreadable(held: &[HeldRecord], id: RecordId) {
     assert!(held.len() > 1, "others are listed too");
     for held in held {
         let unreadable = held.said.as_ref().err().map(|unreadable| unreadable.reason);

@@ -86,7 +86,8 @@ impl AgreementService for Agreements {
     async fn end_agreement(&self, request: Request<admin::EndAgreementRequest>) -> Answer<admin::EndAgreementResponse> {
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let asked = request.get_ref();
-        let reason = fields::coded::<AgreementEndReason>("reason", asked.reason).map_err(|e| errors::field(&e))?;
+        let reason =
+            fields::closed_enum::<AgreementEndReason>("reason", asked.reason).map_err(|e| errors::field(&e))?;
         let ended = self.exchange.end_agreement(&call, id(&asked.agreement_id)?, reason).await;
         let ended = ended.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::EndAgreementResponse { ended_ms: ended.0 }))

@@ -47,7 +47,7 @@ fn authority(text: &str) -> Result<AuthorityId, Status> {
     fields::authority("authority", text).map_err(|e| errors::field(&e))
 }
 
-fn coded<T>(field: &str, number: i32, from_code: impl Fn(i32) -> Option<T>) -> Result<T, Status> {
+fn closed_enum<T>(field: &str, number: i32, from_code: impl Fn(i32) -> Option<T>) -> Result<T, Status> {
     if number == 0 {
         return Err(errors::field(&wire::Error::missing(field)));
     }
@@ -184,7 +184,7 @@ impl MemberService for Members {
     async fn reject_member(&self, request: Request<admin::RejectMemberRequest>) -> Answer<admin::RejectMemberResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let reason = coded("reason", asked.reason, RejectionReason::from_code)?;
+        let reason = closed_enum("reason", asked.reason, RejectionReason::from_code)?;
         let rejected = self.inviter.reject(&authority(&asked.authority)?, reason, actor).await;
         let rejected = rejected.map_err(|e| errors::joining(&e))?;
         // Not proposed yet: nothing in the register to reject, the applicant is told all the same.
@@ -199,7 +199,8 @@ impl MemberService for Members {
     ) -> Answer<admin::SuspendMemberResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let (target, reason) = (authority(&asked.authority)?, coded("reason", asked.reason, SuspendReason::from_code)?);
+        let (target, reason) =
+            (authority(&asked.authority)?, closed_enum("reason", asked.reason, SuspendReason::from_code)?);
         let overlay = match self.governance.suspend(&target, reason, actor).await {
             Ok(emergency) if !asked.lasting => {
                 let decision = decision(emergency);
@@ -234,7 +235,8 @@ impl MemberService for Members {
     async fn remove_member(&self, request: Request<admin::RemoveMemberRequest>) -> Answer<admin::RemoveMemberResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let (target, reason) = (authority(&asked.authority)?, coded("reason", asked.reason, RemoveReason::from_code)?);
+        let (target, reason) =
+            (authority(&asked.authority)?, closed_enum("reason", asked.reason, RemoveReason::from_code)?);
         let remove = |_: &RegisterState| Ok(statement::Decision::about(target.clone(), Remove { reason }));
         let decision = self.decide(remove, actor).await?;
         Ok(Response::new(admin::RemoveMemberResponse { decision }))

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::super::errors::{self, Refusal};
+use super::super::errors::{self, RefusalDetails};
 use super::StreamPermit;
 use crate::domain::ids::{Digest, Hasher};
 use crate::domain::reason::Reason;
@@ -114,7 +114,10 @@ impl Frames {
                 self.message_left = u32::from_be_bytes([a, b, c, d]) as usize;
                 if self.message_left > self.limit {
                     let about = format!("{} bytes, at most {}", self.message_left, self.limit);
-                    return Err(errors::status(Reason::MessageTooLarge, Refusal { about, ..Refusal::default() }));
+                    return Err(errors::status(
+                        Reason::MessageTooLarge,
+                        RefusalDetails { about, ..RefusalDetails::default() },
+                    ));
                 }
                 if let Some(meter) = meter {
                     meter(self.prefix.len() + self.message_left)?;

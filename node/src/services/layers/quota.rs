@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::Status;
 
 use super::super::access::Work;
-use super::super::errors::{self, Refusal};
+use super::super::errors::{self, RefusalDetails};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 
@@ -76,5 +76,5 @@ pub fn quota<T>(request: &tonic::Request<T>) -> Option<PeerQuota> {
 }
 
 pub(super) fn exhausted(wait: Duration) -> Status {
-    errors::status(Reason::BudgetExhausted, Refusal { retry_after: Some(wait), ..Refusal::default() })
+    errors::status(Reason::BudgetExhausted, RefusalDetails { retry_after: Some(wait), ..RefusalDetails::default() })
 }

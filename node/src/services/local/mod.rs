@@ -45,7 +45,7 @@ pub(super) fn key(origin: &str, record_id: &[u8]) -> Result<RecordKey, tonic::St
 /// The kinds that a call names in its field `kinds`, each of them one with which the role may do this; none named: all that
 /// it may.
 pub(super) fn kinds_of(asked: &[i32], role: ActorRole, verb: Verb) -> Result<Vec<RecordKind>, tonic::Status> {
-    let named: Vec<RecordKind> = fields::coded_list("kinds", asked).map_err(|e| errors::field(&e))?;
+    let named: Vec<RecordKind> = fields::closed_enums("kinds", asked).map_err(|e| errors::field(&e))?;
     for (i, kind) in named.iter().enumerate() {
         access::may(role, verb, *kind).map_err(|reason| refused(reason, &format!("kinds[{i}]"), *kind))?;
     }

@@ -54,9 +54,9 @@ impl PracticeService for Practices {
         let asked = request.into_inner();
         let (size, from) = (page::size(asked.page_size)?, cursor(&asked.page_token)?);
         let query = PracticeQuery {
-            topics: fields::coded_list("topics", &asked.topics).map_err(|e| errors::field(&e))?,
-            audiences: fields::coded_list("audiences", &asked.audiences).map_err(|e| errors::field(&e))?,
-            outcomes: fields::coded_list("outcomes", &asked.outcomes).map_err(|e| errors::field(&e))?,
+            topics: fields::closed_enums("topics", &asked.topics).map_err(|e| errors::field(&e))?,
+            audiences: fields::closed_enums("audiences", &asked.audiences).map_err(|e| errors::field(&e))?,
+            outcomes: fields::closed_enums("outcomes", &asked.outcomes).map_err(|e| errors::field(&e))?,
             resolution_paragraphs: asked.resolution_paragraphs,
             words: asked.words,
         };

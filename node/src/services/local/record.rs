@@ -13,7 +13,7 @@ use crate::domain::audit::ActorRole;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::Content;
-use crate::exchange::{Consumed, Error, Exchange, Folder, Held, HeldAnswer, Reading, Unreadable, Wished};
+use crate::exchange::{Consumed, Error, Exchange, Folder, HeldAnswer, HeldRecord, Reading, Unreadable, Wished};
 use crate::services::access::{self, Verb};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
@@ -51,7 +51,7 @@ fn answer(given: &HeldAnswer) -> local::HeldAnswer {
 }
 
 /// A record as this role may see it.
-fn held(held: &Held, role: ActorRole) -> local::HeldRecord {
+fn held(held: &HeldRecord, role: ActorRole) -> local::HeldRecord {
     let said = held.said.as_ref().ok();
     let answers = held.answers.iter().filter(|given| match &given.answer {
         Ok(answer) => access::may(role, Verb::Read, answer.kind()).is_ok(),
@@ -167,7 +167,7 @@ impl RecordService for Records {
         let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
         let size = page::size(asked.page_size)?;
-        let kind = fields::coded("kind", asked.kind).map_err(|e| errors::field(&e))?;
+        let kind = fields::closed_enum("kind", asked.kind).map_err(|e| errors::field(&e))?;
         access::may(role, Verb::Read, kind).map_err(|reason| refused(reason, "kind", kind))?;
         let folder = match asked.folder() {
             local::Folder::Published => Folder::Published,

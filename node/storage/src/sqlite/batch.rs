@@ -61,7 +61,7 @@ impl<'a> Batch<'a> {
 
     pub(super) async fn fetch(
         &mut self,
-        query: &'static statements::Statement,
+        query: &'static statements::SqlStatement,
         args: Args,
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         self.script.fetch(self.conn, query, args).await

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row, SqliteExecutor};
 
-use super::statements::{SIZES, Statement};
+use super::statements::{SIZES, SqlStatement};
 use crate::Error;
 use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::reason::Reason;
@@ -102,7 +102,7 @@ impl Args {
 /// Runs a statement that returns nothing; gives the number of rows changed.
 pub(crate) async fn run(
     conn: impl SqliteExecutor<'_>,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     args: Args,
 ) -> Result<u64, sqlx::Error> {
     statement.mark_used();
@@ -112,7 +112,7 @@ pub(crate) async fn run(
 /// At most one row.
 pub(crate) async fn one(
     conn: impl SqliteExecutor<'_>,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     args: Args,
 ) -> Result<Option<SqliteRow>, sqlx::Error> {
     statement.mark_used();
@@ -122,7 +122,7 @@ pub(crate) async fn one(
 /// All rows.
 pub(crate) async fn all(
     conn: impl SqliteExecutor<'_>,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     args: Args,
 ) -> Result<Vec<SqliteRow>, sqlx::Error> {
     statement.mark_used();
@@ -132,7 +132,7 @@ pub(crate) async fn all(
 /// Rows until `take` says stop.
 pub(crate) async fn until(
     conn: impl SqliteExecutor<'_>,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     args: Args,
     mut take: impl FnMut(SqliteRow) -> Result<bool, sqlx::Error>,
 ) -> Result<(), sqlx::Error> {
@@ -154,7 +154,7 @@ pub(super) fn next_size(left: usize) -> usize {
 /// Runs a many-row statement over all rows, in few pieces.
 pub(crate) async fn run_many<T>(
     conn: &mut SqliteConnection,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     mut rows: &[T],
     bind: impl Fn(&T, &mut Args),
 ) -> Result<(), sqlx::Error> {
@@ -173,7 +173,7 @@ pub(crate) async fn run_many<T>(
 /// Runs a many-row query over all keys, in few pieces; the rows come in no particular order.
 pub(crate) async fn find_many<T>(
     conn: &mut SqliteConnection,
-    statement: &'static Statement,
+    statement: &'static SqlStatement,
     mut keys: &[T],
     bind: impl Fn(&T, &mut Args),
 ) -> Result<Vec<SqliteRow>, sqlx::Error> {

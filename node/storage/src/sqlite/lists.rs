@@ -99,12 +99,12 @@ impl SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::super::schema;
-    use super::super::statements::Statement;
+    use super::super::statements::SqlStatement;
     use super::*;
     use crate::contract::*;
 
     /// How SQLite goes about a statement.
-    async fn plan(conn: &mut sqlx::sqlite::SqliteConnection, statement: &Statement) -> String {
+    async fn plan(conn: &mut sqlx::sqlite::SqliteConnection, statement: &SqlStatement) -> String {
         use sqlx::Row;
         let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
         let steps = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(conn).await.unwrap();

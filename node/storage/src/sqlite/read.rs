@@ -48,7 +48,7 @@ fn below(before: Option<u64>) -> u64 {
 impl SqliteStore {
     fn list<'a, T: Send + 'a>(
         &'a self,
-        statement: &'static statements::Statement,
+        statement: &'static statements::SqlStatement,
         args: Args,
         row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
     ) -> Read<'a, Vec<T>> {
@@ -57,7 +57,7 @@ impl SqliteStore {
 
     fn find<'a, T: Send + 'a>(
         &'a self,
-        statement: &'static statements::Statement,
+        statement: &'static statements::SqlStatement,
         args: Args,
         row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
     ) -> Read<'a, Option<T>> {

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::db::{Args, next_size};
-use super::statements::{SIZES, Statement};
+use super::statements::{SIZES, SqlStatement};
 
 /// Rows of a piece that may still go together with others.
 const SMALL: usize = 3;
@@ -21,7 +21,7 @@ const TEXTS: usize = 256;
 const ONE: usize = SIZES.len() - 1;
 
 /// A statement and how many rows it takes, as an index into `SIZES`.
-type Piece = (&'static Statement, usize);
+type Piece = (&'static SqlStatement, usize);
 
 /// What waits to be run.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub(super) struct Script {
 
 impl Script {
     /// Adds a statement for one row, or for none.
-    pub fn push(&mut self, statement: &'static Statement, args: Args) {
+    pub fn push(&mut self, statement: &'static SqlStatement, args: Args) {
         self.add((statement, ONE), args);
     }
 
@@ -41,7 +41,7 @@ impl Script {
     pub async fn push_many<T>(
         &mut self,
         conn: &mut SqliteConnection,
-        statement: &'static Statement,
+        statement: &'static SqlStatement,
         mut rows: &[T],
         bind: impl Fn(&T, &mut Args),
     ) -> Result<(), sqlx::Error> {
@@ -75,7 +75,7 @@ impl Script {
     pub async fn fetch(
         &mut self,
         conn: &mut SqliteConnection,
-        query: &'static Statement,
+        query: &'static SqlStatement,
         args: Args,
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         self.push(query, args);
@@ -87,7 +87,7 @@ impl Script {
     pub async fn fetch_many<T>(
         &mut self,
         conn: &mut SqliteConnection,
-        query: &'static Statement,
+        query: &'static SqlStatement,
         mut keys: &[T],
         bind: impl Fn(&T, &mut Args),
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {

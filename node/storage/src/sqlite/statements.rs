@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 pub(crate) const SIZES: [usize; 12] = [64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
 
 /// One statement.
-pub(crate) struct Statement {
+pub(crate) struct SqlStatement {
     pub text: &'static str,
     #[cfg(test)]
     pub file: &'static str,
@@ -19,7 +19,7 @@ pub(crate) struct Statement {
     pub used: std::sync::atomic::AtomicBool,
 }
 
-impl Statement {
+impl SqlStatement {
     /// The text for as many rows as `SIZES[size]`. Every statement has one for one row: its own.
     pub fn many(&self, size: usize) -> Arc<str> {
         let text =
@@ -55,7 +55,7 @@ fn repeat_tuple(text: &str, rows: usize) -> String {
 
 macro_rules! statements {
     ($($name:ident $file:literal),+ $(,)?) => {
-        $(pub(crate) static $name: Statement = Statement {
+        $(pub(crate) static $name: SqlStatement = SqlStatement {
             text: include_str!(concat!("../sql/", $file)),
             #[cfg(test)]
             file: $file,
@@ -66,7 +66,7 @@ macro_rules! statements {
 
         /// All of them, for the contract suite.
         #[cfg(test)]
-        pub(crate) static ALL: &[&Statement] = &[$(&$name),+];
+        pub(crate) static ALL: &[&SqlStatement] = &[$(&$name),+];
     };
 }
 

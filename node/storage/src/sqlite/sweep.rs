@@ -79,7 +79,7 @@ fn limit(at: UnixMs) -> Args {
 
 async fn delete(
     conn: &mut SqliteConnection,
-    statement: &'static statements::Statement,
+    statement: &'static statements::SqlStatement,
     rows: &[SqliteRow],
 ) -> std::result::Result<(), sqlx::Error> {
     let ids: Vec<u64> = rows.iter().map(|row| row.number(0)).collect::<std::result::Result<_, _>>()?;

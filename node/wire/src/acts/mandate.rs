@@ -40,7 +40,7 @@ pub fn from_proto(message: proto::Mandate) -> Result<Mandate, Error> {
         handling::place_from_proto(place, fields::Source::Outside).map_err(|e| e.within(&format!("territory[{at}]")))
     };
     let mandate = Mandate {
-        activities: fields::coded_list("activities", &message.activities)?,
+        activities: fields::closed_enums("activities", &message.activities)?,
         territory: message.territory.into_iter().enumerate().map(place).collect::<Result<_, _>>()?,
         valid_from: UnixMs(message.valid_from_ms),
         valid_until: fields::instant("valid_until_ms", message.valid_until_ms)?,

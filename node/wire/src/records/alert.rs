@@ -26,8 +26,8 @@ impl Codec for Alert {
     fn facet_of(bytes: &Bytes) -> Result<AlertFacet, Error> {
         let alert: proto::Alert = message(bytes)?;
         Ok(AlertFacet {
-            kind: fields::coded("kind", alert.kind)?,
-            basis: fields::coded("assertion_basis", alert.assertion_basis)?,
+            kind: fields::closed_enum("kind", alert.kind)?,
+            basis: fields::closed_enum("assertion_basis", alert.assertion_basis)?,
         })
     }
 
@@ -71,20 +71,20 @@ pub fn from_proto(alert: proto::Alert) -> Result<Alert, Error> {
 }
 
 fn understood(alert: proto::Alert, source: Source) -> Result<Alert, Error> {
-    let kind: AlertKind = fields::coded("kind", alert.kind)?;
+    let kind: AlertKind = fields::closed_enum("kind", alert.kind)?;
     if !matches!(kind, AlertKind::SuspiciousAdvertising | AlertKind::AtRiskSite) {
         return Err(Error::new(Reason::KindNotSupported, "kind", "SUSPICIOUS_ADVERTISING, AT_RISK_SITE"));
     }
     let details = details(kind, alert.details)?;
     Ok(Alert {
-        urgency: fields::coded("urgency", alert.urgency)?,
-        severity: fields::coded("severity", alert.severity)?,
-        certainty: fields::coded("certainty", alert.certainty)?,
+        urgency: fields::closed_enum("urgency", alert.urgency)?,
+        severity: fields::closed_enum("severity", alert.severity)?,
+        certainty: fields::closed_enum("certainty", alert.certainty)?,
         indicators: alert.indicators,
-        exploitation_forms: fields::coded_list("exploitation_forms", &alert.exploitation_forms)?,
+        exploitation_forms: fields::closed_enums("exploitation_forms", &alert.exploitation_forms)?,
         sector: Some(alert.sector).filter(|s| !s.is_empty()),
         place: fields::place("place", alert.place, source)?,
-        assertion_basis: fields::coded("assertion_basis", alert.assertion_basis)?,
+        assertion_basis: fields::closed_enum("assertion_basis", alert.assertion_basis)?,
         summary: handling::texts_from_proto("summary", alert.summary)?,
         details,
     })
@@ -116,7 +116,7 @@ fn advert_to_proto(advert: &SuspiciousAdvertising) -> proto::SuspiciousAdvertisi
 
 fn advert_from_proto(advert: proto::SuspiciousAdvertising) -> Result<AlertDetails, Error> {
     Ok(AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
-        channel: fields::coded("channel", advert.channel)?,
+        channel: fields::closed_enum("channel", advert.channel)?,
         advert_languages: fields::languages("advert_languages", &advert.advert_languages)?,
         first_seen: fields::optional_instant("first_seen_ms", advert.first_seen_ms)?,
         last_seen: fields::optional_instant("last_seen_ms", advert.last_seen_ms)?,
@@ -136,9 +136,9 @@ fn site_to_proto(site: &AtRiskSite) -> proto::AtRiskSite {
 
 fn site_from_proto(site: proto::AtRiskSite) -> Result<AlertDetails, Error> {
     Ok(AlertDetails::AtRiskSite(AtRiskSite {
-        site_type: fields::coded("site_type", site.site_type)?,
-        barrier_step: fields::coded("barrier_step", site.barrier_step)?,
-        concerns: fields::coded_list("concerns", &site.concerns)?,
+        site_type: fields::closed_enum("site_type", site.site_type)?,
+        barrier_step: fields::closed_enum("barrier_step", site.barrier_step)?,
+        concerns: fields::closed_enums("concerns", &site.concerns)?,
         size_class: Some(site.size_class).filter(|n| *n != 0),
     }))
 }

@@ -55,7 +55,7 @@ pub fn from_proto(answer: proto::Answer) -> Result<Answer, Error> {
 }
 
 fn understood(answer: proto::Answer) -> Result<Answer, Error> {
-    let kind: AnswerKind = fields::coded("kind", answer.kind)?;
+    let kind: AnswerKind = fields::closed_enum("kind", answer.kind)?;
     if kind != AnswerKind::NotRelevant && answer.not_relevant_reason != 0 {
         return Err(Error::invalid("not_relevant_reason", "for NOT_RELEVANT only"));
     }
@@ -65,7 +65,7 @@ fn understood(answer: proto::Answer) -> Result<Answer, Error> {
     Ok(match kind {
         AnswerKind::Acknowledged => Answer::Acknowledged,
         AnswerKind::NotRelevant => {
-            Answer::NotRelevant(fields::coded("not_relevant_reason", answer.not_relevant_reason)?)
+            Answer::NotRelevant(fields::closed_enum("not_relevant_reason", answer.not_relevant_reason)?)
         }
         AnswerKind::Question => Answer::Question(handling::texts_from_proto("question", answer.question)?),
     })

@@ -91,8 +91,8 @@ pub fn reload_own(bytes: &Bytes) -> Result<(OwnOffer, u64), Error> {
     let offer = OwnOffer {
         id: fields::id("offer_id", &stored.offer_id, OfferId::from_slice)?,
         authority: fields::authority("authority", &stored.authority)?,
-        service_kind: fields::coded("service_kind", stored.service_kind)?,
-        unit: fields::coded("unit", stored.unit)?,
+        service_kind: fields::closed_enum("service_kind", stored.service_kind)?,
+        unit: fields::closed_enum("unit", stored.unit)?,
         eligibility: eligibility(stored.eligibility)?,
         area: fields::place("area", stored.area, Source::OwnDisk)?,
         protected: stored.protected,
@@ -103,7 +103,7 @@ pub fn reload_own(bytes: &Bytes) -> Result<(OwnOffer, u64), Error> {
             baseline: capacity.baseline,
             additional_24h: capacity.additional_24h,
             additional_72h: capacity.additional_72h,
-            status: fields::coded("capacity.status", capacity.status)?,
+            status: fields::closed_enum("capacity.status", capacity.status)?,
             paused_until: fields::optional_instant("capacity.paused_until_ms", capacity.paused_until_ms)?,
             as_of: UnixMs(capacity.as_of_ms),
             time_to_live: Millis(capacity.time_to_live_ms),
@@ -145,8 +145,8 @@ pub fn from_proto(view: proto::OfferView) -> Result<OfferView, Error> {
 fn understood(view: proto::OfferView, source: Source) -> Result<OfferView, Error> {
     Ok(OfferView {
         id: fields::id("offer_id", &view.offer_id, OfferId::from_slice)?,
-        service_kind: fields::coded("service_kind", view.service_kind)?,
-        unit: fields::coded("unit", view.unit)?,
+        service_kind: fields::closed_enum("service_kind", view.service_kind)?,
+        unit: fields::closed_enum("unit", view.unit)?,
         eligibility: eligibility(view.eligibility)?,
         area: fields::place("area", view.area, source)?,
         protected: view.protected,
@@ -175,11 +175,11 @@ pub fn capacity_to_proto(view: &CapacityView) -> proto::CapacityView {
 fn capacity_from_proto(view: proto::CapacityView) -> Result<CapacityView, Error> {
     Ok(CapacityView {
         level: match view.level.ok_or_else(|| Error::missing("level"))? {
-            Level::Availability(class) => CapacityLevel::Availability(fields::coded("availability", class)?),
-            Level::Band(band) => CapacityLevel::Band(fields::coded("band", band)?),
+            Level::Availability(class) => CapacityLevel::Availability(fields::closed_enum("availability", class)?),
+            Level::Band(band) => CapacityLevel::Band(fields::closed_enum("band", band)?),
             Level::Count(count) => CapacityLevel::Count(count),
         },
-        status: fields::coded("status", view.status)?,
+        status: fields::closed_enum("status", view.status)?,
         paused_until: fields::optional_instant("paused_until_ms", view.paused_until_ms)?,
         time_to_live: fields::span("time_to_live_ms", view.time_to_live_ms)?,
     })
@@ -231,8 +231,8 @@ pub fn own_from_proto(
     let offer = OwnOffer {
         id,
         authority,
-        service_kind: fields::coded("service_kind", offer.service_kind)?,
-        unit: fields::coded("unit", offer.unit)?,
+        service_kind: fields::closed_enum("service_kind", offer.service_kind)?,
+        unit: fields::closed_enum("unit", offer.unit)?,
         eligibility: eligibility(offer.eligibility)?,
         area: fields::place("area", offer.area, Source::Outside)?,
         protected: offer.protected,
@@ -256,7 +256,7 @@ fn own_capacity(capacity: local::Capacity, now: UnixMs) -> Result<Capacity, Erro
         baseline: capacity.baseline,
         additional_24h: capacity.additional_24h,
         additional_72h: capacity.additional_72h,
-        status: fields::coded("status", capacity.status)?,
+        status: fields::closed_enum("status", capacity.status)?,
         paused_until: fields::optional_instant("paused_until_ms", capacity.paused_until_ms)?,
         as_of,
         time_to_live: if time_to_live.0 == 0 { DEFAULT_TIME_TO_LIVE } else { time_to_live },

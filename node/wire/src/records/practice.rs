@@ -73,10 +73,10 @@ fn understood(practice: proto::Practice, source: Source) -> Result<Practice, Err
     Ok(Practice {
         version: practice.version,
         texts: texts.collect::<Result<_, _>>()?,
-        outcome: fields::coded("outcome", practice.outcome)?,
+        outcome: fields::closed_enum("outcome", practice.outcome)?,
         cost_band: fields::optional("cost_band", practice.cost_band)?,
-        audiences: fields::coded_list("audiences", &practice.audiences)?,
-        topics: fields::coded_list("topics", &practice.topics)?,
+        audiences: fields::closed_enums("audiences", &practice.audiences)?,
+        topics: fields::closed_enums("topics", &practice.topics)?,
         resolution_paragraphs: practice.resolution_paragraphs,
         legal_prerequisites: practice.legal_prerequisites,
         place: match practice.place {
@@ -89,7 +89,7 @@ fn understood(practice: proto::Practice, source: Source) -> Result<Practice, Err
 fn text(text: proto::PracticeText) -> Result<PracticeText, Error> {
     Ok(PracticeText {
         language: fields::language("language", &text.language)?,
-        provenance: fields::coded("provenance", text.provenance)?,
+        provenance: fields::closed_enum("provenance", text.provenance)?,
         title: text.title,
         problem: text.problem,
         measure: text.measure,

@@ -1,4 +1,4 @@
-//! The press: one publication becomes sealed envelopes, at the disclosure level of each recipient. Values in, values
+//! Preparing: one publication becomes sealed envelopes, at the disclosure level of each recipient. Values in, values
 //! out, so that it can run on any thread.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const PARALLEL_FROM: usize = 16;
 
 /// By what is judged, and when: one view and one set for a whole pass.
 #[derive(Clone)]
-pub(super) struct Press {
+pub(super) struct Preparer {
     pub view: Arc<DirectoryView>,
     pub agreements: Arc<AgreementSet>,
     pub now: UnixMs,
@@ -49,7 +49,7 @@ impl About {
 }
 
 /// What came of one publication.
-pub(super) struct Pressed {
+pub(super) struct Prepared {
     pub queue: Queue,
     /// Recipients that are suspended now: theirs is made when they are back.
     pub suspended: Vec<AuthorityId>,
@@ -57,7 +57,7 @@ pub(super) struct Pressed {
     pub unreadable: Option<(RecordKind, wire::Error)>,
 }
 
-impl Pressed {
+impl Prepared {
     /// Of this publication, nothing made yet.
     pub fn of(publication: RecordKey) -> Self {
         let queue = Queue { publication: Some(publication), ..Queue::default() };
@@ -73,10 +73,10 @@ pub(super) struct Work {
     pub grows: bool,
 }
 
-/// Presses every publication; in parallel when there are many.
-pub(super) async fn press_all(press: Press, mut work: Vec<Work>) -> Vec<Pressed> {
+/// Prepares every publication; in parallel when there are many.
+pub(super) async fn prepare_all(preparer: Preparer, mut work: Vec<Work>) -> Vec<Prepared> {
     if work.len() < PARALLEL_FROM {
-        return work.iter().map(|work| press.all(work)).collect();
+        return work.iter().map(|work| preparer.all(work)).collect();
     }
     let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = work.len().div_ceil(lanes);
@@ -84,35 +84,35 @@ pub(super) async fn press_all(press: Press, mut work: Vec<Work>) -> Vec<Pressed>
     while !work.is_empty() {
         let rest = work.split_off(share.min(work.len()));
         let lane = std::mem::replace(&mut work, rest);
-        let press = press.clone();
-        tasks.push(tokio::task::spawn_blocking(move || lane.iter().map(|work| press.all(work)).collect::<Vec<_>>()));
+        let preparer = preparer.clone();
+        tasks.push(tokio::task::spawn_blocking(move || lane.iter().map(|work| preparer.all(work)).collect::<Vec<_>>()));
     }
-    let mut pressed = Vec::new();
+    let mut prepared = Vec::new();
     for task in tasks {
         // A lane that died is taken again by the next pass.
-        pressed.extend(task.await.unwrap_or_default());
+        prepared.extend(task.await.unwrap_or_default());
     }
-    pressed
+    prepared
 }
 
-impl Press {
+impl Preparer {
     /// All deliveries of one publication, with the ledger's rows.
-    fn all(&self, work: &Work) -> Pressed {
+    fn all(&self, work: &Work) -> Prepared {
         let row = &work.row;
-        let mut pressed = Pressed::of(RecordKey { origin: row.authority.clone(), record_id: row.record_id });
+        let mut prepared = Prepared::of(RecordKey { origin: row.authority.clone(), record_id: row.record_id });
         match stored::reload(row.body.clone()) {
             Ok(publication) => {
                 let recipients =
                     if work.grows { self.recipients(&publication) } else { publication.recipients.clone() };
-                self.press(work.key.as_deref(), &About::row(row), &publication, &recipients, &mut pressed);
+                self.prepare(work.key.as_deref(), &About::row(row), &publication, &recipients, &mut prepared);
             }
             // A row that cannot be read must not block the ones behind it.
             Err(error) => {
-                pressed.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged));
-                pressed.unreadable = Some((row.kind, error));
+                prepared.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged));
+                prepared.unreadable = Some((row.kind, error));
             }
         }
-        pressed
+        prepared
     }
 
     /// Those found when it was published; of what is lasting and for all, also whom an agreement has come to cover since.
@@ -129,29 +129,29 @@ impl Press {
     }
 
     /// The deliveries of one publication to some of its recipients.
-    pub(super) fn press(
+    pub(super) fn prepare(
         &self,
         key: Option<&SigningKey>,
         about: &About,
         publication: &Publication,
         recipients: &[AuthorityId],
-        pressed: &mut Pressed,
+        prepared: &mut Prepared,
     ) {
         let publication_id = new_publication_id();
         let mut forms = Forms::of(publication);
         for to in recipients {
             match (self.ask(publication, to), key) {
-                (_, None) => pressed.queue.audit.push(refused(about, Some(to), Reason::WrongOrigin)),
+                (_, None) => prepared.queue.audit.push(refused(about, Some(to), Reason::WrongOrigin)),
                 _ if about.expires <= self.now => {
-                    pressed.queue.audit.push(refused(about, Some(to), Reason::EnvelopeExpired));
+                    prepared.queue.audit.push(refused(about, Some(to), Reason::EnvelopeExpired));
                 }
                 (Ok(permit), Some(key)) => {
                     let envelope = self.envelope(&mut forms, &permit, publication_id, about);
-                    pressed.queue.audit.push(disclosed(&permit, about.record_id));
-                    pressed.queue.items.push(self.delivery(publication, envelope, permit, key));
+                    prepared.queue.audit.push(disclosed(&permit, about.record_id));
+                    prepared.queue.items.push(self.delivery(publication, envelope, permit, key));
                 }
-                (Err(Reason::MemberSuspended), _) => pressed.suspended.push(to.clone()),
-                (Err(reason), _) => pressed.queue.audit.push(refused(about, Some(to), reason)),
+                (Err(Reason::MemberSuspended), _) => prepared.suspended.push(to.clone()),
+                (Err(reason), _) => prepared.queue.audit.push(refused(about, Some(to), reason)),
             }
         }
     }
