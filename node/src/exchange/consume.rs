@@ -24,7 +24,7 @@ use super::unreadable::{Table, Unreadable};
 
 /// What a reader asks for.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct ConsumeRequest {
     /// 1 to 40 of `[a-z0-9-]`.
     pub consumer: String,
     /// 0: after the stored cursor.
@@ -54,7 +54,7 @@ const FETCH: usize = 256;
 
 struct Reader {
     exchange: Exchange,
-    reading: Reading,
+    request: ConsumeRequest,
     inbox: watch::Receiver<u64>,
     fetched: VecDeque<InboxRow>,
     /// Those of `fetched` that were taken back since they came: nobody is given them any more.
@@ -69,20 +69,20 @@ impl Exchange {
     /// that waits behind it would miss everything up to there.
     pub async fn consume(
         &self,
-        mut reading: Reading,
+        mut request: ConsumeRequest,
     ) -> Result<impl Stream<Item = Result<Consumed, Error>> + Send + use<>, Error> {
-        check_name(&reading.consumer)?;
-        if reading.kinds.is_empty() {
+        check_name(&request.consumer)?;
+        if request.kinds.is_empty() {
             return Err(wire::Error::missing("kinds").into());
         }
-        if reading.after == 0 {
-            reading.after = self.store().cursor(reading.consumer.clone()).await?;
-        } else if reading.after > self.store().inbox_position().await? {
+        if request.after == 0 {
+            request.after = self.store().cursor(request.consumer.clone()).await?;
+        } else if request.after > self.store().inbox_position().await? {
             return Err(Reason::CursorAhead.into());
         }
         let inbox = self.0.wakeups.inbox();
         let reader =
-            Reader { exchange: self.clone(), reading, inbox, fetched: VecDeque::new(), cancelled: HashSet::new() };
+            Reader { exchange: self.clone(), request, inbox, fetched: VecDeque::new(), cancelled: HashSet::new() };
         Ok(stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             match reader.next().await {
@@ -108,28 +108,28 @@ impl Reader {
     async fn next(&mut self) -> Result<Option<Consumed>, Error> {
         loop {
             while let Some(row) = self.fetched.pop_front() {
-                self.reading.after = row.position;
+                self.request.after = row.position;
                 if self.may_read(&row) {
                     return Ok(Some(self.consumed(row)));
                 }
             }
             // Seen before fetching: what is stored after this line wakes the wait below.
             self.inbox.borrow_and_update();
-            let (after, kinds) = (self.reading.after, self.reading.kinds.clone());
+            let (after, kinds) = (self.request.after, self.request.kinds.clone());
             let rows = self.exchange.store().inbox_after(after, kinds, FETCH).await?;
             // What is the newest here has nothing said of it yet: a later word comes behind what it is about.
             let head = *self.inbox.borrow();
             let keys = rows.iter().filter(|row| row.position < head).map(|row| row.key.clone());
             self.cancelled = self.exchange.received_taken_back(keys.collect()).await?;
             self.fetched = rows.into();
-            if self.fetched.is_empty() && (self.reading.until_empty || self.inbox.changed().await.is_err()) {
+            if self.fetched.is_empty() && (self.request.until_empty || self.inbox.changed().await.is_err()) {
                 return Ok(None);
             }
         }
     }
 
     fn may_read(&self, row: &InboxRow) -> bool {
-        self.reading.kinds.contains(&row.kind)
+        self.request.kinds.contains(&row.kind)
             && row.expires > self.exchange.now()
             && !self.cancelled.contains(&row.key)
             && self.exchange.0.keys.serves(&row.recipient)

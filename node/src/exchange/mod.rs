@@ -61,7 +61,7 @@ use crate::wakeup::Wakeups;
 
 pub use agreements::AgreementSummary;
 pub use call::Call;
-pub use consume::{Consumed, Reading};
+pub use consume::{ConsumeRequest, Consumed};
 pub use deliver::Pass;
 pub use error::{Error, Refusal};
 pub use held::{Folder, HeldAnswer, HeldRecord, Said};

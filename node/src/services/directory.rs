@@ -20,20 +20,20 @@ use crate::wire::{self, fields, member, statement};
 pub struct Register {
     pub directory: Directory,
     pub now: Now,
-    pub reading: Reading,
+    pub reading: ReadingNow,
 }
 
 /// Members that are reading a snapshot: each has one stream at a time, whatever a snapshot weighs.
 #[derive(Clone, Default)]
-pub struct Reading(Arc<Mutex<HashSet<AuthorityId>>>);
+pub struct ReadingNow(Arc<Mutex<HashSet<AuthorityId>>>);
 
 /// A member's turn; over when it is dropped.
 struct Turn {
-    reading: Reading,
+    reading: ReadingNow,
     member: AuthorityId,
 }
 
-impl Reading {
+impl ReadingNow {
     fn turn(&self, member: AuthorityId) -> Option<Turn> {
         let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone());
         new.then(|| Turn { reading: self.clone(), member })
@@ -183,8 +183,11 @@ mod tests {
                 genesis: Some(world.state.genesis_signed().clone()),
             });
             let directory = directory.unwrap();
-            let register =
-                Register { directory, now: Arc::new(|| crate::domain::time::UnixMs(0)), reading: Reading::default() };
+            let register = Register {
+                directory,
+                now: Arc::new(|| crate::domain::time::UnixMs(0)),
+                reading: ReadingNow::default(),
+            };
             let mut request = Request::new(proto::ProposeRequest { signed: vec![1].into() });
             request.extensions_mut().insert(caller);
             let refused = register.propose(request).await.unwrap_err();
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_member_reads_one_snapshot_at_a_time() {
-        let reading = Reading::default();
+        let reading = ReadingNow::default();
         let [kehl, gent] = ["de-kehl", "be-gent"].map(|id| AuthorityId::parse(id).unwrap());
         let turn = reading.turn(kehl.clone()).unwrap();
         assert!(reading.turn(kehl.clone()).is_none());

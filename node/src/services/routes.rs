@@ -53,7 +53,7 @@ fn health(reporter: HealthReporter) -> HealthServer<HealthService> {
 
 /// Members' nodes: exchange, register, consensus.
 pub fn peer(peer: peer::Peer, of: &Directory, now: Now, reporter: HealthReporter) -> Routes {
-    let register = directory::Register { directory: of.clone(), now, reading: directory::Reading::default() };
+    let register = directory::Register { directory: of.clone(), now, reading: directory::ReadingNow::default() };
     let raft = raft::Raft { directory: of.clone() };
     // Of any method; the guard holds each method to its own.
     let largest = largest_request();

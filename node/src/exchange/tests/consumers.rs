@@ -17,7 +17,7 @@ async fn a_consumer_gets_each_position_once_resumes_and_sees_what_comes() {
     }
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let reading = |after, until_empty| Reading {
+    let reading = |after, until_empty| ConsumeRequest {
         consumer: "case-system".to_owned(),
         after,
         kinds: vec![RecordKind::Alert],
@@ -47,7 +47,7 @@ async fn a_reader_gets_the_kinds_it_named_and_no_position_that_was_never_given()
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let reading = |after, kinds: &[RecordKind]| Reading {
+    let reading = |after, kinds: &[RecordKind]| ConsumeRequest {
         consumer: "case-system".to_owned(),
         after,
         kinds: kinds.to_vec(),

@@ -31,7 +31,7 @@ async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
 
 async fn consumed(world: &World, name: &str) -> Vec<RecordId> {
     let consumer = uuid::Uuid::new_v4().to_string();
-    let reading = Reading { consumer, after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    let reading = ConsumeRequest { consumer, after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
     let read = world.exchange(name).consume(reading).await.unwrap();
     read.map(|record| record.unwrap().key.record_id).collect().await
 }

@@ -72,7 +72,7 @@ async fn with_astrict_screen_yesterdays_records_still_list_deliver_search_and_ar
     kehl.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
     assert_eq!(strasbourg.get(key).await.unwrap().answers.len(), 1);
-    let reading = Reading { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
     let read: Vec<_> = kehl.consume(reading).await.unwrap().collect().await;
     assert_eq!(read.len(), 3);
     assert!(read.into_iter().all(|record| record.unwrap().envelope.is_ok()));
@@ -171,7 +171,7 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
     let single = kehl.get(RecordKey { origin: id(STRASBOURG), record_id: damaged }).await.unwrap();
     assert!(single.said.is_err() && single.received.is_some());
     assert!(kehl.search_practices(&PracticeQuery::default(), None, 10).await.unwrap().is_empty());
-    let reading = Reading { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
     let read: Vec<_> = kehl.consume(reading).await.unwrap().map(Result::unwrap).collect().await;
     let readable: Vec<bool> = read.iter().map(|record| record.envelope.is_ok()).collect();
     assert_eq!(readable, [true, false, true], "its position is given, and what comes behind it");

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::kinds_of;
 
-use crate::exchange::{Consumed, Exchange, Reading};
+use crate::exchange::{ConsumeRequest, Consumed, Exchange};
 use crate::services::access::Verb;
 use crate::services::{errors, layers};
 use crate::wire::{self, envelope};
@@ -42,8 +42,12 @@ impl InboxService for Inbox {
             return Err(errors::field(&wire::Error::missing("kinds")));
         }
         let (kinds, signed) = (kinds_of(&asked.kinds, role, Verb::Consume)?, asked.signed);
-        let reading =
-            Reading { consumer: asked.consumer, after: asked.after_position, kinds, until_empty: asked.until_empty };
+        let reading = ConsumeRequest {
+            consumer: asked.consumer,
+            after: asked.after_position,
+            kinds,
+            until_empty: asked.until_empty,
+        };
         let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
         let records = records.map(move |r| r.as_ref().map(|r| consumed(r, signed)).map_err(errors::exchange));
         Ok(Response::new(Box::pin(records)))

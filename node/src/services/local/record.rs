@@ -13,7 +13,7 @@ use crate::domain::audit::ActorRole;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::Content;
-use crate::exchange::{Consumed, Error, Exchange, Folder, HeldAnswer, HeldRecord, Reading, Unreadable, Wished};
+use crate::exchange::{ConsumeRequest, Consumed, Error, Exchange, Folder, HeldAnswer, HeldRecord, Unreadable, Wished};
 use crate::services::access::{self, Verb};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
@@ -213,7 +213,7 @@ impl RecordService for Records {
         let (role, _) = layers::local(&request)?;
         let kinds = kinds_of(&request.get_ref().kinds, role, Verb::Read)?;
         let after = self.exchange.inbox_position().await.map_err(|e| errors::exchange(&e))?;
-        let reading = Reading { consumer: WATCH.to_owned(), after, kinds, until_empty: false };
+        let reading = ConsumeRequest { consumer: WATCH.to_owned(), after, kinds, until_empty: false };
         let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
         let exchange = self.exchange.clone();
         let shown = records.filter_map(move |record| shown(exchange.clone(), record, role));
