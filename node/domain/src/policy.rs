@@ -103,7 +103,7 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
         return Err(Reason::AgreementNotInForce);
     }
     let standings = [active(q.view, q.from, q.now), active(q.view, q.to, q.now)];
-    let gone = |refused: &Reason| *refused != Reason::MemberSuspended;
+    let gone = |refused: &Reason| !refused.is_held();
     if let Some(reason) = standings.into_iter().filter_map(Result::err).find(gone) {
         return Err(reason);
     }

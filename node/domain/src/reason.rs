@@ -116,6 +116,11 @@ impl Reason {
         self.row().road
     }
 
+    /// Whether what it stops is kept until a restore, and goes on then.
+    pub const fn is_held(self) -> bool {
+        matches!(self.road(), Road::Held)
+    }
+
     /// Whether a receiver that refuses an item for it asks for it again.
     pub const fn asks_again(self) -> bool {
         matches!(self.road(), Road::AskAgain | Road::Waits)

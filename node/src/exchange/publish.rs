@@ -159,7 +159,7 @@ impl Exchange {
                 now,
             })
         };
-        let covered = |to: &AuthorityId| matches!(ask(to), Ok(_) | Err(Reason::MemberSuspended));
+        let covered = |to: &AuthorityId| ask(to).map_or_else(Reason::is_held, |_| true);
         if let Some(mut to) = to {
             to.retain(covered);
             return Ok(to);

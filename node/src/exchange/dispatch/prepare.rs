@@ -150,7 +150,7 @@ impl Preparer {
                     prepared.queue.audit.push(disclosed(&permit, about.record_id));
                     prepared.queue.items.push(self.delivery(publication, envelope, permit, key));
                 }
-                (Err(Reason::MemberSuspended), _) => prepared.suspended.push(to.clone()),
+                (Err(reason), _) if reason.is_held() => prepared.suspended.push(to.clone()),
                 (Err(reason), _) => prepared.queue.audit.push(refused(about, Some(to), reason)),
             }
         }
