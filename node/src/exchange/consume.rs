@@ -117,9 +117,11 @@ impl Reader {
             self.inbox.borrow_and_update();
             let (after, kinds) = (self.request.after, self.request.kinds.clone());
             let rows = self.exchange.store().inbox_after(after, kinds, FETCH).await?;
-            // What is the newest here has nothing said of it yet: a later word comes behind what it is about.
-            let head = *self.inbox.borrow();
-            let keys = rows.iter().filter(|row| row.position < head).map(|row| row.key.clone());
+            // What is the newest has nothing said of it yet: a later word comes behind what it is about. Rows may be read
+            // before their commit is announced, and a full page says nothing of what is behind it.
+            let last = if rows.len() < FETCH { rows.last().map_or(0, |row| row.position) } else { u64::MAX };
+            let newest = last.max(*self.inbox.borrow());
+            let keys = rows.iter().filter(|row| row.position < newest).map(|row| row.key.clone());
             self.cancelled = self.exchange.received_taken_back(keys.collect()).await?;
             self.fetched = rows.into();
             if self.fetched.is_empty() && (self.request.until_empty || self.inbox.changed().await.is_err()) {

@@ -98,8 +98,9 @@ pub enum Written {
     Done,
     /// The request id was seen with the same body: the first answer, encoded.
     Again(Bytes),
-    /// Received: the position of each stored item, in order; 0 for one that waits, hidden, for its target.
-    Received { positions: Vec<u64> },
+    /// Received: the position of each stored item, in order; 0 for one that waits, hidden, for its target. `newest`: the
+    /// inbox's newest position with it, which is that of the last record that had waited for one of these.
+    Received { positions: Vec<u64>, newest: u64 },
     /// The stream stands elsewhere: the next number (of an outgoing one: the first unsettled), and the last receipt.
     StreamMoved { next: u64, receipt: Option<Bytes> },
     /// An item's dedup key is taken, the publication is dispatched already, or a row is another one than expected;

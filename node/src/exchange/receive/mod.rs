@@ -157,8 +157,8 @@ impl Exchange {
             match self.store_batch(received, key, judged, next, receipt).await? {
                 Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
                 Written::Taken => {}
-                Written::Received { positions } => {
-                    self.acknowledge(&positions, agreements).await?;
+                Written::Received { newest, .. } => {
+                    self.acknowledge(newest, agreements).await?;
                     answered::tell_received(&received.batch, &outcomes);
                     return Ok(Taken::Stored(answer));
                 }
@@ -209,10 +209,8 @@ impl Exchange {
     }
 
     /// After the commit: readers see what came, and agreements take effect.
-    async fn acknowledge(&self, positions: &[u64], agreements: bool) -> Result<(), Error> {
-        if let Some(position) = positions.iter().max() {
-            self.0.wakeups.advance_inbox(*position);
-        }
+    async fn acknowledge(&self, newest: u64, agreements: bool) -> Result<(), Error> {
+        self.0.wakeups.advance_inbox(newest);
         if agreements {
             self.reload_agreements().await?;
             self.0.wakeups.wake_upkeep();

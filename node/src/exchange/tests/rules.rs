@@ -1,5 +1,7 @@
 //! Rules of 9.3 that hold between two nodes: what a fault costs, what waits hidden, what stays known.
 
+use futures_util::StreamExt;
+
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::authority::KeyRecord;
@@ -128,6 +130,25 @@ async fn an_update_without_its_target_is_stored_and_hidden_until_the_target_come
     world.exchange(KEHL).sweep_pass().await.unwrap();
     assert_eq!(take(&world, 9, vec![sealed_practice(&world, 8, &key, |_| {})]).await.unwrap().next, 10);
     assert_eq!(shown(&world).await, [9, 1, 2, 8].map(|n| RecordId([n; 16])));
+}
+
+#[tokio::test]
+async fn a_reader_is_not_given_what_was_taken_back_before_it_came() {
+    let world = greeted().await;
+    let key = world.node(STRASBOURG).key.clone();
+    let target = RecordKey { origin: id(STRASBOURG), record_id: RecordId([255; 16]) };
+    let cancels = vec![Reference { kind: ReferenceKind::Cancels, target }];
+    let early = sealed_practice(&world, 0, &key, |envelope| envelope.references = cancels);
+    assert_eq!(take(&world, 2, vec![early]).await.unwrap().next, 3);
+    // Behind the alert of before these fill a reader's page; what waited for the last of them comes on the next one.
+    let page = (1..=255).map(|n| sealed_practice(&world, n, &key, |_| {})).collect();
+    assert_eq!(take(&world, 3, page).await.unwrap().next, 258);
+    let kinds = vec![RecordKind::Alert, RecordKind::Practice];
+    let reading = ConsumeRequest { consumer: "case-system".to_owned(), after: 0, kinds, until_empty: true };
+    let read = world.exchange(KEHL).consume(reading).await.unwrap();
+    let read: Vec<_> = read.map(|record| record.unwrap().key.record_id).collect().await;
+    let expected: Vec<_> = (1..255).chain([0]).map(|n| RecordId([n; 16])).collect();
+    assert_eq!(read[1..], expected);
 }
 
 #[tokio::test]

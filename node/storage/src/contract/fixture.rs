@@ -196,7 +196,7 @@ pub(crate) fn receive(first: u64, items: Vec<NewInbox>) -> Receive {
 
 pub(crate) async fn store_batch(store: &dyn Store, first: u64, items: Vec<NewInbox>) -> Vec<u64> {
     match store.write(WriteOp::Receive(Box::new(receive(first, items)))).await.unwrap() {
-        Written::Received { positions } => positions,
+        Written::Received { positions, .. } => positions,
         other => panic!("{other:?}"),
     }
 }

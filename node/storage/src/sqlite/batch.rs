@@ -277,7 +277,7 @@ impl<'a> Batch<'a> {
         };
         self.state.ins.insert(name.clone(), stream);
         self.rows.in_streams.insert(name, op);
-        Ok(Ok(Written::Received { positions }))
+        Ok(Ok(Written::Received { positions, newest: self.state.position }))
     }
 
     /// Whether the key is known to be taken. Targets are among the facts too, and a target may be taken by nobody here.

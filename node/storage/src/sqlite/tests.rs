@@ -202,7 +202,7 @@ async fn a_refusal_in_a_group_leaves_its_neighbours_and_the_ledger_whole() {
             Written::Taken,
             Written::Taken,
             Written::Done,
-            Written::Received { positions: vec![2] },
+            Written::Received { positions: vec![2], newest: 2 },
             Written::Done,
         ]
     );
