@@ -154,6 +154,40 @@ async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_
     member.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_an_order_about_a_steward_is_owed_as_long_as_the_order_may_come_back() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path(), &[]);
+    let member = started(&config).await;
+    let kehl = admitted(&member).await;
+    let (clock, key, directory) = (SystemClock::shared(), key_of(&config), member.directory().clone());
+    let now = clock.clone();
+    let store = Arc::new(crate::storage::samples::fresh(Incarnation(1), Arc::new(move || now.now())).await);
+    let steward = directory.authority().clone();
+    let author = Author { authority: &steward, key: &key, now: clock.now(), nonce: [5; 16] };
+    let SignedStatement { id, signed } = author.suspend(&directory.state(), &kehl, SuspendReason::KeyCompromised);
+    // The process ended when its order had gone out to the other stewards, who alone have it now; and long ago, before another
+    // one went anywhere.
+    let entry = |statement, since| Owed::now(OwedKey::to(&steward, Subject::EmergencyEntry(statement)), since);
+    let too_old = clock.now() - crate::domain::limits::OVERLAY_AGE - Millis::minutes(1);
+    let owes = vec![entry(id, clock.now()), entry(StatementId([3; 32]), too_old)];
+    store.write(Write { owes, ..Write::default() }.into()).await.unwrap();
+    let register = Arc::new(directory.clone());
+    let decisions = Decisions::new(steward.clone(), move || key.clone(), register, store.clone(), clock);
+    let governance = Governance::over(decisions, directory.clone());
+    let looking = tokio::time::timeout(Duration::from_millis(300), governance.clone().order_emergencies()).await;
+    assert!(looking.is_err(), "it goes on looking");
+    let owed = store.owed_counts().await.unwrap();
+    assert_eq!(owed.iter().map(|count| count.rows).collect::<Vec<_>>(), [1], "what nobody takes any more is not owed");
+    assert_eq!(store.audit_head().await.unwrap().size, 0);
+    // It comes back, as the register's.
+    directory.propose(signed).await.unwrap();
+    tokio::time::timeout(PATIENCE, governance.order_emergencies()).await.expect("nothing is left to look for");
+    assert_eq!(store.audit_head().await.unwrap().size, 1, "one statement, one line");
+    assert_eq!(store.owed_counts().await.unwrap(), []);
+    member.stop().await;
+}
+
 /// A register that orders nothing.
 struct Refusing(Directory);
 

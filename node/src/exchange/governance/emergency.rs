@@ -30,6 +30,8 @@ const ACT: &str = "EMERGENCY_SUSPEND";
 const REGISTER: Duration = Duration::from_secs(2);
 /// Between attempts while the register does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Between looks for orders about stewards that other stewards may still hold.
+const LOOK: Duration = Duration::from_secs(15);
 /// Lines that are owed about one member are as few as emergencies are.
 const ENTRIES: usize = 100;
 /// Signatures under an emergency suspension of a steward.
@@ -167,36 +169,61 @@ impl Governance {
         Ok(())
     }
 
-    /// At start: lines that are owed because the process ended before they were written. What never acted has none.
-    async fn enter_what_is_owed(&self) -> Result<(), Error> {
-        let (what, now) = (What::EmergencyEntry, self.own().clock.now());
-        for target in self.own().store.owed_recipients(what, now).await? {
-            for row in self.own().store.owed(what, target, now, ENTRIES).await? {
-                self.enter_or_drop(row).await?;
+    /// From the start on: lines that are owed because the process ended before they were written. Ends when none is owed.
+    async fn enter_what_is_owed(&self) {
+        let mut changes = self.decisions.changes();
+        loop {
+            changes.borrow_and_update();
+            match self.enter_or_drop_each().await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
+                }
+            }
+            // What other stewards keep comes with their gossip, which changes no register.
+            let changed = tokio::time::timeout(LOOK, changes.changed()).await;
+            if matches!(changed, Ok(Err(_))) {
+                return;
             }
         }
-        Ok(())
     }
 
-    async fn enter_or_drop(&self, row: OwedRow) -> Result<(), Error> {
+    /// Answers how many have to be looked at again.
+    async fn enter_or_drop_each(&self) -> Result<usize, Error> {
+        let (what, now, mut left) = (What::EmergencyEntry, self.own().clock.now(), 0);
+        for target in self.own().store.owed_recipients(what, now).await? {
+            for row in self.own().store.owed(what, target, now, ENTRIES).await? {
+                left += usize::from(!self.enter_or_drop(row).await?);
+            }
+        }
+        Ok(left)
+    }
+
+    /// The line of what acts, acted, or waits for a second signature; what never came so far has none. Answers false when that
+    /// is not known yet.
+    async fn enter_or_drop(&self, row: OwedRow) -> Result<bool, Error> {
         let _entering = self.entering.lock().await;
         let (Subject::EmergencyEntry(statement), Some(target)) = (&row.key.subject, &row.key.recipient) else {
-            return Ok(());
+            return Ok(true);
         };
-        let ordered = self.decisions.state().accepted(statement).is_some();
-        if ordered || self.directory.emergencies(target).contains(statement) {
-            return self.enter(statement, target, Actor::NODE).await;
+        let state = self.decisions.state();
+        if state.accepted(statement).is_some() || self.directory.emergencies(target).contains(statement) {
+            self.enter(statement, target, Actor::NODE).await?;
+            return Ok(true);
+        }
+        // An order about a steward stands in the memory of the others alone, until it comes back or nobody takes it any more.
+        if state.is_steward(target) && self.own().clock.now() <= row.since + limits::OVERLAY_AGE {
+            return Ok(false);
         }
         self.owe_no_entry(row.key).await;
-        Ok(())
+        Ok(true)
     }
 
     /// At start: what this authority signed, acts, and is not in the register, because the process ended before a quorum was
-    /// there, goes there now. Ends when each of these is answered, or too old.
+    /// there, goes there now; and lines in the ledger that are missing are written. Ends when each of these is answered, or too
+    /// old.
     pub async fn order_emergencies(self) {
-        if let Err(error) = self.enter_what_is_owed().await {
-            tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
-        }
         let own = self.own_emergencies().into_iter().map(|(statement, target, signed)| {
             let governance = self.clone();
             async move {
@@ -210,7 +237,7 @@ impl Governance {
                 }
             }
         });
-        futures_util::future::join_all(own).await;
+        futures_util::future::join(self.enter_what_is_owed(), futures_util::future::join_all(own)).await;
     }
 
     /// Emergency suspensions that carry this authority's signature and are young enough for the register.
