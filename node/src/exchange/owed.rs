@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, Road};
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::storage;
@@ -103,11 +103,8 @@ impl Exchange {
                 passed.done += 1;
                 Ok(write)
             }
-            // A row or file that is damaged is this row's trouble; a store that fails is everybody's.
-            Err(Error::Store(error)) if !matches!(error, storage::Error::Damaged(_) | storage::Error::Refused(_)) => {
-                Err(error.into())
-            }
-            Err(error) => Ok(self.postponement(row, error.reason(), passed)),
+            Err(error) if concerns_one_row(&error) => Ok(self.postponement(row, error.reason(), passed)),
+            Err(error) => Err(error),
         }
     }
 
@@ -120,7 +117,7 @@ impl Exchange {
             Subject::Announcement(agreement) => self.announcement(agreement, to()?).await,
             Subject::EndNotice(agreement, by) => self.end_notice(agreement, by, to()?).await,
             Subject::PauseNotice(offer) => self.pause_notice(offer).await,
-            // Governance has the overlay, and looks after it at the start.
+            // Governance has the overlay, and looks after it from the start on.
             Subject::EmergencyEntry(_) => Err(Reason::Internal.into()),
         }
     }
@@ -139,7 +136,7 @@ impl Exchange {
         match self.store().write(write.into()).await {
             Ok(Written::Done) => {}
             Err(storage::Error::Refused(Reason::NodeStopping)) => return Err(Reason::NodeStopping.into()),
-            Ok(_) | Err(storage::Error::Refused(_)) => return Ok(false),
+            Ok(_) | Err(storage::Error::Refused(_) | storage::Error::Damaged(_)) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
         streams.iter().for_each(|stream| self.0.wakeups.wake_stream(stream));
@@ -158,10 +155,18 @@ impl Exchange {
     }
 }
 
+/// A row or file that is damaged is this row's trouble; a store that fails is everybody's.
+pub(super) fn concerns_one_row(error: &Error) -> bool {
+    match error {
+        Error::Store(error) => matches!(error, storage::Error::Damaged(_) | storage::Error::Refused(_)),
+        Error::Refused(_) | Error::Link(_) => true,
+    }
+}
+
 /// What passes with the register is looked at again soon, each time; what does not, ever later.
 fn pause(attempts: u32, reason: Reason) -> Millis {
-    match reason {
-        Reason::MemberSuspended | Reason::RegisterNotFresh => FIRST_PAUSE,
+    match reason.road() {
+        Road::Held | Road::Waits => FIRST_PAUSE,
         _ => Millis(FIRST_PAUSE.0 << attempts.min(10)).min(LONGEST_PAUSE),
     }
 }

@@ -83,10 +83,7 @@ impl Exchange {
 
     async fn pass(&self, pass: PassKind) -> Result<Passed, Error> {
         Ok(match pass {
-            PassKind::Dispatch => {
-                let done = self.dispatch_pass().await?;
-                Passed { more: done > 0, ..Passed::done(done) }
-            }
+            PassKind::Dispatch => self.dispatch_pass().await?,
             PassKind::HoldOrRelease => self.hold_or_release_pass().await?,
             PassKind::SuspendedRecipients => self.owed_pass(What::SuspendedRecord).await?,
             PassKind::Announcements => self.owed_pass(What::Announcement).await?,

@@ -1,14 +1,13 @@
 //! Who may speak for whom on a connection, and what a change of standing does to what waits.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::storage::ops::{Holding, SetHeld, WriteOp};
-use crate::storage::rows::OutStream;
 
 use super::Exchange;
 use super::error::Error;
@@ -28,7 +27,7 @@ impl Exchange {
     /// When the store cannot be read.
     pub(super) async fn hold_or_release_pass(&self) -> Result<Passed, Error> {
         let (view, now) = (self.view(), self.now());
-        let mut passed = Passed::done(self.own_standing().await?);
+        let (mut passed, mut released) = (Passed::default(), BTreeSet::new());
         for (recipient, count) in self.store().queue_counts().await? {
             let (holding, reason) = match view.status(&recipient, now) {
                 MemberStatus::Suspended if count.queued > 0 => (Holding::Hold, Reason::MemberSuspended),
@@ -36,57 +35,37 @@ impl Exchange {
                 MemberStatus::Active if count.held > 0 => (Holding::Release, Reason::MemberSuspended),
                 _ => continue,
             };
-            match self.set_held(SetHeld { recipient, holding, reason, now }).await {
-                Ok(()) => passed.done += 1,
+            if holding == Holding::Release {
+                released.insert(recipient.clone());
+            }
+            match self.store().write(WriteOp::SetHeld(SetHeld { recipient, holding, reason, now })).await {
+                Ok(_) => passed.done += 1,
                 Err(error) => passed.postpone(error.reason()),
             }
         }
+        passed.done += self.wake_what_may_go(&view, &released).await?;
         Ok(passed)
     }
 
-    async fn set_held(&self, op: SetHeld) -> Result<(), Error> {
-        let released = (op.holding == Holding::Release).then(|| op.recipient.clone());
-        self.store().write(WriteOp::SetHeld(op)).await?;
-        match released {
-            Some(recipient) => self.wake_streams_to(&recipient).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Streams of an authority of this node that is let in again are woken: nothing is held for their recipients, and they
-    /// rest until somebody does.
-    async fn own_standing(&self) -> Result<usize, Error> {
-        let (view, now) = (self.view(), self.now());
-        let out: BTreeSet<AuthorityId> =
-            self.0.keys.authorities().into_iter().filter(|own| view.status(own, now) != MemberStatus::Active).collect();
-        let before = {
-            let mut held = self.0.suspended_here.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *held, out.clone())
-        };
-        let back: Vec<AuthorityId> = before.difference(&out).cloned().collect();
-        for own in &back {
-            self.wake_streams(|stream| stream.origin == *own).await?;
-        }
-        Ok(back.len())
-    }
-
-    /// Wakes every open stream to the recipient and breaks its pause.
-    pub(super) async fn wake_streams_to(&self, recipient: &AuthorityId) -> Result<(), Error> {
-        self.wake_streams(|stream| stream.recipient == *recipient).await
-    }
-
-    async fn wake_streams(&self, which: impl Fn(&OutStream) -> bool) -> Result<(), Error> {
-        for stream in self.store().open_streams().await? {
-            if which(&stream) {
-                let id = crate::domain::stream::StreamId {
-                    origin: stream.origin,
-                    recipient: stream.recipient,
-                    class: stream.class,
-                };
-                self.0.wakeups.wake_stream(&id);
+    /// Wakes every stream that has something to send, and breaks the pause of those that rested because of a suspension: of
+    /// their recipient, or of their own authority, for whose recipients nothing is held. All of them, each time: who was not
+    /// woken once, for the store could not be read then, is woken by the next pass. Answers how many authorities are back.
+    async fn wake_what_may_go(&self, view: &DirectoryView, released: &BTreeSet<AuthorityId>) -> Result<u64, Error> {
+        let now = self.now();
+        let mut out: BTreeSet<AuthorityId> = self.0.keys.authorities().into_iter().collect();
+        out.retain(|own| view.status(own, now) != MemberStatus::Active);
+        let back: BTreeSet<AuthorityId> = self.suspended_here().difference(&out).cloned().collect();
+        for id in self.open_streams().await? {
+            self.0.wakeups.wake_stream(&id);
+            if back.contains(&id.origin) || released.contains(&id.recipient) {
                 self.0.wakeups.retry_stream(&id);
             }
         }
-        Ok(())
+        *self.suspended_here() = out;
+        Ok(back.len() as u64)
+    }
+
+    fn suspended_here(&self) -> MutexGuard<'_, BTreeSet<AuthorityId>> {
+        self.0.suspended_here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,6 +24,7 @@ use crate::wire::stored;
 
 use super::super::Exchange;
 use super::super::error::Error;
+use super::super::owed::concerns_one_row;
 use super::super::unreadable::Table;
 use super::prepare::{About, Prepared, Preparer};
 
@@ -80,27 +81,60 @@ impl Exchange {
         }
         // In the order in which they were published.
         current.sort_unstable();
+        let mut refused = None;
         for together in current.chunks(TOGETHER) {
-            let mut write = Write::default();
-            // Nothing is taken back between this look and the commit.
-            let _later = self.0.saying_later.lock().await;
-            for (_, key) in together {
-                if self.own_taken_back(key).await? {
-                    continue;
+            refused = self.queue_together(preparer, together, to).await?.or(refused);
+        }
+        // The backfill is begun again for what the store refused; the rest has gone.
+        refused.map_or(Ok(()), |reason| Err(reason.into()))
+    }
+
+    /// All of them in one commit; should the store refuse that, each in its own. Answers why one could not be queued.
+    async fn queue_together(
+        &self,
+        preparer: &Preparer,
+        keys: &[(u64, RecordKey)],
+        to: &AuthorityId,
+    ) -> Result<Option<Reason>, Error> {
+        // Nothing is taken back between this look and the commit.
+        let _later = self.0.saying_later.lock().await;
+        let (mut together, mut readable, mut refused) = (Write::default(), Vec::new(), None);
+        for (_, key) in keys {
+            match self.made_for(preparer, key, to).await {
+                Ok(write) => {
+                    together.append(write);
+                    readable.push(key);
                 }
-                // One that cannot be read is named where publications are listed, and keeps no other one back.
-                if let Some(row) = self.store().publication(key.clone()).await?
-                    && let Ok(prepared) = self.prepared_for(preparer, &row, to).await
-                {
-                    write.deliveries.extend(prepared.queue.items);
-                    write.audit.extend(prepared.queue.audit);
-                }
-            }
-            if !self.write_owed(write).await? {
-                return Err(Reason::StorageDamaged.into());
+                Err(error) if concerns_one_row(&error) => refused = Some(error.reason()),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        if self.write_owed(together).await? {
+            return Ok(refused);
+        }
+        for key in readable {
+            let write = self.made_for(preparer, key, to).await?;
+            if !self.write_owed(write).await? {
+                refused = Some(Reason::StorageDamaged);
+            }
+        }
+        Ok(refused)
+    }
+
+    /// One record for the new partner; empty if it was taken back, or cannot be read: that is named where publications are
+    /// listed.
+    async fn made_for(&self, preparer: &Preparer, key: &RecordKey, to: &AuthorityId) -> Result<Write, Error> {
+        let mut write = Write::default();
+        if self.own_taken_back(key).await? {
+            return Ok(write);
+        }
+        let Some(row) = self.store().publication(key.clone()).await? else { return Ok(write) };
+        match self.prepared_for(preparer, &row, to).await {
+            Ok(prepared) => (write.deliveries, write.audit) = (prepared.queue.items, prepared.queue.audit),
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(write)
     }
 
     /// What is published for all, unexpired, the last word on its subject, allowed to this partner and not sent to it.

@@ -24,6 +24,8 @@ use crate::storage::ops::{NewDelivery, Queue, WriteOp};
 
 use super::Exchange;
 use super::error::Error;
+use super::owed::concerns_one_row;
+use super::passes::Passed;
 use super::unreadable::Table;
 pub(super) use backfill::owed_backfills;
 use prepare::{About, Prepared, Preparer, Work};
@@ -51,11 +53,11 @@ impl Exchange {
         prepared.suspended.is_empty().then_some(prepared.queue)
     }
 
-    /// Turns what was published into deliveries. Returns how many publications; full passes should be repeated at once.
+    /// Turns what was published into deliveries. One that the store refuses keeps no other one back.
     ///
     /// # Errors
     /// When the store fails; what was not queued is taken again by the next pass.
-    pub async fn dispatch_pass(&self) -> Result<usize, Error> {
+    pub(super) async fn dispatch_pass(&self) -> Result<Passed, Error> {
         let _one_at_a_time = self.0.dispatching.lock().await;
         // What was taken back meanwhile goes to those that it was for, and to nobody who came later.
         let _later = self.0.saying_later.lock().await;
@@ -75,7 +77,7 @@ impl Exchange {
             }
         }
         if work.is_empty() {
-            return Ok(0);
+            return Ok(Passed::default());
         }
         let now = preparer.now;
         let prepared = prepare::prepare_all(preparer, work).await;
@@ -84,14 +86,13 @@ impl Exchange {
         }
         let queues: Vec<Queue> =
             prepared.into_iter().map(|prepared| suspended_recipients::queue_and_owe(prepared, now)).collect();
-        let count = queues.len();
         let owes = queues.iter().any(|queue| !queue.owes.is_empty());
-        self.queue(queues).await?;
+        let passed = self.queue(queues).await?;
         if owes {
             // It may have been restored since this pass looked.
             self.0.wakeups.wake(PassKind::SuspendedRecipients);
         }
-        Ok(count)
+        Ok(passed)
     }
 
     /// What could not be made of a stored row is said in the ledger, counted, and stops nothing behind it.
@@ -106,13 +107,21 @@ impl Exchange {
     }
 
     /// Queues, together, and wakes the streams; also those of what was stored before something failed.
-    async fn queue(&self, queues: Vec<Queue>) -> Result<(), Error> {
+    async fn queue(&self, queues: Vec<Queue>) -> Result<Passed, Error> {
         let streams: BTreeSet<StreamId> = queues.iter().flat_map(|q| &q.items).map(stream_of).collect();
         let writes = queues.into_iter().map(|queue| self.store().write(WriteOp::Queue(queue)));
         let written = futures_util::future::join_all(writes).await;
         streams.iter().for_each(|stream| self.0.wakeups.wake_stream(stream));
-        written.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(())
+        let mut passed = Passed::default();
+        for written in written {
+            match written.map_err(Error::from) {
+                Ok(_) => passed.done += 1,
+                Err(error) if concerns_one_row(&error) => passed.postpone(error.reason()),
+                Err(error) => return Err(error),
+            }
+        }
+        passed.more = passed.done > 0;
+        Ok(passed)
     }
 }
 

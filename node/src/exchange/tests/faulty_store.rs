@@ -1,7 +1,8 @@
-//! A store that a node is killed on: at its n-th write from now, before it is stored or before it is answered.
+//! A store that a node is killed on: at its n-th write from now, before it is stored or before it is answered. It may also
+//! refuse some writes, or fail at a read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -9,6 +10,7 @@ use futures_util::future::{BoxFuture, ready};
 
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
 use crate::storage::named::Named;
@@ -33,7 +35,11 @@ pub struct FaultyStore {
     last: AtomicU64,
     after: AtomicBool,
     dead: AtomicBool,
+    refuses: Mutex<Refuses>,
+    fails: Mutex<Option<&'static str>>,
 }
+
+type Refuses = Option<Box<dyn Fn(&WriteOp) -> bool + Send>>;
 
 impl FaultyStore {
     pub fn over(inner: Arc<dyn Store>) -> Arc<Self> {
@@ -43,7 +49,23 @@ impl FaultyStore {
             last: AtomicU64::new(u64::MAX),
             after: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            refuses: Mutex::default(),
+            fails: Mutex::default(),
         })
+    }
+
+    /// From now on these writes are refused, as by a table.
+    pub fn refuse(&self, which: impl Fn(&WriteOp) -> bool + Send + 'static) {
+        *self.refuses.lock().unwrap() = Some(Box::new(which));
+    }
+
+    /// The next read of this name fails.
+    pub fn fail_once(&self, read: &'static str) {
+        *self.fails.lock().unwrap() = Some(read);
+    }
+
+    fn fails(&self, read: &str) -> bool {
+        self.fails.lock().unwrap().take_if(|fails| *fails == read).is_some()
     }
 
     /// Dies at the n-th write from now, the first being 1.
@@ -71,7 +93,7 @@ fn silence<T: Send + 'static>() -> BoxFuture<'static, Result<T>> {
 macro_rules! reads {
     ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)+) => {
         $(fn $name(&self, $($arg: $ty),*) -> BoxFuture<'_, Result<$out>> {
-            if self.died() { silence() } else { self.inner.$name($($arg),*) }
+            if self.died() || self.fails(stringify!($name)) { silence() } else { self.inner.$name($($arg),*) }
         })+
     };
 }
@@ -80,6 +102,9 @@ impl Store for FaultyStore {
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
         if self.died() {
             return silence();
+        }
+        if self.refuses.lock().unwrap().as_ref().is_some_and(|refuses| refuses(&op)) {
+            return ready(Err(Error::Refused(Reason::StorageDamaged))).boxed();
         }
         if self.writes.fetch_add(1, Ordering::SeqCst) + 1 != self.last.load(Ordering::SeqCst) {
             return self.inner.write(op);

@@ -27,7 +27,7 @@ impl Loops {
 
 async fn dispatching(exchange: Exchange) {
     loop {
-        while exchange.dispatch_pass().await.unwrap() > 0 {}
+        while exchange.dispatch_pass().await.unwrap().more {}
         exchange.wakeups().dispatch().await;
     }
 }

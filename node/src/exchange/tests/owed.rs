@@ -13,6 +13,7 @@ use crate::domain::agreement::{AgreementEndReason, AgreementState};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, OfferId, RecordId};
 use crate::domain::publication::Publication;
+use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::records::Content;
 use crate::domain::records::offer::{DisclosureLevel, OfferStatus};
@@ -275,7 +276,7 @@ async fn a_restored_partner_gets_five_thousand_records_in_few_commits() {
     let alert = publication_of(&world, sample_alert(), &[KEHL]);
     store_publications(&world, &alert, MANY).await;
     let exchange = world.exchange(STRASBOURG);
-    while exchange.dispatch_pass().await.unwrap() > 0 {}
+    while exchange.dispatch_pass().await.unwrap().more {}
     assert_eq!(exchange.owed_counts().await.unwrap()[0].rows, u64::from(MANY));
     world.restore(KEHL);
     // Whoever dispatches meanwhile is not waited for.
@@ -296,7 +297,7 @@ async fn a_new_partner_gets_five_thousand_records_in_few_commits() {
     let practice = publication_of(&world, practice, &[]);
     store_publications(&world, &practice, MANY).await;
     let exchange = world.exchange(STRASBOURG);
-    while exchange.dispatch_pass().await.unwrap() > 0 {}
+    while exchange.dispatch_pass().await.unwrap().more {}
     let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
     let made = exchange.propose_agreement(&call(), agreement).await.unwrap();
     let control = |from, to| StreamId { origin: id(from), recipient: id(to), class: StreamClass::Control };
@@ -309,6 +310,57 @@ async fn a_new_partner_gets_five_thousand_records_in_few_commits() {
     assert!(commits * 100 <= u64::from(MANY), "{commits} commits");
     assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, (0..MANY).map(record_of).collect::<Vec<_>>());
     assert!(exchange.owed_counts().await.unwrap().iter().all(|count| count.what != What::Backfill));
+}
+
+/// Whether a write brings something of this record.
+fn brings(op: &WriteOp, record: RecordId) -> bool {
+    let items = match op {
+        WriteOp::Write(write) => &write.deliveries,
+        WriteOp::Queue(queue) => &queue.items,
+        _ => return false,
+    };
+    items.iter().any(|item| item.record_id == record)
+}
+
+#[tokio::test]
+async fn a_record_that_the_store_refuses_keeps_no_other_one_from_a_new_partner() {
+    let mut world = World::new().await;
+    let store = mortal(&mut world, STRASBOURG).await;
+    let practice = publication_of(&world, practice::from_proto(sample::practice()).unwrap(), &[]);
+    let (count, refused) = (300, record_of(7));
+    store_publications(&world, &practice, count).await;
+    let exchange = world.exchange(STRASBOURG).clone();
+    while exchange.dispatch_pass().await.unwrap().more {}
+    store.refuse(move |op| brings(op, refused));
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let all_but_one: Vec<_> = (0..count).map(record_of).filter(|record| *record != refused).collect();
+    assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, all_but_one);
+    let owed = exchange.owed_counts().await.unwrap();
+    assert_eq!(owed.iter().map(|count| (count.what, count.postponed)).collect::<Vec<_>>(), [(What::Backfill, 1)]);
+    // It is still owed, alone.
+    store.refuse(|_| false);
+    world.clock.advance(Millis::minutes(1));
+    world.settle().await;
+    assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, (0..count).map(record_of).collect::<Vec<_>>());
+    assert_eq!(exchange.owed_counts().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_record_that_the_store_refuses_keeps_no_other_one_from_being_dispatched() {
+    let mut world = World::new().await;
+    let store = mortal(&mut world, STRASBOURG).await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let alert = publication_of(&world, sample_alert(), &[KEHL]);
+    store_publications(&world, &alert, 300).await;
+    store.refuse(|op| brings(op, record_of(7)));
+    let exchange = world.exchange(STRASBOURG);
+    while exchange.run_pass(PassKind::Dispatch).await.unwrap().more {}
+    assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await.len(), 299);
+    let report = exchange.pass_reports().into_iter().find(|report| report.pass == PassKind::Dispatch).unwrap();
+    assert_eq!((report.postponed, report.reason), (1, Some(Reason::StorageDamaged)), "and status says so");
+    store.refuse(|_| false);
+    exchange.run_pass(PassKind::Dispatch).await.unwrap();
+    assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await.len(), 300);
 }
 
 /// One of each sort that cannot be done, owed since longer than all else; gives their number.

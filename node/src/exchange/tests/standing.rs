@@ -1,9 +1,16 @@
 //! Suspended, restored, removed: what waits is held, released, closed.
 
+use std::time::Duration;
+
+use super::faulty_store::FaultyStore;
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
+use crate::domain::records::offer::DisclosureLevel;
+use crate::domain::stream::StreamId;
 use crate::exchange::*;
+use crate::pass::PassKind;
 
 #[tokio::test]
 async fn a_suspended_partners_outbox_is_held_and_released_on_restore() {
@@ -83,16 +90,16 @@ async fn what_waits_at_a_suspended_authority_goes_at_once_when_it_is_restored() 
     let kehl = world.exchange(KEHL);
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.publish(KEHL, &[STRASBOURG]).await;
-    while kehl.dispatch_pass().await.unwrap() > 0 {}
+    while kehl.dispatch_pass().await.unwrap().more {}
     world.line.down.lock().unwrap().clear();
     world.suspend(KEHL);
     kehl.upkeep().await;
     let stream = kehl.open_streams().await.unwrap().into_iter().find(|s| s.recipient == id(STRASBOURG)).unwrap();
-    assert_eq!(kehl.deliver_pass(&stream).await, Pass::After(std::time::Duration::from_secs(60)));
+    assert_eq!(kehl.deliver_pass(&stream).await, Pass::After(Duration::from_secs(60)));
     world.restore(KEHL);
     kehl.upkeep().await;
     let woken = kehl.wakeups().stream(&stream);
-    tokio::time::timeout(std::time::Duration::from_secs(5), woken.retry()).await.expect("the pause was broken");
+    tokio::time::timeout(Duration::from_secs(5), woken.retry()).await.expect("the pause was broken");
     assert_eq!(kehl.deliver_pass(&stream).await, Pass::Sent);
     assert_eq!(world.inbox(STRASBOURG).await.len(), 1);
 }
@@ -116,5 +123,39 @@ async fn what_is_for_all_reaches_a_suspended_partner_on_restore() {
     for record in [alert.record_id, practice.record_id] {
         assert_eq!(world.delivery(STRASBOURG, record).await, [delivered; 2]);
     }
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_wake_up_that_the_store_kept_from_a_stream_is_given_by_the_next_pass() {
+    let mut world = World::new().await;
+    let store = FaultyStore::over(world.node(STRASBOURG).store.clone());
+    world.start(STRASBOURG, 0, Some(store.clone())).await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let exchange = world.exchange(STRASBOURG).clone();
+    let stream = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
+    let woken = exchange.wakeups().stream(&stream);
+    let fails_then_runs = async || {
+        store.fail_once("open_streams");
+        assert!(exchange.run_pass(PassKind::HoldOrRelease).await.is_err());
+        exchange.run_pass(PassKind::HoldOrRelease).await.unwrap();
+    };
+    let soon = Duration::from_secs(5);
+    // Its recipient is restored.
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    world.suspend(KEHL);
+    exchange.upkeep().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await[0].0, DeliveryState::Held);
+    woken.items().await;
+    world.restore(KEHL);
+    fails_then_runs().await;
+    tokio::time::timeout(soon, woken.items()).await.expect("it looks again");
+    // Its own authority is restored.
+    world.suspend(STRASBOURG);
+    exchange.upkeep().await;
+    world.restore(STRASBOURG);
+    fails_then_runs().await;
+    tokio::time::timeout(soon, woken.retry()).await.expect("its pause is broken");
+    assert_eq!(exchange.deliver_pass(&stream).await, Pass::Sent);
     assert_eq!(world.inbox(KEHL).await.len(), 1);
 }

@@ -195,7 +195,7 @@ impl World {
             let mut busy = false;
             for node in self.nodes.values() {
                 node.exchange.upkeep().await;
-                while node.exchange.dispatch_pass().await.unwrap() > 0 {
+                while node.exchange.dispatch_pass().await.unwrap().more {
                     busy = true;
                 }
                 for stream in node.exchange.open_streams().await.unwrap() {
