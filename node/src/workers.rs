@@ -52,7 +52,7 @@ impl Workers {
             };
             let run = move || {
                 let x = x.clone();
-                async move { x.run_pass(pass).await.map(|passed| passed.more) }
+                async move { x.upkeep.run_pass(pass).await.map(|passed| passed.more) }
             };
             spawn(Box::pin(worker(pass.name()).run(timer(pass), woken, run)));
         }
@@ -77,16 +77,16 @@ impl Workers {
 }
 
 async fn gauges(exchange: &Exchange) -> Result<(), crate::exchange::Error> {
-    let counts = exchange.queue_counts().await?;
+    let counts = exchange.road.queue_counts().await?;
     let sum = |of: fn(&crate::exchange::QueueCount) -> u64| {
         i64::try_from(counts.iter().map(|(_, c)| of(c)).sum::<u64>()).unwrap_or(i64::MAX)
     };
     metrics::QUEUED.set([], sum(|c| c.queued));
     metrics::HELD.set([], sum(|c| c.held));
-    metrics::INBOX.set([], i64::try_from(exchange.inbox_position().await?).unwrap_or(i64::MAX));
-    let (_, head) = exchange.audit_leaves(0, 0).await?;
+    metrics::INBOX.set([], i64::try_from(exchange.road.inbox_position().await?).unwrap_or(i64::MAX));
+    let (_, head) = exchange.upkeep.audit_leaves(0, 0).await?;
     metrics::AUDIT_SIZE.set([], i64::try_from(head.size).unwrap_or(i64::MAX));
-    let owed = exchange.owed_counts().await?;
+    let owed = exchange.upkeep.owed_counts().await?;
     for what in What::ALL {
         let rows = owed.iter().find(|count| count.what == what).map_or(0, |count| count.rows);
         metrics::OWED.set([what.name()], i64::try_from(rows).unwrap_or(i64::MAX));

@@ -6,6 +6,7 @@
 mod architecture;
 mod citations;
 mod names;
+mod parts;
 mod reasons;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,7 +139,7 @@ fn node() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../node")
 }
 
-/// Each source of the node, named from its room on: `domain/ids.rs`, `exchange/publish.rs`, `clock.rs`.
+/// Each source of the node, named from its room on: `domain/ids.rs`, `exchange/road/publish.rs`, `clock.rs`.
 fn named_sources() -> Vec<(String, PathBuf)> {
     let mut named = Vec::new();
     let roots = CRATES.iter().map(|name| (if *name == "runtime" { "" } else { *name }, node().join(name).join("src")));
@@ -349,10 +350,10 @@ fn a_breach_is_found() {
     assert!(!breaches("workers/x.rs", "let s: tonic::Status = x;").is_empty());
     assert!(breaches("domain/x.rs", "use crate::domain::ids::Digest; // tokio is not named here").is_empty());
     assert!(breaches("exchange/peer_client.rs", "use crate::transport::pool::Pool;").is_empty());
-    assert!(!breaches("exchange/deliver.rs", "use crate::transport::pool::Pool;").is_empty());
+    assert!(!breaches("exchange/road/deliver.rs", "use crate::transport::pool::Pool;").is_empty());
     assert!(!breaches("directory/mirror.rs", "use openraft::Raft;").is_empty());
     assert!(breaches("directory/raft/node.rs", "use openraft::Raft;").is_empty());
-    assert!(!breaches("exchange/deliver.rs", "use havenlink_proto::peer::v1 as proto;").is_empty());
+    assert!(!breaches("exchange/road/deliver.rs", "use havenlink_proto::peer::v1 as proto;").is_empty());
     assert!(breaches("exchange/peer_client/join.rs", "use havenlink_proto::peer::v1 as proto;").is_empty());
     assert!(!breaches("main.rs", "use havenlink::storage::Store;").is_empty());
     assert!(!breaches("demo/acts/x.rs", "use crate::storage::Store;").is_empty());

@@ -34,6 +34,7 @@ const GONE: &[Never] = &[
     Twice("Place"),
     Twice("Record"),
     Twice("Refusal"),
+    Twice("Road"),
     Twice("Standing"),
     Twice("Statement"),
     Twice("Waiting"),

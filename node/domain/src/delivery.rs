@@ -4,7 +4,7 @@
 //! the exchange, then acted on.
 
 use super::limits;
-use super::reason::{Reason, Road};
+use super::reason::{Reason, RoadEffect};
 use super::receipt::Verdict;
 use super::time::{Millis, UnixMs};
 
@@ -134,12 +134,14 @@ fn answered(
 fn failed(sent: Sent, reason: Reason, now: UnixMs, jitter: f64) -> Step {
     let failures = sent.failures.saturating_add(1);
     let next = match reason.road() {
-        Road::Greet => Next::Greet,
-        Road::Held | Road::Closed => Next::Hold(reason),
+        RoadEffect::Greet => Next::Greet,
+        RoadEffect::Held | RoadEffect::Closed => Next::Hold(reason),
         // Also a failure that no retry will heal: nothing is skipped before its expiry, and operators do heal things.
-        Road::Final | Road::NotAllowed | Road::AskAgain | Road::Waits | Road::NoAnswer => {
-            Next::At(now + backoff(sent.failures, jitter))
-        }
+        RoadEffect::Final
+        | RoadEffect::NotAllowed
+        | RoadEffect::AskAgain
+        | RoadEffect::Waits
+        | RoadEffect::NoAnswer => Next::At(now + backoff(sent.failures, jitter)),
     };
     Step { settle: 0, blocked: None, next, failures }
 }

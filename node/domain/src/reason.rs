@@ -42,7 +42,7 @@ impl Status {
 /// What the road between two nodes makes of a reason: as the verdict on an item, as the outcome of a sender's own last look
 /// at it, and as the failure of a whole call. It is part of the protocol (9.3), so both sides have the same column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Road {
+pub enum RoadEffect {
     /// The item is refused or given up for good, and its number consumed. A whole call that fails is repeated after a pause:
     /// nothing is skipped before it expires, since operators do heal things.
     Final,
@@ -71,7 +71,7 @@ pub struct Row {
     /// Whether the same call may succeed later without a change: help for whoever called. The road does not read it.
     pub retryable: bool,
     /// What the road between two nodes makes of it.
-    pub road: Road,
+    pub road: RoadEffect,
     pub what: &'static str,
     pub why: &'static str,
     /// What to do; names a command wherever one helps.
@@ -89,7 +89,7 @@ macro_rules! reasons {
 
             pub const fn row(self) -> Row {
                 match self {
-                    $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, road: Road::$road, what: $what, why: $why, remedy: $remedy }),+
+                    $(Reason::$variant => Row { code: $code, status: Status::$status, retryable: $retryable, road: RoadEffect::$road, what: $what, why: $why, remedy: $remedy }),+
                 }
             }
 
@@ -112,18 +112,18 @@ impl Reason {
     }
 
     /// What the road between two nodes makes of it.
-    pub const fn road(self) -> Road {
+    pub const fn road(self) -> RoadEffect {
         self.row().road
     }
 
     /// Whether what it stops is kept until a restore, and goes on then.
     pub const fn is_held(self) -> bool {
-        matches!(self.road(), Road::Held)
+        matches!(self.road(), RoadEffect::Held)
     }
 
     /// Whether a receiver that refuses an item for it asks for it again.
     pub const fn asks_again(self) -> bool {
-        matches!(self.road(), Road::AskAgain | Road::Waits)
+        matches!(self.road(), RoadEffect::AskAgain | RoadEffect::Waits)
     }
 }
 
@@ -297,13 +297,13 @@ mod tests {
     fn the_road_makes_of_each_reason_what_the_protocol_says() {
         use Reason as R;
         let pinned = [
-            (Road::AskAgain, vec![R::AgreementUnknown, R::EnvelopeFromFuture]),
-            (Road::Waits, vec![R::RegisterNotFresh]),
-            (Road::Held, vec![R::MemberSuspended]),
-            (Road::Closed, vec![R::MemberRemoved]),
-            (Road::Greet, vec![R::IncarnationChanged, R::StreamOutOfOrder]),
+            (RoadEffect::AskAgain, vec![R::AgreementUnknown, R::EnvelopeFromFuture]),
+            (RoadEffect::Waits, vec![R::RegisterNotFresh]),
+            (RoadEffect::Held, vec![R::MemberSuspended]),
+            (RoadEffect::Closed, vec![R::MemberRemoved]),
+            (RoadEffect::Greet, vec![R::IncarnationChanged, R::StreamOutOfOrder]),
             (
-                Road::NoAnswer,
+                RoadEffect::NoAnswer,
                 vec![
                     R::PeerUnknown,
                     R::PeerUnreachable,
@@ -314,7 +314,7 @@ mod tests {
                 ],
             ),
             (
-                Road::NotAllowed,
+                RoadEffect::NotAllowed,
                 vec![R::WrongRecipient, R::WrongOrigin, R::WrongFederation, R::SignatureInvalid, R::KeyNotCurrent],
             ),
         ];
@@ -344,7 +344,7 @@ mod tests {
             R::PersonalDataInText,
         ];
         for reason in carried {
-            assert_eq!((reason.road(), reason.asks_again()), (Road::Final, false), "{reason}");
+            assert_eq!((reason.road(), reason.asks_again()), (RoadEffect::Final, false), "{reason}");
         }
     }
 

@@ -172,7 +172,7 @@ impl Care {
     }
 
     async fn queue(&self) -> Check {
-        let counts = match self.exchange.queue_counts().await {
+        let counts = match self.exchange.road.queue_counts().await {
             Ok(counts) => counts,
             Err(error) => return by("outbox", error.reason(), CheckResult::Critical),
         };
@@ -191,14 +191,14 @@ impl Care {
 
     async fn ledger(&self) -> Check {
         let failed = |reason| by("ledger", reason, CheckResult::Critical);
-        let size = match self.exchange.audit_leaves(0, 0).await {
+        let size = match self.exchange.upkeep.audit_leaves(0, 0).await {
             Ok((_, head)) => head.size,
             Err(error) => return failed(error.reason()),
         };
         if size > LEDGER {
             return ok("ledger", format!("{size} leaves; havenctl audit verify recomputes them"));
         }
-        match self.exchange.verify_audit().await {
+        match self.exchange.upkeep.verify_audit().await {
             Ok(finding) if finding.consistent => ok("ledger", format!("{size} leaves, consistent with each other")),
             Ok(_) => failed(Reason::AuditDamaged),
             Err(error) => failed(error.reason()),
@@ -206,7 +206,7 @@ impl Care {
     }
 
     async fn partners(&self) -> Check {
-        match self.exchange.greet_pass().await {
+        match self.exchange.upkeep.greet_pass().await {
             Err(error) => by("partners", error.reason(), CheckResult::Unknown),
             Ok(silent) if silent.is_empty() => ok("partners", "every partner answers"),
             Ok(silent) => {

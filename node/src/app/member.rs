@@ -266,7 +266,7 @@ impl Rooms {
         let _entered = handle.enter();
         let served = listener.serve(door)?;
         serving.until_stop(count_refused(served.refused.clone()));
-        let peer = services::peer::Peer { exchange: self.exchange.clone(), rows };
+        let peer = services::peer::Peer { road: self.exchange.road.clone(), rows };
         serving.grpc(
             handle,
             served.peers,

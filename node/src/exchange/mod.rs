@@ -1,80 +1,61 @@
-//! The use cases of the one road: publish → dispatch → deliver → receive → consume (9.2, 9.3), and what makes the road
-//! passable: agreements (9.7), incarnations (9.10). What only one kind of record needs stands in `records`, a file per kind.
+//! The exchange of one node: parts with walls between them, over one store.
 //!
-//! What lives here: each use case in a file of its own, reading as a table of contents; the passes that the workers
-//! call; the line to partners (`link`, and `peer_client`, the only file that touches transport and generated clients).
-//! What does not: loops and timers (`workers`), handlers (`services`), SQL (`storage`), decisions (`domain`).
+//! | part | what it does | calls |
+//! |---|---|---|
+//! | `context` | what all stand on: store, register, keys, clock, wake-ups, the agreements in memory | nobody |
+//! | `records` | what the arrival of each kind changes | `context` |
+//! | `agreements` | agreements with partners (9.7) | `context` |
+//! | `road` | publish → dispatch → deliver → receive → consume (9.2, 9.3) | `agreements`, `records` |
+//! | `capacity` | own offers, the board, pauses (9.11) | `road`, `records` |
+//! | `practices` | the search in practices | `road` |
+//! | `upkeep` | passes: what is owed, standing, sweeps, checkpoints, greetings | `capacity`, `road`, `agreements` |
 //!
-//! Invariants: the one question is asked before a record is queued, again before each attempt, and again by the
-//! receiver before it stores; nothing is acknowledged before it is durable; a number of a stream is settled once, by a
-//! receipt that the partner signed; publishing only records, every other step is a pass that finds its work in the
-//! store, so the normal case and recovery are one path.
+//! What lives here: the handle that owns the parts; beside them joining (`join`), governing (`governance`), and `peer_client`,
+//! the only file that touches transport and generated clients. What does not: loops and timers (`workers`), handlers
+//! (`services`), SQL (`storage`), decisions (`domain`).
+//!
+//! Invariants: a part reaches another one through its methods, and only downwards in this table, so that locks are taken in one
+//! order (decisions/022); what must lead upwards is a row of `owed`, or a wake-up. The one question is asked before a record
+//! is queued, again before each attempt, and again by the receiver before it stores; publishing only records, every
+//! other step is a pass that finds its work in the store, so the normal case and recovery are one path.
 //!
 //! Latency: at one record in flight no timer lies on the path, only wake-ups and three commits: publication with its
 //! envelopes, inbox, settlement. Throughput: the dispatcher turns up to `limits::BATCH_ITEMS` publications into deliveries per
 //! pass and signs them in parallel; a stream sends whatever was queued while its last batch was away.
 
 mod agreements;
-mod answer;
-mod answered;
-mod call;
-mod consume;
-mod deliver;
-mod dispatch;
-mod error;
+mod capacity;
+mod context;
 pub mod governance;
-mod greet;
-mod held;
 pub mod join;
-mod keys;
-mod later;
-mod ledger;
-mod link;
-mod lists;
-mod owed;
-mod passes;
 pub mod peer_client;
-mod publish;
-mod question;
-mod receive;
+mod practices;
 mod records;
-mod register;
-mod standing;
+mod road;
 #[cfg(test)]
 mod tests;
-mod unreadable;
 mod upkeep;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use crate::clock::SharedClock;
 use crate::domain::agreement::set::AgreementSet;
-use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::light::{Clocks, ReceiptClock};
-use crate::domain::time::UnixMs;
+use crate::domain::ids::{AuthorityId, Incarnation};
 use crate::storage::Store;
 use crate::wakeup::Wakeups;
+use context::{Context, KnownAgreements};
+use records::HeardOffers;
 
-pub use agreements::AgreementSummary;
-pub use call::Call;
-pub use consume::{ConsumeRequest, Consumed};
-pub use deliver::Pass;
-pub use error::{Error, Refusal};
-pub use held::{Folder, HeldAnswer, HeldRecord, Said};
-pub use keys::Keys;
-pub use later::Superseded;
-pub use ledger::AuditFinding;
-pub use link::{LinkError, LinkState, PeerLink};
-pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, QueueCount};
-pub use passes::{PassReport, Passed};
-pub use publish::{Published, Wished};
-pub use records::{FoundPractice, HeldOffer, PartnerOffer, PracticeCursor, PracticeQuery, Which};
-pub use register::{Register, SharedView};
-pub use unreadable::{Table, Unreadable, UnreadableRow};
+pub use agreements::{AgreementSummary, Agreements};
+pub use capacity::{Capacity, HeldOffer, PartnerOffer, Which};
+pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
+pub use context::{Table, Unreadable, UnreadableRow};
+pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
+pub use road::{ConsumeRequest, QueueCount, Road, Said, Superseded, Wished};
+pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
+pub use upkeep::{AuditFinding, PassReport, Upkeep};
 
 pub use crate::storage::owed::{OwedCount, What};
 
@@ -89,40 +70,15 @@ pub struct Parts {
     pub link: Arc<dyn PeerLink>,
 }
 
-/// The one road of a node. Clones share it.
+/// The parts of a node's exchange; who needs one is given that one. Clones share them.
 #[derive(Clone)]
-pub struct Exchange(Arc<Inner>);
-
-struct Inner {
-    store: Arc<dyn Store>,
-    register: Arc<dyn Register>,
-    keys: Keys,
-    clock: SharedClock,
-    wakeups: Wakeups,
-    link: Arc<dyn PeerLink>,
-    links: link::Links,
-    agreements: ArcSwap<AgreementSet>,
-    greetings: greet::Greetings,
-    incoming: receive::Incoming,
-    outgoing: deliver::Outgoing,
-    answered: answered::Answered,
-    /// Stored rows that could not be read.
-    unreadable: unreadable::Met,
-    /// When partners' capacity statements came.
-    heard: Mutex<ReceiptClock>,
-    /// Authorities of this node that were suspended or removed when upkeep looked last.
-    suspended_here: Mutex<BTreeSet<AuthorityId>>,
-    /// One run of a pass at a time, and how each went.
-    passes: passes::Passes,
-    /// One dispatch pass at a time.
-    dispatching: tokio::sync::Mutex<()>,
-    /// One later word of this node at a time, from the look at what was said to its commit; whoever gives a record to somebody
-    /// more holds it too.
-    saying_later: tokio::sync::Mutex<()>,
-    /// Held from the look at the agreements to the commit of what is published by them.
-    publishing: tokio::sync::RwLock<()>,
-    /// One change of agreements at a time.
-    agreement_changes: Arc<tokio::sync::Mutex<()>>,
+pub struct Exchange {
+    pub road: Arc<Road>,
+    pub agreements: Arc<Agreements>,
+    pub capacity: Arc<Capacity>,
+    pub practices: Arc<PracticeSearch>,
+    pub upkeep: Arc<Upkeep>,
+    context: Arc<Context>,
 }
 
 impl Exchange {
@@ -132,86 +88,36 @@ impl Exchange {
     /// When the store cannot be read.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let Parts { store, register, keys, clock, wakeups, link } = parts;
-        let position = store.inbox_position().await?;
-        let written = store.audit_head().await?.time;
-        let heard = Mutex::new(ReceiptClock::new(written, clocks(&clock)));
-        wakeups.advance_inbox(position);
-        let exchange = Self(Arc::new(Inner {
-            store,
-            register,
-            keys,
-            clock,
-            wakeups,
-            link,
-            links: link::Links::default(),
-            agreements: ArcSwap::default(),
-            greetings: greet::Greetings::default(),
-            incoming: receive::Incoming::default(),
-            outgoing: deliver::Outgoing::default(),
-            answered: answered::Answered::default(),
-            unreadable: unreadable::Met::default(),
-            heard,
-            suspended_here: Mutex::default(),
-            passes: passes::Passes::default(),
-            dispatching: tokio::sync::Mutex::default(),
-            saying_later: tokio::sync::Mutex::default(),
-            publishing: tokio::sync::RwLock::default(),
-            agreement_changes: Arc::default(),
-        }));
-        exchange.reload_agreements().await?;
-        Ok(exchange)
+        let set: Arc<ArcSwap<AgreementSet>> = Arc::default();
+        let context = Context::new(store, register, keys, (clock, wakeups), KnownAgreements::of(&set));
+        let context = Arc::new(context);
+        context.wakeups().advance_inbox(context.store().inbox_position().await?);
+        let heard = Arc::new(HeardOffers::new(context.store().audit_head().await?.time, context.clocks()));
+        let agreements = Arc::new(Agreements::open(context.clone(), set).await?);
+        let road = Arc::new(Road::new(context.clone(), agreements.clone(), link, heard.clone()));
+        let capacity = Arc::new(Capacity::new(context.clone(), road.clone(), heard));
+        let practices = Arc::new(PracticeSearch::new(context.clone(), road.clone()));
+        let upkeep = Arc::new(Upkeep::new(context.clone(), agreements.clone(), road.clone(), capacity.clone()));
+        Ok(Self { road, agreements, capacity, practices, upkeep, context })
     }
 
     /// The wake-ups that this exchange gives.
     pub fn wakeups(&self) -> &Wakeups {
-        &self.0.wakeups
+        self.context.wakeups()
     }
 
     /// The authority that this node serves first.
     pub fn authority(&self) -> &AuthorityId {
-        self.0.keys.home()
+        self.context.authority()
     }
 
     /// This node's incarnation (9.10).
-    pub fn incarnation(&self) -> crate::domain::ids::Incarnation {
-        self.store().incarnation()
+    pub fn incarnation(&self) -> Incarnation {
+        self.context.store().incarnation()
     }
 
-    /// How the line to a partner stood at the last call; `None`: never called since the start.
-    pub fn link_state(&self, partner: &AuthorityId) -> Option<LinkState> {
-        self.0.links.state(partner)
+    /// Unreadable rows met since the start, each once.
+    pub fn unreadable_rows(&self) -> Vec<UnreadableRow> {
+        self.context.unreadable_rows()
     }
-
-    /// Rises with every change of the register's view.
-    pub fn register_changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.0.register.changes()
-    }
-
-    fn now(&self) -> UnixMs {
-        self.0.clock.now()
-    }
-
-    fn view(&self) -> Arc<DirectoryView> {
-        self.0.register.view()
-    }
-
-    fn store(&self) -> &dyn Store {
-        self.0.store.as_ref()
-    }
-}
-
-/// Both clocks, read now.
-fn clocks(clock: &SharedClock) -> Clocks {
-    let monotonic = clock.monotonic();
-    Clocks { monotonic, wall: clock.now() }
-}
-
-/// A new record id: UUID version 7, so that rows of one time lie together.
-fn new_record_id() -> RecordId {
-    RecordId(uuid::Uuid::now_v7().into_bytes())
-}
-
-/// A new publication id: random, it tells recipients nothing.
-fn new_publication_id() -> PublicationId {
-    PublicationId(uuid::Uuid::new_v4().into_bytes())
 }

@@ -14,11 +14,10 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::Millis;
+use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
 use crate::transport::{Pool, classify};
 use crate::wire::peer;
-
-use super::link::{LinkError, PeerLink};
 
 /// The line over the pool: mutual TLS to the endpoints that the register lists.
 pub struct PoolLink {

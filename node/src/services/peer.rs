@@ -11,14 +11,14 @@ use super::{errors, layers};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::exchange::Exchange;
+use crate::exchange::Road;
 use crate::wire::peer as wire;
 
 /// Takes rows of a class from a peer's budget of the day; otherwise how long it has to wait.
 pub type Rows = Arc<dyn Fn(&AuthorityId, StreamClass, usize) -> Result<(), Duration> + Send + Sync>;
 
 pub struct Peer {
-    pub exchange: Exchange,
+    pub road: Arc<Road>,
     pub rows: Rows,
 }
 
@@ -27,7 +27,7 @@ impl ExchangeService for Peer {
     async fn greet(&self, request: Request<peer::GreetRequest>) -> Result<Response<peer::GreetResponse>, Status> {
         let caller = layers::peer(&request)?;
         let (hello, recipient) = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
-        let answer = self.exchange.greet(&caller, hello, &recipient).await.map_err(|e| errors::exchange(&e))?;
+        let answer = self.road.greet(&caller, hello, &recipient).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(wire::greet_answer_to_proto(answer)))
     }
 
@@ -40,7 +40,7 @@ impl ExchangeService for Peer {
                 errors::RefusalDetails { retry_after: Some(wait), ..Default::default() },
             )
         })?;
-        let answer = self.exchange.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
+        let answer = self.road.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(wire::answer_to_proto(answer)))
     }
 }

@@ -74,20 +74,21 @@ pub fn local(parts: Local) -> Routes {
         parts;
     let mandates = mandate::Mandates { governance: governance.clone(), codes: codes.clone(), now: now.clone() };
     let members = member::Members { governance, inviter, rotation, codes: codes.clone(), now: now.clone() };
-    let records = local::record::Records { exchange: exchange.clone(), codes: codes.clone() };
-    let practices = local::practice::Practices { exchange: exchange.clone() };
-    let offers = local::offer::Offers { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
-    let agreements = agreement::Agreements { exchange: exchange.clone(), codes: codes.clone(), now: now.clone() };
+    let records = local::record::Records { road: exchange.road.clone(), codes: codes.clone() };
+    let practices = local::practice::Practices { practices: exchange.practices };
+    let offers = local::offer::Offers { capacity: exchange.capacity, codes: codes.clone(), now: now.clone() };
+    let agreements =
+        agreement::AgreementCalls { agreements: exchange.agreements, codes: codes.clone(), now: now.clone() };
     always(node::Node { status, upkeep, codes }, reporter)
         .add_service(MemberServiceServer::new(members))
         .add_service(MandateServiceServer::new(mandates))
         .add_service(AgreementServiceServer::new(agreements))
-        .add_service(AuditServiceServer::new(audit::Audit { exchange: exchange.clone() }))
+        .add_service(AuditServiceServer::new(audit::Audit { upkeep: exchange.upkeep }))
         .add_service(RecordServiceServer::new(records))
         .add_service(PracticeServiceServer::new(practices))
         .add_service(OfferServiceServer::new(offers))
-        .add_service(InboxServiceServer::new(local::inbox::Inbox { exchange: exchange.clone() }))
-        .add_service(DeliveryServiceServer::new(local::delivery::Deliveries { exchange }))
+        .add_service(InboxServiceServer::new(local::inbox::Inbox { road: exchange.road.clone() }))
+        .add_service(DeliveryServiceServer::new(local::delivery::Deliveries { road: exchange.road }))
         .add_service(DirectoryServiceServer::new(directory::Register {
             directory: of,
             now,

@@ -12,7 +12,7 @@ const LOOK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Starts a loop for every stream with something to send, and for each that is announced later.
 pub async fn run(exchange: Exchange, stopping: CancellationToken, tasks: TaskTracker) {
-    match exchange.open_streams().await {
+    match exchange.road.open_streams().await {
         Ok(open) => open.iter().for_each(|id| exchange.wakeups().wake_stream(id)),
         Err(error) => tracing::warn!(reason = error.reason().code(), "the streams could not be read at the start"),
     }
@@ -34,7 +34,7 @@ async fn stream(exchange: Exchange, id: StreamId, stopping: CancellationToken) {
         // A batch that is on its way when the node stops is answered again after the start: the call may be cut.
         let pass = tokio::select! {
             () = stopping.cancelled() => return,
-            pass = exchange.deliver_pass(&id) => pass,
+            pass = exchange.road.deliver_pass(&id) => pass,
         };
         match pass {
             Pass::Now => {}

@@ -10,7 +10,7 @@ use crate::domain::authority::PublicKey;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
-use crate::domain::reason::{Reason, Road};
+use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::StreamClass;
 use crate::domain::records::{Control, Facet, RecordBody};
 use crate::domain::stream::StreamId;
@@ -93,7 +93,7 @@ pub fn signer(bytes: &Bytes) -> Option<KeyId> {
 
 /// Whether an error of `open` says that the sender may not, rather than that the bytes cannot be understood.
 pub fn is_refusal(reason: Reason) -> bool {
-    reason.road() == Road::NotAllowed
+    reason.road() == RoadEffect::NotAllowed
 }
 
 /// An envelope from this node's own store: it was verified, or made, before it was stored. Its form alone counts.

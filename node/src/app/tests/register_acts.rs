@@ -149,7 +149,7 @@ async fn a_suspension_that_a_crash_left_in_the_overlay_is_ordered_at_start_with_
     assert_eq!(suspensions(&config).await, 1);
     governance(&member).order_emergencies().await;
     assert_eq!(suspensions(&config).await, 1, "one statement, one line");
-    let owed = member.exchange().owed_counts().await.unwrap();
+    let owed = member.exchange().upkeep.owed_counts().await.unwrap();
     assert!(owed.iter().all(|count| count.what != What::EmergencyEntry), "{owed:?}");
     member.stop().await;
 }

@@ -104,7 +104,7 @@ async fn exchange(from: &Config, to: &Config, member: &RunningMember, day: usize
         record_id: crate::domain::ids::RecordId::from_slice(&published.record_id).unwrap(),
     };
     let arrived = async {
-        while member.exchange().get(key.clone()).await.is_err() {
+        while member.exchange().road.get(key.clone()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

@@ -14,21 +14,20 @@ use crate::domain::records::agreement::Complete;
 use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
+use crate::exchange::context::{Error, new_publication_id, stream_of};
 use crate::storage::ops::{NewDelivery, Write};
 use crate::storage::rows::Question;
 use crate::wire::{records, sealed};
 
-use super::super::error::Error;
-use super::super::{Exchange, dispatch, new_publication_id};
-use super::{others, rows};
+use super::{Agreements, others, rows};
 
-impl Exchange {
+impl Agreements {
     /// The complete agreement, from its proposer to one party; nothing once it has ended.
-    pub(in super::super) async fn announcement(&self, id: &AgreementId, to: &AuthorityId) -> Result<Write, Error> {
+    pub(in crate::exchange) async fn announcement(&self, id: &AgreementId, to: &AuthorityId) -> Result<Write, Error> {
         let row = self.store().agreement(*id).await?.filter(|row| row.complete).ok_or(Reason::AgreementNotFound)?;
         let held = rows::held(&row)?;
         let proposer = &held.agreement.proposer;
-        let ours = self.0.keys.serves(proposer) && others(&held.agreement, proposer).any(|party| party == to);
+        let ours = self.context.keys().serves(proposer) && others(&held.agreement, proposer).any(|party| party == to);
         if !ours || held.ended_at().is_some() || self.view().status(to, self.now()) == MemberStatus::Removed {
             return Ok(Write::default());
         }
@@ -38,7 +37,7 @@ impl Exchange {
     }
 
     /// A partner answered that it does not have the agreement: it goes along, on the control stream.
-    pub(in super::super) async fn send_agreement_along(
+    pub(in crate::exchange) async fn send_agreement_along(
         &self,
         id: &StreamId,
         agreement: &AgreementId,
@@ -47,10 +46,10 @@ impl Exchange {
         let body = Complete(row.signed).into();
         let (view, now) = (self.view(), self.now());
         let delivery = self.control(&view, now, &id.origin, &id.recipient, agreement, &body)?;
-        let stream = dispatch::stream_of(&delivery);
+        let stream = stream_of(&delivery);
         let write = Write { deliveries: vec![delivery], ..Write::default() };
         self.store().write(write.into()).await?;
-        self.0.wakeups.wake_stream(&stream);
+        self.context.wakeups().wake_stream(&stream);
         Ok(())
     }
 
@@ -68,7 +67,7 @@ impl Exchange {
         let kind = body.kind();
         let permit = policy::may_control(&ControlQuestion { from, to, kind, view, now })
             .map_err(|reason| Error::about(to, reason))?;
-        let key = self.0.keys.of(from).ok_or(Reason::WrongOrigin)?;
+        let key = self.context.keys().of(from).ok_or(Reason::WrongOrigin)?;
         let expires = now + CONTROL_LIFE;
         let envelope = Envelope {
             federation: view.federation,

@@ -9,13 +9,12 @@ use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::records::Control;
 use crate::domain::records::agreement::Complete;
 use crate::domain::time::UnixMs;
+use crate::exchange::context::Error;
 use crate::storage::ops::{NewDelivery, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
 
-use super::super::Exchange;
-use super::super::error::Error;
-use super::{others, rows};
+use super::{Agreements, others, rows};
 
 /// The notices of one end.
 #[derive(Default)]
@@ -28,7 +27,7 @@ pub(super) struct Notices {
     pub proof: Bytes,
 }
 
-impl Exchange {
+impl Agreements {
     pub(super) fn end_notices(
         &self,
         view: &DirectoryView,
@@ -73,7 +72,7 @@ impl Exchange {
     }
 
     /// The notice that a party could not be sent when another one left; nothing to one that was removed meanwhile.
-    pub(in super::super) async fn end_notice(
+    pub(in crate::exchange) async fn end_notice(
         &self,
         id: &AgreementId,
         by: &AuthorityId,

@@ -13,17 +13,16 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::Control;
 use crate::domain::records::agreement::{Complete, PartySignature, Proposal};
+use crate::exchange::context::Error;
 use crate::storage::owed::Owed;
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
 
-use super::super::Exchange;
-use super::super::error::Error;
-use super::{party_key, rows};
+use super::{Agreements, party_key, rows};
 
 /// Agreements as a batch leaves them, before it is stored.
 #[derive(Default)]
-pub(in super::super) struct Changes {
+pub(in crate::exchange) struct Changes {
     pub rows: BTreeMap<AgreementId, AgreementRow>,
     /// What follows from those that are complete now.
     pub owes: Vec<Owed>,
@@ -32,9 +31,9 @@ pub(in super::super) struct Changes {
 /// What a change is written down as; a refusal is for the sender.
 type Changed = Result<Vec<AuditDraft>, Reason>;
 
-impl Exchange {
+impl Agreements {
     /// Applies one control record to the batch's changes. `signed`: the record's envelope as it came.
-    pub(in super::super) async fn change(
+    pub(in crate::exchange) async fn change(
         &self,
         changes: &mut Changes,
         envelope: &Envelope,
@@ -113,7 +112,7 @@ impl Exchange {
 
     /// How many proposals of this authority wait here: those held, and those of its batch that are new.
     fn open_proposals(&self, changes: &Changes, of: &AuthorityId) -> usize {
-        let set = self.0.agreements.load();
+        let set = self.context.agreements().load();
         let held = set.all().filter(|held| !held.complete && held.agreement.proposer == *of).count();
         held + changes.rows.values().filter(|row| !row.complete && set.get(&row.id).is_none()).count()
     }

@@ -12,30 +12,38 @@ mod rows;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::agreement::{Agreement, AgreementEnd, AgreementEndReason, AgreementState, HeldAgreement};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::directory::DirectoryView;
+use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::agreement::Proposal;
 use crate::domain::time::UnixMs;
+use crate::exchange::context::{Call, Context, Error, Table, stream_of};
+use crate::storage::Store;
 use crate::storage::ops::{Delete, NewDelivery, Put, Write, Written};
 use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
 
-use super::call::Call;
-use super::error::Error;
-use super::unreadable::Table;
-use super::{Exchange, dispatch};
+pub(in crate::exchange) use incoming::Changes;
 
-pub(super) use incoming::Changes;
+pub(super) type Change = tokio::sync::OwnedMutexGuard<()>;
 
-type Change = tokio::sync::OwnedMutexGuard<()>;
+/// Agreements of this node, with each partner.
+pub struct Agreements {
+    context: Arc<Context>,
+    /// What the one question reads; everybody else has the reading side of it only.
+    set: Arc<ArcSwap<AgreementSet>>,
+    /// One change of agreements at a time.
+    changes: Arc<tokio::sync::Mutex<()>>,
+}
 
 /// An agreement as this node holds it, for people.
 #[derive(Clone, Debug)]
@@ -49,21 +57,49 @@ pub struct AgreementSummary {
     pub notices: Vec<Bytes>,
 }
 
-impl Exchange {
+impl Agreements {
+    /// Reads what is held into `set`.
+    pub(super) async fn open(context: Arc<Context>, set: Arc<ArcSwap<AgreementSet>>) -> Result<Self, Error> {
+        let agreements = Self { context, set, changes: Arc::default() };
+        agreements.reload().await?;
+        Ok(agreements)
+    }
+
+    /// The authority that this node serves first: it proposes.
+    pub fn authority(&self) -> &AuthorityId {
+        self.context.authority()
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.context.store()
+    }
+
+    fn view(&self) -> Arc<DirectoryView> {
+        self.context.view()
+    }
+
+    fn now(&self) -> UnixMs {
+        self.context.now()
+    }
+
     /// Proposes an agreement to its parties. Federation, proposer, nonce and creation time are filled in here.
     ///
     /// # Errors
     /// `AGREEMENT_INVALID` when it does not hold together; `MESSAGE_TOO_LARGE` when it could not be sent with all
     /// signatures; `MEMBER_…` about a party that is not a member in good standing.
-    pub async fn propose_agreement(&self, call: &Call, mut agreement: Agreement) -> Result<AgreementId, Error> {
+    pub async fn propose_agreement(
+        self: &Arc<Self>,
+        call: &Call,
+        mut agreement: Agreement,
+    ) -> Result<AgreementId, Error> {
         let (view, now) = (self.view(), self.now());
-        let proposer = self.own_authority(Some(self.authority().clone()))?;
+        let proposer = self.context.own_authority(None)?;
         agreement.federation = view.federation;
         agreement.proposer = proposer.clone();
         agreement.created = now;
         agreement.nonce = *uuid::Uuid::new_v4().as_bytes();
         agreement.check().map_err(|fault| crate::wire::Error::from(fault).within("agreement"))?;
-        let key = self.0.keys.of(&proposer).ok_or(Reason::WrongOrigin)?;
+        let key = self.context.keys().of(&proposer).ok_or(Reason::WrongOrigin)?;
         let signed = agreed::sign(&agreement, &key);
         let (id, agreement) = agreed::own(&signed)?;
         let row = AgreementRow { id, signed: signed.clone(), complete: false, ends: Vec::new() };
@@ -89,7 +125,7 @@ impl Exchange {
     ///
     /// # Errors
     /// `AGREEMENT_NOT_FOUND`, `AGREEMENT_NOT_PARTY`, `AGREEMENT_ENDED`.
-    pub async fn sign_agreement(&self, call: &Call, id: AgreementId) -> Result<AgreementState, Error> {
+    pub async fn sign_agreement(self: &Arc<Self>, call: &Call, id: AgreementId) -> Result<AgreementState, Error> {
         let change = self.one_change().await;
         let (view, now) = (self.view(), self.now());
         let row = self.agreement_row(&id).await?;
@@ -102,7 +138,7 @@ impl Exchange {
         if held.left_at(&signer).is_some() || held.ended_at().is_some() {
             return Err(Reason::AgreementEnded.into());
         }
-        let key = self.0.keys.of(&signer).ok_or(Reason::WrongOrigin)?;
+        let key = self.context.keys().of(&signer).ok_or(Reason::WrongOrigin)?;
         let signature = agreed::countersign(&row.signed, &view.federation, &key)?;
         let key_of = party_key(&view);
         let signed = agreed::add(&row.signed, &view.federation, &signer, &signature, &key_of)?;
@@ -120,7 +156,7 @@ impl Exchange {
             ..Write::default()
         };
         self.put_agreement(put, change).await?;
-        let held = self.0.agreements.load().get(&id).cloned();
+        let held = self.context.agreements().load().get(&id).cloned();
         Ok(held.map_or(AgreementState::Proposed, |held| held.state(now)))
     }
 
@@ -129,7 +165,7 @@ impl Exchange {
     /// # Errors
     /// `AGREEMENT_NOT_FOUND`, `AGREEMENT_NOT_PARTY`.
     pub async fn end_agreement(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         id: AgreementId,
         reason: AgreementEndReason,
@@ -178,66 +214,66 @@ impl Exchange {
     }
 
     /// The set that the one question reads.
-    pub fn agreements(&self) -> Arc<AgreementSet> {
-        self.0.agreements.load_full()
+    pub fn set(&self) -> Arc<AgreementSet> {
+        self.context.agreements().load_full()
     }
 
     /// Proposals that not everybody signed in time. Returns how many.
-    pub(super) async fn forget_proposals(&self) -> Result<u64, Error> {
+    pub(in crate::exchange) async fn forget_proposals(&self) -> Result<u64, Error> {
         let _change = self.one_change().await;
         let now = self.now();
-        let set = self.0.agreements.load_full();
+        let set = self.context.agreements().load_full();
         let past = set.all().filter(|held| !held.complete && held.agreement.created + limits::PROPOSAL_LIFE <= now);
         let past: Vec<AgreementId> = past.map(|held| held.id).collect();
         let count = past.len() as u64;
         if count > 0 {
             let deletes = past.into_iter().map(Delete::Proposal).collect();
             self.store().write(Write { deletes, ..Write::default() }.into()).await?;
-            self.reload_agreements().await?;
+            self.reload().await?;
         }
         Ok(count)
     }
 
-    pub(super) async fn reload_agreements(&self) -> Result<(), Error> {
+    pub(super) async fn reload(&self) -> Result<(), Error> {
         let rows = self.store().agreements().await?;
         let mut held = Vec::with_capacity(rows.len());
         for row in &rows {
             // One that cannot be read covers nothing; the others are in force as before.
             match rows::held(row) {
                 Ok(one) => held.push(one),
-                Err(error) => drop(self.unreadable(Table::Agreement, None, row.id, error)),
+                Err(error) => drop(self.context.unreadable(Table::Agreement, None, row.id, error)),
             }
         }
-        self.0.agreements.store(Arc::new(AgreementSet::new(held)));
+        self.set.store(Arc::new(AgreementSet::new(held)));
         Ok(())
     }
 
     /// The right to change agreements; nobody else does until it is dropped.
-    async fn one_change(&self) -> Change {
-        self.0.agreement_changes.clone().lock_owned().await
+    pub(super) async fn one_change(&self) -> Change {
+        Arc::clone(&self.changes).lock_owned().await
     }
 
     /// What a complete agreement leads to at this node: its proposer sends it to each party, and each partner gets what is
     /// current for it under a grant of ours.
     fn owed_by(&self, id: &AgreementId, agreement: &Agreement, now: UnixMs) -> Vec<Owed> {
         let proposer = &agreement.proposer;
-        let announced = others(agreement, proposer).filter(|_| self.0.keys.serves(proposer));
+        let announced = others(agreement, proposer).filter(|_| self.context.keys().serves(proposer));
         let announced = announced.map(|to| Owed::now(OwedKey::to(to, Subject::Announcement(*id)), now));
-        let backfills = dispatch::owed_backfills(*id, agreement, |from| self.0.keys.serves(from), now);
+        let backfills = owed_backfills(*id, agreement, |from| self.context.keys().serves(from), now);
         announced.chain(backfills).collect()
     }
 
-    async fn put_agreement(&self, put: Write, change: Change) -> Result<Written, Error> {
-        let streams: Vec<_> = put.deliveries.iter().map(dispatch::stream_of).collect();
-        let exchange = self.clone();
+    async fn put_agreement(self: &Arc<Self>, put: Write, change: Change) -> Result<Written, Error> {
+        let streams: Vec<_> = put.deliveries.iter().map(stream_of).collect();
+        let agreements = Arc::clone(self);
         // A task of its own: a caller that hangs up must not leave the set in memory behind the store, nor let the next
         // change begin before this one is stored.
         let stored = tokio::spawn(async move {
             let _change = change;
-            let written = exchange.store().write(put.into()).await?;
-            exchange.reload_agreements().await?;
-            exchange.0.wakeups.wake_upkeep();
-            streams.iter().for_each(|stream| exchange.0.wakeups.wake_stream(stream));
+            let written = agreements.store().write(put.into()).await?;
+            agreements.reload().await?;
+            agreements.context.wakeups().wake_upkeep();
+            streams.iter().for_each(|stream| agreements.context.wakeups().wake_stream(stream));
             Ok(written)
         });
         stored.await.map_err(|_| Reason::Internal)?
@@ -249,7 +285,7 @@ impl Exchange {
 
     /// The authorities of this node that are parties; one at least.
     fn our_parties(&self, agreement: &Agreement) -> Result<Vec<AuthorityId>, Error> {
-        let mut ours = self.0.keys.authorities();
+        let mut ours = self.context.keys().authorities();
         ours.retain(|authority| agreement.is_party(authority));
         if ours.is_empty() { Err(Reason::AgreementNotParty.into()) } else { Ok(ours) }
     }
@@ -272,13 +308,13 @@ impl Exchange {
     }
 }
 
-impl Exchange {
+impl Agreements {
     fn in_words(&self, held: &HeldAgreement) -> Vec<String> {
         let now = self.now();
         if held.state(now) != AgreementState::Proposed {
             return held.agreement.in_words();
         }
-        let set = self.0.agreements.load();
+        let set = self.context.agreements().load();
         let in_force: Vec<&Agreement> = set
             .all()
             .filter(|other| other.state(now) == AgreementState::InForce)
@@ -286,6 +322,21 @@ impl Exchange {
             .collect();
         held.agreement.newly_allows(&in_force)
     }
+}
+
+/// What the partners of an agreement's grants are owed once it is complete.
+fn owed_backfills<'a>(
+    id: AgreementId,
+    agreement: &'a Agreement,
+    serves: impl Fn(&AuthorityId) -> bool + 'a,
+    now: UnixMs,
+) -> impl Iterator<Item = Owed> + 'a {
+    let grants = agreement.grants.iter().zip(0_u32..).filter(move |(grant, _)| serves(&grant.from));
+    grants.map(move |(grant, number)| Owed {
+        key: OwedKey::to(&grant.to, Subject::Backfill(GrantRef { agreement: id, number })),
+        since: now,
+        due: grant.valid_from.max(now),
+    })
 }
 
 fn others<'a>(agreement: &'a Agreement, we: &'a AuthorityId) -> impl Iterator<Item = &'a AuthorityId> {

@@ -7,7 +7,7 @@ use crate::domain::ids::{Digest, FederationId, Hasher, InvitationId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::exchange::Call;
+use crate::exchange::context::Call;
 use crate::storage::ops::Put;
 use crate::storage::rows::InvitationRequestRow;
 use crate::wire::invitation;

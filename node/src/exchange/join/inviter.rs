@@ -18,7 +18,7 @@ use crate::domain::join::{ApplicationState, HeldInvitation, Invitation, Invitati
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::Call;
+use crate::exchange::context::Call;
 use crate::storage::Store;
 use crate::storage::ops::{Expect, Put, Write, Written};
 use crate::wire::keys::SigningKey;

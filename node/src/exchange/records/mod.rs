@@ -1,9 +1,9 @@
-//! What the arrival of a record does here besides its place in the inbox, and what each kind is looked up by: one file
-//! per kind.
+//! What the arrival of a record does here besides its place in the inbox: one file per kind.
 //!
-//! What lives here: the dispatch over the one list of kinds, and per kind `arrived` with the kind's own projections and
-//! searches. What does not: what all kinds share (publish, list, get, answer), and decisions (`domain/records`).
-//! Invariant: what arrives changes projections only in the transaction that stores the record.
+//! What lives here: the dispatch over the one list of kinds, and per kind `arrived` with what it changes or remembers. What
+//! does not: what all kinds share (publish, list, get, answer: `road`), how a kind is searched and stated (`practices`,
+//! `capacity`), and decisions (`domain/records`).
+//! Invariants: what arrives changes projections only in the transaction that stores the record; an arrival calls no part.
 
 mod alert;
 mod answer;
@@ -15,13 +15,10 @@ use crate::domain::reason::Reason;
 use crate::domain::record_kinds;
 use crate::domain::records::Content;
 use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::context::{Context, Error};
 use crate::storage::ops::Put;
 
-use super::Exchange;
-use super::error::Error;
-
-pub use offer::{HeldOffer, PartnerOffer, Which};
-pub use practice::{FoundPractice, PracticeCursor, PracticeQuery};
+pub(super) use offer::HeardOffers;
 
 /// What a batch has brought so far, as far as a kind has to know.
 #[derive(Default)]
@@ -31,7 +28,7 @@ pub(super) struct Batch {
 
 /// A record that is allowed, new, and about to be stored.
 pub(super) struct Arrival<'a> {
-    pub exchange: &'a Exchange,
+    pub context: &'a Context,
     pub envelope: &'a Envelope,
     pub batch: &'a mut Batch,
     /// Age of what it says when it was sent.

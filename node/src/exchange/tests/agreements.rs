@@ -12,7 +12,7 @@ use crate::domain::time::Millis;
 use crate::exchange::*;
 
 async fn state(world: &World, name: &str, made: AgreementId) -> AgreementState {
-    world.exchange(name).show_agreement(made).await.unwrap().state
+    world.exchange(name).agreements.show_agreement(made).await.unwrap().state
 }
 
 #[tokio::test]
@@ -20,26 +20,26 @@ async fn a_proposal_is_signed_by_the_other_side_and_in_force_for_both() {
     let world = World::new().await;
     let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
     let proposal = call();
-    let made = world.exchange(STRASBOURG).propose_agreement(&proposal, agreement.clone()).await.unwrap();
-    let again = world.exchange(STRASBOURG).propose_agreement(&proposal, agreement).await.unwrap();
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&proposal, agreement.clone()).await.unwrap();
+    let again = world.exchange(STRASBOURG).agreements.propose_agreement(&proposal, agreement).await.unwrap();
     assert_eq!(made, again, "the same request makes one agreement");
     world.settle().await;
     assert_eq!(state(&world, KEHL, made).await, AgreementState::Proposed);
-    let shown = world.exchange(KEHL).show_agreement(made).await.unwrap();
+    let shown = world.exchange(KEHL).agreements.show_agreement(made).await.unwrap();
     assert_eq!(shown.signed_by, [id(STRASBOURG)]);
     assert!(
         shown.in_words.iter().any(|line| line.starts_with("de-kehl sees the capacity of fr-strasbourg as a light"))
     );
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert!(refused.is_err(), "a proposal allows nothing");
-    assert_eq!(world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap(), AgreementState::InForce);
+    assert_eq!(world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap(), AgreementState::InForce);
     world.settle().await;
     for side in [STRASBOURG, KEHL] {
-        let held = world.exchange(side).show_agreement(made).await.unwrap();
+        let held = world.exchange(side).agreements.show_agreement(made).await.unwrap();
         assert_eq!(held.state, AgreementState::InForce, "{side}");
         assert_eq!(held.signed_by.len(), 2, "{side}");
     }
-    let unknown = world.exchange(ESCH).show_agreement(made).await.unwrap_err();
+    let unknown = world.exchange(ESCH).agreements.show_agreement(made).await.unwrap_err();
     assert_eq!(unknown.reason(), Reason::AgreementNotFound);
 }
 
@@ -50,23 +50,23 @@ async fn three_parties_are_in_force_when_the_last_one_has_signed() {
     let third = world.agreement(STRASBOURG, ESCH, DisclosureLevel::Band);
     agreement.parties.push(third.parties[1].clone());
     agreement.grants.extend(third.grants);
-    let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
-    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     assert_eq!(state(&world, STRASBOURG, made).await, AgreementState::Proposed);
-    world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(ESCH).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     for side in [STRASBOURG, KEHL, ESCH] {
         assert_eq!(state(&world, side, made).await, AgreementState::InForce, "{side}");
     }
     // One leaves alone: the others go on.
-    world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+    world.exchange(ESCH).agreements.end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
     world.settle().await;
-    assert!(world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.is_err());
+    assert!(world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.is_err());
     world.publish(STRASBOURG, &[KEHL]).await;
     // The second to leave ends it.
-    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+    world.exchange(KEHL).agreements.end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
     world.settle().await;
     for side in [STRASBOURG, KEHL, ESCH] {
         assert_eq!(state(&world, side, made).await, AgreementState::Ended, "{side}");
@@ -89,7 +89,7 @@ async fn what_can_be_proposed_can_be_sent_with_all_signatures() {
         let mut next = grant.clone();
         next.retention = Millis::days(100 + wished.grants.len() as i64);
         wished.grants.push(next);
-        match world.exchange(STRASBOURG).propose_agreement(&call(), wished.clone()).await {
+        match world.exchange(STRASBOURG).agreements.propose_agreement(&call(), wished.clone()).await {
             Ok(made) => last = Some(made),
             Err(error) => break error.reason(),
         }
@@ -98,7 +98,7 @@ async fn what_can_be_proposed_can_be_sent_with_all_signatures() {
     let largest = last.unwrap();
     world.settle().await;
     for signer in &names[1..] {
-        world.exchange(signer).sign_agreement(&call(), largest).await.unwrap();
+        world.exchange(signer).agreements.sign_agreement(&call(), largest).await.unwrap();
         world.settle().await;
     }
     for name in names {
@@ -113,12 +113,12 @@ async fn a_suspended_party_keeps_the_complete_agreement_from_nobody() {
     let third = world.agreement(STRASBOURG, ESCH, DisclosureLevel::Band);
     whole.parties.push(third.parties[1].clone());
     whole.grants.extend(third.grants);
-    let made = world.exchange(STRASBOURG).propose_agreement(&call(), whole).await.unwrap();
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), whole).await.unwrap();
     world.settle().await;
-    world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(ESCH).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     world.suspend(ESCH);
-    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     assert_eq!(state(&world, KEHL, made).await, AgreementState::InForce);
     assert_eq!(state(&world, ESCH, made).await, AgreementState::Proposed);
@@ -133,14 +133,14 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
     let made = world.agree_all(&[STRASBOURG, KEHL, ESCH, GOERLITZ]).await;
     for (leaver, minute) in [(ESCH, 1), (GOERLITZ, 2)] {
         world.clock.advance(Millis::minutes(minute));
-        world.exchange(leaver).end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
+        world.exchange(leaver).agreements.end_agreement(&call(), made, AgreementEndReason::LegalChange).await.unwrap();
         world.settle().await;
     }
     // Also after a new start, from what each store holds: two have left, and two go on with each other and nobody else.
     for name in [STRASBOURG, KEHL, ESCH, GOERLITZ] {
         let store = world.node(name).store.clone();
         world.start(name, 0, Some(store)).await;
-        let shown = world.exchange(name).show_agreement(made).await.unwrap();
+        let shown = world.exchange(name).agreements.show_agreement(made).await.unwrap();
         assert_eq!(shown.state, AgreementState::InForce, "{name}");
         assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH), &id(GOERLITZ)], "{name}");
         assert!(shown.held.ends[0].at < shown.held.ends[1].at && shown.notices.iter().all(|notice| !notice.is_empty()));
@@ -153,17 +153,17 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
         assert_eq!(world.delivery(from, published.record_id).await, [(DeliveryState::Delivered, None)], "{from}");
     }
     for (from, to) in [(STRASBOURG, ESCH), (ESCH, KEHL), (GOERLITZ, STRASBOURG), (ESCH, GOERLITZ)] {
-        let refused = world.exchange(from).publish(&call(), wished(sharing(&[to]), sample_alert())).await;
+        let refused = world.exchange(from).road.publish(&call(), wished(sharing(&[to]), sample_alert())).await;
         assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded, "{from} to {to}");
     }
-    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world.exchange(KEHL).agreements.end_agreement(&call(), made, AgreementEndReason::NoLongerNeeded).await.unwrap();
     world.settle().await;
     for name in [STRASBOURG, KEHL, ESCH, GOERLITZ] {
-        let shown = world.exchange(name).show_agreement(made).await.unwrap();
+        let shown = world.exchange(name).agreements.show_agreement(made).await.unwrap();
         assert_eq!(shown.state, AgreementState::Ended, "{name}");
         assert_eq!(shown.held.ended().map(|end| &end.by), Some(&id(KEHL)), "{name}");
     }
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
 }
 
@@ -172,14 +172,14 @@ async fn who_could_not_be_told_that_a_party_left_is_told_as_soon_as_it_may() {
     let world = World::new().await;
     let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
     world.suspend(ESCH);
-    world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    world.exchange(KEHL).agreements.end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
     world.settle().await;
-    let left = async |name| world.exchange(name).show_agreement(made).await.unwrap().held.ends.len();
+    let left = async |name| world.exchange(name).agreements.show_agreement(made).await.unwrap().held.ends.len();
     assert_eq!((left(STRASBOURG).await, left(ESCH).await), (1, 0));
     world.restore(ESCH);
     world.settle().await;
     assert_eq!(left(ESCH).await, 1);
-    assert_eq!(world.exchange(KEHL).owed_counts().await.unwrap(), []);
+    assert_eq!(world.exchange(KEHL).upkeep.owed_counts().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
     let world = World::new().await;
     let propose = async || {
         let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
-        let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await;
+        let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await;
         made.unwrap()
     };
     let mut made = Vec::new();
@@ -196,17 +196,17 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
         made.push(propose().await);
     }
     world.settle().await;
-    let held = async || world.exchange(KEHL).list_agreements().await.unwrap().len();
+    let held = async || world.exchange(KEHL).agreements.list_agreements().await.unwrap().len();
     assert_eq!(held().await, OPEN_PROPOSALS, "also when they come in one batch");
     let filter = DeliveryFilter { recipient: Some(id(KEHL)), ..DeliveryFilter::default() };
     let refused = async || {
-        let rows = world.exchange(STRASBOURG).deliveries(filter.clone(), None, 200).await.unwrap();
+        let rows = world.exchange(STRASBOURG).road.deliveries(filter.clone(), None, 200).await.unwrap();
         let refused = rows.into_iter().filter(|row| row.state == DeliveryState::Refused);
         refused.map(|row| row.reason).collect::<Vec<_>>()
     };
     assert_eq!(refused().await, vec![Some(Reason::TooManyProposals); 5]);
     // One that is signed gives its place back, and others' proposals have places of their own.
-    world.exchange(KEHL).sign_agreement(&call(), made[0]).await.unwrap();
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made[0]).await.unwrap();
     world.settle().await;
     propose().await;
     world.agree(ESCH, KEHL, DisclosureLevel::Light).await;
@@ -214,7 +214,7 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
     assert_eq!((held().await, refused().await.len()), (OPEN_PROPOSALS + 2, 5));
     // What nobody signs in time is forgotten on both sides, and what is in force is not.
     world.clock.advance(crate::domain::limits::PROPOSAL_LIFE);
-    assert!(world.exchange(KEHL).sweep_pass().await.unwrap() >= OPEN_PROPOSALS as u64);
+    assert!(world.exchange(KEHL).upkeep.sweep_pass().await.unwrap() >= OPEN_PROPOSALS as u64);
     assert_eq!(held().await, 2);
     assert_eq!(state(&world, KEHL, made[0]).await, AgreementState::InForce);
 }
@@ -223,19 +223,19 @@ async fn a_member_has_so_many_proposals_at_another_and_no_more() {
 async fn a_notice_that_overtakes_its_agreement_is_not_lost() {
     let mut world = World::new().await;
     let made = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
-    world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    world.exchange(ESCH).agreements.end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
     world.settle().await;
     // Kehl starts from nothing, and Esch, who left, is the first to send again what it had sent.
     world.start(KEHL, 2, None).await;
-    world.exchange(ESCH).greet_out(&id(ESCH), &id(KEHL)).await.unwrap();
     let control = StreamId { origin: id(ESCH), recipient: id(KEHL), class: StreamClass::Control };
+    assert_eq!(world.exchange(ESCH).road.greet_partner(control.clone()).await, None);
     let strasbourg = StreamId { origin: id(STRASBOURG), ..control.clone() };
     for stream in [control, strasbourg] {
         let sender = world.exchange(stream.origin.as_str());
-        while sender.deliver_pass(&stream).await == Pass::Now {}
+        while sender.road.deliver_pass(&stream).await == Pass::Now {}
     }
     world.settle().await;
-    let shown = world.exchange(KEHL).show_agreement(made).await.unwrap();
+    let shown = world.exchange(KEHL).agreements.show_agreement(made).await.unwrap();
     assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH)]);
 }
 
@@ -248,11 +248,11 @@ async fn content_under_an_agreement_that_is_not_there_yet_waits_and_the_agreemen
     world.start(KEHL, 2, None).await;
     let waiting = world.publish(STRASBOURG, &[KEHL]).await;
     let strasbourg = world.exchange(STRASBOURG);
-    strasbourg.dispatch_pass().await.unwrap();
+    strasbourg.road.dispatch_pass().await.unwrap();
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
     let mut passes = Vec::new();
     for _ in 0..3 {
-        passes.push(strasbourg.deliver_pass(&content).await);
+        passes.push(strasbourg.road.deliver_pass(&content).await);
     }
     assert!(passes.iter().any(|pass| matches!(pass, Pass::After(_))), "{passes:?}");
     let states = world.delivery(STRASBOURG, waiting.record_id).await;
@@ -287,18 +287,24 @@ async fn only_parties_sign_and_end_and_an_invalid_text_is_refused() {
     let world = World::new().await;
     let made = world.agree(STRASBOURG, KEHL, DisclosureLevel::Count).await;
     for reason in [
-        world.exchange(ESCH).sign_agreement(&call(), made).await.unwrap_err().reason(),
-        world.exchange(ESCH).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap_err().reason(),
+        world.exchange(ESCH).agreements.sign_agreement(&call(), made).await.unwrap_err().reason(),
+        world
+            .exchange(ESCH)
+            .agreements
+            .end_agreement(&call(), made, AgreementEndReason::Breach)
+            .await
+            .unwrap_err()
+            .reason(),
     ] {
         assert_eq!(reason, Reason::AgreementNotFound);
     }
     let mut bad = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
     bad.grants[0].to = id(ESCH);
-    let refused = world.exchange(STRASBOURG).propose_agreement(&call(), bad).await.unwrap_err();
+    let refused = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), bad).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::AgreementInvalid);
-    let first = world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    let first = world.exchange(KEHL).agreements.end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
     world.clock.advance(Millis::minutes(1));
-    let again = world.exchange(KEHL).end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
+    let again = world.exchange(KEHL).agreements.end_agreement(&call(), made, AgreementEndReason::Breach).await.unwrap();
     assert_eq!(first, again, "an end stays where it was");
     assert!(first < world.clock.now());
 }
@@ -307,8 +313,8 @@ async fn only_parties_sign_and_end_and_an_invalid_text_is_refused() {
 async fn the_dates_of_a_grant_stop_the_sender_at_once() {
     let world = World::with_agreements().await;
     world.clock.advance(Millis::days(366));
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementNotInForce);
-    let listed = world.exchange(STRASBOURG).list_agreements().await.unwrap();
+    let listed = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
     assert!(listed.iter().all(|a| a.state == AgreementState::Expired));
 }

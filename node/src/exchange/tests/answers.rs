@@ -48,13 +48,13 @@ fn key(record_id: RecordId) -> RecordKey {
 
 /// The grant of the agreement that goes from Strasbourg to Kehl.
 fn forward(world: &World, agreement: AgreementId) -> GrantRef {
-    let agreements = world.exchange(STRASBOURG).agreements();
+    let agreements = world.exchange(STRASBOURG).agreements.set();
     let (from, to) = (id(STRASBOURG), id(KEHL));
     agreements.grants(&from, &to).find(|held| held.reference.agreement == agreement).unwrap().reference
 }
 
 async fn answers(world: &World, record: RecordId) -> usize {
-    world.exchange(STRASBOURG).get(key(record)).await.unwrap().answers.len()
+    world.exchange(STRASBOURG).road.get(key(record)).await.unwrap().answers.len()
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn only_what_was_sent_to_an_authority_is_answered_by_it() {
     let world = World::with_agreements().await;
     let for_esch = world.publish(STRASBOURG, &[ESCH]).await.record_id;
     world.settle().await;
-    let agreements = world.exchange(STRASBOURG).agreements();
+    let agreements = world.exchange(STRASBOURG).agreements.set();
     let grant = agreements.grants(&id(STRASBOURG), &id(KEHL)).next().unwrap().reference;
     for target in [key(for_esch), key(RecordId([3; 16]))] {
         let refused = claim(&world, &target, grant).await;
@@ -93,10 +93,10 @@ async fn when_the_agreement_of_the_target_has_ended_it_is_not_answered_under_the
     let before = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     let second = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
-    world.exchange(STRASBOURG).end_agreement(&call(), first, AgreementEndReason::Replaced).await.unwrap();
+    world.exchange(STRASBOURG).agreements.end_agreement(&call(), first, AgreementEndReason::Replaced).await.unwrap();
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let refused = kehl.answer(&call(), key(before), Answer::Acknowledged.into()).await.unwrap_err();
+    let refused = kehl.road.answer(&call(), key(before), Answer::Acknowledged.into()).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::AgreementEnded, "by the node that would answer");
     for (grant, reason) in [(first, Reason::AgreementEnded), (second, Reason::AgreementNotInForce)] {
         let grant = GrantRef { agreement: grant, ..forward(&world, second) };
@@ -107,9 +107,9 @@ async fn when_the_agreement_of_the_target_has_ended_it_is_not_answered_under_the
     // What comes under the new one is answered under the new one, after a new start of both nodes too.
     let after = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
-    kehl.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
+    kehl.road.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
     world.clock.advance(Millis::minutes(1));
-    kehl.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
+    kehl.road.answer(&call(), key(after), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
     assert_eq!(answers(&world, after).await, 2);
 }

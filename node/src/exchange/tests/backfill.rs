@@ -15,7 +15,7 @@ use crate::wire::records::{offer, practice};
 /// Content that Strasbourg made for the recipient, oldest first; all of it was delivered.
 async fn sent_to(world: &World, recipient: &str) -> Vec<(RecordKind, RecordId)> {
     let filter = DeliveryFilter { recipient: Some(id(recipient)), ..DeliveryFilter::default() };
-    let rows = world.exchange(STRASBOURG).deliveries(filter, None, 100).await.unwrap();
+    let rows = world.exchange(STRASBOURG).road.deliveries(filter, None, 100).await.unwrap();
     let content = rows.iter().rev().filter(|row| row.kind.class() == StreamClass::Content);
     let content = content.inspect(|row| assert_eq!(row.state, DeliveryState::Delivered, "{row:?}"));
     content.map(|row| (row.kind, row.record_id)).collect()
@@ -24,13 +24,13 @@ async fn sent_to(world: &World, recipient: &str) -> Vec<(RecordKind, RecordId)> 
 async fn set_refuge(world: &World, free: u32) {
     let now = world.clock.now();
     let refuge = offer::own_from_proto(sample::refuge(free), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-    world.exchange(STRASBOURG).set_offer(&call(), refuge, None).await.unwrap();
+    world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge, None).await.unwrap();
     world.settle().await;
 }
 
 async fn publish_practice(world: &World) -> RecordId {
     let practice = practice::from_proto(sample::practice()).unwrap();
-    let published = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
+    let published = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     published.record_id
 }
@@ -53,10 +53,10 @@ async fn a_later_partner_gets_what_is_current_and_for_all_once() {
     let mut short = sharing(&[]);
     short.expires = Some(world.clock.now() + Millis::minutes(10));
     let strasbourg = world.exchange(STRASBOURG);
-    let gone = strasbourg.publish(&call(), wished(short, sample_alert())).await.unwrap().record_id;
+    let gone = strasbourg.road.publish(&call(), wished(short, sample_alert())).await.unwrap().record_id;
     world.settle().await;
     world.clock.advance(Millis::minutes(11));
-    let (to_kehl, leaves) = (sent_to(&world, KEHL).await, strasbourg.audit_leaves(0, 0).await.unwrap().1.size);
+    let (to_kehl, leaves) = (sent_to(&world, KEHL).await, strasbourg.upkeep.audit_leaves(0, 0).await.unwrap().1.size);
 
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     let esch = sent_to(&world, ESCH).await;
@@ -65,11 +65,11 @@ async fn a_later_partner_gets_what_is_current_and_for_all_once() {
     let records: Vec<_> = esch.iter().map(|(_, record)| *record).collect();
     assert!(records.contains(&practice));
     assert!([for_all, for_kehl, gone].iter().all(|alert| !records.contains(alert)));
-    let seen = world.exchange(ESCH).partner_offers().await.unwrap();
+    let seen = world.exchange(ESCH).capacity.partner_offers().await.unwrap();
     assert_eq!(view(&seen[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert!(seen[0].age.is_some_and(|age| age >= Millis::minutes(11)), "as old as it is: {:?}", seen[0].age);
     // Disclosed twice, and nothing was refused that was never meant for Esch.
-    let drafts = strasbourg.audit_leaves(leaves, 100).await.unwrap().0;
+    let drafts = strasbourg.upkeep.audit_leaves(leaves, 100).await.unwrap().0;
     let acts = drafts.iter().map(|leaf| {
         use havenlink_proto::record::v1::AuditLeaf;
         <AuditLeaf as prost::Message>::decode(leaf.clone()).unwrap().act
@@ -94,9 +94,9 @@ async fn a_grant_that_begins_later_is_backfilled_when_it_begins() {
         // No refuges: the offer is never Kehl's to see.
         grant.service_kinds.retain(|kind| *kind == ServiceKind::Medical);
     }
-    let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
-    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     assert!(sent_to(&world, KEHL).await.is_empty());
     world.clock.advance(Millis::minutes(61));
@@ -110,15 +110,15 @@ async fn what_is_not_dispatched_yet_goes_to_the_new_partner_once() {
     let exchange = world.exchange(STRASBOURG);
     let now = world.clock.now();
     let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-    assert!(exchange.set_offer(&call(), refuge, None).await.unwrap().1.is_empty());
+    assert!(exchange.capacity.set_offer(&call(), refuge, None).await.unwrap().1.is_empty());
     // No dispatch pass runs until the agreement is in force.
     let agreement = world.agreement(KEHL, STRASBOURG, DisclosureLevel::Light);
-    let made = world.exchange(KEHL).propose_agreement(&call(), agreement).await.unwrap();
+    let made = world.exchange(KEHL).agreements.propose_agreement(&call(), agreement).await.unwrap();
     let control = StreamId { origin: id(KEHL), recipient: id(STRASBOURG), class: StreamClass::Control };
-    while world.exchange(KEHL).deliver_pass(&control).await == Pass::Now {}
-    exchange.sign_agreement(&call(), made).await.unwrap();
-    exchange.run_pass(crate::pass::PassKind::Backfill).await.unwrap();
-    let made = exchange.deliveries(DeliveryFilter::default(), None, 9).await.unwrap();
+    while world.exchange(KEHL).road.deliver_pass(&control).await == Pass::Now {}
+    exchange.agreements.sign_agreement(&call(), made).await.unwrap();
+    exchange.upkeep.run_pass(crate::pass::PassKind::Backfill).await.unwrap();
+    let made = exchange.road.deliveries(DeliveryFilter::default(), None, 9).await.unwrap();
     assert!(made.iter().all(|row| row.kind.class() == StreamClass::Control), "the dispatcher has it: {made:?}");
     world.settle().await;
     assert_eq!(sent_to(&world, KEHL).await.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [RecordKind::OfferView]);

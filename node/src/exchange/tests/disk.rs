@@ -41,7 +41,7 @@ async fn many_publishers_at_once_lose_nothing_and_see_nothing_twice() {
         tokio::spawn(async move {
             let mut records = Vec::new();
             for _ in 0..8 {
-                let published = exchange.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+                let published = exchange.road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
                 records.push(published.unwrap().record_id);
             }
             records
@@ -80,7 +80,7 @@ async fn a_restored_recipient_gets_again_what_it_had_acknowledged() {
     restore(&mut world, KEHL, &dir.path().join("backup"), &dir.path().join("restored")).await;
     assert_eq!(shown(&world, KEHL).await, published[..3]);
     // The restored node tells its partners its new incarnation; nothing has to be published for it.
-    world.exchange(KEHL).greet_pass().await.unwrap();
+    world.exchange(KEHL).upkeep.greet_pass().await.unwrap();
     world.settle().await;
     assert_eq!(shown(&world, KEHL).await, published);
 }
@@ -89,7 +89,7 @@ async fn a_restored_recipient_gets_again_what_it_had_acknowledged() {
 async fn a_restored_sender_starts_its_numbers_again_and_nothing_is_shown_twice() {
     let (mut world, dir) = World::on_disk().await;
     let offer = offer::own_from_proto(sample::refuge(4), OfferId([5; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
-    world.exchange(STRASBOURG).set_offer(&call(), offer, None).await.unwrap();
+    world.exchange(STRASBOURG).capacity.set_offer(&call(), offer, None).await.unwrap();
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     back_up(&world, dir.path(), STRASBOURG).await;
@@ -97,16 +97,16 @@ async fn a_restored_sender_starts_its_numbers_again_and_nothing_is_shown_twice()
     world.settle().await;
     world.clock.advance(Millis::minutes(1));
     restore(&mut world, STRASBOURG, &dir.path().join("backup"), &dir.path().join("restored")).await;
-    world.exchange(STRASBOURG).greet_pass().await.unwrap();
+    world.exchange(STRASBOURG).upkeep.greet_pass().await.unwrap();
     let third = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     assert_eq!(shown(&world, KEHL).await, [first, second, third]);
     assert_eq!(world.delivery(STRASBOURG, third).await, [(DeliveryState::Delivered, None)]);
     // What the restored node offers may be old: it is paused, and partners see that, until somebody confirms it.
-    let light = async || world.exchange(KEHL).partner_offers().await.unwrap()[0].light;
-    assert!(world.exchange(STRASBOURG).own_offers().await.unwrap()[0].unconfirmed);
+    let light = async || world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light;
+    assert!(world.exchange(STRASBOURG).capacity.own_offers().await.unwrap()[0].unconfirmed);
     assert_eq!(light().await, Light::ClosedUntil);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     assert_eq!(light().await, Light::Available);
 }

@@ -25,14 +25,14 @@ fn more_severe() -> Content {
 }
 
 async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
-    let held = world.exchange(name).list(RecordKind::Alert, folder, None, 10).await.unwrap();
+    let held = world.exchange(name).road.list(RecordKind::Alert, folder, None, 10).await.unwrap();
     held.into_iter().map(|held| held.key.record_id).collect()
 }
 
 async fn consumed(world: &World, name: &str) -> Vec<RecordId> {
     let consumer = uuid::Uuid::new_v4().to_string();
     let reading = ConsumeRequest { consumer, after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
-    let read = world.exchange(name).consume(reading).await.unwrap();
+    let read = world.exchange(name).road.consume(reading).await.unwrap();
     read.map(|record| record.unwrap().key.record_id).collect().await
 }
 
@@ -43,16 +43,16 @@ async fn an_update_reaches_those_that_hold_the_record_and_stands_in_its_place() 
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     let update = call();
-    let second = strasbourg.update(&update, key(first), more_severe()).await.unwrap();
+    let second = strasbourg.road.update(&update, key(first), more_severe()).await.unwrap();
     assert_eq!(second.recipients, [id(KEHL)], "and not Esch, which an agreement covers as well");
-    assert_eq!(strasbourg.update(&update, key(first), more_severe()).await.unwrap(), second, "once");
+    assert_eq!(strasbourg.road.update(&update, key(first), more_severe()).await.unwrap(), second, "once");
     world.settle().await;
     for (name, folder) in [(KEHL, Folder::Received), (STRASBOURG, Folder::Published)] {
         assert_eq!(listed(&world, name, folder).await, [second.record_id], "{name}");
-        let old = world.exchange(name).get(key(first)).await.unwrap();
+        let old = world.exchange(name).road.get(key(first)).await.unwrap();
         let by = Superseded { how: ReferenceKind::Updates, by: key(second.record_id) };
         assert_eq!(old.later, Some(by), "who asks for it by its id is told of the newer word");
-        let new = world.exchange(name).get(key(second.record_id)).await.unwrap();
+        let new = world.exchange(name).road.get(key(second.record_id)).await.unwrap();
         let said = new.said.unwrap();
         assert_eq!((said.target(ReferenceKind::Updates), &said.content), (Some(&key(first)), &more_severe()));
         let expires = old.said.unwrap().sharing.expires;
@@ -63,14 +63,14 @@ async fn an_update_reaches_those_that_hold_the_record_and_stands_in_its_place() 
     assert_eq!(consumed(&world, KEHL).await, [first, second.record_id]);
     // Only the newest word is updated, by its publisher, with its own kind.
     let refused = async |name: &str, target, content| {
-        world.exchange(name).update(&call(), key(target), content).await.unwrap_err().reason()
+        world.exchange(name).road.update(&call(), key(target), content).await.unwrap_err().reason()
     };
     assert_eq!(refused(STRASBOURG, first, sample_alert().into()).await, Reason::EtagMismatch);
     assert_eq!(refused(KEHL, second.record_id, sample_alert().into()).await, Reason::NotFound);
     let practice = practice::from_proto(sample::practice()).unwrap();
     assert_eq!(refused(STRASBOURG, second.record_id, practice.into()).await, Reason::KindNotSupported);
-    world.exchange(KEHL).answer(&call(), key(second.record_id), Answer::Acknowledged.into()).await.unwrap();
-    let third = strasbourg.update(&call(), key(second.record_id), sample_alert().into()).await.unwrap();
+    world.exchange(KEHL).road.answer(&call(), key(second.record_id), Answer::Acknowledged.into()).await.unwrap();
+    let third = strasbourg.road.update(&call(), key(second.record_id), sample_alert().into()).await.unwrap();
     world.settle().await;
     assert_eq!(listed(&world, KEHL, Folder::Received).await, [third.record_id]);
     world.clock.advance(Millis::days(91));
@@ -82,7 +82,7 @@ async fn an_update_that_changes_nothing_travels_nowhere() {
     let world = World::with_agreements().await;
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
-    let same = world.exchange(STRASBOURG).update(&call(), key(first), sample_alert().into()).await.unwrap();
+    let same = world.exchange(STRASBOURG).road.update(&call(), key(first), sample_alert().into()).await.unwrap();
     assert_eq!((same.record_id, same.recipients), (first, vec![]));
     world.settle().await;
     assert_eq!(consumed(&world, KEHL).await, [first]);
@@ -96,7 +96,7 @@ async fn what_was_cancelled_is_listed_and_given_to_nobody_any_more() {
     let stays = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     let first = world.publish(STRASBOURG, &[KEHL, ESCH]).await.record_id;
     world.settle().await;
-    let cancelled = strasbourg.cancel(&call(), key(first)).await.unwrap();
+    let cancelled = strasbourg.road.cancel(&call(), key(first)).await.unwrap();
     assert_eq!(cancelled.recipients, [id(KEHL), id(ESCH)]);
     world.settle().await;
     assert_eq!(listed(&world, KEHL, Folder::Received).await, [stays]);
@@ -104,14 +104,14 @@ async fn what_was_cancelled_is_listed_and_given_to_nobody_any_more() {
     assert!(listed(&world, ESCH, Folder::Received).await.is_empty());
     // A reader that had it learns of the cancellation; one that comes later is not given it.
     assert_eq!(consumed(&world, KEHL).await, [stays, cancelled.record_id]);
-    let word = world.exchange(KEHL).get(key(cancelled.record_id)).await.unwrap().said.unwrap();
+    let word = world.exchange(KEHL).road.get(key(cancelled.record_id)).await.unwrap().said.unwrap();
     let Content::Alert(alert) = &word.content else { panic!("{word:?}") };
     assert!(alert.summary.is_empty(), "free text is not said again");
-    let later = world.exchange(KEHL).get(key(first)).await.unwrap().later;
+    let later = world.exchange(KEHL).road.get(key(first)).await.unwrap().later;
     assert_eq!(later.map(|later| later.how), Some(ReferenceKind::Cancels));
-    let again = strasbourg.cancel(&call(), key(first)).await.unwrap_err();
+    let again = strasbourg.road.cancel(&call(), key(first)).await.unwrap_err();
     assert_eq!(again.reason(), Reason::EtagMismatch);
-    let word_of_it = strasbourg.cancel(&call(), key(cancelled.record_id)).await.unwrap_err();
+    let word_of_it = strasbourg.road.cancel(&call(), key(cancelled.record_id)).await.unwrap_err();
     assert_eq!(word_of_it.reason(), Reason::NotFound);
 }
 
@@ -122,10 +122,15 @@ async fn a_later_word_goes_only_where_it_still_may_and_waits_for_a_suspended_hol
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     let first = world.publish(STRASBOURG, &[KEHL, ESCH]).await.record_id;
     world.settle().await;
-    world.exchange(STRASBOURG).end_agreement(&call(), ends, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world
+        .exchange(STRASBOURG)
+        .agreements
+        .end_agreement(&call(), ends, AgreementEndReason::NoLongerNeeded)
+        .await
+        .unwrap();
     world.settle().await;
     world.suspend(ESCH);
-    let update = world.exchange(STRASBOURG).update(&call(), key(first), more_severe()).await.unwrap();
+    let update = world.exchange(STRASBOURG).road.update(&call(), key(first), more_severe()).await.unwrap();
     assert_eq!(update.recipients, [id(ESCH)]);
     world.settle().await;
     assert_eq!(listed(&world, ESCH, Folder::Received).await, [first]);
@@ -143,18 +148,18 @@ async fn a_new_version_of_a_practice_replaces_the_old_one_for_new_partners_too()
     let one = practice::from_proto(sample::practice()).unwrap();
     let mut two = one.clone();
     two.version += 1;
-    let first = strasbourg.publish(&call(), wished(sharing(&[]), one.clone())).await.unwrap().record_id;
-    let gone = strasbourg.publish(&call(), wished(sharing(&[]), one)).await.unwrap().record_id;
+    let first = strasbourg.road.publish(&call(), wished(sharing(&[]), one.clone())).await.unwrap().record_id;
+    let gone = strasbourg.road.publish(&call(), wished(sharing(&[]), one)).await.unwrap().record_id;
     world.settle().await;
-    let second = strasbourg.update(&call(), key(first), two.clone().into()).await.unwrap();
+    let second = strasbourg.road.update(&call(), key(first), two.clone().into()).await.unwrap();
     // Taken back in its second version, and so in its first.
-    let newer = strasbourg.update(&call(), key(gone), two.clone().into()).await.unwrap();
-    strasbourg.cancel(&call(), key(newer.record_id)).await.unwrap();
+    let newer = strasbourg.road.update(&call(), key(gone), two.clone().into()).await.unwrap();
+    strasbourg.road.cancel(&call(), key(newer.record_id)).await.unwrap();
     world.settle().await;
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     world.settle().await;
     for name in [STRASBOURG, KEHL, ESCH] {
-        let found = world.exchange(name).search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
+        let found = world.exchange(name).practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
         let found: Vec<_> = found.into_iter().map(|found| (found.key.record_id, found.practice)).collect();
         assert_eq!(found, [(second.record_id, two.clone())], "{name}");
     }
@@ -168,9 +173,9 @@ async fn what_is_taken_back_in_a_later_version_is_taken_back() {
     let strasbourg = world.exchange(STRASBOURG);
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
-    let second = strasbourg.update(&call(), key(first), more_severe()).await.unwrap().record_id;
+    let second = strasbourg.road.update(&call(), key(first), more_severe()).await.unwrap().record_id;
     world.settle().await;
-    let end = strasbourg.cancel(&call(), key(second)).await.unwrap().record_id;
+    let end = strasbourg.road.cancel(&call(), key(second)).await.unwrap().record_id;
     world.settle().await;
     assert_eq!(consumed(&world, KEHL).await, [end], "neither of the two is given to a reader that comes later");
     assert!(listed(&world, KEHL, Folder::Received).await.is_empty());
@@ -182,8 +187,10 @@ async fn of_two_later_words_at_once_one_counts() {
     let strasbourg = world.exchange(STRASBOURG);
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     let (update, cancel) = (call(), call());
-    let said =
-        tokio::join!(strasbourg.update(&update, key(first), more_severe()), strasbourg.cancel(&cancel, key(first)));
+    let said = tokio::join!(
+        strasbourg.road.update(&update, key(first), more_severe()),
+        strasbourg.road.cancel(&cancel, key(first))
+    );
     let reasons = [said.0.err().map(|e| e.reason()), said.1.err().map(|e| e.reason())];
     assert_eq!(reasons.iter().flatten().collect::<Vec<_>>(), [&Reason::EtagMismatch]);
 }
@@ -195,7 +202,7 @@ async fn what_was_taken_back_while_a_recipient_was_suspended_never_reaches_it() 
     let first = world.publish(STRASBOURG, &[]).await;
     assert_eq!(first.recipients, [id(KEHL), id(ESCH)], "for all, Esch once it is restored");
     world.settle().await;
-    world.exchange(STRASBOURG).cancel(&call(), key(first.record_id)).await.unwrap();
+    world.exchange(STRASBOURG).road.cancel(&call(), key(first.record_id)).await.unwrap();
     world.settle().await;
     world.restore(ESCH);
     world.settle().await;
@@ -208,7 +215,7 @@ async fn an_update_that_changes_nothing_keeps_its_request_id() {
     let strasbourg = world.exchange(STRASBOURG);
     let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     let same = call();
-    let answer = strasbourg.update(&same, key(first), sample_alert().into()).await.unwrap();
-    strasbourg.update(&call(), key(first), more_severe()).await.unwrap();
-    assert_eq!(strasbourg.update(&same, key(first), sample_alert().into()).await.unwrap(), answer);
+    let answer = strasbourg.road.update(&same, key(first), sample_alert().into()).await.unwrap();
+    strasbourg.road.update(&call(), key(first), more_severe()).await.unwrap();
+    assert_eq!(strasbourg.road.update(&same, key(first), sample_alert().into()).await.unwrap(), answer);
 }

@@ -51,7 +51,7 @@ impl PeerLink for Link {
         async move {
             let node = self.node(&host)?;
             let (hello, to) = peer::greet_from_proto(peer::greet_to_proto(hello, &to)).unwrap();
-            let answer = node.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
+            let answer = node.road.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
             Ok(peer::greet_answer_from_proto(peer::greet_answer_to_proto(answer)).unwrap())
         }
         .boxed()
@@ -68,7 +68,7 @@ impl PeerLink for Link {
             }
             let batch = peer::batch_from_proto(peer::batch_to_proto(batch)).unwrap();
             self.line.delivered.lock().unwrap().push(batch.clone());
-            let mut answer = node.receive(&self.caller, batch).await.map_err(|e| LinkError::from(e.reason()))?;
+            let mut answer = node.road.receive(&self.caller, batch).await.map_err(|e| LinkError::from(e.reason()))?;
             let lost = self.line.lose_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
             if lost.is_ok() {
                 return Err(Reason::DeadlineExceeded.into());

@@ -27,21 +27,21 @@ impl Loops {
 
 async fn dispatching(exchange: Exchange) {
     loop {
-        while exchange.dispatch_pass().await.unwrap().more {}
+        while exchange.road.dispatch_pass().await.unwrap().more {}
         exchange.wakeups().dispatch().await;
     }
 }
 
 async fn delivering(exchange: Exchange) {
     let mut streams = tokio::task::JoinSet::new();
-    exchange.open_streams().await.unwrap().iter().for_each(|id| exchange.wakeups().wake_stream(id));
+    exchange.road.open_streams().await.unwrap().iter().for_each(|id| exchange.wakeups().wake_stream(id));
     loop {
         for id in exchange.wakeups().opened().await {
             let exchange = exchange.clone();
             streams.spawn(async move {
                 let wakeup = exchange.wakeups().stream(&id);
                 loop {
-                    match exchange.deliver_pass(&id).await {
+                    match exchange.road.deliver_pass(&id).await {
                         Pass::Now => {}
                         Pass::Idle | Pass::Sent => wakeup.items().await,
                         Pass::After(pause) => tokio::select! {

@@ -56,7 +56,7 @@ async fn killed_between_any_two_steps<T>(
             world.settle().await;
             world.settle().await;
             check(&world, &told).await;
-            assert_eq!(world.exchange(STRASBOURG).owed_counts().await.unwrap(), [], "{kill:?} write {write}");
+            assert_eq!(world.exchange(STRASBOURG).upkeep.owed_counts().await.unwrap(), [], "{kill:?} write {write}");
             if !died {
                 assert!(write > steps, "the story has {} writes", write - 1);
                 break;
@@ -67,13 +67,13 @@ async fn killed_between_any_two_steps<T>(
 
 /// A pass of Strasbourg's, which may be killed in it.
 async fn pass(world: &World, pass: PassKind) {
-    while world.exchange(STRASBOURG).run_pass(pass).await.is_ok_and(|passed| passed.more) {}
+    while world.exchange(STRASBOURG).upkeep.run_pass(pass).await.is_ok_and(|passed| passed.more) {}
 }
 
 /// Records of a kind that Strasbourg made for a recipient, each with how often.
 async fn made_for(world: &World, recipient: &str, kind: RecordKind) -> Vec<RecordId> {
     let filter = DeliveryFilter { recipient: Some(id(recipient)), ..DeliveryFilter::default() };
-    let rows = world.exchange(STRASBOURG).deliveries(filter, None, 10_000).await.unwrap();
+    let rows = world.exchange(STRASBOURG).road.deliveries(filter, None, 10_000).await.unwrap();
     let mut made: Vec<_> = rows.into_iter().filter(|row| row.kind == kind).map(|row| row.record_id).collect();
     made.sort_unstable();
     made
@@ -83,15 +83,15 @@ async fn made_for(world: &World, recipient: &str, kind: RecordKind) -> Vec<Recor
 async fn disclosed_to(world: &World, recipient: &str) -> usize {
     use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
     let exchange = world.exchange(STRASBOURG);
-    let size = exchange.audit_leaves(0, 0).await.unwrap().1.size;
-    let leaves = exchange.audit_leaves(0, usize::try_from(size).unwrap()).await.unwrap().0;
+    let size = exchange.upkeep.audit_leaves(0, 0).await.unwrap().1.size;
+    let leaves = exchange.upkeep.audit_leaves(0, usize::try_from(size).unwrap()).await.unwrap().0;
     let leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
     leaves.filter(|leaf| leaf.act() == AuditAct::Disclosed && leaf.counterparty == recipient).count()
 }
 
 async fn publish_practice(world: &World) -> RecordId {
     let practice = practice::from_proto(sample::practice()).unwrap();
-    world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap().record_id
+    world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[]), practice)).await.unwrap().record_id
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn the_end_of_an_agreement_is_told_once_to_each_party() {
         (made, call())
     };
     let act = async |world: &World, (made, call): &(AgreementId, Call)| {
-        let ended = world.exchange(STRASBOURG).end_agreement(call, *made, AgreementEndReason::Breach).await;
+        let ended = world.exchange(STRASBOURG).agreements.end_agreement(call, *made, AgreementEndReason::Breach).await;
         pass(world, PassKind::EndNotices).await;
         world.restore(ESCH);
         if ended.is_ok() {
@@ -151,7 +151,7 @@ async fn the_end_of_an_agreement_is_told_once_to_each_party() {
     };
     let check = async |world: &World, (made, _): &(AgreementId, Call)| {
         for name in [STRASBOURG, KEHL, ESCH] {
-            let shown = world.exchange(name).show_agreement(*made).await.unwrap();
+            let shown = world.exchange(name).agreements.show_agreement(*made).await.unwrap();
             assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(STRASBOURG)], "{name}");
         }
         for name in [KEHL, ESCH] {
@@ -166,22 +166,22 @@ async fn an_agreement_that_is_complete_is_announced_and_backfilled_once() {
     let prepare = async |world: &World| {
         let now = world.clock.now();
         let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-        world.exchange(STRASBOURG).set_offer(&call(), refuge, None).await.unwrap();
+        world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge, None).await.unwrap();
         let practice = publish_practice(world).await;
         let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
-        let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+        let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
         world.settle().await;
-        world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+        world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
         (made, practice)
     };
     let act = async |world: &World, _: &(AgreementId, RecordId)| {
         let control = StreamId { origin: id(KEHL), recipient: id(STRASBOURG), class: StreamClass::Control };
-        while world.exchange(KEHL).deliver_pass(&control).await == Pass::Now {}
+        while world.exchange(KEHL).road.deliver_pass(&control).await == Pass::Now {}
         pass(world, PassKind::Announcements).await;
         pass(world, PassKind::Backfill).await;
     };
     let check = async |world: &World, (made, practice): &(AgreementId, RecordId)| {
-        let listed = world.exchange(KEHL).show_agreement(*made).await.unwrap();
+        let listed = world.exchange(KEHL).agreements.show_agreement(*made).await.unwrap();
         assert_eq!(listed.state, AgreementState::InForce);
         assert_eq!(made_for(world, KEHL, RecordKind::AgreementComplete).await.len(), 1);
         assert_eq!(made_for(world, KEHL, RecordKind::Practice).await, [*practice]);
@@ -197,7 +197,7 @@ async fn an_offer_that_a_restore_paused_is_told_once() {
         world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
         let now = world.clock.now();
         let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-        world.exchange(STRASBOURG).set_offer(&call(), refuge, None).await.unwrap();
+        world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge, None).await.unwrap();
         world.settle().await;
         // What a restore does to it.
         let store = &world.node(STRASBOURG).store;
@@ -212,10 +212,10 @@ async fn an_offer_that_a_restore_paused_is_told_once() {
         pass(world, PassKind::Dispatch).await;
     };
     let check = async |world: &World, (): &()| {
-        let own = world.exchange(STRASBOURG).own_offers().await.unwrap();
+        let own = world.exchange(STRASBOURG).capacity.own_offers().await.unwrap();
         assert!(own[0].unconfirmed, "only somebody confirms it");
         assert_eq!(made_for(world, KEHL, RecordKind::OfferView).await.len(), 2, "as it was, and paused");
-        let seen = world.exchange(KEHL).partner_offers().await.unwrap();
+        let seen = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
         assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
     };
     killed_between_any_two_steps(2, prepare, act, check).await;
@@ -276,16 +276,16 @@ async fn a_restored_partner_gets_five_thousand_records_in_few_commits() {
     let alert = publication_of(&world, sample_alert(), &[KEHL]);
     store_publications(&world, &alert, MANY).await;
     let exchange = world.exchange(STRASBOURG);
-    while exchange.dispatch_pass().await.unwrap().more {}
-    assert_eq!(exchange.owed_counts().await.unwrap()[0].rows, u64::from(MANY));
+    while exchange.road.dispatch_pass().await.unwrap().more {}
+    assert_eq!(exchange.upkeep.owed_counts().await.unwrap()[0].rows, u64::from(MANY));
     world.restore(KEHL);
     // Whoever dispatches meanwhile is not waited for.
-    let _dispatching = exchange.0.dispatching.lock().await;
+    let _dispatching = exchange.road.dispatching().await;
     let before = store.writes();
     pass(&world, PassKind::SuspendedRecipients).await;
     let commits = store.writes() - before;
     assert!(commits * 100 <= u64::from(MANY), "{commits} commits");
-    assert_eq!(exchange.owed_counts().await.unwrap(), []);
+    assert_eq!(exchange.upkeep.owed_counts().await.unwrap(), []);
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, (0..MANY).map(record_of).collect::<Vec<_>>());
 }
 
@@ -297,19 +297,19 @@ async fn a_new_partner_gets_five_thousand_records_in_few_commits() {
     let practice = publication_of(&world, practice, &[]);
     store_publications(&world, &practice, MANY).await;
     let exchange = world.exchange(STRASBOURG);
-    while exchange.dispatch_pass().await.unwrap().more {}
+    while exchange.road.dispatch_pass().await.unwrap().more {}
     let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
-    let made = exchange.propose_agreement(&call(), agreement).await.unwrap();
+    let made = exchange.agreements.propose_agreement(&call(), agreement).await.unwrap();
     let control = |from, to| StreamId { origin: id(from), recipient: id(to), class: StreamClass::Control };
-    while exchange.deliver_pass(&control(STRASBOURG, KEHL)).await == Pass::Now {}
-    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
-    while world.exchange(KEHL).deliver_pass(&control(KEHL, STRASBOURG)).await == Pass::Now {}
+    while exchange.road.deliver_pass(&control(STRASBOURG, KEHL)).await == Pass::Now {}
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
+    while world.exchange(KEHL).road.deliver_pass(&control(KEHL, STRASBOURG)).await == Pass::Now {}
     let before = store.writes();
     pass(&world, PassKind::Backfill).await;
     let commits = store.writes() - before;
     assert!(commits * 100 <= u64::from(MANY), "{commits} commits");
     assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, (0..MANY).map(record_of).collect::<Vec<_>>());
-    assert!(exchange.owed_counts().await.unwrap().iter().all(|count| count.what != What::Backfill));
+    assert!(exchange.upkeep.owed_counts().await.unwrap().iter().all(|count| count.what != What::Backfill));
 }
 
 /// Whether a write brings something of this record.
@@ -330,19 +330,19 @@ async fn a_record_that_the_store_refuses_keeps_no_other_one_from_a_new_partner()
     let (count, refused) = (300, record_of(7));
     store_publications(&world, &practice, count).await;
     let exchange = world.exchange(STRASBOURG).clone();
-    while exchange.dispatch_pass().await.unwrap().more {}
+    while exchange.road.dispatch_pass().await.unwrap().more {}
     store.refuse(move |op| brings(op, refused));
     world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
     let all_but_one: Vec<_> = (0..count).map(record_of).filter(|record| *record != refused).collect();
     assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, all_but_one);
-    let owed = exchange.owed_counts().await.unwrap();
+    let owed = exchange.upkeep.owed_counts().await.unwrap();
     assert_eq!(owed.iter().map(|count| (count.what, count.postponed)).collect::<Vec<_>>(), [(What::Backfill, 1)]);
     // It is still owed, alone.
     store.refuse(|_| false);
     world.clock.advance(Millis::minutes(1));
     world.settle().await;
     assert_eq!(made_for(&world, KEHL, RecordKind::Practice).await, (0..count).map(record_of).collect::<Vec<_>>());
-    assert_eq!(exchange.owed_counts().await.unwrap(), []);
+    assert_eq!(exchange.upkeep.owed_counts().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -354,12 +354,12 @@ async fn a_record_that_the_store_refuses_keeps_no_other_one_from_being_dispatche
     store_publications(&world, &alert, 300).await;
     store.refuse(|op| brings(op, record_of(7)));
     let exchange = world.exchange(STRASBOURG);
-    while exchange.run_pass(PassKind::Dispatch).await.unwrap().more {}
+    while exchange.upkeep.run_pass(PassKind::Dispatch).await.unwrap().more {}
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await.len(), 299);
-    let report = exchange.pass_reports().into_iter().find(|report| report.pass == PassKind::Dispatch).unwrap();
+    let report = exchange.upkeep.pass_reports().into_iter().find(|report| report.pass == PassKind::Dispatch).unwrap();
     assert_eq!((report.postponed, report.reason), (1, Some(Reason::StorageDamaged)), "and status says so");
     store.refuse(|_| false);
-    exchange.run_pass(PassKind::Dispatch).await.unwrap();
+    exchange.upkeep.run_pass(PassKind::Dispatch).await.unwrap();
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await.len(), 300);
 }
 
@@ -406,7 +406,7 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
     let world = World::new().await;
     let live = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
     let ended = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
-    world.exchange(ESCH).end_agreement(&call(), ended, AgreementEndReason::Breach).await.unwrap();
+    world.exchange(ESCH).agreements.end_agreement(&call(), ended, AgreementEndReason::Breach).await.unwrap();
     world.settle().await;
     world.suspend(KEHL);
     let exchange = world.exchange(STRASBOURG);
@@ -414,7 +414,7 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
     // Of each sort something that can be done, once Kehl is back.
     let now = world.clock.now();
     let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-    exchange.set_offer(&call(), refuge, None).await.unwrap();
+    exchange.capacity.set_offer(&call(), refuge, None).await.unwrap();
     let row = world.node(STRASBOURG).store.own_offer(OfferId([5; 16])).await.unwrap().unwrap();
     let owes = vec![
         Owed::now(OwedKey::of(Subject::PauseNotice(row.id)), now),
@@ -424,30 +424,30 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
     let paused = Write { owes, ..Write::put(Put::OwnOffer(OwnOfferRow { unconfirmed: true, ..row })) };
     world.node(STRASBOURG).store.write(paused.into()).await.unwrap();
     let alert = world.publish(STRASBOURG, &[]).await.record_id;
-    exchange.end_agreement(&call(), ended, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    exchange.agreements.end_agreement(&call(), ended, AgreementEndReason::NoLongerNeeded).await.unwrap();
     world.settle().await;
     let announced = made_for(&world, KEHL, RecordKind::AgreementComplete).await.len();
     world.restore(KEHL);
     world.settle().await;
     world.settle().await;
 
-    let counts = exchange.owed_counts().await.unwrap();
+    let counts = exchange.upkeep.owed_counts().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.rows).sum::<u64>(), impossible, "{counts:?}");
     assert!(counts.iter().all(|count| count.postponed == count.rows && count.reason.is_some()), "{counts:?}");
-    let shown = world.exchange(KEHL).show_agreement(ended).await.unwrap();
+    let shown = world.exchange(KEHL).agreements.show_agreement(ended).await.unwrap();
     assert_eq!(shown.state, AgreementState::Ended, "Kehl was told: {:?}", shown.held.ends);
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, [alert]);
     assert!(made_for(&world, KEHL, RecordKind::AgreementComplete).await.len() > announced);
-    let seen = world.exchange(KEHL).partner_offers().await.unwrap();
+    let seen = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
     assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
     // The passes say so, and the others say nothing.
-    let failing: Vec<_> = exchange.pass_reports().into_iter().filter(|report| report.postponed > 0).collect();
+    let failing: Vec<_> = exchange.upkeep.pass_reports().into_iter().filter(|report| report.postponed > 0).collect();
     assert!(failing.iter().all(|report| report.reason.is_some()));
     world.clock.advance(Millis::hours(1));
     for pass in PassKind::UPKEEP {
-        exchange.run_pass(pass).await.unwrap();
+        exchange.upkeep.run_pass(pass).await.unwrap();
     }
-    let failing = exchange.pass_reports().into_iter().filter(|report| report.reason.is_some());
+    let failing = exchange.upkeep.pass_reports().into_iter().filter(|report| report.reason.is_some());
     let failing: Vec<PassKind> = failing.map(|report| report.pass).collect();
     let expected = PassKind::UPKEEP.into_iter().filter(|pass| *pass != PassKind::HoldOrRelease);
     assert_eq!(failing, expected.collect::<Vec<_>>(), "each looks at its own again, when it is due");

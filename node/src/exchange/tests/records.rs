@@ -29,36 +29,36 @@ fn refuge(world: &World, free: u32) -> OwnOffer {
 async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     let world = World::with_agreements().await;
     let strasbourg = world.exchange(STRASBOURG);
-    let (held, recipients) = strasbourg.set_offer(&call(), refuge(&world, 2), None).await.unwrap();
+    let (held, recipients) = strasbourg.capacity.set_offer(&call(), refuge(&world, 2), None).await.unwrap();
     assert_eq!(recipients.len(), 2);
     world.settle().await;
-    let kehl = world.exchange(KEHL).partner_offers().await.unwrap();
-    let esch = world.exchange(ESCH).partner_offers().await.unwrap();
+    let kehl = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
+    let esch = world.exchange(ESCH).capacity.partner_offers().await.unwrap();
     assert_eq!(view(&kehl[0]).capacity.level, CapacityLevel::Availability(AvailabilityClass::Few));
     assert_eq!(view(&esch[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert_eq!((kehl[0].light, esch[0].light), (Light::Few, Light::Few));
     assert!(view(&kehl[0]).area.code().len() <= 4, "a protected offer shows NUTS-2 at most");
     // An hour later nobody calls it available; confirmed, it is again.
     world.clock.advance(Millis::minutes(61));
-    assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::CallFirst);
-    assert_eq!(strasbourg.confirm_offers(&call(), Which::All).await.unwrap(), 1);
+    assert_eq!(world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light, Light::CallFirst);
+    assert_eq!(strasbourg.capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
-    let again = world.exchange(KEHL).partner_offers().await.unwrap();
+    let again = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
     assert_eq!((again.len(), again[0].light), (1, Light::Few));
     assert!(view(&again[0]).version > held.version);
     // A partner that does not answer is shown as such, with what was last known.
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
-    world.exchange(KEHL).greet_pass().await.unwrap();
-    assert_eq!(world.exchange(KEHL).partner_offers().await.unwrap()[0].light, Light::Unreachable);
+    world.exchange(KEHL).upkeep.greet_pass().await.unwrap();
+    assert_eq!(world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light, Light::Unreachable);
 }
 
 #[tokio::test]
 async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
     let mut world = World::with_agreements().await;
-    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 4), None).await.unwrap();
+    world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge(&world, 4), None).await.unwrap();
     world.settle().await;
     async fn light(world: &World) -> Light {
-        world.exchange(KEHL).partner_offers().await.unwrap()[0].light
+        world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light
     }
     assert_eq!(light(&world).await, Light::Available);
     world.clock.advance(Millis::minutes(150));
@@ -71,7 +71,7 @@ async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
     let store = world.node(KEHL).store.clone();
     world.start(KEHL, 0, Some(store)).await;
     assert_eq!(light(&world).await, Light::NotReported);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
     assert_eq!(light(&world).await, Light::Available);
 }
@@ -79,21 +79,21 @@ async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
 #[tokio::test]
 async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
     let world = World::with_agreements().await;
-    world.exchange(STRASBOURG).set_offer(&call(), refuge(&world, 2), None).await.unwrap();
+    world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge(&world, 2), None).await.unwrap();
     world.settle().await;
     let kehl = world.exchange(KEHL);
     let kept = async || world.node(KEHL).store.partner_offers().await.unwrap().len();
     world.clock.advance(limits::CAPACITY_LIFE - Millis::minutes(1));
-    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+    assert_eq!(kehl.capacity.partner_offers().await.unwrap().len(), 1);
     // The statement has expired. Nothing newer came, and no agreement has to end for it.
     world.clock.advance(Millis::minutes(1));
-    assert!(kehl.partner_offers().await.unwrap().is_empty());
+    assert!(kehl.capacity.partner_offers().await.unwrap().is_empty());
     assert_eq!(kept().await, 1);
-    kehl.sweep_pass().await.unwrap();
+    kehl.upkeep.sweep_pass().await.unwrap();
     assert_eq!(kept().await, 0);
-    assert_eq!(world.exchange(STRASBOURG).confirm_offers(&call(), Which::All).await.unwrap(), 1);
+    assert_eq!(world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
-    assert_eq!(kehl.partner_offers().await.unwrap().len(), 1);
+    assert_eq!(kehl.capacity.partner_offers().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
         offer
     };
     let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
-    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
+    strasbourg.capacity.set_offer(&call(), offer(1), None).await.unwrap();
     world.settle().await;
     let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
     let others = (2..limits::PARTNER_OFFERS as u128)
@@ -123,15 +123,15 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
 
     // The last that fits, one more, a new statement about one that is known; and behind them an alert.
-    strasbourg.set_offer(&call(), offer(2), None).await.unwrap();
-    strasbourg.set_offer(&call(), offer(3), None).await.unwrap();
-    strasbourg.set_offer(&call(), offer(1), None).await.unwrap();
-    strasbourg.dispatch_pass().await.unwrap();
+    strasbourg.capacity.set_offer(&call(), offer(2), None).await.unwrap();
+    strasbourg.capacity.set_offer(&call(), offer(3), None).await.unwrap();
+    strasbourg.capacity.set_offer(&call(), offer(1), None).await.unwrap();
+    strasbourg.road.dispatch_pass().await.unwrap();
     let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, alert).await, [(DeliveryState::Delivered, None)]);
     let to_kehl = DeliveryFilter { recipient: Some(id(KEHL)), ..DeliveryFilter::default() };
-    let mut rows = strasbourg.deliveries(to_kehl, None, 4).await.unwrap();
+    let mut rows = strasbourg.road.deliveries(to_kehl, None, 4).await.unwrap();
     rows.reverse();
     let became: Vec<_> = rows.iter().map(|row| (row.state, row.reason)).collect();
     let delivered = (DeliveryState::Delivered, None);
@@ -142,7 +142,7 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     let version = |n: u8| held.iter().find(|row| row.id == OfferId([n; 16])).map(|row| row.version);
     assert!(version(1) > Some(known.version) && version(2).is_some() && version(3).is_none());
     // The ledger says what kind was refused, and nothing that needs a salt: no sweep would come for that.
-    let leaves = kehl.audit_leaves(0, 1_000).await.unwrap().0;
+    let leaves = kehl.upkeep.audit_leaves(0, 1_000).await.unwrap().0;
     let mut leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
     let refused = leaves.find(|leaf| leaf.act() == AuditAct::Refused).unwrap();
     assert_eq!((refused.record_kind, refused.reason.as_str()), (RecordKind::OfferView.code(), "BUDGET_EXHAUSTED"));
@@ -154,15 +154,15 @@ async fn an_offer_changed_meanwhile_is_not_overwritten() {
     let world = World::with_agreements().await;
     let strasbourg = world.exchange(STRASBOURG);
     let set = call();
-    let first = strasbourg.set_offer(&set, refuge(&world, 2), None).await.unwrap();
-    let again = strasbourg.set_offer(&set, refuge(&world, 2), None).await.unwrap();
+    let first = strasbourg.capacity.set_offer(&set, refuge(&world, 2), None).await.unwrap();
+    let again = strasbourg.capacity.set_offer(&set, refuge(&world, 2), None).await.unwrap();
     assert_eq!((first.0.version, first.1), (again.0.version, again.1), "the same request, the first answer");
     let read = first.0.version;
-    let second = strasbourg.set_offer(&call(), refuge(&world, 3), Some(read)).await.unwrap();
+    let second = strasbourg.capacity.set_offer(&call(), refuge(&world, 3), Some(read)).await.unwrap();
     assert!(second.0.version > read);
-    let stale = strasbourg.set_offer(&call(), refuge(&world, 4), Some(read)).await.unwrap_err();
+    let stale = strasbourg.capacity.set_offer(&call(), refuge(&world, 4), Some(read)).await.unwrap_err();
     assert_eq!(stale.reason(), Reason::EtagMismatch);
-    let unknown = strasbourg.confirm_offers(&call(), Which::These(&[OfferId([6; 16])])).await.unwrap_err();
+    let unknown = strasbourg.capacity.confirm_offers(&call(), Which::These(&[OfferId([6; 16])])).await.unwrap_err();
     assert_eq!(unknown.reason(), Reason::NotFound);
 }
 
@@ -172,13 +172,13 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
     let sample = practice::from_proto(sample::practice()).unwrap();
     let word = sample.texts[0].title.split_whitespace().next().unwrap().to_uppercase();
     let strasbourg = world.exchange(STRASBOURG);
-    strasbourg.publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
+    strasbourg.road.publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
     world.settle().await;
     let by_topic = PracticeQuery { topics: sample.topics[..1].to_vec(), ..PracticeQuery::default() };
     let by_words = PracticeQuery { words: word, ..PracticeQuery::default() };
     for node in [KEHL, STRASBOURG] {
         for query in [&by_topic, &by_words] {
-            let found = world.exchange(node).search_practices(query, None, 10).await.unwrap();
+            let found = world.exchange(node).practices.search_practices(query, None, 10).await.unwrap();
             assert_eq!(found.len(), 1, "{node} {query:?}");
             assert_eq!(found[0].practice, sample);
         }
@@ -189,7 +189,7 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
             PracticeQuery { outcomes: vec![*outcome], ..by_topic.clone() },
             PracticeQuery { words: "word-that-nobody-wrote".to_owned(), ..PracticeQuery::default() },
         ] {
-            assert!(world.exchange(node).search_practices(&query, None, 10).await.unwrap().is_empty());
+            assert!(world.exchange(node).practices.search_practices(&query, None, 10).await.unwrap().is_empty());
         }
     }
 }
@@ -199,13 +199,18 @@ async fn a_search_is_read_page_by_page_without_gap_or_repetition() {
     let world = World::with_agreements().await;
     let sample = practice::from_proto(sample::practice()).unwrap();
     for from in [STRASBOURG, KEHL, STRASBOURG, KEHL, STRASBOURG] {
-        world.exchange(from).publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
+        world.exchange(from).road.publish(&call(), wished(sharing(&[]), sample.clone())).await.unwrap();
     }
     world.settle().await;
     let all = async |together| {
         let (mut seen, mut from) = (Vec::new(), None);
         loop {
-            let found = world.exchange(KEHL).search_practices(&PracticeQuery::default(), from, together).await.unwrap();
+            let found = world
+                .exchange(KEHL)
+                .practices
+                .search_practices(&PracticeQuery::default(), from, together)
+                .await
+                .unwrap();
             assert!(found.len() <= together);
             from = found.last().map(|found| found.place);
             seen.extend(found.into_iter().map(|found| found.key));
@@ -240,11 +245,11 @@ async fn an_alert_shows_the_newest_answers_and_how_many_it_leaves_out() {
     };
     let question = Answer::Question(('a'..='x').map(text).collect());
     for _ in 0..8 {
-        world.exchange(KEHL).answer(&call(), key.clone(), question.clone().into()).await.unwrap();
+        world.exchange(KEHL).road.answer(&call(), key.clone(), question.clone().into()).await.unwrap();
     }
-    world.exchange(KEHL).answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
+    world.exchange(KEHL).road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).get(key).await.unwrap();
+    let alert = world.exchange(STRASBOURG).road.get(key).await.unwrap();
     assert_eq!(alert.answers.len() + alert.answers_left_out, 9);
     assert!((2..9).contains(&alert.answers.len()), "{}", alert.answers.len());
     assert_eq!(alert.answers.last().unwrap().answer, Ok(Answer::Acknowledged.into()), "the newest is among them");
@@ -257,12 +262,12 @@ async fn the_ledger_names_what_was_disclosed_received_and_refused_and_verifies()
     world.settle().await;
     for node in [STRASBOURG, KEHL] {
         let exchange = world.exchange(node);
-        assert!(exchange.checkpoint_pass().await.unwrap());
-        assert!(!exchange.checkpoint_pass().await.unwrap(), "nothing has grown");
-        let finding = exchange.verify_audit().await.unwrap();
+        assert!(exchange.upkeep.checkpoint_pass().await.unwrap());
+        assert!(!exchange.upkeep.checkpoint_pass().await.unwrap(), "nothing has grown");
+        let finding = exchange.upkeep.verify_audit().await.unwrap();
         assert!(finding.consistent && finding.first_bad.is_none());
         assert_eq!((finding.checkpoints, finding.contradicting), (1, None));
-        let (leaves, head) = exchange.audit_leaves(0, 1_000).await.unwrap();
+        let (leaves, head) = exchange.upkeep.audit_leaves(0, 1_000).await.unwrap();
         assert_eq!(leaves.len() as u64, head.size);
         assert_eq!(head.checkpoint.map(|(size, _)| size), Some(head.size));
     }
@@ -278,17 +283,17 @@ async fn a_ledger_that_contradicts_a_signed_checkpoint_is_found() {
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let exchange = world.exchange(STRASBOURG);
-    let size = exchange.verify_audit().await.unwrap().head.size;
+    let size = exchange.upkeep.verify_audit().await.unwrap().head.size;
     let put = async |size, root, key: &str| {
         let federation = world.view.load().federation;
         let authority = id(STRASBOURG);
         let checkpoint = AuditCheckpoint { federation, authority, size, root, time: world.clock.now() };
         let signed = sign(&checkpoint, &world.node(key).key);
         world.node(STRASBOURG).store.write(Write::put(Put::Checkpoint { size, signed }).into()).await.unwrap();
-        let found = exchange.verify_audit().await.unwrap();
+        let found = exchange.upkeep.verify_audit().await.unwrap();
         (found.consistent, found.contradicting)
     };
-    let root = exchange.verify_audit().await.unwrap().head.root;
+    let root = exchange.upkeep.verify_audit().await.unwrap().head.root;
     assert_eq!(put(size, Digest([1; 32]), STRASBOURG).await, (false, Some(size)), "an edit");
     assert_eq!(put(size, root, KEHL).await, (false, Some(size)), "a signature of somebody else");
     assert_eq!(put(size, root, STRASBOURG).await, (true, None));
@@ -305,6 +310,6 @@ async fn a_record_that_fits_no_envelope_is_refused_when_it_is_published() {
         (text.problem, text.measure) = ("é".repeat(3_990), "ü".repeat(3_000 + i));
         sample.texts.push(text);
     }
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), sample)).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[]), sample)).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MessageTooLarge);
 }

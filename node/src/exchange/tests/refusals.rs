@@ -23,7 +23,7 @@ fn last_content(world: &World) -> Batch {
 
 /// What the receiver says about each item, from its signed receipt.
 async fn verdicts(world: &World, to: &str, caller: &str, batch: Batch) -> Vec<Verdict> {
-    let answer = world.exchange(to).receive(&id(caller), batch).await.unwrap();
+    let answer = world.exchange(to).road.receive(&id(caller), batch).await.unwrap();
     let view = world.view.load_full();
     let now = world.clock.now();
     let key_of = |a: &_, k: &_| view.verifying_key(a, k, now).copied();
@@ -35,13 +35,14 @@ async fn verdicts(world: &World, to: &str, caller: &str, batch: Batch) -> Vec<Ve
 async fn without_an_agreement_nothing_is_published_and_the_refusal_names_the_recipient() {
     let world = World::with_agreements().await;
     let esch = world.exchange(ESCH);
-    let refused = esch.publish(&call(), wished(sharing(&[STRASBOURG, KEHL]), sample_alert())).await.unwrap_err();
+    let refused = esch.road.publish(&call(), wished(sharing(&[STRASBOURG, KEHL]), sample_alert())).await.unwrap_err();
     let Error::Refused(refusal) = refused else { panic!("{refused:?}") };
     assert_eq!((refusal.reason, refusal.authority), (Reason::AgreementNotInForce, Some(id(KEHL))));
     world.settle().await;
     assert!(world.inbox(STRASBOURG).await.is_empty());
     let nobody = world
         .exchange(KEHL)
+        .road
         .publish(&call(), Wished { authority: Some(id(ESCH)), ..wished(sharing(&[]), sample_alert()) })
         .await;
     assert_eq!(nobody.unwrap_err().reason(), Reason::NotFound);
@@ -61,11 +62,11 @@ async fn an_envelope_replayed_to_another_city_is_refused() {
     // And somebody else cannot deliver it, under its own name or under the origin's.
     let stream = StreamId { origin: id(KEHL), recipient: id(ESCH), class: StreamClass::Content };
     let foreign = Batch { stream, first: 1, items: for_esch.items.clone(), ..for_esch.clone() };
-    let refused = world.exchange(ESCH).receive(&id(KEHL), foreign).await.unwrap_err();
+    let refused = world.exchange(ESCH).road.receive(&id(KEHL), foreign).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::IncarnationChanged, "Kehl and Esch never greeted");
-    let refused = world.exchange(ESCH).receive(&id(KEHL), for_esch).await.unwrap_err();
+    let refused = world.exchange(ESCH).road.receive(&id(KEHL), for_esch).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::WrongOrigin);
-    let refused = world.exchange(ESCH).receive(&id(STRASBOURG), for_kehl).await.unwrap_err();
+    let refused = world.exchange(ESCH).road.receive(&id(STRASBOURG), for_kehl).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::WrongRecipient);
 }
 
@@ -137,25 +138,30 @@ async fn times_are_checked_by_the_receiver() {
 #[tokio::test]
 async fn an_ended_agreement_is_refused_by_the_sender_and_by_the_receiver() {
     let world = World::with_agreements().await;
-    let made = world.exchange(KEHL).agreements().partners(&id(KEHL), world.clock.now());
+    let made = world.exchange(KEHL).agreements.set().partners(&id(KEHL), world.clock.now());
     assert_eq!(made.into_iter().collect::<Vec<_>>(), [id(STRASBOURG)]);
     let before = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
-    let agreement = world.exchange(KEHL).list_agreements().await.unwrap()[0].held.id;
+    let agreement = world.exchange(KEHL).agreements.list_agreements().await.unwrap()[0].held.id;
     // Kehl ends it while the line is down: Strasbourg does not know yet, and still sends.
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
-    world.exchange(KEHL).end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world
+        .exchange(KEHL)
+        .agreements
+        .end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded)
+        .await
+        .unwrap();
     let late = world.publish(STRASBOURG, &[KEHL]).await;
-    let refused = world.exchange(KEHL).publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
+    let refused = world.exchange(KEHL).road.publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
-    world.exchange(STRASBOURG).dispatch_pass().await.unwrap();
+    world.exchange(STRASBOURG).road.dispatch_pass().await.unwrap();
     world.line.down.lock().unwrap().clear();
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    while world.exchange(STRASBOURG).deliver_pass(&content).await == Pass::Now {}
+    while world.exchange(STRASBOURG).road.deliver_pass(&content).await == Pass::Now {}
     let states = world.delivery(STRASBOURG, late.record_id).await;
     assert_eq!(states, [(DeliveryState::Refused, Some(Reason::AgreementEnded))]);
     world.settle().await;
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementEnded);
     assert_eq!(world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect::<Vec<_>>(), [before.record_id]);
 }
@@ -166,9 +172,9 @@ async fn what_was_queued_under_an_ended_agreement_is_not_sent() {
     world.line.down.lock().unwrap().insert(id(KEHL));
     let queued = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
-    let agreements = world.exchange(STRASBOURG).list_agreements().await.unwrap();
+    let agreements = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
     let with_kehl = agreements.iter().find(|a| a.held.agreement.is_party(&id(KEHL))).unwrap().held.id;
-    world.exchange(STRASBOURG).end_agreement(&call(), with_kehl, AgreementEndReason::Breach).await.unwrap();
+    world.exchange(STRASBOURG).agreements.end_agreement(&call(), with_kehl, AgreementEndReason::Breach).await.unwrap();
     world.line.down.lock().unwrap().clear();
     world.settle().await;
     let states = world.delivery(STRASBOURG, queued.record_id).await;
@@ -189,7 +195,7 @@ async fn a_stale_or_unknown_incarnation_is_refused_as_a_whole() {
         Batch { origin_incarnation: Incarnation(7), ..good.clone() },
         Batch { recipient_incarnation: Incarnation(7), ..good.clone() },
     ] {
-        let refused = world.exchange(KEHL).receive(&id(STRASBOURG), batch).await.unwrap_err();
+        let refused = world.exchange(KEHL).road.receive(&id(STRASBOURG), batch).await.unwrap_err();
         assert_eq!(refused.reason(), Reason::IncarnationChanged);
     }
     let old = crate::domain::stream::Hello {
@@ -199,9 +205,9 @@ async fn a_stale_or_unknown_incarnation_is_refused_as_a_whole() {
         time: world.clock.now(),
     };
     let hello = peer::sign_hello(&old, &world.node(STRASBOURG).key);
-    let refused = world.exchange(KEHL).greet(&id(STRASBOURG), hello.clone(), &id(KEHL)).await.unwrap_err();
+    let refused = world.exchange(KEHL).road.greet(&id(STRASBOURG), hello.clone(), &id(KEHL)).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::IncarnationChanged);
-    let foreign = world.exchange(KEHL).greet(&id(ESCH), hello, &id(KEHL)).await.unwrap_err();
+    let foreign = world.exchange(KEHL).road.greet(&id(ESCH), hello, &id(KEHL)).await.unwrap_err();
     assert_eq!(foreign.reason(), Reason::WrongOrigin);
 }
 
@@ -210,7 +216,7 @@ async fn a_forged_receipt_settles_nothing() {
     let world = World::new().await;
     world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
     let published = world.publish(STRASBOURG, &[KEHL]).await;
-    world.exchange(STRASBOURG).dispatch_pass().await.unwrap();
+    world.exchange(STRASBOURG).road.dispatch_pass().await.unwrap();
     // The partner stores other bytes than were sent and signs for them.
     let other = world.envelope(STRASBOURG, KEHL);
     let other = crate::wire::sealed::seal(&other, &world.node(STRASBOURG).key);
@@ -220,7 +226,7 @@ async fn a_forged_receipt_settles_nothing() {
         }
     }));
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    let pass = world.exchange(STRASBOURG).deliver_pass(&content).await;
+    let pass = world.exchange(STRASBOURG).road.deliver_pass(&content).await;
     assert!(matches!(pass, Pass::After(_)));
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(states, [(DeliveryState::Queued, Some(Reason::EnvelopeMalformed))]);
@@ -241,7 +247,7 @@ async fn an_unknown_key_waits_while_the_register_is_behind() {
     let long_ago = world.clock.now() - Millis::hours(1);
     world.change_view(|view| view.majority_beat = Some(long_ago));
     // The call fails, not the item: nothing is consumed, however long the register stays behind.
-    let refused = world.exchange(KEHL).receive(&id(STRASBOURG), batch).await.unwrap_err();
+    let refused = world.exchange(KEHL).road.receive(&id(STRASBOURG), batch).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::RegisterNotFresh, "it may be a key that came since");
 }
 
@@ -252,9 +258,9 @@ async fn a_batch_that_overtakes_the_one_before_it_is_refused() {
     world.settle().await;
     let next = Batch { first: 2, ..last_content(&world) };
     let origin = id(STRASBOURG);
-    let mut first = Box::pin(world.exchange(KEHL).receive(&origin, next.clone()));
+    let mut first = Box::pin(world.exchange(KEHL).road.receive(&origin, next.clone()));
     assert!(futures_util::poll!(first.as_mut()).is_pending());
-    let second = world.exchange(KEHL).receive(&origin, next).await;
+    let second = world.exchange(KEHL).road.receive(&origin, next).await;
     assert_eq!(second.unwrap_err().reason(), Reason::BatchInFlight);
     assert_eq!(first.await.unwrap().next, 3);
 }

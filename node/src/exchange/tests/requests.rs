@@ -15,7 +15,8 @@ use crate::wire::records::offer;
 async fn a_request_id_gives_the_first_answer_again_and_refuses_another_body() {
     let world = World::with_agreements().await;
     let (call, strasbourg) = (call(), world.exchange(STRASBOURG));
-    let publish = |call: Call| async move { strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
+    let publish =
+        |call: Call| async move { strasbourg.road.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
     let first = publish(call.clone()).await.unwrap();
     assert_eq!(publish(call.clone()).await.unwrap(), first);
     let refused = publish(Call { body: Digest([1; 32]), ..call.clone() }).await;
@@ -32,7 +33,7 @@ async fn a_request_id_is_scoped_to_caller_and_method_and_kept_for_a_day() {
     let world = World::with_agreements().await;
     let (call, strasbourg) = (call(), world.exchange(STRASBOURG));
     let alert = |call: Call| async move {
-        let published = strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await;
+        let published = strasbourg.road.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await;
         published.unwrap().record_id
     };
     let first = alert(call.clone()).await;
@@ -40,13 +41,13 @@ async fn a_request_id_is_scoped_to_caller_and_method_and_kept_for_a_day() {
     assert_ne!(first, other_caller);
     let refuge =
         offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
-    let (set, _) = strasbourg.set_offer(&call, refuge, None).await.unwrap();
+    let (set, _) = strasbourg.capacity.set_offer(&call, refuge, None).await.unwrap();
     assert_ne!(set.id.0, first.0, "the same request id of another method");
     world.clock.advance(Millis::hours(24) - Millis::minutes(1));
-    strasbourg.sweep_pass().await.unwrap();
+    strasbourg.upkeep.sweep_pass().await.unwrap();
     assert_eq!(alert(call.clone()).await, first);
     world.clock.advance(Millis::minutes(2));
-    strasbourg.sweep_pass().await.unwrap();
+    strasbourg.upkeep.sweep_pass().await.unwrap();
     assert_ne!(alert(call).await, first);
 }
 
@@ -55,25 +56,26 @@ async fn a_repeated_call_gets_its_first_answer_even_if_it_would_be_refused_by_no
     let world = World::with_agreements().await;
     let strasbourg = world.exchange(STRASBOURG);
     let (alert, offer_call, answer) = (call(), call(), call());
-    let publish = |call: Call| async move { strasbourg.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
+    let publish =
+        |call: Call| async move { strasbourg.road.publish(&call, wished(sharing(&[KEHL]), sample_alert())).await };
     let first = publish(alert.clone()).await.unwrap();
     let refuge =
         || offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
-    let (made, _) = strasbourg.set_offer(&call(), refuge(), None).await.unwrap();
+    let (made, _) = strasbourg.capacity.set_offer(&call(), refuge(), None).await.unwrap();
     // With the version that was read: the first try makes it stale, and the second one is the first one.
-    let (set, told) = strasbourg.set_offer(&offer_call, refuge(), Some(made.version)).await.unwrap();
-    let (again, told_again) = strasbourg.set_offer(&offer_call, refuge(), Some(made.version)).await.unwrap();
+    let (set, told) = strasbourg.capacity.set_offer(&offer_call, refuge(), Some(made.version)).await.unwrap();
+    let (again, told_again) = strasbourg.capacity.set_offer(&offer_call, refuge(), Some(made.version)).await.unwrap();
     assert_eq!((again.version, told_again), (set.version, told));
-    let stale = strasbourg.set_offer(&call(), refuge(), Some(made.version)).await.unwrap_err();
+    let stale = strasbourg.capacity.set_offer(&call(), refuge(), Some(made.version)).await.unwrap_err();
     assert_eq!(stale.reason(), Reason::EtagMismatch);
     world.settle().await;
     let target = RecordKey { origin: id(STRASBOURG), record_id: first.record_id };
     let kehl = world.exchange(KEHL);
-    let answered = kehl.answer(&answer, target.clone(), Answer::Acknowledged.into()).await.unwrap();
+    let answered = kehl.road.answer(&answer, target.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.suspend(KEHL);
     assert_eq!(publish(call()).await.unwrap_err().reason(), Reason::MemberSuspended);
     assert_eq!(publish(alert.clone()).await.unwrap(), first);
     let other_body = Call { body: Digest([1; 32]), ..alert };
     assert_eq!(publish(other_body).await.unwrap_err().reason(), Reason::RequestIdReused);
-    assert_eq!(kehl.answer(&answer, target, Answer::Acknowledged.into()).await.unwrap(), answered);
+    assert_eq!(kehl.road.answer(&answer, target, Answer::Acknowledged.into()).await.unwrap(), answered);
 }

@@ -26,7 +26,7 @@ async fn an_alert_is_delivered_and_acknowledged_once_to_each_partner() {
     }
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(states, [(DeliveryState::Delivered, None); 2]);
-    let held = world.exchange(KEHL).list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
+    let held = world.exchange(KEHL).road.list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
     assert!(held[0].received.is_some());
     assert_eq!(held[0].said.as_ref().unwrap().content, sample_alert().into());
     let delivered = world.line.delivered.lock().unwrap();
@@ -41,14 +41,14 @@ async fn an_answer_goes_back_along_the_grant_and_stands_beside_the_alert() {
     let published = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
-    world.exchange(KEHL).answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
+    world.exchange(KEHL).road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).get(key.clone()).await.unwrap();
+    let alert = world.exchange(STRASBOURG).road.get(key.clone()).await.unwrap();
     assert_eq!(alert.answers.len(), 1);
     let answer = &alert.answers[0];
     assert_eq!((answer.authority(), &answer.answer), (&id(KEHL), &Ok(Answer::Acknowledged.into())));
-    assert_eq!(world.exchange(KEHL).get(key.clone()).await.unwrap().answers.len(), 1);
-    let refused = world.exchange(ESCH).answer(&call(), key, Answer::Acknowledged.into()).await;
+    assert_eq!(world.exchange(KEHL).road.get(key.clone()).await.unwrap().answers.len(), 1);
+    let refused = world.exchange(ESCH).road.answer(&call(), key, Answer::Acknowledged.into()).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::TargetUnknown);
 }
 
@@ -74,7 +74,7 @@ async fn a_receipt_that_cannot_be_read_settles_nothing_and_is_named() {
     let published = world.publish(STRASBOURG, &[KEHL]).await;
     *world.line.receipt.lock().unwrap() = Some("no receipt at all".into());
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    assert!(matches!(world.exchange(STRASBOURG).deliver_pass(&content).await, Pass::After(_)));
+    assert!(matches!(world.exchange(STRASBOURG).road.deliver_pass(&content).await, Pass::After(_)));
     let unsettled = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(unsettled, [(DeliveryState::Queued, Some(Reason::DecodeFailed))]);
     *world.line.receipt.lock().unwrap() = None;
@@ -90,7 +90,7 @@ async fn an_answer_lost_on_the_way_is_given_again_under_the_key_that_is_current_
     let published = world.publish(STRASBOURG, &[KEHL]).await;
     world.line.lose_answers.store(1, Ordering::SeqCst);
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    assert!(matches!(world.exchange(STRASBOURG).deliver_pass(&content).await, Pass::After(_)));
+    assert!(matches!(world.exchange(STRASBOURG).road.deliver_pass(&content).await, Pass::After(_)));
     // Kehl's key is stolen, and replaced: what it signed verifies nothing any more.
     let new = Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
     world.change_member(KEHL, |member| {
@@ -112,19 +112,19 @@ async fn a_batch_that_comes_twice_is_answered_with_its_receipt_and_stored_once()
     let before = world.inbox(KEHL).await;
     let content = |b: &&crate::domain::stream::Batch| b.stream.class == StreamClass::Content;
     let batch = world.line.delivered.lock().unwrap().iter().rfind(content).cloned().unwrap();
-    let answer = world.exchange(KEHL).receive(&id(STRASBOURG), batch.clone()).await.unwrap();
+    let answer = world.exchange(KEHL).road.receive(&id(STRASBOURG), batch.clone()).await.unwrap();
     assert_eq!(answer.next, batch.first + 1);
     assert!(answer.receipt.is_some());
     // The same envelope under the next number is a duplicate.
     let again = crate::domain::stream::Batch { first: answer.next, ..batch };
-    let answer = world.exchange(KEHL).receive(&id(STRASBOURG), again).await.unwrap();
+    let answer = world.exchange(KEHL).road.receive(&id(STRASBOURG), again).await.unwrap();
     assert_eq!(answer.next, 3);
     assert_eq!(world.inbox(KEHL).await, before);
     let ahead = crate::domain::stream::Batch {
         first: 9,
         ..world.line.delivered.lock().unwrap().iter().rfind(content).cloned().unwrap()
     };
-    assert_eq!(world.exchange(KEHL).receive(&id(STRASBOURG), ahead).await.unwrap().next, 3);
+    assert_eq!(world.exchange(KEHL).road.receive(&id(STRASBOURG), ahead).await.unwrap().next, 3);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn what_cannot_be_understood_never_blocks_what_comes_behind_it() {
     world.settle().await;
     let inbox: Vec<_> = world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect();
     assert_eq!(inbox, [good.record_id]);
-    let states = world.exchange(STRASBOURG).deliveries(DeliveryFilter::default(), None, 10).await.unwrap();
+    let states = world.exchange(STRASBOURG).road.deliveries(DeliveryFilter::default(), None, 10).await.unwrap();
     assert!(states.iter().any(|d| d.state == DeliveryState::Quarantined));
     assert_eq!(world.delivery(STRASBOURG, good.record_id).await, [(DeliveryState::Delivered, None)]);
 }
@@ -150,7 +150,7 @@ async fn a_dead_partner_costs_a_pause_and_no_record() {
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert!(states.contains(&(DeliveryState::Delivered, None)), "Esch does not wait for Kehl");
     assert!(states.contains(&(DeliveryState::Queued, Some(Reason::PeerUnreachable))));
-    assert_eq!(world.exchange(STRASBOURG).link_state(&id(KEHL)).unwrap().failed, Some(Reason::PeerUnreachable));
+    assert_eq!(world.exchange(STRASBOURG).road.link_state(&id(KEHL)).unwrap().failed, Some(Reason::PeerUnreachable));
     world.line.down.lock().unwrap().clear();
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None); 2]);
@@ -199,19 +199,19 @@ async fn an_expired_record_is_skipped(swept: bool) {
     let mut short = sharing(&[KEHL]);
     short.expires = Some(world.clock.now() + Millis::minutes(10));
     let strasbourg = world.exchange(STRASBOURG);
-    let published = strasbourg.publish(&call(), wished(short, sample_alert())).await.unwrap();
+    let published = strasbourg.road.publish(&call(), wished(short, sample_alert())).await.unwrap();
     let lasting = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     world.clock.advance(Millis::minutes(11));
     let expired = [(DeliveryState::Expired, Some(Reason::EnvelopeExpired))];
     if swept {
-        assert_eq!(strasbourg.sweep_pass().await.unwrap(), 1);
+        assert_eq!(strasbourg.upkeep.sweep_pass().await.unwrap(), 1);
         assert_eq!(world.delivery(STRASBOURG, published.record_id).await, expired);
     }
     world.line.down.lock().unwrap().clear();
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, published.record_id).await, expired);
-    let all = strasbourg.deliveries(DeliveryFilter::default(), None, 100).await.unwrap();
+    let all = strasbourg.road.deliveries(DeliveryFilter::default(), None, 100).await.unwrap();
     assert!(all.iter().all(|row| row.state != DeliveryState::Queued));
     assert_eq!(
         world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect::<Vec<_>>(),
@@ -244,16 +244,17 @@ async fn two_authorities_of_one_node_meet_by_the_same_rules() {
     let (kehl, esch) = (world.exchange(KEHL), id(ESCH));
     world.host(KEHL, ESCH);
     let agreement = world.agreement(KEHL, ESCH, crate::domain::records::offer::DisclosureLevel::Light);
-    let made = kehl.propose_agreement(&call(), agreement).await.unwrap();
+    let made = kehl.agreements.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
-    assert_eq!(kehl.show_agreement(made).await.unwrap().signed_by, [id(KEHL)]);
-    kehl.sign_agreement(&call(), made).await.unwrap();
+    assert_eq!(kehl.agreements.show_agreement(made).await.unwrap().signed_by, [id(KEHL)]);
+    kehl.agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
-    let published = kehl.publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.unwrap();
+    let published = kehl.road.publish(&call(), wished(sharing(&[ESCH]), sample_alert())).await.unwrap();
     assert_eq!(published.recipients, [esch]);
     world.settle().await;
     assert_eq!(world.delivery(KEHL, published.record_id).await, [(DeliveryState::Delivered, None)]);
     let back = kehl
+        .road
         .publish(&call(), Wished { authority: Some(id(ESCH)), ..wished(sharing(&[KEHL]), sample_alert()) })
         .await
         .unwrap();
@@ -265,16 +266,16 @@ async fn two_authorities_of_one_node_meet_by_the_same_rules() {
 async fn a_call_that_is_cut_off_stores_its_batch_once() {
     let world = World::with_agreements().await;
     world.publish(STRASBOURG, &[KEHL]).await;
-    world.exchange(STRASBOURG).dispatch_pass().await.unwrap();
+    world.exchange(STRASBOURG).road.dispatch_pass().await.unwrap();
     world.line.lose_answers.store(1, Ordering::SeqCst);
     let content =
         crate::domain::stream::StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    world.exchange(STRASBOURG).deliver_pass(&content).await;
+    world.exchange(STRASBOURG).road.deliver_pass(&content).await;
     let batch = world.line.delivered.lock().unwrap().last().cloned().unwrap();
     // The same call, polled a little and dropped, at every point at which it can wait.
     for polls in 0..8 {
         let next = crate::domain::stream::Batch { first: 2, ..batch.clone() };
-        let mut call = Box::pin(world.exchange(KEHL).receive(&batch.stream.origin, next));
+        let mut call = Box::pin(world.exchange(KEHL).road.receive(&batch.stream.origin, next));
         for _ in 0..polls {
             if futures_util::poll!(call.as_mut()).is_ready() {
                 break;
@@ -284,7 +285,7 @@ async fn a_call_that_is_cut_off_stores_its_batch_once() {
     let again = async {
         loop {
             let next = crate::domain::stream::Batch { first: 2, ..batch.clone() };
-            match world.exchange(KEHL).receive(&batch.stream.origin, next).await {
+            match world.exchange(KEHL).road.receive(&batch.stream.origin, next).await {
                 Err(error) if error.reason() == Reason::BatchInFlight => tokio::task::yield_now().await,
                 answer => break answer.unwrap(),
             }
@@ -317,20 +318,21 @@ async fn whatever_breaks_each_record_arrives_once() {
             match dice.below(10) {
                 0..=3 => {
                     let call = call();
-                    let publish = world.exchange(STRASBOURG).publish(&call, wished(sharing(&[KEHL]), sample_alert()));
+                    let publish =
+                        world.exchange(STRASBOURG).road.publish(&call, wished(sharing(&[KEHL]), sample_alert()));
                     // Refused while Kehl is suspended.
                     published.extend(publish.await.ok().map(|p| p.record_id));
                 }
                 4 if dice.below(2) == 0
-                    && world.exchange(STRASBOURG).view().status(&id(KEHL), world.clock.now())
+                    && world.exchange(STRASBOURG).context.view().status(&id(KEHL), world.clock.now())
                         == MemberStatus::Active =>
                 {
                     published.push(world.publish_and_die(STRASBOURG, &[KEHL]).await);
                 }
-                4 => drop(world.exchange(STRASBOURG).dispatch_pass().await.unwrap()),
+                4 => drop(world.exchange(STRASBOURG).road.dispatch_pass().await.unwrap()),
                 5 => {
-                    for stream in world.exchange(STRASBOURG).open_streams().await.unwrap() {
-                        world.exchange(STRASBOURG).deliver_pass(&stream).await;
+                    for stream in world.exchange(STRASBOURG).road.open_streams().await.unwrap() {
+                        world.exchange(STRASBOURG).road.deliver_pass(&stream).await;
                     }
                 }
                 6 => world.line.lose_answers.store(1, Ordering::SeqCst),

@@ -27,7 +27,7 @@ fn last_content(world: &World) -> Batch {
 /// A practice of Strasbourg for Kehl, under the grant that its last batch came under.
 fn sealed_practice(world: &World, record: u8, key: &SigningKey, change: impl FnOnce(&mut Envelope)) -> BatchItem {
     let mut envelope = world.envelope(STRASBOURG, KEHL);
-    let agreements = world.exchange(STRASBOURG).agreements();
+    let agreements = world.exchange(STRASBOURG).agreements.set();
     envelope.grant = agreements.grants(&id(STRASBOURG), &id(KEHL)).next().map(|held| held.reference);
     envelope.record_id = RecordId([record; 16]);
     envelope.body = records::encode(&practice::from_proto(crate::demo::sample::practice()).unwrap().into());
@@ -38,7 +38,7 @@ fn sealed_practice(world: &World, record: u8, key: &SigningKey, change: impl FnO
 
 async fn take(world: &World, first: u64, items: Vec<BatchItem>) -> Result<BatchAnswer, Error> {
     let batch = Batch { first, items, ..last_content(world) };
-    world.exchange(KEHL).receive(&id(STRASBOURG), batch).await
+    world.exchange(KEHL).road.receive(&id(STRASBOURG), batch).await
 }
 
 async fn shown(world: &World) -> Vec<RecordId> {
@@ -127,7 +127,7 @@ async fn an_update_without_its_target_is_stored_and_hidden_until_the_target_come
     assert_eq!(shown(&world).await, [9, 1, 2].map(|n| RecordId([n; 16])));
     // One whose target did not come in its time is never shown.
     world.clock.advance(Millis::minutes(61));
-    world.exchange(KEHL).sweep_pass().await.unwrap();
+    world.exchange(KEHL).upkeep.sweep_pass().await.unwrap();
     assert_eq!(take(&world, 9, vec![sealed_practice(&world, 8, &key, |_| {})]).await.unwrap().next, 10);
     assert_eq!(shown(&world).await, [9, 1, 2, 8].map(|n| RecordId([n; 16])));
 }
@@ -145,7 +145,7 @@ async fn a_reader_is_not_given_what_was_taken_back_before_it_came() {
     assert_eq!(take(&world, 3, page).await.unwrap().next, 258);
     let kinds = vec![RecordKind::Alert, RecordKind::Practice];
     let reading = ConsumeRequest { consumer: "case-system".to_owned(), after: 0, kinds, until_empty: true };
-    let read = world.exchange(KEHL).consume(reading).await.unwrap();
+    let read = world.exchange(KEHL).road.consume(reading).await.unwrap();
     let read: Vec<_> = read.map(|record| record.unwrap().key.record_id).collect().await;
     let expected: Vec<_> = (1..255).chain([0]).map(|n| RecordId([n; 16])).collect();
     assert_eq!(read[1..], expected);
@@ -156,15 +156,15 @@ async fn a_record_that_was_forgotten_for_its_retention_does_not_come_a_second_ti
     let world = World::new().await;
     let mut agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
     agreement.grants.iter_mut().for_each(|grant| grant.retention = Millis::hours(1));
-    let made = world.exchange(STRASBOURG).propose_agreement(&call(), agreement).await.unwrap();
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
-    world.exchange(KEHL).sign_agreement(&call(), made).await.unwrap();
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
     world.settle().await;
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let batch = last_content(&world);
     world.clock.advance(Millis::minutes(61));
-    world.exchange(KEHL).sweep_pass().await.unwrap();
+    world.exchange(KEHL).upkeep.sweep_pass().await.unwrap();
     assert!(world.inbox(KEHL).await.is_empty(), "kept no longer than agreed");
     let answer = take(&world, 2, batch.items.clone()).await.unwrap();
     assert_eq!(answer.next, 3);

@@ -23,7 +23,7 @@ async fn a_suspended_partners_outbox_is_held_and_released_on_restore() {
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await[0].0, DeliveryState::Held);
     assert!(world.inbox(KEHL).await.is_empty());
-    let refused = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+    let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
     world.restore(KEHL);
     world.settle().await;
@@ -38,9 +38,9 @@ async fn nothing_passes_from_a_suspended_authority() {
     world.settle().await;
     let batch = world.line.delivered.lock().unwrap().last().cloned().unwrap();
     world.suspend(KEHL);
-    let refused = world.exchange(STRASBOURG).receive(&id(KEHL), batch).await.unwrap_err();
+    let refused = world.exchange(STRASBOURG).road.receive(&id(KEHL), batch).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::MemberSuspended);
-    let refused = world.exchange(KEHL).publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
+    let refused = world.exchange(KEHL).road.publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MemberSuspended);
 }
 
@@ -90,17 +90,17 @@ async fn what_waits_at_a_suspended_authority_goes_at_once_when_it_is_restored() 
     let kehl = world.exchange(KEHL);
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.publish(KEHL, &[STRASBOURG]).await;
-    while kehl.dispatch_pass().await.unwrap().more {}
+    while kehl.road.dispatch_pass().await.unwrap().more {}
     world.line.down.lock().unwrap().clear();
     world.suspend(KEHL);
     kehl.upkeep().await;
-    let stream = kehl.open_streams().await.unwrap().into_iter().find(|s| s.recipient == id(STRASBOURG)).unwrap();
-    assert_eq!(kehl.deliver_pass(&stream).await, Pass::After(Duration::from_secs(60)));
+    let stream = kehl.road.open_streams().await.unwrap().into_iter().find(|s| s.recipient == id(STRASBOURG)).unwrap();
+    assert_eq!(kehl.road.deliver_pass(&stream).await, Pass::After(Duration::from_secs(60)));
     world.restore(KEHL);
     kehl.upkeep().await;
     let woken = kehl.wakeups().stream(&stream);
     tokio::time::timeout(Duration::from_secs(5), woken.retry()).await.expect("the pause was broken");
-    assert_eq!(kehl.deliver_pass(&stream).await, Pass::Sent);
+    assert_eq!(kehl.road.deliver_pass(&stream).await, Pass::Sent);
     assert_eq!(world.inbox(STRASBOURG).await.len(), 1);
 }
 
@@ -111,7 +111,7 @@ async fn what_is_for_all_reaches_a_suspended_partner_on_restore() {
     let alert = world.publish(STRASBOURG, &[]).await;
     assert_eq!(alert.recipients, [id(KEHL), id(ESCH)], "the publisher is told of whom it is for");
     let practice = crate::wire::records::practice::from_proto(crate::demo::sample::practice()).unwrap();
-    let practice = world.exchange(STRASBOURG).publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
+    let practice = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     let delivered = (DeliveryState::Delivered, None);
     for record in [alert.record_id, practice.record_id] {
@@ -137,8 +137,8 @@ async fn a_wake_up_that_the_store_kept_from_a_stream_is_given_by_the_next_pass()
     let woken = exchange.wakeups().stream(&stream);
     let fails_then_runs = async || {
         store.fail_once("open_streams");
-        assert!(exchange.run_pass(PassKind::HoldOrRelease).await.is_err());
-        exchange.run_pass(PassKind::HoldOrRelease).await.unwrap();
+        assert!(exchange.upkeep.run_pass(PassKind::HoldOrRelease).await.is_err());
+        exchange.upkeep.run_pass(PassKind::HoldOrRelease).await.unwrap();
     };
     let soon = Duration::from_secs(5);
     // Its recipient is restored.
@@ -156,6 +156,6 @@ async fn a_wake_up_that_the_store_kept_from_a_stream_is_given_by_the_next_pass()
     world.restore(STRASBOURG);
     fails_then_runs().await;
     tokio::time::timeout(soon, woken.retry()).await.expect("its pause is broken");
-    assert_eq!(exchange.deliver_pass(&stream).await, Pass::Sent);
+    assert_eq!(exchange.road.deliver_pass(&stream).await, Pass::Sent);
     assert_eq!(world.inbox(KEHL).await.len(), 1);
 }

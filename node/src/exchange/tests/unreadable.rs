@@ -41,7 +41,7 @@ async fn with_astrict_screen_yesterdays_records_still_list_deliver_search_and_ar
     let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
     let practice = practice::from_proto(sample::practice()).unwrap();
     let delivered = world.publish(STRASBOURG, &[KEHL]).await.record_id;
-    strasbourg.publish(&call(), wished(sharing(&[]), practice.clone())).await.unwrap();
+    strasbourg.road.publish(&call(), wished(sharing(&[]), practice.clone())).await.unwrap();
     world.settle().await;
     let pending = world.publish_and_die(STRASBOURG, &[KEHL]).await;
     let queued = world.publish(STRASBOURG, &[KEHL]).await.record_id;
@@ -54,7 +54,7 @@ async fn with_astrict_screen_yesterdays_records_still_list_deliver_search_and_ar
     assert_eq!(practice::from_proto(sample::practice()).unwrap_err().reason, Reason::PersonalDataInText);
 
     // Dispatched and sent as they were acknowledged. The partner judges what comes in by its own rules of today.
-    strasbourg.dispatch_pass().await.unwrap();
+    strasbourg.road.dispatch_pass().await.unwrap();
     drop(strict);
     world.settle().await;
     let _strict = stricter::also_refuse(&[&word, &title]);
@@ -62,18 +62,18 @@ async fn with_astrict_screen_yesterdays_records_still_list_deliver_search_and_ar
         assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None)]);
     }
     for (exchange, folder) in [(kehl, Folder::Received), (strasbourg, Folder::Published)] {
-        let held = exchange.list(RecordKind::Alert, folder, None, 10).await.unwrap();
+        let held = exchange.road.list(RecordKind::Alert, folder, None, 10).await.unwrap();
         assert_eq!(held.len(), 3);
         assert!(held.iter().all(|held| held.said.is_ok()));
         let query = PracticeQuery { words: title.clone(), ..PracticeQuery::default() };
-        assert_eq!(exchange.search_practices(&query, None, 9).await.unwrap().len(), 1);
+        assert_eq!(exchange.practices.search_practices(&query, None, 9).await.unwrap().len(), 1);
     }
     let key = RecordKey { origin: id(STRASBOURG), record_id: delivered };
-    kehl.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
+    kehl.road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    assert_eq!(strasbourg.get(key).await.unwrap().answers.len(), 1);
+    assert_eq!(strasbourg.road.get(key).await.unwrap().answers.len(), 1);
     let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
-    let read: Vec<_> = kehl.consume(reading).await.unwrap().collect().await;
+    let read: Vec<_> = kehl.road.consume(reading).await.unwrap().collect().await;
     assert_eq!(read.len(), 3);
     assert!(read.into_iter().all(|record| record.unwrap().envelope.is_ok()));
     assert!(strasbourg.unreadable_rows().is_empty() && kehl.unreadable_rows().is_empty());
@@ -96,17 +96,17 @@ async fn a_damaged_publication_is_named_and_everything_else_is_dispatched_listed
             expires: now + Millis::days(1),
         };
         let op = Publish { request: None, publication, made: None, audit: vec![] };
-        strasbourg.store().write(WriteOp::Publish(op)).await.unwrap();
+        strasbourg.context.store().write(WriteOp::Publish(op)).await.unwrap();
     }
     let behind = world.publish_and_die(STRASBOURG, &[KEHL]).await;
     let practice = practice::from_proto(sample::practice()).unwrap();
-    strasbourg.publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
+    strasbourg.road.publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, behind).await, [(DeliveryState::Delivered, None)]);
-    let held = strasbourg.list(RecordKind::Alert, Folder::Published, None, 10).await.unwrap();
+    let held = strasbourg.road.list(RecordKind::Alert, Folder::Published, None, 10).await.unwrap();
     assert_eq!(ids(&held), [behind, damaged]);
     only_unreadable(&held, damaged);
-    let found = strasbourg.search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
+    let found = strasbourg.practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
     assert_eq!(found.len(), 1);
     // Backfill for a new agreement steps over it too.
     world.agree(STRASBOURG, KEHL, crate::domain::records::offer::DisclosureLevel::Band).await;
@@ -121,7 +121,7 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
     let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
     let refuge =
         |n: u8| offer::own_from_proto(sample::refuge(4), OfferId([n; 16]), &id(STRASBOURG), world.clock.now()).unwrap();
-    strasbourg.set_offer(&call(), refuge(1), None).await.unwrap();
+    strasbourg.capacity.set_offer(&call(), refuge(1), None).await.unwrap();
     let good = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;
 
@@ -158,37 +158,37 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         now: world.clock.now(),
         audit: vec![],
     };
-    kehl.store().write(WriteOp::Receive(Box::new(receive))).await.unwrap();
+    kehl.context.store().write(WriteOp::Receive(Box::new(receive))).await.unwrap();
     let row = OwnOfferRow { id: OfferId([2; 16]), body: Bytes::from_static(DAMAGED), version: 1, unconfirmed: false };
-    strasbourg.store().write(Write::put(Put::OwnOffer(row)).into()).await.unwrap();
+    strasbourg.context.store().write(Write::put(Put::OwnOffer(row)).into()).await.unwrap();
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
 
-    let held = kehl.list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
+    let held = kehl.road.list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
     assert_eq!(held.len(), 3);
     only_unreadable(&held, damaged);
     assert!(held.iter().any(|held| held.key.record_id == good));
-    let single = kehl.get(RecordKey { origin: id(STRASBOURG), record_id: damaged }).await.unwrap();
+    let single = kehl.road.get(RecordKey { origin: id(STRASBOURG), record_id: damaged }).await.unwrap();
     assert!(single.said.is_err() && single.received.is_some());
-    assert!(kehl.search_practices(&PracticeQuery::default(), None, 10).await.unwrap().is_empty());
+    assert!(kehl.practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap().is_empty());
     let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
-    let read: Vec<_> = kehl.consume(reading).await.unwrap().map(Result::unwrap).collect().await;
+    let read: Vec<_> = kehl.road.consume(reading).await.unwrap().map(Result::unwrap).collect().await;
     let readable: Vec<bool> = read.iter().map(|record| record.envelope.is_ok()).collect();
     assert_eq!(readable, [true, false, true], "its position is given, and what comes behind it");
 
-    let partners = kehl.partner_offers().await.unwrap();
+    let partners = kehl.capacity.partner_offers().await.unwrap();
     assert_eq!(partners.len(), 2);
     let unreadable = partners.iter().find(|offer| offer.view.is_err()).unwrap();
     assert_eq!((unreadable.id, unreadable.light), (OfferId([7; 16]), Light::NotReported));
-    let own = strasbourg.own_offers().await.unwrap();
+    let own = strasbourg.capacity.own_offers().await.unwrap();
     assert_eq!(own.iter().filter(|held| held.offer.is_err()).count(), 1);
-    assert_eq!(strasbourg.confirm_offers(&call(), Which::All).await.unwrap(), 1, "the one that can be read");
-    let refused = strasbourg.confirm_offers(&call(), Which::These(&[OfferId([2; 16])])).await.unwrap_err();
+    assert_eq!(strasbourg.capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1, "the one that can be read");
+    let refused = strasbourg.capacity.confirm_offers(&call(), Which::These(&[OfferId([2; 16])])).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::DecodeFailed);
     let tables = |exchange: &Exchange| exchange.unreadable_rows().iter().map(|row| row.table).collect::<Vec<_>>();
     assert_eq!(tables(kehl), [Table::Inbox, Table::Inbox, Table::PartnerOffer]);
     assert_eq!(tables(strasbourg), [Table::OwnOffer]);
     // Stated anew it is whole again.
-    let (mended, _) = strasbourg.set_offer(&call(), refuge(2), None).await.unwrap();
+    let (mended, _) = strasbourg.capacity.set_offer(&call(), refuge(2), None).await.unwrap();
     assert!(mended.offer.is_ok());
 }

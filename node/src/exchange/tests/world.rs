@@ -54,7 +54,7 @@ impl Exchange {
     /// Every pass that brings what is here into line with register and agreements.
     pub async fn upkeep(&self) {
         for pass in PassKind::UPKEEP {
-            self.run_pass(pass).await.unwrap();
+            self.upkeep.run_pass(pass).await.unwrap();
         }
     }
 }
@@ -195,12 +195,14 @@ impl World {
             let mut busy = false;
             for node in self.nodes.values() {
                 node.exchange.upkeep().await;
-                while node.exchange.dispatch_pass().await.unwrap().more {
+                while node.exchange.road.dispatch_pass().await.unwrap().more {
                     busy = true;
                 }
-                for stream in node.exchange.open_streams().await.unwrap() {
+                for stream in node.exchange.road.open_streams().await.unwrap() {
                     let mut rounds = 0;
-                    while matches!(node.exchange.deliver_pass(&stream).await, Pass::Now | Pass::Sent) && rounds < 100 {
+                    while matches!(node.exchange.road.deliver_pass(&stream).await, Pass::Now | Pass::Sent)
+                        && rounds < 100
+                    {
                         (busy, rounds) = (true, rounds + 1);
                     }
                 }
@@ -215,9 +217,9 @@ impl World {
     /// Proposes, signs on the other side, and waits until both hold it.
     pub async fn agree(&self, proposer: &str, signer: &str, level: DisclosureLevel) -> AgreementId {
         let agreement = self.agreement(proposer, signer, level);
-        let made = self.exchange(proposer).propose_agreement(&call(), agreement).await.unwrap();
+        let made = self.exchange(proposer).agreements.propose_agreement(&call(), agreement).await.unwrap();
         self.settle().await;
-        self.exchange(signer).sign_agreement(&call(), made).await.unwrap();
+        self.exchange(signer).agreements.sign_agreement(&call(), made).await.unwrap();
         self.settle().await;
         made
     }
@@ -234,10 +236,10 @@ impl World {
                 whole.grants.extend(pair.grants);
             }
         }
-        let made = self.exchange(names[0]).propose_agreement(&call(), whole).await.unwrap();
+        let made = self.exchange(names[0]).agreements.propose_agreement(&call(), whole).await.unwrap();
         self.settle().await;
         for signer in &names[1..] {
-            self.exchange(signer).sign_agreement(&call(), made).await.unwrap();
+            self.exchange(signer).agreements.sign_agreement(&call(), made).await.unwrap();
         }
         self.settle().await;
         made
@@ -272,13 +274,13 @@ impl World {
     }
 
     pub async fn publish(&self, from: &str, to: &[&str]) -> Published {
-        self.exchange(from).publish(&call(), wished(sharing(to), sample_alert())).await.unwrap()
+        self.exchange(from).road.publish(&call(), wished(sharing(to), sample_alert())).await.unwrap()
     }
 
     /// Stores a publication without its envelopes, as a process that died between the two leaves it.
     pub async fn publish_and_die(&self, from: &str, to: &[&str]) -> crate::domain::ids::RecordId {
         let exchange = self.exchange(from);
-        let draft = publish::Draft {
+        let draft = road::Draft {
             authority: None,
             sharing: sharing(to),
             content: sample_alert().into(),
@@ -286,11 +288,11 @@ impl World {
             references: vec![],
             under: None,
         };
-        let checked = exchange.check(&call(), draft).unwrap();
-        let id = new_record_id();
-        let publication = publish::new_publication(&checked.publication, id, checked.dates.expires);
+        let checked = exchange.road.check(&call(), draft).unwrap();
+        let id = context::new_record_id();
+        let publication = road::new_publication(&checked.publication, id, checked.dates.expires);
         let op = Publish { request: None, publication, made: None, audit: Vec::new() };
-        exchange.store().write(WriteOp::Publish(op)).await.unwrap();
+        exchange.context.store().write(WriteOp::Publish(op)).await.unwrap();
         id
     }
 
@@ -306,7 +308,7 @@ impl World {
         record: crate::domain::ids::RecordId,
     ) -> Vec<(DeliveryState, Option<Reason>)> {
         let filter = DeliveryFilter { record: Some(record), ..DeliveryFilter::default() };
-        let rows = self.exchange(from).deliveries(filter, None, 100).await.unwrap();
+        let rows = self.exchange(from).road.deliveries(filter, None, 100).await.unwrap();
         rows.into_iter().map(|row| (row.state, row.reason)).collect()
     }
 }
@@ -391,7 +393,7 @@ impl World {
 
     async fn queue_practice(&self, from: &str, to: &str, change: impl FnOnce(&mut Envelope)) {
         let (exchange, now) = (self.exchange(from), self.clock.now());
-        let agreements = exchange.agreements();
+        let agreements = exchange.agreements.set();
         let held = agreements.grants(&id(from), &id(to)).next().unwrap();
         let view = self.view.load_full();
         let mut envelope = self.envelope(from, to);

@@ -1,5 +1,7 @@
 //! Agreements (9.7): propose, sign, end, show, list.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use havenlink_proto::admin::v1 as admin;
 use havenlink_proto::admin::v1::agreement_service_server::AgreementService;
@@ -7,15 +9,15 @@ use tonic::{Request, Response, Status};
 
 use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
 use crate::domain::ids::AgreementId;
-use crate::exchange::{AgreementSummary, Exchange};
+use crate::exchange::{self, AgreementSummary};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
 use crate::services::{errors, page};
 use crate::wire::{self, agreement, fields};
 
-pub struct Agreements {
-    pub exchange: Exchange,
+pub struct AgreementCalls {
+    pub agreements: Arc<exchange::Agreements>,
     pub codes: Codes,
     pub now: Now,
 }
@@ -53,7 +55,7 @@ fn left((end, notice): (&AgreementEnd, &Bytes)) -> admin::PartyLeft {
 }
 
 #[tonic::async_trait]
-impl AgreementService for Agreements {
+impl AgreementService for AgreementCalls {
     async fn propose_agreement(
         &self,
         request: Request<admin::ProposeAgreementRequest>,
@@ -64,12 +66,12 @@ impl AgreementService for Agreements {
         let asked = havenlink_proto::record::v1::Agreement {
             federation_id: vec![0; 32].into(),
             nonce: vec![0; 16].into(),
-            proposer: self.exchange.authority().to_string(),
+            proposer: self.agreements.authority().to_string(),
             created_ms: (self.now)().0,
             ..asked
         };
         let agreement = agreement::from_proto(asked).map_err(|e| errors::field(&e.within("agreement")))?;
-        let id = self.exchange.propose_agreement(&call, agreement).await.map_err(|e| errors::exchange(&e))?;
+        let id = self.agreements.propose_agreement(&call, agreement).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::ProposeAgreementResponse { agreement_id: fields::bytes_of(id.as_bytes()) }))
     }
 
@@ -79,7 +81,7 @@ impl AgreementService for Agreements {
     ) -> Answer<admin::SignAgreementResponse> {
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let id = id(&request.get_ref().agreement_id)?;
-        let state = self.exchange.sign_agreement(&call, id).await.map_err(|e| errors::exchange(&e))?;
+        let state = self.agreements.sign_agreement(&call, id).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::SignAgreementResponse { state: state.code() }))
     }
 
@@ -88,7 +90,7 @@ impl AgreementService for Agreements {
         let asked = request.get_ref();
         let reason =
             fields::closed_enum::<AgreementEndReason>("reason", asked.reason).map_err(|e| errors::field(&e))?;
-        let ended = self.exchange.end_agreement(&call, id(&asked.agreement_id)?, reason).await;
+        let ended = self.agreements.end_agreement(&call, id(&asked.agreement_id)?, reason).await;
         let ended = ended.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::EndAgreementResponse { ended_ms: ended.0 }))
     }
@@ -97,7 +99,7 @@ impl AgreementService for Agreements {
         &self,
         request: Request<admin::ShowAgreementRequest>,
     ) -> Answer<admin::ShowAgreementResponse> {
-        let shown = self.exchange.show_agreement(id(&request.get_ref().agreement_id)?).await;
+        let shown = self.agreements.show_agreement(id(&request.get_ref().agreement_id)?).await;
         let shown = shown.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::ShowAgreementResponse { agreement: Some(held(&shown)) }))
     }
@@ -108,7 +110,7 @@ impl AgreementService for Agreements {
     ) -> Answer<admin::ListAgreementsResponse> {
         let asked = request.into_inner();
         let (size, after) = (page::size(asked.page_size)?, page::cursor(LIST, &asked.page_token)?);
-        let mut all = self.exchange.list_agreements().await.map_err(|e| errors::exchange(&e))?;
+        let mut all = self.agreements.list_agreements().await.map_err(|e| errors::exchange(&e))?;
         all.sort_by_key(|a| a.held.id.0);
         let after = after.unwrap_or_default();
         let mut rest = all.iter().filter(|a| a.held.id.0.as_slice() > after.as_slice());

@@ -1,5 +1,7 @@
 //! The ledger: leaves, and whether it is consistent with itself.
 
+use std::sync::Arc;
+
 use havenlink_proto::admin::v1 as admin;
 use havenlink_proto::admin::v1::audit_service_server::AuditService;
 use havenlink_proto::record::v1 as record;
@@ -7,12 +9,12 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::domain::reason::Reason;
-use crate::exchange::Exchange;
+use crate::exchange;
 use crate::services::{errors, page};
 use crate::wire::fields;
 
 pub struct Audit {
-    pub exchange: Exchange,
+    pub upkeep: Arc<exchange::Upkeep>,
 }
 
 #[tonic::async_trait]
@@ -26,11 +28,11 @@ impl AuditService for Audit {
         let from = match u64::try_from(asked.from) {
             Ok(from) => from,
             Err(_) => {
-                let (_, head) = self.exchange.audit_leaves(0, 0).await.map_err(|e| errors::exchange(&e))?;
+                let (_, head) = self.upkeep.audit_leaves(0, 0).await.map_err(|e| errors::exchange(&e))?;
                 head.size.saturating_sub(asked.from.unsigned_abs())
             }
         };
-        let (leaves, head) = self.exchange.audit_leaves(from, size).await.map_err(|e| errors::exchange(&e))?;
+        let (leaves, head) = self.upkeep.audit_leaves(from, size).await.map_err(|e| errors::exchange(&e))?;
         let leaves = leaves.into_iter().map(record::AuditLeaf::decode).collect::<Result<_, _>>();
         let leaves = leaves.map_err(|_| errors::refuse(Reason::AuditDamaged))?;
         Ok(Response::new(admin::ListLeavesResponse { leaves, size: head.size }))
@@ -40,7 +42,7 @@ impl AuditService for Audit {
         &self,
         _request: Request<admin::VerifyAuditRequest>,
     ) -> Result<Response<admin::VerifyAuditResponse>, Status> {
-        let finding = self.exchange.verify_audit().await.map_err(|e| errors::exchange(&e))?;
+        let finding = self.upkeep.verify_audit().await.map_err(|e| errors::exchange(&e))?;
         let checkpoint = finding.head.checkpoint.and_then(|(_, signed)| record::Signed::decode(signed).ok());
         Ok(Response::new(admin::VerifyAuditResponse {
             consistent: finding.consistent,

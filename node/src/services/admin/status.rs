@@ -72,8 +72,8 @@ impl StatusSource for MemberNode {
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
         let (view, now, register) = (self.governance.view(), (self.now)(), (self.register)());
         let (state, reason) = self.state(&view, &register, now);
-        let (_, ledger) = self.exchange.audit_leaves(0, 0).await.map_err(|e| e.reason())?;
-        let counts = self.exchange.queue_counts().await.map_err(|e| e.reason())?;
+        let (_, ledger) = self.exchange.upkeep.audit_leaves(0, 0).await.map_err(|e| e.reason())?;
+        let counts = self.exchange.road.queue_counts().await.map_err(|e| e.reason())?;
         let mut response = admin::GetStatusResponse {
             authority: self.authority.to_string(),
             state: state.into(),
@@ -91,14 +91,14 @@ impl StatusSource for MemberNode {
             pending: self.pending().await?,
             certificate_expires_ms: (self.certificate_expires)().0,
             incarnation: self.exchange.incarnation().0,
-            inbox_position: self.exchange.inbox_position().await.map_err(|e| e.reason())?,
+            inbox_position: self.exchange.road.inbox_position().await.map_err(|e| e.reason())?,
             audit_size: ledger.size,
             last_backup_ms: (self.last_backup)().map_or(0, |at| at.0),
             peer_address: self.peer_address.clone(),
             reason: reason.map(|r| r.code().to_owned()).unwrap_or_default(),
             votes: register.votes,
-            passes: self.exchange.pass_reports().iter().map(pass).collect(),
-            owed: self.exchange.owed_counts().await.map_err(|e| e.reason())?.iter().map(owed).collect(),
+            passes: self.exchange.upkeep.pass_reports().iter().map(pass).collect(),
+            owed: self.exchange.upkeep.owed_counts().await.map_err(|e| e.reason())?.iter().map(owed).collect(),
             next: Vec::new(),
         };
         response.next = next(&response, reason);
@@ -134,13 +134,13 @@ impl MemberNode {
         counts: &[(AuthorityId, QueueCount)],
     ) -> Vec<admin::PartnerStatus> {
         let counts: BTreeMap<_, _> = counts.iter().cloned().collect();
-        let agreements = self.exchange.agreements();
+        let agreements = self.exchange.agreements.set();
         let partners: BTreeSet<AuthorityId> =
             agreements.partners(&self.authority, now).into_iter().chain(counts.keys().cloned()).collect();
         let connected = (self.connected)();
         let told = |id: AuthorityId| {
             let count = counts.get(&id).copied().unwrap_or_default();
-            let line = self.exchange.link_state(&id);
+            let line = self.exchange.road.link_state(&id);
             let failed = line.and_then(|l| l.failed);
             let host = view.host_of(&id).unwrap_or(&id);
             let link = match view.status(&id, now) {

@@ -1,6 +1,7 @@
 //! Deliveries: where each record stands at each partner, as a list and as it happens.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::local::v1 as local;
@@ -11,14 +12,14 @@ use tonic::{Request, Response, Status};
 use super::delivery;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::exchange::{DeliveryFilter, DeliveryState, Exchange};
+use crate::exchange::{DeliveryFilter, DeliveryState, Road};
 use crate::services::call::named;
 use crate::services::{errors, page};
 use crate::wire;
 
 /// The Delivery service.
 pub struct Deliveries {
-    pub exchange: Exchange,
+    pub road: Arc<Road>,
 }
 
 const LIST: &str = "deliveries";
@@ -40,7 +41,7 @@ impl DeliveryService for Deliveries {
         };
         let since = (asked.since_ms != 0).then_some(UnixMs(asked.since_ms));
         let filter = DeliveryFilter { recipient: named("recipient", &asked.recipient)?, state, record: None, since };
-        let mut rows = self.exchange.deliveries(filter, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let mut rows = self.road.deliveries(filter, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
         let more = rows.len() > size;
         rows.truncate(size);
         let last = rows.last().filter(|_| more);
@@ -57,7 +58,7 @@ impl DeliveryService for Deliveries {
         &self,
         _request: Request<local::WatchDeliveriesRequest>,
     ) -> Result<Response<Self::WatchDeliveriesStream>, Status> {
-        let answered = BroadcastStream::new(self.exchange.answered()).map(|batch| match batch {
+        let answered = BroadcastStream::new(self.road.answered()).map(|batch| match batch {
             Ok(rows) => Ok(local::WatchDeliveriesResponse { deliveries: rows.iter().map(delivery).collect() }),
             // The reader is too slow for what happens; it reads the list instead.
             Err(_) => Err(errors::refuse(Reason::BudgetExhausted)),

@@ -1,6 +1,7 @@
 //! The inbox: a city's own system reads from its cursor, and says what it has safely stored.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::local::v1 as local;
@@ -9,14 +10,14 @@ use tonic::{Request, Response, Status};
 
 use super::kinds_of;
 
-use crate::exchange::{ConsumeRequest, Consumed, Exchange};
+use crate::exchange::{ConsumeRequest, Consumed, Road};
 use crate::services::access::Verb;
 use crate::services::{errors, layers};
 use crate::wire::{self, envelope};
 
 /// The Inbox service.
 pub struct Inbox {
-    pub exchange: Exchange,
+    pub road: Arc<Road>,
 }
 
 /// Once: as its envelope, or as the bytes that its origin signed.
@@ -48,7 +49,7 @@ impl InboxService for Inbox {
             kinds,
             until_empty: asked.until_empty,
         };
-        let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
+        let records = self.road.consume(reading).await.map_err(|e| errors::exchange(&e))?;
         let records = records.map(move |r| r.as_ref().map(|r| consumed(r, signed)).map_err(errors::exchange));
         Ok(Response::new(Box::pin(records)))
     }
@@ -58,7 +59,7 @@ impl InboxService for Inbox {
         request: Request<local::CommitCursorRequest>,
     ) -> Result<Response<local::CommitCursorResponse>, Status> {
         let asked = request.into_inner();
-        self.exchange.commit_cursor(asked.consumer, asked.position).await.map_err(|e| errors::exchange(&e))?;
+        self.road.commit_cursor(asked.consumer, asked.position).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::CommitCursorResponse {}))
     }
 }

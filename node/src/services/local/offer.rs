@@ -1,5 +1,7 @@
 //! Offers: own ones with their figures, partners' with their light.
 
+use std::sync::Arc;
+
 use havenlink_proto::local::v1 as local;
 use havenlink_proto::local::v1::offer_service_server::OfferService;
 use tonic::{Request, Response, Status};
@@ -8,7 +10,7 @@ use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::ServiceKind;
-use crate::exchange::{Exchange, HeldOffer, PartnerOffer, Which};
+use crate::exchange::{Capacity, HeldOffer, PartnerOffer, Which};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
@@ -18,7 +20,7 @@ use crate::wire::{self, fields};
 
 /// The Offer service.
 pub struct Offers {
-    pub exchange: Exchange,
+    pub capacity: Arc<Capacity>,
     pub codes: Codes,
     pub now: Now,
 }
@@ -61,11 +63,11 @@ impl OfferService for Offers {
             "" => None,
             etag => Some(etag.parse().map_err(|_| errors::refuse(Reason::EtagMismatch))?),
         };
-        let own_id = self.exchange.authority();
-        let wished = offer::own_from_proto(asked, Exchange::new_offer_id(), own_id, (self.now)());
+        let own_id = self.capacity.authority();
+        let wished = offer::own_from_proto(asked, Capacity::new_offer_id(), own_id, (self.now)());
         let wished = wished.map_err(|e| errors::field(&e.within("offer")))?;
         let (held, recipients) =
-            self.exchange.set_offer(&call, wished, version).await.map_err(|e| errors::exchange(&e))?;
+            self.capacity.set_offer(&call, wished, version).await.map_err(|e| errors::exchange(&e))?;
         let recipients = recipients.iter().map(ToString::to_string).collect();
         Ok(Response::new(local::SetOfferResponse { offer: Some(own(&held)), recipients }))
     }
@@ -78,7 +80,7 @@ impl OfferService for Offers {
             return Err(errors::field(&wire::Error::missing("offer_ids")));
         }
         let which = if ids.is_empty() { Which::All } else { Which::These(&ids) };
-        let confirmed = self.exchange.confirm_offers(&call, which).await.map_err(|e| errors::exchange(&e))?;
+        let confirmed = self.capacity.confirm_offers(&call, which).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::ConfirmOfferResponse { confirmed }))
     }
 
@@ -90,14 +92,14 @@ impl OfferService for Offers {
             fields::optional("service_kind", asked.service_kind).map_err(|e| errors::field(&e))?;
         let mut response = local::ListOffersResponse::default();
         if from == 0 {
-            let all = self.exchange.own_offers().await.map_err(|e| errors::exchange(&e))?;
+            let all = self.capacity.own_offers().await.map_err(|e| errors::exchange(&e))?;
             let of_kind = |o: &&HeldOffer| kind.is_none_or(|k| o.offer.as_ref().is_ok_and(|o| o.service_kind == k));
             response.own = all.iter().filter(of_kind).map(own).collect();
         }
         if asked.own_only {
             return Ok(Response::new(response));
         }
-        let mut all = self.exchange.partner_offers().await.map_err(|e| errors::exchange(&e))?;
+        let mut all = self.capacity.partner_offers().await.map_err(|e| errors::exchange(&e))?;
         all.retain(|o| kind.is_none_or(|k| o.view.as_ref().is_ok_and(|view| view.service_kind == k)));
         all.sort_by(|a, b| (a.light, &a.authority, a.id).cmp(&(b.light, &b.authority, b.id)));
         let silent = all.iter().filter(|o| o.light == Light::Unreachable).map(|o| o.authority.to_string());

@@ -1,18 +1,20 @@
 //! Practices: the search, which no other kind has.
 
+use std::sync::Arc;
+
 use havenlink_proto::local::v1 as local;
 use havenlink_proto::local::v1::practice_service_server::PracticeService;
 use tonic::{Request, Response, Status};
 
 use crate::domain::reason::Reason;
-use crate::exchange::{Exchange, FoundPractice, PracticeCursor, PracticeQuery};
+use crate::exchange::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
 use crate::services::{errors, page};
 use crate::wire::records::practice;
 use crate::wire::{fields, handling};
 
 /// The Practice service.
 pub struct Practices {
-    pub exchange: Exchange,
+    pub practices: Arc<PracticeSearch>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -60,7 +62,8 @@ impl PracticeService for Practices {
             resolution_paragraphs: asked.resolution_paragraphs,
             words: asked.words,
         };
-        let matches = self.exchange.search_practices(&query, from, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let matches =
+            self.practices.search_practices(&query, from, size + 1).await.map_err(|e| errors::exchange(&e))?;
         let (practices, more) = page::fill(&matches, size, found);
         let last = practices.len().checked_sub(1).filter(|_| more).map(|last| matches[last].place);
         Ok(Response::new(local::SearchPracticesResponse {

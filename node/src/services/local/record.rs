@@ -1,6 +1,7 @@
 //! Records of every kind: publish, list, get, answer, watch. A role has only the kinds that are its own (`access::may`).
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::local::v1 as local;
@@ -13,7 +14,7 @@ use crate::domain::audit::ActorRole;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::Content;
-use crate::exchange::{ConsumeRequest, Consumed, Error, Exchange, Folder, HeldAnswer, HeldRecord, Unreadable, Wished};
+use crate::exchange::{ConsumeRequest, Consumed, Error, Folder, HeldAnswer, HeldRecord, Road, Unreadable, Wished};
 use crate::services::access::{self, Verb};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
@@ -23,7 +24,7 @@ use crate::wire::{self, envelope, fields, records, sharing};
 /// The Record service.
 #[derive(Clone)]
 pub struct Records {
-    pub exchange: Exchange,
+    pub road: Arc<Road>,
     pub codes: Codes,
 }
 
@@ -92,12 +93,12 @@ fn parsed(said: Said, field: &str) -> Result<Content, Status> {
 
 /// A record that was just received, for who looks on; `None`: it is gone again.
 async fn shown(
-    exchange: Exchange,
+    road: Arc<Road>,
     record: Result<Consumed, Error>,
     role: ActorRole,
 ) -> Option<Result<local::WatchRecordsResponse, Status>> {
     let found = match record {
-        Ok(record) => exchange.get(record.key).await,
+        Ok(record) => road.get(record.key).await,
         Err(error) => Err(error),
     };
     match found {
@@ -122,7 +123,7 @@ impl RecordService for Records {
         access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
         let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
-        let published = self.exchange.publish(&call, Wished { authority, sharing, content }).await;
+        let published = self.road.publish(&call, Wished { authority, sharing, content }).await;
         let published = published.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::PublishRecordResponse {
             record_id: fields::bytes_of(published.record_id.as_bytes()),
@@ -139,7 +140,7 @@ impl RecordService for Records {
         let kind = records::kind_of(&said);
         access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
-        let updated = self.exchange.update(&call, target, content).await.map_err(|e| errors::exchange(&e))?;
+        let updated = self.road.update(&call, target, content).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::UpdateRecordResponse {
             record_id: fields::bytes_of(updated.record_id.as_bytes()),
             recipients: updated.recipients.iter().map(ToString::to_string).collect(),
@@ -152,11 +153,11 @@ impl RecordService for Records {
         let asked = request.into_inner();
         let target = key(&asked.origin, &asked.record_id)?;
         // What is not here is left to the exchange: the call may be a repeated one.
-        if let Ok(record) = self.exchange.get(target.clone()).await {
+        if let Ok(record) = self.road.get(target.clone()).await {
             access::may(role, Verb::Publish, record.kind)
                 .map_err(|reason| refused(reason, "record_id", record.kind))?;
         }
-        let cancelled = self.exchange.cancel(&call, target).await.map_err(|e| errors::exchange(&e))?;
+        let cancelled = self.road.cancel(&call, target).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::CancelRecordResponse {
             record_id: fields::bytes_of(cancelled.record_id.as_bytes()),
             recipients: cancelled.recipients.iter().map(ToString::to_string).collect(),
@@ -175,7 +176,7 @@ impl RecordService for Records {
         };
         let list = format!("records/{kind}/{folder:?}");
         let before = page::number(&list, &asked.page_token)?;
-        let rows = self.exchange.list(kind, folder, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let rows = self.road.list(kind, folder, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
         let (records, more) = page::fill(&rows, size, |row| held(row, role));
         let last = records.len().checked_sub(1).filter(|_| more).map(|last| &rows[last]);
         let next_page_token = last.map(|row| page::token(&list, &row.place.to_be_bytes())).unwrap_or_default();
@@ -185,7 +186,7 @@ impl RecordService for Records {
     async fn get_record(&self, request: Request<local::GetRecordRequest>) -> Answer<local::GetRecordResponse> {
         let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
-        let found = self.exchange.get(key(&asked.origin, &asked.record_id)?).await.map_err(|e| errors::exchange(&e))?;
+        let found = self.road.get(key(&asked.origin, &asked.record_id)?).await.map_err(|e| errors::exchange(&e))?;
         // What is not this role's is answered like what is not here.
         access::may(role, Verb::Read, found.kind).map_err(|_| errors::refuse(Reason::NotFound))?;
         Ok(Response::new(local::GetRecordResponse { record: Some(held(&found, role)) }))
@@ -198,12 +199,12 @@ impl RecordService for Records {
         let target = key(&asked.origin, &asked.record_id)?;
         let answer = parsed(said(asked.answer, "answer")?, "answer")?;
         // The kind of what is answered says who may. What is not here is left to the exchange: the call may be a repeated one.
-        if let Ok(record) = self.exchange.get(target.clone()).await
+        if let Ok(record) = self.road.get(target.clone()).await
             && answer.facts().answers.contains(&record.kind)
         {
             access::may(role, Verb::Answer, record.kind).map_err(|reason| refused(reason, "record_id", record.kind))?;
         }
-        let id = self.exchange.answer(&call, target, answer).await.map_err(|e| errors::exchange(&e))?;
+        let id = self.road.answer(&call, target, answer).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::AnswerRecordResponse { record_id: fields::bytes_of(id.as_bytes()) }))
     }
 
@@ -212,11 +213,11 @@ impl RecordService for Records {
     async fn watch_records(&self, request: Request<local::WatchRecordsRequest>) -> Answer<Self::WatchRecordsStream> {
         let (role, _) = layers::local(&request)?;
         let kinds = kinds_of(&request.get_ref().kinds, role, Verb::Read)?;
-        let after = self.exchange.inbox_position().await.map_err(|e| errors::exchange(&e))?;
+        let after = self.road.inbox_position().await.map_err(|e| errors::exchange(&e))?;
         let reading = ConsumeRequest { consumer: WATCH.to_owned(), after, kinds, until_empty: false };
-        let records = self.exchange.consume(reading).await.map_err(|e| errors::exchange(&e))?;
-        let exchange = self.exchange.clone();
-        let shown = records.filter_map(move |record| shown(exchange.clone(), record, role));
+        let records = self.road.consume(reading).await.map_err(|e| errors::exchange(&e))?;
+        let road = self.road.clone();
+        let shown = records.filter_map(move |record| shown(road.clone(), record, role));
         Ok(Response::new(Box::pin(shown)))
     }
 }

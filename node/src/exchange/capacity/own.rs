@@ -1,0 +1,249 @@
+//! Own offers: stated, confirmed, listed. Each statement replaces the one before, and is published for all partners.
+
+use bytes::Bytes;
+
+use crate::domain::audit::AuditDraft;
+use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
+use crate::domain::ids::{AuthorityId, OfferId, RecordId};
+use crate::domain::reason::Reason;
+use crate::domain::records::offer::{Offer, OfferStatus, OwnOffer};
+use crate::domain::sharing::{Audience, Sharing};
+use crate::exchange::context::{Call, Error, Table, Unreadable, new_record_id};
+use crate::exchange::road::{Draft, Published, new_publication, published_draft};
+use crate::storage::ops::{Expect, NewPublication, Put, RequestMark, Write, Written};
+use crate::storage::owed::{OwedKey, Subject};
+use crate::storage::rows::OwnOfferRow;
+use crate::wire::records::offer as codec;
+use crate::wire::{self, stored};
+
+use super::Capacity;
+
+/// An own offer as it stands here.
+#[derive(Clone, Debug)]
+pub struct HeldOffer {
+    pub id: OfferId,
+    /// If the stored row can be read.
+    pub offer: Result<OwnOffer, Unreadable>,
+    /// Rises with every change; names the version read.
+    pub version: u64,
+    /// Paused since a restore, until somebody confirms it.
+    pub unconfirmed: bool,
+}
+
+/// Which own offers: it is said, an empty list never means all.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    All,
+    These(&'a [OfferId]),
+}
+
+const SET: &str = "SetOffer";
+
+/// One offer's new statement, ready to be stored.
+pub(super) struct CapacityUpdate {
+    pub(super) row: OwnOfferRow,
+    replaces: (OfferId, u64),
+    publication: NewPublication,
+    draft: AuditDraft,
+    recipients: Vec<AuthorityId>,
+}
+
+impl Capacity {
+    /// A new id for an offer.
+    pub fn new_offer_id() -> OfferId {
+        OfferId(uuid::Uuid::new_v4().into_bytes())
+    }
+
+    /// Creates or changes an own offer. `if_version`: only if it is still at this version.
+    ///
+    /// # Errors
+    /// `ETAG_MISMATCH` when it was changed since; the field that does not fit.
+    pub async fn set_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<(HeldOffer, Vec<AuthorityId>), Error> {
+        let tried = self.try_set_offer(call, offer, if_version).await;
+        // Also a version that only the first try of this very call has made stale.
+        let Published { record_id, recipients } = self.road.once(call, SET, tried).await?;
+        Ok((self.own_offer(OfferId(record_id.0)).await?, recipients))
+    }
+
+    async fn try_set_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<(Published, Written), Error> {
+        let id = offer.id;
+        let update = self.changed_offer(call, offer, if_version).await?;
+        let published = Published { record_id: RecordId(id.0), recipients: update.recipients.clone() };
+        let answer = stored::encode_published(published.record_id, &published.recipients);
+        let request = call.mark(SET, answer, self.now())?;
+        Ok((published, self.put_offers(Some(request), vec![update]).await?))
+    }
+
+    async fn changed_offer(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        if_version: Option<u64>,
+    ) -> Result<CapacityUpdate, Error> {
+        offer.check().map_err(|fault| wire::Error::from(fault).within("offer"))?;
+        let authority = self.context.own_authority(Some(offer.authority.clone()))?;
+        let id = offer.id;
+        let held = self.store().own_offer(id).await?;
+        if let Some(held) = &held
+            // One that cannot be read is mended by being stated anew.
+            && codec::reload_own(&held.body).is_ok_and(|(offer, _)| offer.authority != authority)
+        {
+            return Err(Reason::NotFound.into());
+        }
+        let version = held.map_or(0, |held| held.version);
+        if if_version.is_some_and(|expected| expected != version) {
+            return Err(Reason::EtagMismatch.into());
+        }
+        self.statement(call, offer, version, false)
+    }
+
+    /// "Still true": the capacity is as stated, now. Returns how many.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for an id that is no own offer.
+    pub async fn confirm_offers(&self, call: &Call, which: Which<'_>) -> Result<u32, Error> {
+        let (now, rows) = (self.now(), self.store().own_offers().await?);
+        let named = |id: OfferId| match which {
+            Which::All => true,
+            Which::These(ids) => ids.contains(&id),
+        };
+        if let Which::These(ids) = which
+            && ids.iter().any(|id| !rows.iter().any(|row| row.id == *id))
+        {
+            return Err(Reason::NotFound.into());
+        }
+        let mut statements = Vec::new();
+        for row in rows.into_iter().filter(|row| named(row.id)) {
+            let mut offer = match codec::reload_own(&row.body) {
+                Ok((offer, _)) => offer,
+                Err(error) if matches!(which, Which::All) => {
+                    self.context.unreadable(Table::OwnOffer, None, row.id, error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.context.own_authority(Some(offer.authority.clone()))?;
+            offer.capacity.as_of = now;
+            statements.push(self.statement(call, offer, row.version, false)?);
+        }
+        let count = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+        let request = call.mark("ConfirmOffer", Bytes::copy_from_slice(&count.to_be_bytes()), now)?;
+        match self.put_offers(Some(request), statements).await? {
+            Written::Again(first) => Ok(first.as_ref().try_into().map_or(count, u32::from_be_bytes)),
+            _ => Ok(count),
+        }
+    }
+
+    /// Own offers; one that nobody confirmed since a restore shows as paused.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn own_offers(&self) -> Result<Vec<HeldOffer>, Error> {
+        Ok(self.store().own_offers().await?.into_iter().map(|row| self.held_offer(row)).collect())
+    }
+
+    async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
+        Ok(self.held_offer(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?))
+    }
+
+    fn held_offer(&self, row: OwnOfferRow) -> HeldOffer {
+        let OwnOfferRow { id, body, version, unconfirmed } = row;
+        let offer = codec::reload_own(&body).map_err(|error| self.context.unreadable(Table::OwnOffer, None, id, error));
+        let offer = offer.map(|(mut offer, _)| {
+            if unconfirmed {
+                offer.capacity.status = OfferStatus::Paused;
+            }
+            offer
+        });
+        HeldOffer { id, offer, version, unconfirmed }
+    }
+
+    pub(super) fn statement(
+        &self,
+        call: &Call,
+        offer: OwnOffer,
+        replaced: u64,
+        paused: bool,
+    ) -> Result<CapacityUpdate, Error> {
+        let now = self.now();
+        // By the clock, so that a node restored from an old backup is not ignored by partners who saw later versions.
+        let version = u64::try_from(now.0).unwrap_or(0).max(replaced + 1);
+        let row = OwnOfferRow { id: offer.id, body: codec::encode_own(&offer, version), version, unconfirmed: false };
+        let (authority, replaces) = (offer.authority.clone(), (offer.id, replaced));
+        let mut told = offer;
+        if paused {
+            told.capacity.status = OfferStatus::Paused;
+        }
+        let draft = Draft {
+            authority: Some(authority),
+            sharing: sharing(),
+            content: Offer::Own { offer: told, version }.into(),
+            to: None,
+            references: Vec::new(),
+            under: None,
+        };
+        let checked = self.road.check(call, draft)?;
+        let (record_id, publication) = (new_record_id(), checked.publication);
+        Ok(CapacityUpdate {
+            row,
+            replaces,
+            draft: published_draft(call.actor, &publication, record_id),
+            publication: new_publication(&publication, record_id, checked.dates.expires),
+            recipients: publication.recipients,
+        })
+    }
+
+    async fn put_offers(
+        &self,
+        request: Option<RequestMark>,
+        statements: Vec<CapacityUpdate>,
+    ) -> Result<Written, Error> {
+        let mut put = Write { request, ..Write::default() };
+        for statement in statements {
+            // Confirmed or changed by somebody: whatever partners were to be told of it, they are told this.
+            let told = OwedKey::of(Subject::PauseNotice(statement.row.id));
+            put.append(Write { settles: vec![told], ..statement.into_write() });
+        }
+        let written = self.store().write(put.into()).await?;
+        self.context.wakeups().wake_dispatch();
+        Ok(written)
+    }
+}
+
+impl CapacityUpdate {
+    /// The offer in the place of the one that it replaces, and the record from which partners get their views.
+    pub(super) fn into_write(self) -> Write {
+        let (id, replaced) = self.replaces;
+        Write {
+            expects: vec![Expect::OfferVersion(id, replaced)],
+            puts: vec![Put::OwnOffer(self.row)],
+            publications: vec![self.publication],
+            audit: vec![self.draft],
+            ..Write::default()
+        }
+    }
+}
+
+/// How capacity is shared: with the organisation that looks for a place, and those it places people with.
+fn sharing() -> Sharing {
+    Sharing {
+        audience: Audience::AllPartners,
+        purpose: Purpose::Assistance,
+        lawful_basis: LawfulBasis::PublicTask,
+        special_basis: SpecialBasis::None,
+        handling: Handling { tlp: Tlp::Amber, pap: Pap::Amber },
+        status: RecordStatus::Actual,
+        expires: None,
+        review_by: None,
+    }
+}

@@ -1,0 +1,89 @@
+//! The line to another authority's node: two calls, and how each line stands.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::domain::ids::AuthorityId;
+use crate::domain::reason::{Reason, RoadEffect};
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::time::{Millis, UnixMs};
+
+/// A call that brought no answer, or a refusal as a whole: nothing was consumed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct LinkError {
+    pub reason: Reason,
+    /// The partner asked to wait this long.
+    pub retry_after: Option<Millis>,
+}
+
+impl From<Reason> for LinkError {
+    fn from(reason: Reason) -> Self {
+        Self { reason, retry_after: None }
+    }
+}
+
+impl LinkError {
+    /// Whether the partner's node answered at all.
+    pub fn answered(&self) -> bool {
+        self.reason.road() != RoadEffect::NoAnswer
+    }
+}
+
+/// Calls the node of another authority. `host` is whose node it is: the authority itself, or its host.
+pub trait PeerLink: Send + Sync + 'static {
+    /// Tells our incarnation and learns the partner's.
+    fn greet(
+        &self,
+        host: AuthorityId,
+        hello: Bytes,
+        recipient: AuthorityId,
+    ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>>;
+    /// Sends one batch; answered after the partner stored it.
+    fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>>;
+}
+
+/// How the line to a partner stood at the last call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// `None`: it answered.
+    pub failed: Option<Reason>,
+    /// Since when it stands so.
+    pub since: UnixMs,
+}
+
+/// The last known state of each line, by recipient.
+#[derive(Default)]
+pub(in crate::exchange) struct Links(Mutex<HashMap<AuthorityId, LinkState>>);
+
+impl Links {
+    pub(in crate::exchange) fn answered(&self, peer: &AuthorityId, now: UnixMs) {
+        self.set(peer, None, now);
+    }
+
+    pub(in crate::exchange) fn failed(&self, peer: &AuthorityId, error: &LinkError, now: UnixMs) {
+        self.set(peer, (!error.answered()).then_some(error.reason), now);
+    }
+
+    pub(in crate::exchange) fn state(&self, peer: &AuthorityId) -> Option<LinkState> {
+        self.lock().get(peer).copied()
+    }
+
+    fn set(&self, peer: &AuthorityId, failed: Option<Reason>, now: UnixMs) {
+        let mut links = self.lock();
+        match links.get_mut(peer) {
+            Some(state) if state.failed.is_some() == failed.is_some() => state.failed = failed,
+            Some(state) => *state = LinkState { failed, since: now },
+            None => {
+                links.insert(peer.clone(), LinkState { failed, since: now });
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AuthorityId, LinkState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

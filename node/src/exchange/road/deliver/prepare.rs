@@ -1,0 +1,95 @@
+//! What goes into the next batch: the one question, again, for each item, from the columns of its delivery. The envelope is
+//! bytes to send, and is not read.
+
+use crate::domain::delivery::skip_before_sending;
+use crate::domain::directory::DirectoryView;
+use crate::domain::limits;
+use crate::domain::policy::Side;
+use crate::domain::reason::{Reason, RoadEffect};
+use crate::domain::stream::{BatchItem, ItemBody, StreamId};
+use crate::domain::time::{Millis, UnixMs};
+use crate::storage::rows::{OutItem, OutPayload};
+use crate::wire::sealed::{self, Sealed};
+
+use super::super::Road;
+use super::super::question::{self, Asked};
+
+/// A replaced key must verify for this much longer for what it signed to be sent as it is.
+const ON_THE_WAY: Millis = Millis::hours(1);
+
+/// An item of the next batch.
+pub(super) struct Going {
+    pub item: OutItem,
+    /// Given up on the way out: its number travels as a SKIP with this reason.
+    pub given_up: Option<Reason>,
+    /// The authority's key was replaced while it waited: the same payload, signed with the new one.
+    pub again: Option<Sealed>,
+}
+
+/// The front of a stream, looked at again.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// In order, without a gap.
+    pub items: Vec<Going>,
+    /// Why the item after `items` has to wait.
+    pub waits: Option<Reason>,
+    /// Nothing was queued behind them when they were read; what has been since wakes the stream.
+    pub last: bool,
+}
+
+impl Road {
+    /// Asks again: what was allowed when it was queued may have ended, expired or be suspended by now. A skip is not
+    /// stored before it is sent: whatever the receipt says of the number is what happened.
+    pub(super) fn prepare(&self, id: &StreamId, view: &DirectoryView, now: UnixMs, queued: Vec<OutItem>) -> Prepared {
+        let agreements = self.context.agreements().load();
+        let asked = Asked { side: Side::Sender, agreements: &agreements, view, now };
+        let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
+        let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
+        let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
+        for item in queued {
+            let (refused, again) = match self.looked_at(id, &item, &asked) {
+                Ok(again) => (None, again),
+                Err(reason) => (Some(reason), None),
+            };
+            if refused.is_some_and(waits) {
+                (prepared.waits, prepared.last) = (refused, false);
+                break;
+            }
+            prepared.items.push(Going { item, given_up: refused, again });
+        }
+        prepared
+    }
+
+    /// The item with a new signature, if it needs one; or why it does not go.
+    fn looked_at(&self, id: &StreamId, item: &OutItem, asked: &Asked<'_>) -> Result<Option<Sealed>, Reason> {
+        let OutPayload::Envelope(bytes) = &item.payload else { return Ok(None) };
+        if let Some(reason) = skip_before_sending(item.expires, asked.now) {
+            return Err(reason);
+        }
+        let question = item.question.as_ref().ok_or(Reason::StorageDamaged)?;
+        question::ask_again(id, item.kind, question, asked)?;
+        // What was signed with a key that was withdrawn, or replaced long ago, no partner takes any more.
+        if asked.view.verifying_key(&id.origin, &question.key, asked.now + ON_THE_WAY).is_some() {
+            return Ok(None);
+        }
+        let current = self.context.keys().of(&id.origin);
+        let again = current.map(|key| sealed::sign_again(bytes, &asked.view.federation, &key));
+        again.transpose().map_err(|error| error.reason)
+    }
+}
+
+/// Reasons that pass by themselves: the item keeps its number and its place.
+fn waits(reason: Reason) -> bool {
+    matches!(reason.road(), RoadEffect::Waits | RoadEffect::Held)
+}
+
+/// An item as it is sent now; a capacity statement's age counts the time in our queue.
+pub(super) fn on_wire(Going { item, given_up, again }: &Going, now: UnixMs) -> BatchItem {
+    let body = match (&item.payload, given_up) {
+        (OutPayload::Skip(reason), _) | (OutPayload::Envelope(_), Some(reason)) => ItemBody::Skip(*reason),
+        (OutPayload::Envelope(bytes), None) => {
+            ItemBody::Envelope(again.as_ref().map_or(bytes, |again| &again.bytes).clone())
+        }
+    };
+    BatchItem { body, as_of_age_ms: item.as_of.map(|as_of| now.since(as_of).0), traceparent: item.traceparent.clone() }
+}

@@ -1,0 +1,214 @@
+//! Incarnations (9.10): each side tells its own, signed, before the first batch and whenever one of them changed.
+//!
+//! A new incarnation on either side makes the sender queue again what is unexpired; dedup at the receiver hides what it
+//! already has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::domain::ids::{AuthorityId, Incarnation};
+use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
+use crate::domain::stream::{GreetAnswer, Hello, StreamId};
+use crate::exchange::context::{Error, active, key_of, speaks_for};
+use crate::storage::ops::{Put, Requeue, Write, WriteOp, Written};
+use crate::storage::rows::{InStreamKey, OutStream};
+use crate::wire::peer;
+
+use super::Road;
+
+/// Our authority and the partner.
+type Pair = (AuthorityId, AuthorityId);
+
+/// One lock per pair: its two streams greet once, not twice. The value is the partner's incarnation as last told.
+#[derive(Default)]
+pub(super) struct Greetings(Mutex<HashMap<Pair, Arc<tokio::sync::Mutex<Option<Incarnation>>>>>);
+
+impl Greetings {
+    fn of(&self, ours: &AuthorityId, theirs: &AuthorityId) -> Arc<tokio::sync::Mutex<Option<Incarnation>>> {
+        let mut pairs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pairs.entry((ours.clone(), theirs.clone())).or_default().clone()
+    }
+}
+
+impl Road {
+    /// Answers a partner's greeting. `caller` is the authority of the connection.
+    ///
+    /// # Errors
+    /// Refused unless the hello is signed by a member that the connection may speak for; `INCARNATION_CHANGED` for an
+    /// incarnation older than one seen before.
+    pub async fn greet(
+        &self,
+        caller: &AuthorityId,
+        hello: Bytes,
+        recipient: &AuthorityId,
+    ) -> Result<GreetAnswer, Error> {
+        let (now, view) = (self.now(), self.view());
+        if !self.context.keys().serves(recipient) {
+            return Err(Reason::WrongRecipient.into());
+        }
+        let hello = peer::open_hello(hello, &view.federation, &key_of(&view, now))?;
+        speaks_for(&view, caller, &hello.authority)?;
+        active(&view, &hello.authority, now).map_err(|reason| Error::about(&hello.authority, reason))?;
+        self.learn(recipient, &hello).await?;
+        let own = self.sign_hello(recipient)?;
+        Ok(GreetAnswer {
+            hello: own,
+            next_content: self.next_expected(recipient, &hello, StreamClass::Content).await?,
+            next_control: self.next_expected(recipient, &hello, StreamClass::Control).await?,
+        })
+    }
+
+    /// The incarnation that the origin last told to the recipient; `None`: never greeted.
+    pub(super) async fn incarnation_of(
+        &self,
+        recipient: &AuthorityId,
+        origin: &AuthorityId,
+    ) -> Result<Option<Incarnation>, Error> {
+        let pair = self.greetings.of(recipient, origin);
+        let mut known = pair.lock().await;
+        self.load(&mut known, recipient, origin).await
+    }
+
+    /// Greets the recipient of a stream unless both incarnations of the stream are the present ones. `again`: the
+    /// partner said that one of them changed.
+    pub(super) async fn greeted(&self, stream: OutStream, again: bool) -> Result<OutStream, Error> {
+        let ours = self.store().incarnation();
+        let current = |s: &OutStream| s.origin_incarnation == ours && s.recipient_incarnation != Incarnation(0);
+        if current(&stream) && !again {
+            return Ok(stream);
+        }
+        self.greet_out(&stream.origin, &stream.recipient).await?;
+        let id = StreamId { origin: stream.origin.clone(), recipient: stream.recipient.clone(), class: stream.class };
+        Ok(self.out_stream(&id).await?.unwrap_or(stream))
+    }
+
+    /// Tells a partner our incarnation and learns its own.
+    async fn greet_out(&self, ours: &AuthorityId, partner: &AuthorityId) -> Result<(), Error> {
+        let view = self.view();
+        let host = view.host_of(partner).ok_or_else(|| Error::about(partner, Reason::MemberUnknown))?.clone();
+        let own = self.sign_hello(ours)?;
+        let answer = if self.context.keys().serves(partner) {
+            self.greet(&host, own, partner).await?
+        } else {
+            self.link.greet(host, own, partner.clone()).await?
+        };
+        let hello = peer::open_hello(answer.hello, &view.federation, &key_of(&view, self.now()))?;
+        if hello.authority != *partner {
+            return Err(Error::about(partner, Reason::WrongRecipient));
+        }
+        self.learn(ours, &hello).await
+    }
+
+    /// Greets a partner for once, and notes whether it answers. `Some`: it did not.
+    pub(in crate::exchange) async fn greet_partner(&self, id: StreamId) -> Option<AuthorityId> {
+        let result = self.greet_out(&id.origin, &id.recipient).await;
+        match result {
+            Ok(()) => {
+                self.links.answered(&id.recipient, self.now());
+                None
+            }
+            Err(error) => {
+                if let Error::Link(link) = &error {
+                    self.links.failed(&id.recipient, link, self.now());
+                }
+                Some(id.recipient)
+            }
+        }
+    }
+
+    pub(super) async fn out_stream(&self, id: &StreamId) -> Result<Option<OutStream>, Error> {
+        Ok(self.store().out_stream(id.origin.clone(), id.recipient.clone(), id.class).await?)
+    }
+
+    fn sign_hello(&self, authority: &AuthorityId) -> Result<Bytes, Error> {
+        let key = self.context.keys().of(authority).ok_or(Reason::WrongOrigin)?;
+        let hello = Hello {
+            federation: self.view().federation,
+            authority: authority.clone(),
+            incarnation: self.store().incarnation(),
+            time: self.now(),
+        };
+        Ok(peer::sign_hello(&hello, &key))
+    }
+
+    /// Stores a partner's incarnation if it is new, and queues again what is unexpired.
+    async fn learn(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
+        let pair = self.greetings.of(ours, &hello.authority);
+        let mut known = pair.lock().await;
+        let stored = self.load(&mut known, ours, &hello.authority).await?;
+        if stored.is_some_and(|stored| hello.incarnation < stored) {
+            return Err(Error::about(&hello.authority, Reason::IncarnationChanged));
+        }
+        if stored != Some(hello.incarnation) {
+            let (ours, theirs) = (ours.clone(), hello.authority.clone());
+            let put = Put::PartnerIncarnation { ours, theirs, incarnation: hello.incarnation };
+            self.store().write(Write::put(put).into()).await?;
+        }
+        self.requeue(ours, hello).await?;
+        *known = Some(hello.incarnation);
+        for class in [StreamClass::Control, StreamClass::Content] {
+            let id = StreamId { origin: ours.clone(), recipient: hello.authority.clone(), class };
+            self.context.wakeups().retry_stream(&id);
+        }
+        Ok(())
+    }
+
+    /// Outgoing streams that belong to other incarnations start again from number 1.
+    async fn requeue(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
+        let own = self.store().incarnation();
+        let mut stale = false;
+        for class in [StreamClass::Control, StreamClass::Content] {
+            let id = StreamId { origin: ours.clone(), recipient: hello.authority.clone(), class };
+            stale |= self
+                .out_stream(&id)
+                .await?
+                .is_some_and(|s| s.origin_incarnation != own || s.recipient_incarnation != hello.incarnation);
+        }
+        if stale {
+            let op = Requeue {
+                origin: ours.clone(),
+                recipient: hello.authority.clone(),
+                origin_incarnation: own,
+                recipient_incarnation: hello.incarnation,
+                now: self.now(),
+            };
+            let written = self.store().write(WriteOp::Requeue(op)).await?;
+            debug_assert_eq!(written, Written::Done);
+            self.outgoing.note_requeued();
+            for class in [StreamClass::Control, StreamClass::Content] {
+                self.context.wakeups().wake_stream(&StreamId {
+                    origin: ours.clone(),
+                    recipient: hello.authority.clone(),
+                    class,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        known: &mut Option<Incarnation>,
+        ours: &AuthorityId,
+        theirs: &AuthorityId,
+    ) -> Result<Option<Incarnation>, Error> {
+        if known.is_none() {
+            *known = self.store().partner_incarnation(ours.clone(), theirs.clone()).await?;
+        }
+        Ok(*known)
+    }
+
+    async fn next_expected(&self, recipient: &AuthorityId, hello: &Hello, class: StreamClass) -> Result<u64, Error> {
+        let key = InStreamKey {
+            origin: hello.authority.clone(),
+            recipient: recipient.clone(),
+            class,
+            origin_incarnation: hello.incarnation,
+            recipient_incarnation: self.store().incarnation(),
+        };
+        Ok(self.store().in_stream(key).await?.map_or(1, |stream| stream.next))
+    }
+}

@@ -1,0 +1,229 @@
+//! Judges a batch, item by item in its order: times, the one question, dedup, what it refers to, what it changes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::domain::agreement::set::AgreementSet;
+use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::envelope::{Envelope, GrantRef};
+use crate::domain::ids::AgreementId;
+use crate::domain::policy::{Permit, Side};
+use crate::domain::reason::Reason;
+use crate::domain::receipt::{ItemOutcome, Verdict};
+use crate::domain::record::{RecordKey, ReferenceKind};
+use crate::domain::records::RecordBody;
+use crate::domain::sharing::keep_until;
+use crate::domain::time::UnixMs;
+use crate::exchange::agreements::Changes;
+use crate::exchange::context::Error;
+use crate::exchange::records::{self, Arrival};
+use crate::storage::ops::{NewInbox, Put};
+use crate::storage::owed::Owed;
+
+use super::super::Road;
+use super::super::question::{self, Asked};
+use super::Received;
+use super::open::{Item, OpenItem};
+
+/// What a batch comes to.
+#[derive(Default)]
+pub(super) struct Judged {
+    /// In order; ends with the first RETRY_LATER, or before the first item that this node cannot judge now.
+    pub outcomes: Vec<ItemOutcome>,
+    pub items: Vec<NewInbox>,
+    /// What they change besides the inbox.
+    pub puts: Vec<Put>,
+    pub owes: Vec<Owed>,
+    pub audit: Vec<AuditDraft>,
+}
+
+impl Judged {
+    pub(super) fn changes_agreements(&self) -> bool {
+        self.puts.iter().any(|put| matches!(put, Put::Agreement(_)))
+    }
+}
+
+/// What judging one batch has come to so far.
+struct BatchJudgement<'a> {
+    received: &'a Received,
+    agreements: Arc<AgreementSet>,
+    /// Dedup keys that are taken, in the store or earlier in this batch.
+    taken: HashSet<RecordKey>,
+    /// What the batch has brought so far, as far as a kind has to know.
+    batch: records::Batch,
+    changes: Changes,
+    judged: Judged,
+}
+
+impl Road {
+    pub(super) async fn judge(&self, received: &Received, items: Vec<Item>) -> Result<Judged, Error> {
+        let at = self.context.monotonic();
+        let mut so_far = BatchJudgement {
+            received,
+            agreements: self.context.agreements().load_full(),
+            taken: self.taken(&items).await?,
+            batch: records::Batch::default(),
+            changes: Changes::default(),
+            judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
+        };
+        for item in items {
+            let outcome = match item {
+                Item::Decided(outcome) => {
+                    so_far.decided(&outcome);
+                    outcome
+                }
+                Item::Open(open) => {
+                    let digest = open.digest;
+                    let verdict = self.verdict(&mut so_far, *open).await?;
+                    ItemOutcome { envelope: Some(digest), verdict }
+                }
+            };
+            // The register is behind: a fault of this node, not of the item (9.3). What stands before it is taken.
+            if outcome.verdict == Verdict::RetryLater(Reason::RegisterNotFresh) {
+                if so_far.judged.outcomes.is_empty() {
+                    return Err(Reason::RegisterNotFresh.into());
+                }
+                break;
+            }
+            so_far.judged.outcomes.push(outcome);
+            if !outcome.verdict.consumes() {
+                break;
+            }
+        }
+        let BatchJudgement { mut judged, changes, .. } = so_far;
+        self.heard.note(at, &judged.puts);
+        judged.owes = changes.owes;
+        judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
+        Ok(judged)
+    }
+
+    async fn taken(&self, items: &[Item]) -> Result<HashSet<RecordKey>, Error> {
+        let keys: Vec<RecordKey> = items
+            .iter()
+            .filter_map(|item| if let Item::Open(open) = item { Some(open.opened.envelope.key()) } else { None })
+            .collect();
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let taken = self.store().taken(keys.clone()).await?;
+        Ok(keys.into_iter().zip(taken).filter_map(|(key, taken)| taken.then_some(key)).collect())
+    }
+
+    async fn verdict(&self, so_far: &mut BatchJudgement<'_>, item: OpenItem) -> Result<Verdict, Error> {
+        let envelope = &item.opened.envelope;
+        let permit = match self.grant_of_target(envelope).await?.and_then(|target| so_far.permit(&item, target)) {
+            Ok(permit) => permit,
+            Err(reason) => return Ok(so_far.refuse(&item, reason)),
+        };
+        if so_far.taken.contains(&envelope.key()) {
+            return Ok(Verdict::Duplicate);
+        }
+        match &item.opened.body {
+            RecordBody::Content(content) => {
+                let arrival = Arrival {
+                    context: &self.context,
+                    envelope,
+                    as_of_age: item.as_of_age,
+                    received: so_far.received.now,
+                    keep_until: so_far.keep_until(&permit, envelope.expires),
+                    batch: &mut so_far.batch,
+                    puts: &mut so_far.judged.puts,
+                };
+                if let Err(reason) = records::arrived(content, arrival).await? {
+                    return Ok(so_far.refuse_for_good(&item, reason));
+                }
+            }
+            RecordBody::Control(control) => {
+                let view = &so_far.received.view;
+                match self.agreements.change(&mut so_far.changes, envelope, control, &item.bytes, view).await? {
+                    Ok(audit) => so_far.judged.audit.extend(audit),
+                    Err(reason) => return Ok(so_far.refuse(&item, reason)),
+                }
+            }
+        }
+        so_far.store(item, permit);
+        Ok(Verdict::Stored)
+    }
+
+    /// The grant under which what the record answers was sent to its author; `None`: it is no answer. Only what was sent
+    /// to an authority can be answered by it.
+    async fn grant_of_target(&self, envelope: &Envelope) -> Result<Result<Option<GrantRef>, Reason>, Error> {
+        let Some(target) = envelope.target(ReferenceKind::Answers) else { return Ok(Ok(None)) };
+        let sent = self.store().sent_under(target.clone(), envelope.origin.clone()).await?;
+        let named = sent.iter().find(|grant| envelope.grant == Some(**grant));
+        Ok(named.or(sent.first()).map(|grant| Some(*grant)).ok_or(Reason::TargetUnknown))
+    }
+}
+
+impl BatchJudgement<'_> {
+    fn permit(&self, item: &OpenItem, target: Option<GrantRef>) -> Result<Permit, Reason> {
+        let now = self.received.now;
+        let envelope = &item.opened.envelope;
+        envelope.timely(now)?;
+        let asked = Asked { side: Side::Receiver, agreements: &self.agreements, view: &self.received.view, now };
+        question::ask(envelope, &item.opened.body, target, &asked)
+    }
+
+    /// What could not even be opened stands in the ledger with its reason, and without what it claimed to be.
+    fn decided(&mut self, outcome: &ItemOutcome) {
+        if let Verdict::Refused(reason) | Verdict::Quarantined(reason) = outcome.verdict {
+            self.judged.audit.push(AuditDraft {
+                counterparty: Some(self.received.batch.stream.origin.clone()),
+                reason: Some(reason),
+                ..AuditDraft::by_node(AuditAct::Refused)
+            });
+        }
+    }
+
+    /// What passes by itself is asked for again; the rest is final, and stands in the ledger.
+    fn refuse(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
+        if reason.asks_again() {
+            return Verdict::RetryLater(reason);
+        }
+        self.refuse_for_good(item, reason)
+    }
+
+    fn refuse_for_good(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
+        self.judged.audit.push(AuditDraft { reason: Some(reason), ..self.draft(item, AuditAct::Refused) });
+        Verdict::Refused(reason)
+    }
+
+    fn store(&mut self, item: OpenItem, permit: Permit) {
+        let draft = self.draft(&item, AuditAct::Received);
+        self.judged.audit.push(draft);
+        let envelope = &item.opened.envelope;
+        let key = envelope.key();
+        self.taken.insert(key.clone());
+        let target = envelope.references.first().map(|r| r.target.clone());
+        let hidden = envelope.references.first().is_some_and(|r| r.kind != ReferenceKind::Answers);
+        self.judged.items.push(NewInbox {
+            keep_until: self.keep_until(&permit, envelope.expires),
+            permit,
+            key,
+            kind: envelope.kind,
+            digest: item.digest,
+            target,
+            hidden,
+            expires: envelope.expires,
+            envelope: item.bytes,
+            traceparent: item.traceparent,
+        });
+    }
+
+    fn keep_until(&self, permit: &Permit, expires: UnixMs) -> UnixMs {
+        let grant = permit.grant().and_then(|reference| self.agreements.grant(&reference));
+        keep_until(expires, self.received.now, grant.map(|held| held.grant.retention))
+    }
+
+    fn draft(&self, item: &OpenItem, act: AuditAct) -> AuditDraft {
+        let envelope = &item.opened.envelope;
+        let agreement: Option<AgreementId> = envelope.grant.map(|g| g.agreement);
+        AuditDraft {
+            counterparty: Some(envelope.origin.clone()),
+            record: Some((envelope.kind, envelope.record_id)),
+            agreement,
+            purpose: Some(envelope.purpose),
+            ..AuditDraft::by_node(act)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The ledger, recomputed: its leaves give the stored root, and every signed checkpoint what it says (9.12).
+//!
+//! Whoever holds the file can make leaves and root agree; the checkpoints in it only the authority's key could have
+//! signed. What this does not show is a rollback to an older state of the whole file: nobody cosigns yet.
+
+use bytes::Bytes;
+
+use crate::domain::audit::AuditCheckpoint;
+use crate::domain::authority::KeyRecord;
+use crate::domain::ids::{Digest, KeyId};
+use crate::domain::reason::Reason;
+use crate::exchange::context::Error;
+use crate::storage::audit::Replay;
+use crate::storage::rows::AuditHead;
+use crate::wire::checkpoint;
+
+use super::Upkeep;
+
+/// Leaves, and checkpoints, read at a time.
+const TOGETHER: usize = 4_096;
+
+/// What recomputing the ledger showed.
+#[derive(Clone, Debug)]
+pub struct AuditFinding {
+    pub head: AuditHead,
+    /// Index of the first leaf that does not fit; `None`: none.
+    pub first_bad: Option<u64>,
+    /// Signed checkpoints that say what the leaves give.
+    pub checkpoints: u64,
+    /// Size of the first checkpoint that contradicts the leaves, or that this authority did not sign; `None`: none.
+    pub contradicting: Option<u64>,
+    /// Size and root as recomputed are those stored, and no checkpoint says otherwise.
+    pub consistent: bool,
+}
+
+/// What one stored checkpoint is worth.
+enum Worth {
+    Signed(AuditCheckpoint),
+    /// Under a key that was stolen since: it proves nothing, in neither direction.
+    Nothing,
+    Forged,
+}
+
+impl Upkeep {
+    /// Encoded audit leaves from an index on, and the head of the log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn audit_leaves(&self, from: u64, limit: usize) -> Result<(Vec<Bytes>, AuditHead), Error> {
+        Ok((self.store().audit_leaves(from, limit).await?, self.store().audit_head().await?))
+    }
+
+    /// Recomputes the whole tree and compares it with what is stored, and with every checkpoint on the way.
+    ///
+    /// # Errors
+    /// `NODE_STARTING` before the register says which keys are this authority's; when the store cannot be read.
+    pub async fn verify_audit(&self) -> Result<AuditFinding, Error> {
+        let head = self.store().audit_head().await?;
+        let view = self.view();
+        let keys =
+            view.member(self.context.authority()).map(|member| member.keys.clone()).ok_or(Reason::NodeStarting)?;
+        let mut finding =
+            AuditFinding { head, first_bad: None, checkpoints: 0, contradicting: None, consistent: false };
+        let mut replay = Replay::default();
+        while replay.frontier().size() < finding.head.size {
+            let from = replay.frontier().size();
+            let left = usize::try_from(finding.head.size - from).unwrap_or(TOGETHER);
+            let leaves = self.store().audit_leaves(from, TOGETHER.min(left)).await?;
+            if leaves.is_empty() {
+                break;
+            }
+            // No two have one size: as many as leaves, at most.
+            let mut signed = self.store().audit_checkpoints(from, TOGETHER).await?.into_iter().peekable();
+            for leaf in &leaves {
+                replay.push(leaf);
+                let size = replay.frontier().size();
+                if let Some((_, signed)) = signed.next_if(|(covers, _)| *covers == size) {
+                    finding.judge(size, self.worth(signed, &keys), &replay.frontier().root());
+                }
+            }
+        }
+        // Over leaves that are not there, also none that came meanwhile: the log was cut.
+        if let Some((size, _)) = self.store().audit_checkpoints(finding.head.size, 1).await?.first()
+            && *size > self.store().audit_head().await?.size
+        {
+            finding.contradicting = finding.contradicting.or(Some(*size));
+        }
+        let frontier = replay.frontier();
+        let same = frontier.size() == finding.head.size && frontier.root() == finding.head.root;
+        finding.first_bad = replay.first_bad();
+        finding.consistent = same && finding.first_bad.is_none() && finding.contradicting.is_none();
+        Ok(finding)
+    }
+
+    fn worth(&self, signed: Bytes, keys: &[KeyRecord]) -> Worth {
+        let view = self.view();
+        let signer = |id: &KeyId| keys.iter().find(|record| record.key.id() == *id);
+        let stolen = std::cell::Cell::new(false);
+        let key_of = |id: &KeyId| {
+            stolen.set(signer(id).is_some_and(|record| record.compromised));
+            signer(id).map(|record| record.key)
+        };
+        match checkpoint::open(signed, &view.federation, key_of) {
+            _ if stolen.get() => Worth::Nothing,
+            Ok(checkpoint) if checkpoint.authority == *self.context.authority() => Worth::Signed(checkpoint),
+            _ => Worth::Forged,
+        }
+    }
+}
+
+impl AuditFinding {
+    fn judge(&mut self, size: u64, worth: Worth, root: &Digest) {
+        match worth {
+            Worth::Nothing => {}
+            Worth::Signed(checkpoint) if (checkpoint.size, checkpoint.root) == (size, *root) => self.checkpoints += 1,
+            Worth::Signed(_) | Worth::Forged => self.contradicting = self.contradicting.or(Some(size)),
+        }
+    }
+}
