@@ -14,9 +14,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exchange::{Exchange, What};
+use crate::exchange::Exchange;
 use crate::pass::PassKind;
-use crate::telemetry::metrics;
 use pass::Worker;
 
 /// The tasks of all workers.
@@ -45,26 +44,27 @@ impl Workers {
         let spawn = |task: futures_util::future::BoxFuture<'static, ()>| drop(workers.tasks.spawn_on(task, on));
 
         for pass in PassKind::ALL {
-            let (x, wakeups) = (exchange.clone(), exchange.wakeups().clone());
+            let (upkeep, wakeups) = (exchange.upkeep.clone(), exchange.wakeups().clone());
             let woken = move || {
                 let wakeups = wakeups.clone();
                 async move { wakeups.woken(pass).await }
             };
             let run = move || {
-                let x = x.clone();
-                async move { x.upkeep.run_pass(pass).await.map(|passed| passed.more) }
+                let upkeep = upkeep.clone();
+                async move { upkeep.run_pass(pass).await.map(|passed| passed.more) }
             };
             spawn(Box::pin(worker(pass.name()).run(timer(pass), woken, run)));
         }
 
-        let x = exchange.clone();
+        let upkeep = exchange.upkeep.clone();
         let pass = move || {
-            let x = x.clone();
-            async move { gauges(&x).await.map(|()| false) }
+            let upkeep = upkeep.clone();
+            async move { upkeep.gauges_pass().await.map(|()| false) }
         };
         spawn(Box::pin(worker("gauges").run(GAUGES, std::future::pending, pass)));
 
-        spawn(Box::pin(deliver::run(exchange.clone(), workers.stopping.clone(), workers.tasks.clone())));
+        let (road, wakeups) = (exchange.road.clone(), exchange.wakeups().clone());
+        spawn(Box::pin(deliver::run(road, wakeups, workers.stopping.clone(), workers.tasks.clone())));
         workers
     }
 
@@ -74,22 +74,4 @@ impl Workers {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
-
-async fn gauges(exchange: &Exchange) -> Result<(), crate::exchange::Error> {
-    let counts = exchange.road.queue_counts().await?;
-    let sum = |of: fn(&crate::exchange::QueueCount) -> u64| {
-        i64::try_from(counts.iter().map(|(_, c)| of(c)).sum::<u64>()).unwrap_or(i64::MAX)
-    };
-    metrics::QUEUED.set([], sum(|c| c.queued));
-    metrics::HELD.set([], sum(|c| c.held));
-    metrics::INBOX.set([], i64::try_from(exchange.road.inbox_position().await?).unwrap_or(i64::MAX));
-    let (_, head) = exchange.upkeep.audit_leaves(0, 0).await?;
-    metrics::AUDIT_SIZE.set([], i64::try_from(head.size).unwrap_or(i64::MAX));
-    let owed = exchange.upkeep.owed_counts().await?;
-    for what in What::ALL {
-        let rows = owed.iter().find(|count| count.what == what).map_or(0, |count| count.rows);
-        metrics::OWED.set([what.name()], i64::try_from(rows).unwrap_or(i64::MAX));
-    }
-    Ok(())
 }

@@ -1,11 +1,12 @@
 //! What time and the register change by themselves, and what a restart has to find again: passes.
 //!
 //! What lives here: what each pass of the workers does, one at a time (`passes`); what is owed (`owed`), each sort fulfilled by
-//! the part that owes it; what the register changes for what waits (`standing`); the sweep, the greeting of partners, and the
-//! ledger's checkpoints, with the proof that they and its leaves agree (`ledger`). What does not: loops and timers
+//! the part that owes it; what the register changes for what waits (`standing`); the sweep, the greeting of partners, the
+//! gauges, and the ledger's checkpoints, with the proof that they and its leaves agree (`ledger`). What does not: loops and timers
 //! (`workers`), and how anything is published, delivered or agreed. Invariant: a pass finds its work in the store, so the
 //! normal case and recovery are one path; a pass that fails, or an item that cannot be done, stops no other one.
 
+mod gauges;
 mod ledger;
 mod owed;
 mod passes;
