@@ -1,17 +1,16 @@
-//! The command line: nouns, and what holds for all of them.
+//! The command line: its nouns, and whose command each is.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use havenlink_proto::record::v1::ActorRole;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    agreement, alert, audit, delivery, directory, invite, mandate, member, node, offer, policy, practice, steward,
+    agreement, alert, audit, delivery, directory, doctor, explain, invite, mandate, member, node, offer, policy,
+    practice, status, steward,
 };
-use crate::output::Format;
-use crate::when;
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::session::Session;
 
 /// Operates a Havenlink node: noun, then verb.
 #[derive(Debug, Parser)]
@@ -26,74 +25,6 @@ pub struct Cli {
     pub noun: Noun,
 }
 
-/// Arguments that every command takes, wherever they stand on the line.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "For every command")]
-pub struct Global {
-    /// Directory of the node's sockets
-    #[arg(long, global = true, env = "HAVENLINK_SOCKETS", default_value = "/run/havenlink", value_name = "DIR")]
-    pub sockets: PathBuf,
-    /// Role whose socket is used; chosen by the command if not given
-    #[arg(long, global = true, value_enum, hide_possible_values = true, value_name = "ROLE")]
-    pub role: Option<Role>,
-    /// Form of the answer on stdout
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, hide_possible_values = true, value_name = "table|json|jsonl|csv")]
-    pub output: Format,
-    /// Time limit of each call; 20s, and longer for checks that look at everything
-    #[arg(long, global = true, value_parser = when::parse_duration, value_name = "SPAN")]
-    pub timeout: Option<Duration>,
-    /// Of a write: sent again with the same id it is done once, where the node keeps ids
-    #[arg(long, global = true, value_name = "ID")]
-    pub request_id: Option<String>,
-}
-
-/// Who calls: each role has its own socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    Operator,
-    Coordinator,
-    Publisher,
-    Consumer,
-    DataProtection,
-    Inspection,
-    Liaison,
-}
-
-impl Role {
-    /// The role of the contract; none for what has no socket.
-    pub fn of(role: ActorRole) -> Option<Self> {
-        Some(match role {
-            ActorRole::Operator => Self::Operator,
-            ActorRole::Coordinator => Self::Coordinator,
-            ActorRole::Publisher => Self::Publisher,
-            ActorRole::Consumer => Self::Consumer,
-            ActorRole::DataProtection => Self::DataProtection,
-            ActorRole::Inspection => Self::Inspection,
-            ActorRole::Liaison => Self::Liaison,
-            ActorRole::Unspecified | ActorRole::Node | ActorRole::Peer => return None,
-        })
-    }
-
-    /// The file in the socket directory.
-    pub fn socket(self) -> String {
-        format!("{self}.sock")
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Operator => "operator",
-            Self::Coordinator => "coordinator",
-            Self::Publisher => "publisher",
-            Self::Consumer => "consumer",
-            Self::DataProtection => "data-protection",
-            Self::Inspection => "inspection",
-            Self::Liaison => "liaison",
-        })
-    }
-}
-
 /// What a command is about.
 #[derive(Debug, Subcommand)]
 pub enum Noun {
@@ -102,7 +33,7 @@ pub enum Noun {
     /// Checks the node; each finding names the command that fixes it (exit 0 ok, 1 warning, 2 critical, 3 unknown)
     Doctor,
     /// What a reason code means and what to do
-    Explain(crate::commands::explain::Explain),
+    Explain(explain::Explain),
     /// Invitations to join
     #[command(subcommand)]
     Invite(invite::Verb),
@@ -150,10 +81,42 @@ pub enum Noun {
     },
 }
 
+/// Does what was asked.
+///
+/// # Errors
+/// What the node refused, or why it could not be asked.
+pub async fn run(session: &Session, noun: Noun) -> Result<ExitCode, Failure> {
+    match noun {
+        Noun::Status => status::run(session).await?,
+        Noun::Doctor => return doctor::run(session).await,
+        Noun::Explain(what) => return explain::run(session, what).await,
+        Noun::Invite(verb) => invite::run(session, verb).await?,
+        Noun::Member(verb) => member::run(session, verb).await?,
+        Noun::Mandate(verb) => mandate::run(session, verb).await?,
+        Noun::Steward(verb) => steward::run(session, verb).await?,
+        Noun::Agreement(verb) => agreement::run(session, verb).await?,
+        Noun::Alert(verb) => alert::run(session, verb).await?,
+        Noun::Practice(verb) => practice::run(session, verb).await?,
+        Noun::Offer(verb) => return offer::run(session, verb).await,
+        Noun::Delivery(verb) => delivery::run(session, verb).await?,
+        Noun::Audit(verb) => audit::run(session, verb).await?,
+        Noun::Directory(verb) => directory::run(session, verb).await?,
+        Noun::Node(verb) => node::run(session, verb).await?,
+        Noun::Policy(verb) => policy::run(session, verb).await?,
+        Noun::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "havenctl", &mut std::io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
     use super::*;
-    use clap::CommandFactory;
+    use crate::global::Role;
 
     #[test]
     fn the_command_line_holds_together() {
@@ -162,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_id_of_a_write_is_the_argument_s_then_the_file_s_then_a_new_one() {
-        let session = |typed: &[&str]| crate::session::Session::new(&Cli::parse_from(typed).global);
+        let session = |typed: &[&str]| Session::new(&Cli::parse_from(typed).global);
         let given = session(&["havenctl", "status", "--request-id", "mine"]);
         assert_eq!((given.request_id(), given.request_id_over("file".into())), ("mine".into(), "mine".into()));
         let bare = session(&["havenctl", "status"]);

@@ -10,6 +10,7 @@ mod commands;
 mod confirm;
 mod contract_enum;
 mod failure;
+mod global;
 mod id;
 mod output;
 mod reasons;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::fault(&format!("no runtime: {error}")).print(),
     };
-    match runtime.block_on(commands::run(&session, cli.noun)) {
+    match runtime.block_on(cli::run(&session, cli.noun)) {
         Ok(code) => code,
         Err(failure) => failure.print(),
     }

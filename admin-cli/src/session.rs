@@ -11,8 +11,8 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Response, Status};
 
-use crate::cli::{Global, Role};
 use crate::failure::{Failure, Outcome};
+use crate::global::{Global, Role};
 use crate::output::{Format, View};
 use crate::reasons;
 use crate::repeat;

@@ -109,3 +109,41 @@ fn the_glossary_names_types_and_files_that_exist() {
         assert!(!there(&name.to_owned()), "{name}");
     }
 }
+
+/// The page's section on locks, and the locks that it names.
+fn locks_in_order() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join("node/CONTRIBUTING.md")).expect("readable");
+    let section =
+        text.split("## The order of locks").nth(1).expect("the section").split("\n## ").next().expect("its text");
+    let column = section.lines().filter_map(|line| line.strip_prefix('|')?.split('|').nth(1));
+    let named = column.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| *name != "std");
+    named.map(|name| name.rsplit('.').next().unwrap_or(name).to_owned()).collect()
+}
+
+/// The field, or the struct of one field, whose lock may be held while others are waited for.
+fn lock_of(line: &str) -> Option<&str> {
+    let line =
+        line.split_once("tokio::sync::Mutex<").or_else(|| line.split_once("tokio::sync::RwLock<"))?.0.trim_start();
+    let field = line.rsplit_once(" struct ").map_or(line, |(_, rest)| rest);
+    let field = field.trim_start_matches("pub(super) ").trim_start_matches("pub ").trim_start_matches("struct ");
+    let name = super::first_word(field);
+    (field[name.len()..].starts_with([':', '('])).then_some(name)
+}
+
+#[test]
+fn the_order_of_locks_has_every_lock_of_the_exchange() {
+    let named = locks_in_order();
+    let words = words_of_the_code();
+    let gone: Vec<&String> = named.iter().filter(|name| !words.contains(*name)).collect();
+    assert!(named.len() > 15 && gone.is_empty(), "in the order of locks, but not in the code: {gone:?}");
+    let mut found = BTreeSet::new();
+    for (relative, file) in super::named_sources() {
+        if relative.starts_with("exchange/") && !super::is_tests(&relative) {
+            let code = super::code(&std::fs::read_to_string(file).expect("readable"));
+            found.extend(code.lines().filter_map(lock_of).map(str::to_owned));
+        }
+    }
+    assert!(found.contains("saying_later") && found.contains("Incoming"), "locks were read: {found:?}");
+    let missing: Vec<&String> = found.difference(&named).collect();
+    assert!(missing.is_empty(), "locks without a place in the order: {missing:?}");
+}

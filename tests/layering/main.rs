@@ -167,8 +167,14 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 
 /// The code alone: without comments and without test modules, which stand last in a file.
 fn code(text: &str) -> String {
-    let before_tests = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    before_tests.lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+    before_tests(text).lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands before a module of tests; one that is a file of its own ends nothing.
+fn before_tests(text: &str) -> &str {
+    let begins = |at: &usize| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{'));
+    let inside = text.match_indices("#[cfg(test)]\nmod ").map(|(at, _)| at).find(begins);
+    &text[..inside.unwrap_or(text.len())]
 }
 
 fn words_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
@@ -348,6 +354,8 @@ fn a_breach_is_found() {
     assert!(!breaches("domain/x.rs", "use tokio::time::sleep;").is_empty());
     assert!(!breaches("exchange/x.rs", "use crate::{domain::ids::Digest, services::errors};").is_empty());
     assert!(!breaches("workers/x.rs", "let s: tonic::Status = x;").is_empty());
+    assert!(!breaches("domain/x.rs", "#[cfg(test)]\nmod tests;\nuse tokio::time::sleep;").is_empty());
+    assert!(breaches("domain/x.rs", "#[cfg(test)]\nmod tests {\n    use tokio::time::sleep;\n}").is_empty());
     assert!(breaches("domain/x.rs", "use crate::domain::ids::Digest; // tokio is not named here").is_empty());
     assert!(breaches("exchange/peer_client.rs", "use crate::transport::pool::Pool;").is_empty());
     assert!(!breaches("exchange/road/deliver.rs", "use crate::transport::pool::Pool;").is_empty());
@@ -379,5 +387,5 @@ fn files_stay_readable() {
 }
 
 fn code_lines(text: &str) -> usize {
-    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text).lines().count()
+    before_tests(text).lines().count()
 }

@@ -23,46 +23,12 @@ pub mod sharing;
 pub mod status;
 pub mod steward;
 
-use std::process::ExitCode;
-
-use clap::CommandFactory;
 use serde_json::Value;
 
 pub(crate) use pages::pages;
 pub use pages::{ALL, Limit};
 
-use crate::cli::{Cli, Noun};
 use crate::failure::Failure;
-use crate::session::Session;
-
-/// Does what was asked.
-///
-/// # Errors
-/// What the node refused, or why it could not be asked.
-pub async fn run(session: &Session, noun: Noun) -> Result<ExitCode, Failure> {
-    match noun {
-        Noun::Status => status::run(session).await?,
-        Noun::Doctor => return doctor::run(session).await,
-        Noun::Explain(what) => return explain::run(session, what).await,
-        Noun::Invite(verb) => invite::run(session, verb).await?,
-        Noun::Member(verb) => member::run(session, verb).await?,
-        Noun::Mandate(verb) => mandate::run(session, verb).await?,
-        Noun::Steward(verb) => steward::run(session, verb).await?,
-        Noun::Agreement(verb) => agreement::run(session, verb).await?,
-        Noun::Alert(verb) => alert::run(session, verb).await?,
-        Noun::Practice(verb) => practice::run(session, verb).await?,
-        Noun::Offer(verb) => return offer::run(session, verb).await,
-        Noun::Delivery(verb) => delivery::run(session, verb).await?,
-        Noun::Audit(verb) => audit::run(session, verb).await?,
-        Noun::Directory(verb) => directory::run(session, verb).await?,
-        Noun::Node(verb) => node::run(session, verb).await?,
-        Noun::Policy(verb) => policy::run(session, verb).await?,
-        Noun::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "havenctl", &mut std::io::stdout());
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
 
 /// A JSON or TOML file as JSON; `-` is stdin.
 ///

@@ -1,5 +1,6 @@
 //! The ledger's vocabulary: which acts are written down, by whom (9.12). The tree itself is storage's.
 
+pub use super::actor::{Actor, ActorRole};
 use super::closed::closed_enum;
 use super::handling::Purpose;
 use super::ids::{AgreementId, AuthorityId, Digest, FederationId, RecordId};
@@ -18,26 +19,6 @@ closed_enum! {
         Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
         AgreementInForce = 20 => "AGREEMENT_IN_FORCE", MandateIssued = 21 => "MANDATE_ISSUED", MandateRevoked = 22 => "MANDATE_REVOKED",
     }
-}
-
-closed_enum! {
-    pub enum ActorRole {
-        Node = 1 => "NODE", Peer = 2 => "PEER", Operator = 3 => "OPERATOR", Coordinator = 4 => "COORDINATOR", Publisher = 5 => "PUBLISHER",
-        Consumer = 6 => "CONSUMER", DataProtection = 7 => "DATA_PROTECTION", Inspection = 8 => "INSPECTION", Liaison = 9 => "LIAISON",
-    }
-}
-
-/// The actor as the ledger knows it: a role and a salted code, never a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Actor {
-    pub role: ActorRole,
-    /// Salted code of the local uid or client key; `None` for the node itself.
-    pub code: Option<[u8; 16]>,
-}
-
-impl Actor {
-    /// The node acting by itself.
-    pub const NODE: Self = Self { role: ActorRole::Node, code: None };
 }
 
 /// One act, before it gets its index, time and commitment in the commit that it belongs to.

@@ -6,6 +6,7 @@
 //! can be different the second time.
 //! Invariant: a value that exists is valid. Every constructor from outside checks, and unknown numbers fail closed.
 
+pub mod actor;
 pub mod agreement;
 pub mod audit;
 pub mod authority;
@@ -26,7 +27,6 @@ pub mod policy;
 pub mod publication;
 pub mod reason;
 pub mod receipt;
-pub mod record;
 pub mod records;
 pub mod register;
 #[cfg(any(test, feature = "samples"))]
@@ -40,3 +40,4 @@ pub mod time;
 pub mod trace;
 
 pub use agreement::set as agreement_set;
+pub use records::record;

@@ -14,7 +14,6 @@ use havenlink_wire as wire;
 pub mod audit;
 pub mod backup;
 pub mod identity;
-pub mod keys;
 pub mod named;
 pub mod ops;
 pub mod owed;
@@ -22,6 +21,8 @@ pub mod rows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod sqlite;
+
+pub use sqlite::keys;
 
 use std::sync::Arc;
 

@@ -7,18 +7,21 @@
 pub mod set;
 mod words;
 
+pub use crate::records::agreement::{AgreementEnd, AgreementEndReason};
+pub use crate::records::grant::Grant;
 pub use set::{AgreedGrant, AgreementSet};
 
 use std::sync::Arc;
 
 use crate::closed::closed_enum;
 use crate::fault::{Fault, check_list};
-use crate::handling::{Purpose, Tlp};
+use crate::handling::Purpose;
 use crate::ids::{AgreementId, AuthorityId, FederationId};
 use crate::limits;
 use crate::record::{RecordKind, StreamClass};
 use crate::records::alert::AlertKind;
-use crate::records::offer::{DisclosureLevel, ServiceKind};
+use crate::records::grant::invalid;
+use crate::records::offer::ServiceKind;
 use crate::time::{Millis, UnixMs};
 
 closed_enum! {
@@ -35,13 +38,6 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// Why a party left.
-    pub enum AgreementEndReason {
-        NoLongerNeeded = 1 => "NO_LONGER_NEEDED", Replaced = 2 => "REPLACED", LegalChange = 3 => "LEGAL_CHANGE", Breach = 4 => "BREACH",
-    }
-}
-
-closed_enum! {
     /// Life of an agreement as a node sees it. DRAFT has no number on the wire: a draft is never sent.
     pub enum AgreementState { Proposed = 1 => "PROPOSED", InForce = 2 => "IN_FORCE", Ended = 3 => "ENDED", Expired = 4 => "EXPIRED" }
 }
@@ -51,25 +47,6 @@ closed_enum! {
 pub struct Party {
     pub authority: AuthorityId,
     pub corridor_roles: Vec<CorridorRole>,
-}
-
-/// One direction between two parties. An empty list grants nothing of its sort.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    pub from: AuthorityId,
-    pub to: AuthorityId,
-    /// Answers may be named and need not be: they follow the grant of what they answer (9.2).
-    pub record_kinds: Vec<RecordKind>,
-    pub alert_kinds: Vec<AlertKind>,
-    pub service_kinds: Vec<ServiceKind>,
-    pub purposes: Vec<Purpose>,
-    pub highest_tlp: Tlp,
-    /// Required with OFFER_VIEW; otherwise nothing is disclosed by it.
-    pub disclosure_level: Option<DisclosureLevel>,
-    /// The receiver keeps a record no longer.
-    pub retention: Millis,
-    pub valid_from: UnixMs,
-    pub valid_until: UnixMs,
 }
 
 /// What all parties sign.
@@ -84,15 +61,6 @@ pub struct Agreement {
     /// Makes two agreements of the same content differ.
     pub nonce: [u8; 16],
     pub proposer: AuthorityId,
-}
-
-/// A party leaves at an instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgreementEnd {
-    pub agreement: AgreementId,
-    pub by: AuthorityId,
-    pub at: UnixMs,
-    pub reason: AgreementEndReason,
 }
 
 /// An agreement as a node holds it.
@@ -154,11 +122,6 @@ impl Agreement {
         }
         Ok(())
     }
-}
-
-/// A part of an agreement that does not hold together.
-pub(crate) fn invalid(field: &str, detail: &str) -> Fault {
-    Fault::new(crate::reason::Reason::AgreementInvalid, field, detail)
 }
 
 impl Grant {
@@ -253,6 +216,7 @@ impl HeldAgreement {
 mod tests {
     use super::*;
     use crate::reason::Reason;
+    use crate::records::offer::DisclosureLevel;
     use crate::samples::*;
 
     fn leave(held: &mut HeldAgreement, by: AuthorityId, at: UnixMs) {

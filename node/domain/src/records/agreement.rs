@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{ControlKind, RecordKind};
-use crate::ids::{AgreementId, KeyId};
-
-pub use crate::agreement::AgreementEnd;
+use crate::closed::closed_enum;
+use crate::ids::{AgreementId, AuthorityId, KeyId};
+use crate::time::UnixMs;
 
 /// An agreement for its parties to sign: encoded `Signed` with the proposer's signature; to be opened and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,22 @@ pub struct PartySignature {
     pub key_id: KeyId,
     /// 64 bytes.
     pub signature: Bytes,
+}
+
+closed_enum! {
+    /// Why a party left.
+    pub enum AgreementEndReason {
+        NoLongerNeeded = 1 => "NO_LONGER_NEEDED", Replaced = 2 => "REPLACED", LegalChange = 3 => "LEGAL_CHANGE", Breach = 4 => "BREACH",
+    }
+}
+
+/// A party leaves at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementEnd {
+    pub agreement: AgreementId,
+    pub by: AuthorityId,
+    pub at: UnixMs,
+    pub reason: AgreementEndReason,
 }
 
 impl ControlKind for Proposal {

@@ -1,14 +1,14 @@
 //! Alerts: what was seen, how sure, where; about adverts and sites, never about a person by name.
 
+use super::grant::{self, Grant};
 use super::offer::DisclosureLevel;
+use super::record::ReferenceKind;
 use super::{Access, Facts, Kind, RecordKind, plain_list};
-use crate::agreement::{self, Grant};
-use crate::audit::ActorRole::{Consumer, Coordinator, Publisher};
+use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
 use crate::fault::{Fault, check_list};
 use crate::limits;
 use crate::place::Place;
-use crate::record::ReferenceKind;
 use crate::text::{Language, Text, check_texts};
 use crate::time::{Millis, UnixMs};
 
@@ -233,7 +233,7 @@ impl Kind for Alert {
 
     fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault> {
         if granted == grant.alert_kinds.is_empty() {
-            return Err(agreement::invalid("alert_kinds", "given exactly when record_kinds has ALERT"));
+            return Err(grant::invalid("alert_kinds", "given exactly when record_kinds has ALERT"));
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! A recipient's answer to a record.
 
+use super::grant::Grant;
 use super::offer::DisclosureLevel;
 use super::{Access, Facts, Kind, RecordKind};
-use crate::agreement::Grant;
-use crate::audit::ActorRole::{Consumer, Coordinator, Publisher};
+use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
 use crate::fault::Fault;
 use crate::limits;

@@ -9,16 +9,18 @@
 pub mod agreement;
 pub mod alert;
 pub mod answer;
+pub mod grant;
 pub mod offer;
 pub mod practice;
+pub mod record;
 
-use crate::agreement::Grant;
-use crate::audit::ActorRole;
+use crate::actor::ActorRole;
 use crate::closed::closed_enum;
 use crate::fault::Fault;
-use crate::record::ReferenceKind;
 use crate::time::{Millis, UnixMs};
+use grant::Grant;
 use offer::DisclosureLevel;
+use record::ReferenceKind;
 
 /// The one list of kinds, in the order of their numbers: content is 1 to 31, control 32 to 63 (9.2). A kind that is
 /// built names its module and type; one without them is a reserved number. Calls `$then!` with the list, so that each

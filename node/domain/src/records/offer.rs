@@ -3,9 +3,9 @@
 //! Raw figures never leave the node: the only way from `Capacity` to a partner is `capacity_view`, which asks for the
 //! disclosure level of the agreement and knows that a protected offer never shows a count.
 
+use super::grant::{self, Grant};
 use super::{Access, Facts, Kind, RecordKind, plain_list};
-use crate::agreement::{self, Grant};
-use crate::audit::ActorRole::{Consumer, Coordinator};
+use crate::actor::ActorRole::{Consumer, Coordinator};
 use crate::closed::closed_enum;
 use crate::fault::{Fault, check_list};
 use crate::forms::is_phone;
@@ -361,10 +361,10 @@ impl Kind for Offer {
 
     fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault> {
         if granted == grant.service_kinds.is_empty() {
-            return Err(agreement::invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW"));
+            return Err(grant::invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW"));
         }
         if granted != grant.disclosure_level.is_some() {
-            return Err(agreement::invalid("disclosure_level", "given exactly when record_kinds has OFFER_VIEW"));
+            return Err(grant::invalid("disclosure_level", "given exactly when record_kinds has OFFER_VIEW"));
         }
         Ok(())
     }

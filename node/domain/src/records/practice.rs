@@ -1,14 +1,14 @@
 //! Best practices: what was tried, what it cost, whether it worked, including what did not.
 
+use super::grant::Grant;
 use super::offer::DisclosureLevel;
+use super::record::ReferenceKind;
 use super::{Access, Facts, Kind, RecordKind};
-use crate::agreement::Grant;
-use crate::audit::ActorRole::{Consumer, Coordinator, Publisher};
+use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
 use crate::fault::{Fault, check_list};
 use crate::limits;
 use crate::place::Place;
-use crate::record::ReferenceKind;
 use crate::text::{Language, check_free_text};
 use crate::time::{Millis, UnixMs};
 

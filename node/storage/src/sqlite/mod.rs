@@ -10,6 +10,7 @@ mod carry_over;
 pub(crate) mod data_version;
 pub(crate) mod db;
 mod facts;
+pub mod keys;
 mod lists;
 mod publications;
 mod questions;
@@ -32,7 +33,6 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::keys::KeyStore;
 use super::named::Named;
 use super::{EndProcess, Error, Now, Result};
 use crate::domain::ids::Incarnation;
@@ -40,6 +40,7 @@ use crate::domain::reason::Reason;
 pub use ballast::{BALLAST_FILE, make_room_to_start};
 pub use data_version::DATA_VERSION;
 use db::{Args, Columns, failed};
+use keys::KeyStore;
 use state::State;
 use writer::{Command, Writer};
 

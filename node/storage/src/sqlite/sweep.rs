@@ -3,11 +3,11 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, run, run_many};
+use super::keys::KeyStore;
 use super::statements;
 use crate::domain::ids::RecordId;
 use crate::domain::limits;
 use crate::domain::time::UnixMs;
-use crate::keys::KeyStore;
 use crate::{EndProcess, RECEIPT_LIFE, Result};
 
 /// Rows of one table in one transaction.

@@ -1,9 +1,9 @@
 //! Kinds of record, their class, and the references between records.
 
-use super::closed::closed_enum;
-use super::ids::{AuthorityId, RecordId};
+use crate::closed::closed_enum;
+use crate::ids::{AuthorityId, RecordId};
 
-pub use super::records::RecordKind;
+pub use super::RecordKind;
 
 closed_enum! {
     /// The two streams between two authorities (9.2, 9.3).

@@ -16,12 +16,12 @@ use aws_lc_rs::rand;
 use sqlx::sqlite::SqliteConnection;
 use zeroize::Zeroizing;
 
-use super::audit::Salt;
-use super::sqlite::db::{self, Args, Columns, ErrorClass, classify, failed};
-use super::sqlite::{schema, statements};
-use super::{EndProcess, Error, Result};
+use super::db::{self, Args, Columns, ErrorClass, classify, failed};
+use super::{schema, statements};
+use crate::audit::Salt;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
+use crate::{EndProcess, Error, Result};
 
 /// File of the key that seals everything else: 32 bytes, mode 0600.
 pub const NODE_KEY: &str = "node.key";
