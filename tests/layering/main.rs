@@ -5,6 +5,7 @@
 
 mod architecture;
 mod citations;
+mod gate;
 mod names;
 mod parts;
 mod reasons;

@@ -1,8 +1,15 @@
-//! The one question, and its sibling for control: may this go to that authority, for this purpose, now? (9.2)
+//! The three questions (9.2): may this content go to that authority, for this purpose, now (`may_share`); may this control
+//! record (`may_control`); and may what is stored here be read, by this role, for this purpose, now (`may_read`).
 //!
-//! Pure. Asked by the sender before it queues and before each attempt, and again by the receiver. A yes is a `Permit`, a value that only
-//! this file can make and that every storage write that discloses takes as an argument: forgetting to ask does not compile.
+//! Pure. The first two are asked by the sender before it queues and before each attempt, and again by the receiver. A yes is a
+//! `Permit`, a value that only this file can make and that every storage write that discloses takes as an argument; a yes to
+//! the third is a `Reading`, without which no stored record opens: forgetting to ask does not compile. Each yes names the
+//! clause that decided, each no is a reason.
 
+mod clause;
+mod kept;
+
+use super::actor::ActorRole;
 use super::agreement::{AgreedGrant, AgreementSet, GrantState};
 use super::authority::MemberStatus;
 use super::directory::DirectoryView;
@@ -12,8 +19,11 @@ use super::ids::AuthorityId;
 use super::limits;
 use super::reason::Reason;
 use super::record::StreamClass;
-use super::records::{Facet, RecordKind};
+use super::records::{Facet, RecordKind, Verb};
 use super::time::{Millis, UnixMs};
+
+pub use clause::Clause;
+pub use kept::{KeptRecord, ReadPurpose, Reading};
 
 /// Proof that the question was asked and answered with yes, for exactly this flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +33,7 @@ pub struct Permit {
     kind: RecordKind,
     purpose: Purpose,
     grant: Option<GrantRef>,
+    clause: Clause,
 }
 
 impl Permit {
@@ -49,6 +60,11 @@ impl Permit {
     /// Under which grant; `None` for control.
     pub fn grant(&self) -> Option<GrantRef> {
         self.grant
+    }
+
+    /// The rule that said yes.
+    pub fn clause(&self) -> Clause {
+        self.clause
     }
 }
 
@@ -111,15 +127,19 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
         about_person(q)?;
     }
     let kind = q.facet.kind();
-    let held = match q.grant {
+    let (held, clause) = match q.grant {
         named if kind.is_answer() => answer_grant(q, q.target.ok_or(Reason::AgreementNotInForce)?, named)?,
         Some(named) => named_grant(q, named)?,
         None if q.side == Side::Sender => best_grant(q)?,
         None => return Err(Reason::AgreementNotInForce),
     };
     standings.into_iter().collect::<Result<(), _>>()?;
-    Ok(Permit { from: q.from.clone(), to: q.to.clone(), kind, purpose: q.purpose, grant: Some(held.reference) })
+    let (from, to, grant) = (q.from.clone(), q.to.clone(), Some(held.reference));
+    Ok(Permit { from, to, kind, purpose: q.purpose, grant, clause })
 }
+
+/// A grant, and the clause by which it covers the question.
+type Covering<'a> = (AgreedGrant<'a>, Clause);
 
 /// Content about a person needs a register that a majority of stewards confirmed lately (9.4), and records that do
 /// not exist yet.
@@ -140,7 +160,7 @@ fn active(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Result<
 }
 
 /// The grant that the envelope names, if it covers the question.
-fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<AgreedGrant<'a>, Reason> {
+fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<Covering<'a>, Reason> {
     // An agreement of others is answered like one that is not here: no oracle.
     let held = q.agreements.get(&named.agreement).ok_or(Reason::AgreementUnknown)?;
     if !held.agreement.is_party(q.from) || !held.agreement.is_party(q.to) {
@@ -150,16 +170,12 @@ fn named_grant<'a>(q: &ShareQuestion<'a>, named: GrantRef) -> Result<AgreedGrant
     if held.grant.from != *q.from || held.grant.to != *q.to {
         return Err(Reason::AgreementNotInForce);
     }
-    covers(q, &held)?;
-    Ok(held)
+    let clause = covers(q, &held)?;
+    Ok((held, clause))
 }
 
 /// An answer goes back along the grant under which its target came (9.2): the direction is the opposite one.
-fn answer_grant<'a>(
-    q: &ShareQuestion<'a>,
-    target: GrantRef,
-    named: Option<GrantRef>,
-) -> Result<AgreedGrant<'a>, Reason> {
+fn answer_grant<'a>(q: &ShareQuestion<'a>, target: GrantRef, named: Option<GrantRef>) -> Result<Covering<'a>, Reason> {
     if named.is_some_and(|named| named != target) {
         return Err(Reason::AgreementNotInForce);
     }
@@ -169,19 +185,19 @@ fn answer_grant<'a>(
     }
     in_force(q, &held)?;
     handled(q, &held)?;
-    Ok(held)
+    Ok((held, Clause::AnswerUnderGrantOfTarget))
 }
 
 /// Of several grants that cover the question: the one that shows most, then the one that lasts longest, then the first.
-fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<AgreedGrant<'a>, Reason> {
-    let mut best: Option<AgreedGrant<'a>> = None;
+fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Covering<'a>, Reason> {
+    let mut best: Option<Covering<'a>> = None;
     let mut nearest = Reason::AgreementNotInForce;
     for held in q.agreements.grants(q.from, q.to) {
         match covers(q, &held) {
-            Ok(()) => {
+            Ok(clause) => {
                 let rank = |h: &AgreedGrant<'_>| (h.grant.disclosure_level, h.grant.valid_until);
-                if best.is_none_or(|b| rank(&held) > rank(&b)) {
-                    best = Some(held);
+                if best.is_none_or(|(best, _)| rank(&held) > rank(&best)) {
+                    best = Some((held, clause));
                 }
             }
             // One that is not signed by all yet is, for its own side, simply not in force.
@@ -192,27 +208,30 @@ fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<AgreedGrant<'a>, Reason> {
     best.ok_or(nearest)
 }
 
-fn covers(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> {
+fn covers(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<Clause, Reason> {
     if !q.facet.covered_by(held.grant) {
         return Err(Reason::AgreementNotInForce);
     }
-    in_force(q, held)?;
-    handled(q, held)
+    let clause = in_force(q, held)?;
+    handled(q, held)?;
+    Ok(clause)
 }
 
 /// The dates of 9.7: the sender stops at `until`; the receiver accepts while `created` < until and now < until + 5 min.
-fn in_force(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> {
+fn in_force(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<Clause, Reason> {
     let AgreedGrant { grant, held, .. } = held;
     match held.grant_state(grant, q.now) {
         GrantState::Ended => Err(Reason::AgreementEnded),
         GrantState::Incomplete => Err(Reason::AgreementUnknown),
         _ if q.created >= grant.valid_until => Err(Reason::AgreementNotInForce),
-        GrantState::InForce => Ok(()),
+        GrantState::InForce => Ok(Clause::GrantInForce),
         GrantState::Expired if q.side == Side::Receiver && q.now < grant.valid_until + limits::AGREEMENT_GRACE => {
-            Ok(())
+            Ok(Clause::GrantWithinGrace)
         }
         // The sender's clock may be ahead of ours by as much as an envelope's may.
-        GrantState::NotYet if q.side == Side::Receiver && q.now + limits::CREATED_AHEAD >= grant.valid_from => Ok(()),
+        GrantState::NotYet if q.side == Side::Receiver && q.now + limits::CREATED_AHEAD >= grant.valid_from => {
+            Ok(Clause::GrantWithinGrace)
+        }
         GrantState::Expired | GrantState::NotYet => Err(Reason::AgreementNotInForce),
     }
 }
@@ -235,21 +254,92 @@ pub fn may_control(q: &ControlQuestion<'_>) -> Result<Permit, Reason> {
     if q.kind.class() != StreamClass::Control || q.from == q.to {
         return Err(Reason::ControlNotAllowed);
     }
-    let allowed = match (q.view.status(q.from, q.now), q.view.status(q.to, q.now)) {
+    let clause = match (q.view.status(q.from, q.now), q.view.status(q.to, q.now)) {
         (MemberStatus::Unknown, _) | (_, MemberStatus::Unknown) => return Err(Reason::MemberUnknown),
-        (MemberStatus::Active, MemberStatus::Active) => true,
-        (MemberStatus::Active, MemberStatus::Suspended) => q.kind == RecordKind::WithdrawalNotice,
-        (MemberStatus::Suspended, MemberStatus::Active) => q.kind == RecordKind::ErasureReceipt,
-        (MemberStatus::Active, MemberStatus::Removed) => {
-            let removed_at = q.view.member(q.to).and_then(|m| m.removed_at);
-            q.kind == RecordKind::WithdrawalNotice && removed_at.is_some_and(|at| q.now.since(at) < REMOVED_NOTICES)
+        (MemberStatus::Active, MemberStatus::Active) => Clause::ControlBetweenActive,
+        (MemberStatus::Active, MemberStatus::Suspended) if q.kind == RecordKind::WithdrawalNotice => {
+            Clause::NoticeToSuspended
         }
-        _ => false,
+        (MemberStatus::Suspended, MemberStatus::Active) if q.kind == RecordKind::ErasureReceipt => {
+            Clause::ReceiptOfSuspended
+        }
+        (MemberStatus::Active, MemberStatus::Removed) if q.kind == RecordKind::WithdrawalNotice => {
+            let removed_at = q.view.member(q.to).and_then(|m| m.removed_at);
+            let tried = removed_at.is_some_and(|at| q.now.since(at) < REMOVED_NOTICES);
+            tried.then_some(Clause::NoticeToRemoved).ok_or(Reason::ControlNotAllowed)?
+        }
+        _ => return Err(Reason::ControlNotAllowed),
     };
-    if !allowed {
-        return Err(Reason::ControlNotAllowed);
+    let (from, to) = (q.from.clone(), q.to.clone());
+    Ok(Permit { from, to, kind: q.kind, purpose: Purpose::Governance, grant: None, clause })
+}
+
+/// The question for what is stored here: may this role read this record, for this purpose, now? Asked each time, about each row,
+/// and by the second: what a sweep has not taken away yet is read no more for that.
+///
+/// `Show`, `Consume`, `Answer` and `SayLater` are for the roles that the kind's table names (`Facts::access`); `Prepare` and
+/// `Order` are the node's own work, and no role's. `Consume` and `Answer` are about received records, `SayLater` and `Prepare`
+/// about own ones. All but `Order` end with the record: an own one with its expiry, a received one also with its retention.
+///
+/// # Errors
+/// Why not: whoever asked for one record is told that there is none (9.13). `PERSON_RECORDS_CLOSED`, `KIND_NOT_SUPPORTED`,
+/// `METHOD_NOT_OPEN`, `NOT_FOUND`, `EXPIRED`, `RETENTION_ENDED`, in this order.
+pub fn may_read(
+    record: &KeptRecord,
+    role: ActorRole,
+    purpose: ReadPurpose,
+    now: UnixMs,
+) -> Result<Reading<'_>, Reason> {
+    about_person_stored(record)?;
+    let clause = who_reads(record, role, purpose)?;
+    if purpose != ReadPurpose::Order {
+        lasts(record, now)?;
     }
-    Ok(Permit { from: q.from.clone(), to: q.to.clone(), kind: q.kind, purpose: Purpose::Governance, grant: None })
+    Ok(Reading::new(record, clause))
+}
+
+/// Kinds of which every record concerns a person (9.2).
+const ABOUT_PERSONS: [RecordKind; 2] = [RecordKind::Referral, RecordKind::Placement];
+
+/// The place of what only records about persons have: whether the scope of their agreement to share reaches the purpose, whether
+/// it has uses left, whether their record key still exists. Until they are built such a row is closed to everybody, the node
+/// included; what a person reported is not stored at all (`about_person`).
+fn about_person_stored(record: &KeptRecord) -> Result<(), Reason> {
+    if ABOUT_PERSONS.contains(&record.kind()) { Err(Reason::PersonRecordsClosed) } else { Ok(()) }
+}
+
+/// The clause that opens the record to whoever asks.
+fn who_reads(record: &KeptRecord, role: ActorRole, purpose: ReadPurpose) -> Result<Clause, Reason> {
+    let (verb, clause) = match purpose {
+        ReadPurpose::Show => (Some(Verb::Read), Clause::RoleReads),
+        ReadPurpose::Consume => (Some(Verb::Consume), Clause::RoleConsumes),
+        ReadPurpose::Answer => (Some(Verb::Answer), Clause::RoleAnswers),
+        ReadPurpose::SayLater => (Some(Verb::Publish), Clause::RolePublishes),
+        ReadPurpose::Prepare => (None, Clause::NodePrepares),
+        ReadPurpose::Order => (None, Clause::NodeOrders),
+    };
+    match verb {
+        Some(verb) => record.kind().open_to(verb, role)?,
+        None if role == ActorRole::Node => {}
+        None => return Err(Reason::MethodNotOpen),
+    }
+    let fits = match purpose {
+        ReadPurpose::Show | ReadPurpose::Order => true,
+        ReadPurpose::Consume | ReadPurpose::Answer => !record.is_own(),
+        ReadPurpose::SayLater | ReadPurpose::Prepare => record.is_own(),
+    };
+    if fits { Ok(clause) } else { Err(Reason::NotFound) }
+}
+
+/// Whether its time is not over: what it says, and for how long it may be kept here.
+fn lasts(record: &KeptRecord, now: UnixMs) -> Result<(), Reason> {
+    if record.expires() <= now {
+        return Err(Reason::EnvelopeExpired);
+    }
+    match record.keep_until() {
+        Some(keep_until) if keep_until <= now => Err(Reason::RetentionEnded),
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[cfg(any(test, feature = "samples"))]
@@ -257,7 +347,8 @@ impl Permit {
     /// A permit that nobody was asked for: tests of storage only.
     pub fn unasked(from: &str, to: &str, kind: RecordKind, grant: Option<GrantRef>) -> Self {
         let authority = |id: &str| AuthorityId::parse(id).expect("a valid id");
-        Self { from: authority(from), to: authority(to), kind, purpose: Purpose::Prevention, grant }
+        let (from, to, clause) = (authority(from), authority(to), Clause::GrantInForce);
+        Self { from, to, kind, purpose: Purpose::Prevention, grant, clause }
     }
 }
 

@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
+use crate::domain::audit::ActorRole;
 use crate::domain::handling::Handling;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::records::practice::{Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic};
 use crate::domain::records::{Content, RecordKind};
 use crate::domain::time::UnixMs;
-use crate::exchange::context::{Context, Error, Table};
-use crate::exchange::road::{Road, received};
+use crate::exchange::context::{Context, Error};
+use crate::exchange::road::Road;
 use crate::storage::Store;
 use crate::storage::rows::{InboxRow, PublicationRow};
-use crate::wire::{self, stored};
+use crate::wire;
 
 /// All given fields must match; a list matches any of its values; an empty list matches all.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +75,7 @@ impl PracticeSearch {
     /// `FIELD_TOO_LONG` for too many words; when the store cannot be read.
     pub async fn search_practices(
         &self,
+        role: ActorRole,
         query: &PracticeQuery,
         from: Option<PracticeCursor>,
         limit: usize,
@@ -81,7 +84,7 @@ impl PracticeSearch {
             let detail = format!("at most {WORDS_CHARS} characters");
             return Err(wire::Error::new(crate::domain::reason::Reason::FieldTooLong, "words", detail).into());
         }
-        let search = Search { words: folded_words(&query.words), query, limit, now: self.context.now() };
+        let search = Search { words: folded_words(&query.words), role, query, limit };
         let mut found = Vec::new();
         let (received, own) = match from {
             None => (Some(None), None),
@@ -109,7 +112,7 @@ impl PracticeSearch {
                 if found.len() == search.limit {
                     return Ok(());
                 }
-                found.extend(self.practice_received(row, search.now).filter(|found| search.matches(&found.practice)));
+                found.extend(self.practice_received(search.role, row).filter(|found| search.matches(&found.practice)));
             }
             before = rows.last().map(|row| row.position);
             if rows.len() < LOOK {
@@ -131,7 +134,7 @@ impl PracticeSearch {
                     return Ok(());
                 }
                 let matches = |found: &FoundPractice| search.matches(&found.practice);
-                if let Some(practice) = self.practice_own(row, search.now).filter(matches)
+                if let Some(practice) = self.practice_own(search.role, row).filter(matches)
                     && self.road.own_superseded(&practice.key).await?.is_none()
                 {
                     found.push(practice);
@@ -144,14 +147,10 @@ impl PracticeSearch {
         }
     }
 
-    /// A received practice; one that cannot be read matches nothing, and is noted.
-    fn practice_received(&self, row: &InboxRow, now: UnixMs) -> Option<FoundPractice> {
-        if row.expires <= now {
-            return None;
-        }
-        let (envelope, content) = received(row)
-            .map_err(|error| self.context.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error))
-            .ok()?;
+    /// A received practice that this role may read; one that has lost its form matches nothing, and is noted.
+    fn practice_received(&self, role: ActorRole, row: &InboxRow) -> Option<FoundPractice> {
+        let reading = self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?;
+        let (envelope, content) = self.context.opened_received(row, reading).ok()?;
         let Content::Practice(practice) = content else { return None };
         if envelope.target(ReferenceKind::Cancels).is_some() {
             return None;
@@ -161,21 +160,16 @@ impl PracticeSearch {
         Some(FoundPractice { key: row.key.clone(), practice, handling, created, place })
     }
 
-    fn practice_own(&self, row: &PublicationRow, now: UnixMs) -> Option<FoundPractice> {
-        if row.expires <= now {
-            return None;
-        }
-        let publication = stored::reload(row.body.clone())
-            .map_err(|error| self.context.unreadable(Table::Publication, Some(row.kind), row.record_id, error))
-            .ok()?;
+    fn practice_own(&self, role: ActorRole, row: &PublicationRow) -> Option<FoundPractice> {
+        let reading = self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?;
+        let publication = self.context.opened_own(row, reading).ok()?;
         let cancels = publication.references.iter().any(|reference| reference.kind == ReferenceKind::Cancels);
         let Content::Practice(practice) = publication.content else { return None };
         if cancels {
             return None;
         }
-        let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
         let (handling, place) = (publication.sharing.handling, PracticeCursor::Own(row.sequence));
-        Some(FoundPractice { key, practice, handling, created: row.created, place })
+        Some(FoundPractice { key: row.key(), practice, handling, created: row.created, place })
     }
 }
 
@@ -183,7 +177,7 @@ struct Search<'a> {
     query: &'a PracticeQuery,
     words: Vec<String>,
     limit: usize,
-    now: UnixMs,
+    role: ActorRole,
 }
 
 impl Search<'_> {

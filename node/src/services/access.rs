@@ -10,8 +10,6 @@ pub use havenlink_proto::access::{Effect, Method, MinimumStatus, Work};
 use havenlink_proto::record::v1::ActorRole as Role;
 
 use crate::domain::audit::ActorRole;
-use crate::domain::reason::Reason;
-use crate::domain::records::RecordKind;
 
 /// Where a call comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,44 +20,6 @@ pub enum Listener {
     Join,
     /// The socket of a role.
     Local(ActorRole),
-}
-
-/// What a call does with records. Together with a kind it is a row of its own, which the kind's file says
-/// (`domain/records`): a method that serves every kind is open to a role for those that are its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Publish, update, cancel.
-    Publish,
-    /// List, get, watch.
-    Read,
-    /// The stream of the inbox.
-    Consume,
-    /// Answer one of this kind.
-    Answer,
-}
-
-impl Verb {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Consume, Self::Answer];
-}
-
-/// Whether a role may do this with records of a kind.
-///
-/// # Errors
-/// `KIND_NOT_SUPPORTED` when nobody may; `METHOD_NOT_OPEN` when another role may.
-pub fn may(role: ActorRole, verb: Verb, kind: RecordKind) -> Result<(), Reason> {
-    let access = kind.facts().map(|facts| facts.access);
-    let roles = access.map_or(&[][..], |access| match verb {
-        Verb::Publish => access.publish,
-        Verb::Read => access.read,
-        Verb::Consume => access.consume,
-        Verb::Answer => access.answer,
-    });
-    match roles {
-        [] => Err(Reason::KindNotSupported),
-        roles if roles.contains(&role) => Ok(()),
-        _ => Err(Reason::MethodNotOpen),
-    }
 }
 
 /// Health and reflection: everybody with a socket.
@@ -149,6 +109,8 @@ mod tests {
 
     use super::*;
     use crate::domain::limits;
+    use crate::domain::reason::Reason;
+    use crate::domain::records::{RecordKind, Verb};
 
     #[test]
     fn each_method_of_the_contract_has_exactly_one_row_and_streams_no_deadline() {
@@ -210,17 +172,17 @@ mod tests {
         for role in ActorRole::ALL {
             for (method, verb) in methods {
                 let row = find(&format!("/havenlink.local.v1.{method}")).unwrap();
-                let some = RecordKind::CONTENT.iter().any(|kind| may(*role, verb, *kind).is_ok());
+                let some = RecordKind::CONTENT.iter().any(|kind| kind.open_to(verb, *role).is_ok());
                 assert_eq!(opens_at(row, Listener::Local(*role)), some, "{method} for {role}");
             }
             for (kind, verb) in RecordKind::ALL.iter().flat_map(|kind| Verb::ALL.map(|verb| (*kind, verb))) {
                 let content = [ActorRole::Publisher, ActorRole::Coordinator, ActorRole::Consumer].contains(role);
-                assert!(content || may(*role, verb, kind).is_err(), "{role} has no content, and {verb:?} of {kind}");
+                assert!(content || kind.open_to(verb, *role).is_err(), "{role} has no content, and {verb:?} of {kind}");
                 let built = RecordKind::CONTENT.contains(&kind);
-                assert!(built || may(*role, verb, kind) == Err(Reason::KindNotSupported), "{kind} is only a number");
+                assert!(built || kind.open_to(verb, *role) == Err(Reason::KindNotSupported), "{kind} is only a number");
             }
         }
-        let row = |role, verb, kind| may(role, verb, kind).map_err(Reason::code);
+        let row = |role, verb, kind: RecordKind| kind.open_to(verb, role).map_err(Reason::code);
         assert_eq!(row(ActorRole::Publisher, Verb::Read, RecordKind::OfferView), Err("METHOD_NOT_OPEN"));
         assert_eq!(row(ActorRole::Coordinator, Verb::Read, RecordKind::OfferView), Ok(()));
         assert_eq!(row(ActorRole::Coordinator, Verb::Publish, RecordKind::OfferView), Err("KIND_NOT_SUPPORTED"));

@@ -2,7 +2,7 @@
 //!
 //! What lives here: the `Store` trait, its data (`ops`, `rows`, `owed`, `named`), SQLite. What does not: decisions. A store
 //! refuses what its invariants forbid (a taken key, a moved stream) and knows nothing of policy, but a write that
-//! discloses carries a `Permit`.
+//! discloses carries a `Permit`, and what a record says is given back shut (`KeptRecord`).
 //! Invariants: a `write` that answered Ok survives kill −9 and power loss; each write is one transaction, whole or not
 //! at all; the audit leaves of an act are in the transaction of the act, and so is what is owed from then on; a record has
 //! one inbox position, for ever; data of a newer version is not opened, data of an older one is brought forward first.

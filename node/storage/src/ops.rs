@@ -17,7 +17,7 @@ use crate::domain::time::UnixMs;
 use super::owed::Owed;
 use super::rows::{InStreamKey, Question};
 
-pub use write::{Delete, Expect, Put, Write};
+pub use write::{Delete, Expect, NewOwnOffer, NewPartnerOffer, Put, Write};
 
 /// A write. Answered by `Written` after the commit.
 #[derive(Debug)]

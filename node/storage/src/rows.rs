@@ -1,10 +1,15 @@
 //! What a store gives back: rows as values.
+//!
+//! Invariant: what a record says comes back as a `KeptRecord`, which opens with a `Reading` alone. The other bytes are what the
+//! node itself signed or was signed to it (agreements, receipts, checkpoints), and envelopes on their way out, which are
+//! carried to the socket and not read; `tests/layering` knows each of them.
 
 use bytes::Bytes;
 
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::handling::{Handling, Purpose};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId};
+use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::records::Facet;
@@ -16,13 +21,18 @@ pub struct PublicationRow {
     pub sequence: u64,
     pub authority: AuthorityId,
     pub record_id: RecordId,
-    pub kind: RecordKind,
     pub target: Option<RecordKey>,
     /// Encoded `StoredPublication`.
-    pub body: Bytes,
+    pub record: KeptRecord,
     pub created: UnixMs,
-    pub expires: UnixMs,
     pub dispatched: bool,
+}
+
+impl PublicationRow {
+    /// Which record it is.
+    pub fn key(&self) -> RecordKey {
+        RecordKey { origin: self.authority.clone(), record_id: self.record_id }
+    }
 }
 
 /// One outgoing stream (9.3).
@@ -177,12 +187,10 @@ pub struct InboxRow {
     pub position: u64,
     pub recipient: AuthorityId,
     pub key: RecordKey,
-    pub kind: RecordKind,
     /// Encoded `Signed` as it came.
-    pub envelope: Bytes,
+    pub record: KeptRecord,
     pub target: Option<RecordKey>,
     pub received: UnixMs,
-    pub expires: UnixMs,
     pub traceparent: String,
 }
 
@@ -223,8 +231,8 @@ impl AgreementRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnOfferRow {
     pub id: OfferId,
-    /// Encoded `OwnOffer` with the raw figures.
-    pub body: Bytes,
+    /// Encoded `OwnOffer` with the raw figures. It stands until it is stated anew.
+    pub record: KeptRecord,
     pub version: u64,
     /// Paused by a restore until confirmed.
     pub unconfirmed: bool,
@@ -234,15 +242,13 @@ pub struct OwnOfferRow {
 pub struct PartnerOfferRow {
     pub origin: AuthorityId,
     pub id: OfferId,
-    /// Encoded `OfferView`.
-    pub view: Bytes,
+    /// Encoded `OfferView`; it leaves this store with the record that brought it.
+    pub record: KeptRecord,
     /// A lower one than stored is ignored.
     pub version: u64,
     /// Age of the statement at the origin when it was sent; `None`: not reported.
     pub age_at_sending_ms: Option<i64>,
     pub received: UnixMs,
-    /// When it leaves this store: with the record that brought it.
-    pub keep_until: UnixMs,
 }
 
 /// The audit log's size, root, time and newest checkpoint.

@@ -1,17 +1,21 @@
-//! What earlier data versions wrote, in the form of today: used once, when the data is brought forward (9.17).
+//! What earlier data versions wrote, in the form of today: used once, when the data is brought forward (9.17). Nobody reads a
+//! record by it: bytes come in, and bytes or columns go out.
 
 use bytes::Bytes;
 use havenlink_proto::store::v1 as proto;
 use prost::Message;
 use proto::publication_before4::Record;
 
-use super::stored;
-use crate::domain::records::RecordKind;
+use super::{sealed, stored};
+use crate::domain::envelope::Envelope;
+use crate::domain::ids::KeyId;
+use crate::domain::record::StreamClass;
+use crate::domain::records::{Facet, RecordKind};
 
 /// A publication of data version 3 or before, as it is stored today; `None`: it is in today's form already, or no
 /// publication at all, and stays as it is.
 pub fn publication(bytes: &Bytes) -> Option<Bytes> {
-    if stored::reload(bytes.clone()).is_ok() {
+    if stored::decode(bytes.clone()).is_ok() {
         return None;
     }
     let before = proto::PublicationBefore4::decode(bytes.clone()).ok()?;
@@ -44,7 +48,19 @@ pub fn publication(bytes: &Bytes) -> Option<Bytes> {
     };
     (now.kind, now.content) = (kind.code(), content);
     let bytes = Bytes::from(now.encode_to_vec());
-    stored::reload(bytes.clone()).is_ok().then_some(bytes)
+    stored::decode(bytes.clone()).is_ok().then_some(bytes)
+}
+
+/// What data version 3 has in columns beside a stored envelope: the envelope without its body, what its content says to the
+/// one question (`None`: control), and the key that signed it. `None`: it does not read.
+pub fn question(envelope: &Bytes) -> Option<(Envelope, Option<Facet>, KeyId)> {
+    let (mut envelope, key) = sealed::decode_signed(envelope).ok()?;
+    let facet = match envelope.kind.class() {
+        StreamClass::Content => Some(sealed::facet(&envelope).ok()?),
+        StreamClass::Control => None,
+    };
+    envelope.body.clear();
+    Some((envelope, facet, key?))
 }
 
 #[cfg(test)]
@@ -85,20 +101,20 @@ mod tests {
     fn publications_of_before_are_those_of_today() {
         let alert: Content = samples::alert().into();
         let stored = publication(&before(&["de-kehl"], Record::Alert(records::encode(&alert)))).unwrap();
-        let now = stored::reload(stored.clone()).unwrap();
+        let now = stored::decode(stored.clone()).unwrap();
         assert_eq!((&now.content, now.created.0, now.recipients.as_slice()), (&alert, 5, &[samples::kehl()][..]));
         assert_eq!(now.sharing.audience, Audience::one(samples::kehl()));
         assert_eq!(publication(&stored), None, "once");
 
         let practice: Content = samples::practice().into();
         let bytes = before(&["de-kehl", "lu-esch-sur-alzette"], Record::Practice(records::encode(&practice)));
-        let now = stored::reload(publication(&bytes).unwrap()).unwrap();
+        let now = stored::decode(publication(&bytes).unwrap()).unwrap();
         assert_eq!((now.content, now.sharing.audience), (practice, Audience::AllPartners));
         assert_eq!(now.recipients.len(), 2);
 
         let own = records::offer::encode_own(&samples::own_offer(true), 0);
         let offer = proto::StoredOffer::decode(own).unwrap();
-        let now = stored::reload(publication(&before(&[], Record::Offer(offer))).unwrap()).unwrap();
+        let now = stored::decode(publication(&before(&[], Record::Offer(offer))).unwrap()).unwrap();
         let expected: Content =
             crate::domain::records::offer::Offer::Own { offer: samples::own_offer(true), version: 7 }.into();
         assert_eq!(now.content, expected);
@@ -118,7 +134,7 @@ mod tests {
             agreement_id: vec![9; 32].into(),
             grant_number: 3,
         };
-        let now = stored::reload(publication(&before(&["de-kehl"], Record::Answer(answer))).unwrap()).unwrap();
+        let now = stored::decode(publication(&before(&["de-kehl"], Record::Answer(answer))).unwrap()).unwrap();
         assert_eq!(now.target(), Some(&RecordKey { origin: samples::kehl(), record_id: RecordId([8; 16]) }));
         assert_eq!(now.under.map(|grant| grant.number), Some(3));
     }

@@ -10,6 +10,7 @@ use crate::domain::authority::PublicKey;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
+use crate::domain::policy::Reading;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::StreamClass;
 use crate::domain::records::{Control, Facet, RecordBody};
@@ -100,21 +101,29 @@ pub fn is_refusal(reason: Reason) -> bool {
 ///
 /// # Errors
 /// When the stored bytes do not have the form of an envelope.
-pub fn reload(bytes: &Bytes) -> Result<Envelope, Error> {
-    envelope::reload(signed::open::<proto::Envelope>(bytes.clone())?.claims)
+pub fn reload(reading: Reading<'_>) -> Result<Envelope, Error> {
+    Ok(decode_signed(reading.bytes())?.0)
 }
 
-/// As `reload`, with the id of the key that signed it.
+/// A stored envelope with its body.
 ///
 /// # Errors
-/// When the stored bytes do not have the form of an envelope.
-pub fn reload_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
+/// When the stored bytes do not have the form of an envelope and of a record of its kind.
+pub fn reload_opened(reading: Reading<'_>) -> Result<Opened, Error> {
+    let envelope = reload(reading)?;
+    let body = records::reload(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
+    Ok(Opened { envelope, body })
+}
+
+/// An envelope and the id of the key that signed it.
+pub(crate) fn decode_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
     let opened = signed::open::<proto::Envelope>(bytes.clone())?;
     let key = opened.key_ids().next();
     Ok((envelope::reload(opened.claims)?, key))
 }
 
-/// The same payload, byte for byte, under another key of its origin: the one it was signed with was replaced.
+/// The same payload, byte for byte, under another key of its origin: the one it was signed with was replaced. The payload is
+/// carried, and not read.
 ///
 /// # Errors
 /// When the stored bytes do not decode.
@@ -123,20 +132,10 @@ pub fn sign_again(bytes: &Bytes, federation: &FederationId, key: &SigningKey) ->
     Ok(Sealed { digest: Digest::of(&bytes), bytes })
 }
 
-/// A stored envelope with its body.
-///
-/// # Errors
-/// When the stored bytes do not have the form of an envelope and of a record of its kind.
-pub fn reload_opened(bytes: &Bytes) -> Result<Opened, Error> {
-    let envelope = reload(bytes)?;
-    let body = records::reload(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
-    Ok(Opened { envelope, body })
-}
-
 /// What the one question needs to know of a stored envelope's content, without reading its texts again.
 ///
 /// # Errors
 /// When the body does not decode.
-pub fn facet(envelope: &Envelope) -> Result<Facet, Error> {
+pub(crate) fn facet(envelope: &Envelope) -> Result<Facet, Error> {
     records::facet(envelope.kind, &envelope.body).map_err(|e| e.within("body"))
 }

@@ -1,4 +1,5 @@
-//! Publications as they are stored, and the answers that a repeated call gets. Read back by `reload`: form only.
+//! Publications as they are stored, and the answers that a repeated call gets. Read back by `reload`: form only, and of a
+//! record only with a `Reading`.
 
 use bytes::Bytes;
 use havenlink_proto::store::v1 as proto;
@@ -7,6 +8,7 @@ use prost::Message;
 use super::{Error, envelope, fields, handling, records};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, RecordId};
+use crate::domain::policy::Reading;
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::sharing::{Audience, Recipients, Sharing};
@@ -34,7 +36,11 @@ pub fn encode(publication: &Publication) -> Bytes {
 ///
 /// # Errors
 /// When the bytes do not have the form of one.
-pub fn reload(bytes: Bytes) -> Result<Publication, Error> {
+pub fn reload(reading: Reading<'_>) -> Result<Publication, Error> {
+    decode(reading.bytes().clone())
+}
+
+pub(crate) fn decode(bytes: Bytes) -> Result<Publication, Error> {
     let stored = proto::StoredPublication::decode(bytes).map_err(|_| damaged("stored_publication"))?;
     let kind = fields::closed_enum("kind", stored.kind)?;
     let under = match stored.agreement_id.is_empty() {

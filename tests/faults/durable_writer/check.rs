@@ -9,6 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, ensure};
+use havenlink::domain::policy::KeptRecord;
 use havenlink::domain::record::{RecordKind, StreamClass};
 use havenlink::storage::Store;
 use havenlink::storage::audit::Replay;
@@ -56,8 +57,9 @@ async fn publications(stage: &Stage, out: &mut String, counts: &mut Counts) -> a
     loop {
         let rows = stage.store.publications(RecordKind::Alert, before, PAGE).await?;
         for row in &rows {
-            let body = load::filled(&row.record_id, row.body.len());
-            ensure!(row.body == body, "publication {} has another body", row.record_id);
+            let body = load::filled(&row.record_id, row.record.size());
+            let kept = KeptRecord::own(row.record.kind(), row.record.expires(), body);
+            ensure!(row.record == kept, "publication {} has another body", row.record_id);
             ensure!(
                 before.is_none_or(|last| row.sequence + 1 == last),
                 "no publication {} below {before:?}",
@@ -101,8 +103,11 @@ async fn inbox(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::
         for row in &rows {
             ensure!(row.position == after + 1, "position {} after {after}", row.position);
             after = row.position;
-            let envelope = load::filled(&row.key.record_id, row.envelope.len());
-            ensure!(row.envelope == envelope, "position {after} has another envelope");
+            let envelope = load::filled(&row.key.record_id, row.record.size());
+            let (kind, expires) = (row.record.kind(), row.record.expires());
+            let keep_until = row.record.keep_until().context("a received record is kept until some time")?;
+            let kept = KeptRecord::received(kind, expires, keep_until, envelope);
+            ensure!(row.record == kept, "position {after} has another envelope");
             *counts.inbox.entry(row.key.origin.to_string()).or_default() += 1;
             writeln!(out, "inbox {}/{}", row.key.origin, uuid_of(&row.key.record_id))?;
         }

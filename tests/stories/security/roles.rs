@@ -5,8 +5,8 @@ use havenlink::demo::acts::request_id;
 use havenlink::demo::{city, sample};
 use havenlink::domain::audit::ActorRole;
 use havenlink::domain::reason::Reason;
-use havenlink::domain::records::RecordKind;
-use havenlink::services::access::{self, Listener, Verb};
+use havenlink::domain::records::{RecordKind, Verb};
+use havenlink::services::access::{self, Listener};
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::local::v1::{
     ConsumeRequest, Content, Folder, GetRecordRequest, ListRecordsRequest, PublishRecordRequest, SetOfferRequest,
@@ -146,7 +146,7 @@ async fn each_role_does_with_each_kind_what_the_kind_says() {
                 let (socket, kind) = (socket.clone(), *kind);
                 let row = access::find(method).unwrap();
                 let expected = match access::opens_at(row, Listener::Local(role)) {
-                    true => access::may(role, verb, kind).err(),
+                    true => kind.open_to(verb, role).err(),
                     false => Some(Reason::MethodNotOpen),
                 };
                 let stands = stands && expected.is_none();
@@ -197,7 +197,7 @@ async fn by_its_id(strasbourg: &city::City, partner: &str) {
         for (kind, record_id) in &ids {
             let request = GetRecordRequest { origin: strasbourg.id().to_owned(), record_id: record_id.clone() };
             let answer = records.get_record(request).await.map(tonic::Response::into_inner);
-            match access::may(role, Verb::Read, *kind) {
+            match kind.open_to(Verb::Read, role) {
                 Ok(()) => assert_eq!(answer.unwrap().record.unwrap().kind, kind.code()),
                 Err(_) => assert_refused(&answer, Reason::NotFound),
             }

@@ -1,5 +1,7 @@
 //! The one question under every input that proptest can think of.
 
+mod reading;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -226,7 +228,12 @@ proptest! {
         let ends = [found.held.left_at(&receiver.from), found.held.left_at(&receiver.to), found.held.ended_at()];
         let ended = ends.into_iter().flatten().any(|at| at <= now);
         let lapsed = now >= found.grant.valid_until + limits::AGREEMENT_GRACE;
-        prop_assert_eq!(receiver.ask(&set, &view()).is_ok(), !ended && !lapsed);
+        let taken = receiver.ask(&set, &view());
+        prop_assert_eq!(taken.is_ok(), !ended && !lapsed);
+        let grace = if now < found.grant.valid_until { Clause::GrantInForce } else { Clause::GrantWithinGrace };
+        let answers = receiver.facet.kind().is_answer();
+        let clause = if answers { Clause::AnswerUnderGrantOfTarget } else { grace };
+        prop_assert!(taken.is_ok_and(|permit| permit.clause() == clause) || ended || lapsed);
     }
 
     #[test]
@@ -248,6 +255,7 @@ fn an_alert_passes_between_twins_and_to_nobody_else() {
     let set = AgreementSet::new([twinning()]);
     let permit = alert_question().ask(&set, &view()).unwrap();
     assert_eq!(permit.grant(), Some(GrantRef { agreement: twinning().id, number: 0 }));
+    assert_eq!(permit.clause(), Clause::GrantInForce);
     for (from, to) in [(esch(), kehl()), (kehl(), esch()), (strasbourg(), esch())] {
         let refused = Asked { from, to, ..alert_question() }.ask(&set, &view());
         assert_eq!(refused, Err(Reason::AgreementNotInForce));
@@ -300,7 +308,8 @@ fn an_answer_goes_back_along_the_grant_of_its_target_and_no_other() {
     let target = GrantRef { agreement: twinning().id, number: 0 };
     let answer =
         Asked { from: kehl(), to: strasbourg(), facet: Facet::Answer(()), target: Some(target), ..alert_question() };
-    assert_eq!(answer.ask(&set, &view()).unwrap().grant(), Some(target));
+    let permit = answer.ask(&set, &view()).unwrap();
+    assert_eq!((permit.grant(), permit.clause()), (Some(target), Clause::AnswerUnderGrantOfTarget));
     let forward = Asked { from: strasbourg(), to: kehl(), ..answer.clone() };
     assert_eq!(forward.ask(&set, &view()), Err(Reason::AgreementNotInForce));
     let elsewhere = Asked { from: esch(), ..answer.clone() };
@@ -338,6 +347,14 @@ fn control_passes_between_active_members_and_little_else() {
         may_control(&ControlQuestion { from: &from, to: &to, kind, view, now }).err()
     };
     let ask = |view: &DirectoryView, from, to, kind, now| refusal(view, from, to, kind, now).is_none();
+    let clause = |view: &DirectoryView, from: AuthorityId, to: AuthorityId, kind| {
+        may_control(&ControlQuestion { from: &from, to: &to, kind, view, now: NOW }).unwrap().clause()
+    };
+    let (notice, receipt) = (RecordKind::WithdrawalNotice, RecordKind::ErasureReceipt);
+    assert_eq!(clause(&view(), strasbourg(), kehl(), notice), Clause::ControlBetweenActive);
+    assert_eq!(clause(&suspended, strasbourg(), kehl(), notice), Clause::NoticeToSuspended);
+    assert_eq!(clause(&removed, strasbourg(), kehl(), notice), Clause::NoticeToRemoved);
+    assert_eq!(clause(&suspended, kehl(), strasbourg(), receipt), Clause::ReceiptOfSuspended);
     let control = RecordKind::ALL.iter().copied().filter(|k| k.class() == StreamClass::Control);
     for kind in control {
         assert!(ask(&view(), strasbourg(), kehl(), kind, NOW), "{kind}");

@@ -17,6 +17,7 @@ pub mod record;
 use crate::actor::ActorRole;
 use crate::closed::closed_enum;
 use crate::fault::Fault;
+use crate::reason::Reason;
 use crate::time::{Millis, UnixMs};
 use grant::Grant;
 use offer::DisclosureLevel;
@@ -141,6 +142,45 @@ pub struct Access {
     pub consume: &'static [ActorRole],
     /// Answer a received one.
     pub answer: &'static [ActorRole],
+}
+
+/// What a call at a local socket does with records of a kind: a method that serves every kind is open to a role for those
+/// that are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Publish, update, cancel.
+    Publish,
+    /// List, get, watch, search.
+    Read,
+    /// The stream of the inbox.
+    Consume,
+    /// Answer one of this kind.
+    Answer,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Consume, Self::Answer];
+}
+
+impl RecordKind {
+    /// Whether a role may do this with records of the kind: a cell of the access table, method by kind by role.
+    ///
+    /// # Errors
+    /// `KIND_NOT_SUPPORTED` when nobody may; `METHOD_NOT_OPEN` when another role may.
+    pub fn open_to(self, verb: Verb, role: ActorRole) -> Result<(), Reason> {
+        let roles = self.facts().map_or(&[][..], |Facts { access, .. }| match verb {
+            Verb::Publish => access.publish,
+            Verb::Read => access.read,
+            Verb::Consume => access.consume,
+            Verb::Answer => access.answer,
+        });
+        match roles {
+            [] => Err(Reason::KindNotSupported),
+            roles if roles.contains(&role) => Ok(()),
+            _ => Err(Reason::MethodNotOpen),
+        }
+    }
 }
 
 /// The first form for a kind that is built, the second for a number that is only reserved.

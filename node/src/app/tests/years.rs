@@ -14,6 +14,7 @@ use crate::clock::{Clock, MovedClock, SharedClock};
 use crate::config::Config;
 use crate::demo::acts::request_id;
 use crate::demo::sample;
+use crate::domain::audit::ActorRole;
 use crate::domain::ids::AuthorityId;
 use crate::domain::time::Millis;
 use crate::exchange::join::Applicant;
@@ -104,7 +105,7 @@ async fn exchange(from: &Config, to: &Config, member: &RunningMember, day: usize
         record_id: crate::domain::ids::RecordId::from_slice(&published.record_id).unwrap(),
     };
     let arrived = async {
-        while member.exchange().road.get(key.clone()).await.is_err() {
+        while member.exchange().road.get(ActorRole::Publisher, key.clone()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

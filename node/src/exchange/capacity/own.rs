@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
-use crate::domain::audit::AuditDraft;
+use crate::domain::audit::{ActorRole, AuditDraft};
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::{Offer, OfferStatus, OwnOffer};
 use crate::domain::sharing::{Audience, Sharing};
 use crate::exchange::context::{Call, Error, Table, Unreadable, new_record_id};
 use crate::exchange::road::{Draft, Published, new_publication, published_draft};
-use crate::storage::ops::{Expect, NewPublication, Put, RequestMark, Write, Written};
+use crate::storage::ops::{Expect, NewOwnOffer, NewPublication, Put, RequestMark, Write, Written};
 use crate::storage::owed::{OwedKey, Subject};
 use crate::storage::rows::OwnOfferRow;
 use crate::wire::records::offer as codec;
@@ -41,7 +42,7 @@ const SET: &str = "SetOffer";
 
 /// One offer's new statement, ready to be stored.
 pub(super) struct CapacityUpdate {
-    pub(super) row: OwnOfferRow,
+    pub(super) row: NewOwnOffer,
     replaces: (OfferId, u64),
     publication: NewPublication,
     draft: AuditDraft,
@@ -67,7 +68,9 @@ impl Capacity {
         let tried = self.try_set_offer(call, offer, if_version).await;
         // Also a version that only the first try of this very call has made stale.
         let Published { record_id, recipients } = self.road.once(call, SET, tried).await?;
-        Ok((self.own_offer(OfferId(record_id.0)).await?, recipients))
+        let row = self.store().own_offer(OfferId(record_id.0)).await?;
+        let held = row.and_then(|row| self.held_offer(call.actor.role, row)).ok_or(Reason::NotFound)?;
+        Ok((held, recipients))
     }
 
     async fn try_set_offer(
@@ -94,11 +97,12 @@ impl Capacity {
         let authority = self.context.own_authority(Some(offer.authority.clone()))?;
         let id = offer.id;
         let held = self.store().own_offer(id).await?;
-        if let Some(held) = &held
-            // One that cannot be read is mended by being stated anew.
-            && codec::reload_own(&held.body).is_ok_and(|(offer, _)| offer.authority != authority)
-        {
-            return Err(Reason::NotFound.into());
+        if let Some(held) = &held {
+            let reading = self.context.may_read(&held.record, call.actor.role, ReadPurpose::Show)?;
+            // One that has lost its form is mended by being stated anew.
+            if codec::reload_own(reading).is_ok_and(|(offer, _)| offer.authority != authority) {
+                return Err(Reason::NotFound.into());
+            }
         }
         let version = held.map_or(0, |held| held.version);
         if if_version.is_some_and(|expected| expected != version) {
@@ -124,7 +128,8 @@ impl Capacity {
         }
         let mut statements = Vec::new();
         for row in rows.into_iter().filter(|row| named(row.id)) {
-            let mut offer = match codec::reload_own(&row.body) {
+            let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Show)?;
+            let mut offer = match codec::reload_own(reading) {
                 Ok((offer, _)) => offer,
                 Err(error) if matches!(which, Which::All) => {
                     self.context.unreadable(Table::OwnOffer, None, row.id, error);
@@ -148,24 +153,23 @@ impl Capacity {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn own_offers(&self) -> Result<Vec<HeldOffer>, Error> {
-        Ok(self.store().own_offers().await?.into_iter().map(|row| self.held_offer(row)).collect())
+    pub async fn own_offers(&self, role: ActorRole) -> Result<Vec<HeldOffer>, Error> {
+        Ok(self.store().own_offers().await?.into_iter().filter_map(|row| self.held_offer(role, row)).collect())
     }
 
-    async fn own_offer(&self, id: OfferId) -> Result<HeldOffer, Error> {
-        Ok(self.held_offer(self.store().own_offer(id).await?.ok_or(Reason::NotFound)?))
-    }
-
-    fn held_offer(&self, row: OwnOfferRow) -> HeldOffer {
-        let OwnOfferRow { id, body, version, unconfirmed } = row;
-        let offer = codec::reload_own(&body).map_err(|error| self.context.unreadable(Table::OwnOffer, None, id, error));
+    /// `None`: this role may not read it.
+    fn held_offer(&self, role: ActorRole, row: OwnOfferRow) -> Option<HeldOffer> {
+        let OwnOfferRow { id, record, version, unconfirmed } = row;
+        let reading = self.context.may_read(&record, role, ReadPurpose::Show).ok()?;
+        let offer =
+            codec::reload_own(reading).map_err(|error| self.context.unreadable(Table::OwnOffer, None, id, error));
         let offer = offer.map(|(mut offer, _)| {
             if unconfirmed {
                 offer.capacity.status = OfferStatus::Paused;
             }
             offer
         });
-        HeldOffer { id, offer, version, unconfirmed }
+        Some(HeldOffer { id, offer, version, unconfirmed })
     }
 
     pub(super) fn statement(
@@ -178,7 +182,7 @@ impl Capacity {
         let now = self.now();
         // By the clock, so that a node restored from an old backup is not ignored by partners who saw later versions.
         let version = u64::try_from(now.0).unwrap_or(0).max(replaced + 1);
-        let row = OwnOfferRow { id: offer.id, body: codec::encode_own(&offer, version), version, unconfirmed: false };
+        let row = NewOwnOffer { id: offer.id, body: codec::encode_own(&offer, version), version, unconfirmed: false };
         let (authority, replaces) = (offer.authority.clone(), (offer.id, replaced));
         let mut told = offer;
         if paused {

@@ -1,7 +1,8 @@
 //! After a restore nobody knows whether an offer is still true: partners are told that it is paused, until somebody confirms it.
 
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::ids::{Digest, OfferId};
+use crate::domain::policy::ReadPurpose;
 use crate::exchange::context::{Call, Error, Table};
 use crate::storage::ops::Write;
 use crate::wire::records::offer as codec;
@@ -14,7 +15,8 @@ impl Capacity {
         let Some(row) = self.store().own_offer(*id).await?.filter(|row| row.unconfirmed) else {
             return Ok(Write::default());
         };
-        let (offer, _) = codec::reload_own(&row.body).inspect_err(|error| {
+        let reading = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare)?;
+        let (offer, _) = codec::reload_own(reading).inspect_err(|error| {
             self.context.unreadable(Table::OwnOffer, None, row.id, error.clone());
         })?;
         let mut statement = self.statement(&node_call(), offer, row.version, true)?;

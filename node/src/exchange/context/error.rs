@@ -5,6 +5,7 @@ use crate::domain::reason::Reason;
 use crate::{storage, wire};
 
 use super::link::LinkError;
+use super::unreadable::Unreadable;
 
 /// A refusal or failure of a use case.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,12 @@ impl Error {
 impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
         Self::Refused(Refusal { reason, field: String::new(), detail: String::new(), authority: None })
+    }
+}
+
+impl From<Unreadable> for Error {
+    fn from(row: Unreadable) -> Self {
+        Self::Refused(Refusal { reason: row.reason, field: row.field, detail: String::new(), authority: None })
     }
 }
 

@@ -9,6 +9,7 @@ mod call;
 mod error;
 mod keys;
 mod link;
+mod opening;
 mod passed;
 mod register;
 mod unreadable;

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{AuthorityId, OfferId};
 use crate::domain::light::{Clocks, ReceiptClock, StatementKey};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::Offer;
 use crate::domain::time::{Millis, UnixMs};
-use crate::storage::ops::Put;
+use crate::storage::ops::{NewPartnerOffer, Put};
 use crate::storage::rows::PartnerOfferRow;
 
 use super::{Arrival, Arrived};
@@ -35,7 +35,7 @@ pub(super) async fn arrived(offer: &Offer, arrival: Arrival<'_>) -> Arrived {
         return Ok(Err(Reason::BudgetExhausted));
     }
     kept.insert(view.id);
-    puts.push(Put::PartnerOffer(PartnerOfferRow {
+    puts.push(Put::PartnerOffer(NewPartnerOffer {
         origin: envelope.origin.clone(),
         id: view.id,
         view: envelope.body.clone(),
@@ -59,7 +59,7 @@ impl HeardOffers {
     /// Notes when statements came that are about to be stored.
     pub(in crate::exchange) fn note(&self, at: Duration, puts: &[Put]) {
         let offers = puts.iter().filter_map(|put| match put {
-            Put::PartnerOffer(row) => Some(told(row)),
+            Put::PartnerOffer(new) => Some(told(&new.origin, new.id, new.version, new.received)),
             _ => None,
         });
         let mut offers = offers.peekable();
@@ -70,7 +70,7 @@ impl HeardOffers {
 
     /// How long ago a statement came; `None`: not known.
     pub(in crate::exchange) fn since(&self, row: &PartnerOfferRow, now: Clocks) -> Option<Millis> {
-        self.lock().since(&told(row), now)
+        self.lock().since(&told(&row.origin, row.id, row.version, row.received), now)
     }
 
     fn lock(&self) -> MutexGuard<'_, ReceiptClock> {
@@ -78,6 +78,6 @@ impl HeardOffers {
     }
 }
 
-fn told(row: &PartnerOfferRow) -> StatementKey {
-    StatementKey { origin: row.origin.clone(), offer: row.id, version: row.version, received: row.received }
+fn told(origin: &AuthorityId, offer: OfferId, version: u64, received: UnixMs) -> StatementKey {
+    StatementKey { origin: origin.clone(), offer, version, received }
 }

@@ -1,6 +1,7 @@
 //! Answers: a recipient's word about a record that it received, sent back along the grant under which it came (9.2).
 
 use crate::domain::ids::RecordId;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
 use crate::domain::records::Content;
@@ -18,7 +19,7 @@ impl Road {
     /// Answers a received record with one of a kind that answers its kind. A later answer stands beside the earlier one.
     ///
     /// # Errors
-    /// `TARGET_UNKNOWN` when no such record is here; `KIND_NOT_SUPPORTED` when this does not answer it; otherwise why the
+    /// `TARGET_UNKNOWN` when no such record is here, or its time is over; `METHOD_NOT_OPEN` for a role that may not; `KIND_NOT_SUPPORTED` when this does not answer it; otherwise why the
     /// answer may not go back.
     pub async fn answer(&self, call: &Call, target: RecordKey, answer: Content) -> Result<RecordId, Error> {
         let tried = self.try_answer(call, target, answer).await;
@@ -31,9 +32,15 @@ impl Road {
             return Err(wire::Error::new(Reason::KindNotSupported, "answer", "a kind that answers").into());
         }
         answer.check().map_err(|fault| wire::Error::from(fault).within("answer"))?;
-        let row = self.store().inbox_record(target.clone()).await?.filter(|row| kinds.contains(&row.kind));
+        let row = self.store().inbox_record(target.clone()).await?.filter(|row| kinds.contains(&row.record.kind()));
         let row = row.ok_or(Reason::TargetUnknown)?;
-        let envelope = sealed::reload(&row.envelope)?;
+        let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Answer);
+        let reading = reading.map_err(|reason| match reason {
+            Reason::MethodNotOpen => reason,
+            // Its time is over: it is here as little as one that never came.
+            _ => Reason::TargetUnknown,
+        })?;
+        let envelope = sealed::reload(reading)?;
         let sharing = Sharing {
             audience: Audience::one(envelope.origin),
             purpose: envelope.purpose,

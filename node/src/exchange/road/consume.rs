@@ -1,7 +1,8 @@
 //! Consume: a city's own system reads its inbox from a cursor, in order, and then as records come.
 //!
-//! Each position is given once to a reader that keeps its cursor. Before each record the question is asked again
-//! whether this reader may have it now: its kind, and whether the record is still kept.
+//! Each position is given once to a reader that keeps its cursor. Before each record the gate is asked whether this reader may
+//! have it now. What it may not have is passed over, and its position with it: the cursor moves on, nothing waits for it, and
+//! nothing tells that it was there.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 
+use crate::domain::audit::ActorRole;
 use crate::domain::envelope::Envelope;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::records::RecordKind;
@@ -25,6 +28,10 @@ use super::Road;
 /// What a reader asks for.
 #[derive(Clone, Debug)]
 pub struct ConsumeRequest {
+    /// Who reads.
+    pub role: ActorRole,
+    /// `Consume` for a system that keeps what it gets, `Show` for who looks on.
+    pub purpose: ReadPurpose,
     /// 1 to 40 of `[a-z0-9-]`.
     pub consumer: String,
     /// 0: after the stored cursor.
@@ -109,8 +116,8 @@ impl Reader {
         loop {
             while let Some(row) = self.fetched.pop_front() {
                 self.request.after = row.position;
-                if self.may_read(&row) {
-                    return Ok(Some(self.consumed(row)));
+                if let Some(consumed) = self.consumed(row) {
+                    return Ok(Some(consumed));
                 }
             }
             // Seen before fetching: what is stored after this line wakes the wait below.
@@ -130,25 +137,26 @@ impl Reader {
         }
     }
 
-    fn may_read(&self, row: &InboxRow) -> bool {
-        self.request.kinds.contains(&row.kind)
-            && row.expires > self.road.now()
+    /// The record, if this reader may have it now.
+    fn consumed(&self, row: InboxRow) -> Option<Consumed> {
+        let ConsumeRequest { role, purpose, kinds, .. } = &self.request;
+        let given = kinds.contains(&row.record.kind())
             && !self.cancelled.contains(&row.key)
-            && self.road.context.keys().serves(&row.recipient)
-    }
-
-    fn consumed(&self, row: InboxRow) -> Consumed {
-        let envelope = sealed::reload(&row.envelope)
-            .map_err(|error| self.road.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error));
-        Consumed {
+            && self.road.context.keys().serves(&row.recipient);
+        if !given {
+            return None;
+        }
+        let reading = self.road.context.may_read(&row.record, *role, *purpose).ok()?;
+        let noted = |error| self.road.unreadable(Table::Inbox, Some(reading.kind()), row.key.record_id, error);
+        Some(Consumed {
             position: row.position,
             received: row.received,
+            kind: reading.kind(),
+            envelope: sealed::reload(reading).map_err(noted),
+            signed: reading.bytes().clone(),
             key: row.key,
-            kind: row.kind,
-            envelope,
-            signed: row.envelope,
             traceparent: row.traceparent,
-        }
+        })
     }
 }
 

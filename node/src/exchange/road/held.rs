@@ -1,17 +1,19 @@
 //! Records as they are held here, of whatever kind: lists and single ones, own and received, with what was answered and
-//! where each delivery stands.
+//! where each delivery stands. Each is asked about at the gate: what this role may not read, or nobody any more, is in no list and
+//! no count, and is not found.
 
+use crate::domain::audit::ActorRole;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
+use crate::domain::policy::{ReadPurpose, Reading};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
-use crate::domain::records::{Content, RecordBody, RecordKind};
+use crate::domain::records::{Content, RecordKind};
 use crate::domain::sharing::{Audience, Sharing};
 use crate::domain::time::UnixMs;
-use crate::exchange::context::{Error, Table, Unreadable};
+use crate::exchange::context::{Error, Unreadable};
 use crate::storage::rows::{InboxRow, PublicationRow};
-use crate::wire::{self, sealed, stored};
 
 use super::Road;
 use super::later::Superseded;
@@ -86,6 +88,7 @@ impl Road {
     /// When the store cannot be read. A row that cannot be is in the list, without content and with the reason.
     pub async fn list(
         &self,
+        role: ActorRole,
         kind: RecordKind,
         folder: Folder,
         before: Option<u64>,
@@ -95,8 +98,8 @@ impl Road {
         while held.len() < limit {
             let look = (limit - held.len()).max(LOOK.min(limit));
             let (found, last) = match folder {
-                Folder::Received => self.list_received(kind, before, look).await?,
-                Folder::Published => self.list_own(kind, before, look).await?,
+                Folder::Received => self.list_received(role, kind, before, look).await?,
+                Folder::Published => self.list_own(role, kind, before, look).await?,
             };
             let current = |held: &HeldRecord| {
                 let cancels = |said: &Said| said.target(ReferenceKind::Cancels).is_some();
@@ -113,6 +116,7 @@ impl Road {
     /// As many rows as are looked at, and where to go on; `None`: there are no more.
     async fn list_received(
         &self,
+        role: ActorRole,
         kind: RecordKind,
         before: Option<u64>,
         look: usize,
@@ -123,13 +127,14 @@ impl Road {
         let mut held = Vec::with_capacity(rows.len());
         for row in rows {
             let later = later.remove(&row.key);
-            held.push(self.held_received(row, later).await?);
+            held.extend(self.held_received(role, row, later).await?);
         }
         Ok((held, last))
     }
 
     async fn list_own(
         &self,
+        role: ActorRole,
         kind: RecordKind,
         before: Option<u64>,
         look: usize,
@@ -138,7 +143,7 @@ impl Road {
         let last = rows.last().filter(|_| rows.len() == look).map(|row| row.sequence);
         let mut held = Vec::with_capacity(rows.len());
         for row in rows {
-            held.push(self.held_own(row).await?);
+            held.extend(self.held_own(role, row).await?);
         }
         Ok((held, last))
     }
@@ -146,36 +151,36 @@ impl Road {
     /// One record, own or received, of whatever kind of content.
     ///
     /// # Errors
-    /// `NOT_FOUND`.
-    pub async fn get(&self, key: RecordKey) -> Result<HeldRecord, Error> {
-        if self.context.keys().serves(&key.origin) {
+    /// `NOT_FOUND`, also for one that this role may not read, or nobody any more.
+    pub async fn get(&self, role: ActorRole, key: RecordKey) -> Result<HeldRecord, Error> {
+        let held = if self.context.keys().serves(&key.origin) {
             let row = self.store().publication(key).await?.ok_or(Reason::NotFound)?;
-            return self.held_own(row).await;
-        }
-        let row = self.store().inbox_record(key).await?.filter(|row| row.kind.facts().is_some());
-        let row = row.ok_or(Reason::NotFound)?;
-        let later = self.received_superseded(vec![row.key.clone()]).await?.remove(&row.key);
-        self.held_received(row, later).await
+            self.held_own(role, row).await?
+        } else {
+            let row = self.store().inbox_record(key).await?.ok_or(Reason::NotFound)?;
+            let later = self.received_superseded(vec![row.key.clone()]).await?.remove(&row.key);
+            self.held_received(role, row, later).await?
+        };
+        Ok(held.ok_or(Reason::NotFound)?)
     }
 
-    async fn held_own(&self, row: PublicationRow) -> Result<HeldRecord, Error> {
-        let key = RecordKey { origin: row.authority, record_id: row.record_id };
-        let (answers, answers_left_out) = self.answers_to(row.kind, &key).await?;
+    /// `None`: this role may not read it, or nobody any more.
+    async fn held_own(&self, role: ActorRole, row: PublicationRow) -> Result<Option<HeldRecord>, Error> {
+        let Ok(reading) = self.context.may_read(&row.record, role, ReadPurpose::Show) else { return Ok(None) };
+        let (key, kind) = (row.key(), reading.kind());
+        let said = self.context.opened_own(&row, reading).map(|publication| Said {
+            sharing: publication.sharing,
+            recipients: publication.recipients,
+            content: publication.content,
+            references: publication.references,
+        });
+        let (answers, answers_left_out) = self.answers_to(role, kind, &key).await?;
         let later = self.own_superseded(&key).await?;
         let filter = DeliveryFilter { record: Some(row.record_id), ..DeliveryFilter::default() };
         let deliveries = self.store().deliveries(filter, None, limits::RECIPIENTS).await?;
-        let said = match stored::reload(row.body) {
-            Ok(publication) => Ok(Said {
-                sharing: publication.sharing,
-                recipients: publication.recipients,
-                content: publication.content,
-                references: publication.references,
-            }),
-            Err(error) => Err(self.unreadable(Table::Publication, Some(row.kind), key.record_id, error)),
-        };
-        Ok(HeldRecord {
+        Ok(Some(HeldRecord {
             key,
-            kind: row.kind,
+            kind,
             said,
             created: Some(row.created),
             received: None,
@@ -184,22 +189,30 @@ impl Road {
             answers,
             answers_left_out,
             deliveries,
-        })
+        }))
     }
 
-    async fn held_received(&self, row: InboxRow, later: Option<Superseded>) -> Result<HeldRecord, Error> {
-        let answers = self.own_answers(row.kind, &row.key).await?;
-        let (said, created) = match received(&row) {
+    /// `None`: this role may not read it, or nobody any more.
+    async fn held_received(
+        &self,
+        role: ActorRole,
+        row: InboxRow,
+        later: Option<Superseded>,
+    ) -> Result<Option<HeldRecord>, Error> {
+        let Ok(reading) = self.context.may_read(&row.record, role, ReadPurpose::Show) else { return Ok(None) };
+        let kind = reading.kind();
+        let (said, created) = match self.context.opened_received(&row, reading) {
             Ok((envelope, content)) => {
                 let (sharing, created) = (sharing_of(&envelope), envelope.created);
                 let recipients = vec![envelope.recipient];
                 (Ok(Said { sharing, recipients, content, references: envelope.references }), Some(created))
             }
-            Err(error) => (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), None),
+            Err(unreadable) => (Err(unreadable), None),
         };
-        Ok(HeldRecord {
+        let answers = self.own_answers(role, kind, &row.key).await?;
+        Ok(Some(HeldRecord {
             key: row.key,
-            kind: row.kind,
+            kind,
             said,
             created,
             received: Some(row.received),
@@ -208,51 +221,54 @@ impl Road {
             answers,
             answers_left_out: 0,
             deliveries: Vec::new(),
-        })
+        }))
     }
 
-    /// What partners answered to an own record, the newest ones; and how many older ones there are.
-    async fn answers_to(&self, kind: RecordKind, key: &RecordKey) -> Result<(Vec<HeldAnswer>, usize), Error> {
+    /// What partners answered to an own record, the newest ones; and how many older ones there are. Of both only what this role
+    /// may read.
+    async fn answers_to(
+        &self,
+        role: ActorRole,
+        kind: RecordKind,
+        key: &RecordKey,
+    ) -> Result<(Vec<HeldAnswer>, usize), Error> {
         if answering(kind).next().is_none() {
             return Ok((Vec::new(), 0));
         }
-        let mut all = self.store().inbox_about(key.clone(), ANSWERS).await?;
-        all.retain(|row| row.kind.is_answer());
+        let about = self.store().inbox_about(key.clone(), ANSWERS).await?;
+        let answers = about.iter().filter(|row| row.record.kind().is_answer());
+        let open: Vec<(&InboxRow, Reading<'_>)> = answers
+            .filter_map(|row| Some((row, self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?)))
+            .collect();
         let mut bytes = 0;
         // A partner that answers at length must not make the record too long to show.
-        let newest = all.iter().rev().take_while(|about| {
-            bytes += about.envelope.len();
+        let newest = open.iter().rev().take_while(|(row, _)| {
+            bytes += row.record.size();
             bytes <= ANSWERS_BYTES
         });
-        let left_out = all.len() - newest.count();
-        let shown = all.split_off(left_out).into_iter().map(|row| {
-            let (answer, created) = match received(&row) {
+        let left_out = open.len() - newest.count();
+        let shown = open[left_out..].iter().map(|(row, reading)| {
+            let (answer, created) = match self.context.opened_received(row, *reading) {
                 Ok((envelope, content)) => (Ok(content), envelope.created),
-                Err(error) => {
-                    (Err(self.unreadable(Table::Inbox, Some(row.kind), row.key.record_id, error)), row.received)
-                }
+                Err(unreadable) => (Err(unreadable), row.received),
             };
-            HeldAnswer { key: row.key, answer, created }
+            HeldAnswer { key: row.key.clone(), answer, created }
         });
         Ok((shown.collect(), left_out))
     }
 
     /// What this node answered to a received record.
-    async fn own_answers(&self, kind: RecordKind, key: &RecordKey) -> Result<Vec<HeldAnswer>, Error> {
+    async fn own_answers(&self, role: ActorRole, kind: RecordKind, key: &RecordKey) -> Result<Vec<HeldAnswer>, Error> {
         if answering(kind).next().is_none() {
             return Ok(Vec::new());
         }
         let rows = self.store().publications_about(key.clone(), ANSWERS).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let answer = stored::reload(row.body).map(|publication| publication.content);
-                let answer =
-                    answer.map_err(|error| self.unreadable(Table::Publication, Some(row.kind), row.record_id, error));
-                let key = RecordKey { origin: row.authority, record_id: row.record_id };
-                HeldAnswer { key, answer, created: row.created }
-            })
-            .collect())
+        let answers = rows.iter().filter_map(|row| {
+            let reading = self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?;
+            let answer = self.context.opened_own(row, reading).map(|publication| publication.content);
+            Some(HeldAnswer { key: row.key(), answer, created: row.created })
+        });
+        Ok(answers.collect())
     }
 }
 
@@ -274,15 +290,6 @@ impl Said {
 fn answering(kind: RecordKind) -> impl Iterator<Item = RecordKind> {
     let answers = move |by: &RecordKind| by.facts().is_some_and(|facts| facts.answers.contains(&kind));
     RecordKind::CONTENT.iter().copied().filter(answers)
-}
-
-/// A received record of content, from its stored row.
-pub(in crate::exchange) fn received(row: &InboxRow) -> Result<(Envelope, Content), wire::Error> {
-    let opened = sealed::reload_opened(&row.envelope)?;
-    match opened.body {
-        RecordBody::Content(content) => Ok((opened.envelope, content)),
-        RecordBody::Control(_) => Err(wire::Error::new(Reason::StorageDamaged, "kind", "content")),
-    }
 }
 
 /// What a recipient knows of how a record is shared: with itself.

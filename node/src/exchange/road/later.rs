@@ -8,8 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::domain::audit::ActorRole;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
@@ -66,11 +68,11 @@ impl Road {
         target: RecordKey,
         content: Content,
     ) -> Result<(Published, Written), Error> {
-        let (row, earlier) = self.own_current(&target).await?;
+        let (row, earlier) = self.own_current(call, &target).await?;
         let how = [ReferenceKind::Updates, ReferenceKind::Replaces];
         let how = how.into_iter().find(|how| earlier.content.facts().later.contains(how));
-        let Some(how) = how.filter(|_| content.kind() == row.kind) else {
-            return Err(wire::Error::new(Reason::KindNotSupported, "content", row.kind.name()).into());
+        let Some(how) = how.filter(|_| content.kind() == row.record.kind()) else {
+            return Err(wire::Error::new(Reason::KindNotSupported, "content", row.record.kind().name()).into());
         };
         content.check().map_err(|fault| wire::Error::from(fault).within("content"))?;
         if content == earlier.content {
@@ -88,27 +90,33 @@ impl Road {
     }
 
     async fn try_cancel(&self, call: &Call, target: RecordKey) -> Result<(Published, Written), Error> {
-        let (row, earlier) = self.own_current(&target).await?;
+        let (row, earlier) = self.own_current(call, &target).await?;
         if !earlier.content.facts().later.contains(&ReferenceKind::Cancels) {
-            return Err(wire::Error::new(Reason::KindNotSupported, "kind", row.kind.name()).into());
+            return Err(wire::Error::new(Reason::KindNotSupported, "kind", row.record.kind().name()).into());
         }
         let content = earlier.content.cancelled();
         self.say_later(call, CANCEL, (target, earlier), ReferenceKind::Cancels, content).await
     }
 
     /// An own record of which nothing later was said.
-    async fn own_current(&self, target: &RecordKey) -> Result<(PublicationRow, Publication), Error> {
+    async fn own_current(&self, call: &Call, target: &RecordKey) -> Result<(PublicationRow, Publication), Error> {
         if !self.context.keys().serves(&target.origin) {
             return Err(Reason::NotFound.into());
         }
         let row = self.store().publication(target.clone()).await?.ok_or(Reason::NotFound)?;
-        if row.expires <= self.now() {
-            return Err(Reason::EnvelopeExpired.into());
-        }
+        let reading =
+            self.context.may_read(&row.record, call.actor.role, ReadPurpose::SayLater).map_err(
+                |reason| match reason {
+                    Reason::KindNotSupported => {
+                        Error::from(wire::Error::new(reason, "record_id", row.record.kind().name()))
+                    }
+                    reason => Error::from(reason),
+                },
+            )?;
         if self.own_superseded(target).await?.is_some() {
             return Err(Reason::EtagMismatch.into());
         }
-        let publication = stored::reload(row.body.clone())?;
+        let publication = self.context.opened_own(&row, reading)?;
         let taken_back = publication.references.iter().any(|reference| reference.kind == ReferenceKind::Cancels);
         if taken_back { Err(Reason::NotFound.into()) } else { Ok((row, publication)) }
     }
@@ -163,9 +171,9 @@ impl Road {
         let mut newest = None;
         for row in self.store().publications_about(target.clone(), LOOK).await? {
             // One that cannot be read says nothing; what it is about stays as it was.
-            let Ok(publication) = stored::reload(row.body) else { continue };
-            let by = RecordKey { origin: row.authority, record_id: row.record_id };
-            newest = newer(newest, &publication.references, target, by);
+            let Ok(reading) = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order) else { continue };
+            let Ok(publication) = stored::reload(reading) else { continue };
+            newest = newer(newest, &publication.references, target, row.key());
         }
         Ok(newest)
     }
@@ -219,7 +227,8 @@ impl Road {
         let mut rows = self.store().inbox_about_any(keys).await?;
         rows.sort_unstable_by_key(|row| row.position);
         for row in rows {
-            let (Some(target), Ok(envelope)) = (row.target, sealed::reload(&row.envelope)) else { continue };
+            let Ok(reading) = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order) else { continue };
+            let (Some(target), Ok(envelope)) = (row.target, sealed::reload(reading)) else { continue };
             if let Some(newest) = newer(all.remove(&target), &envelope.references, &target, row.key) {
                 all.insert(target, newest);
             }

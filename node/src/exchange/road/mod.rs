@@ -36,7 +36,6 @@ use crate::storage::Store;
 
 pub use consume::{ConsumeRequest, Consumed};
 pub use deliver::Pass;
-pub(in crate::exchange) use held::received;
 pub use held::{Folder, HeldAnswer, HeldRecord, Said};
 pub use later::Superseded;
 pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, QueueCount};

@@ -144,7 +144,7 @@ async fn of_four_parties_two_leave_and_the_third_to_leave_ends_it() {
         assert_eq!(shown.state, AgreementState::InForce, "{name}");
         assert_eq!(shown.held.ends.iter().map(|end| &end.by).collect::<Vec<_>>(), [&id(ESCH), &id(GOERLITZ)], "{name}");
         assert!(shown.held.ends[0].at < shown.held.ends[1].at && shown.notices.iter().all(|notice| !notice.is_empty()));
-        let notice = crate::wire::sealed::reload(&shown.notices[1]).unwrap();
+        let notice = understood(&shown.notices[1]);
         assert_eq!((notice.origin, notice.kind), (id(GOERLITZ), RecordKind::AgreementEnd), "{name}");
     }
     for (from, to) in [(STRASBOURG, KEHL), (KEHL, STRASBOURG)] {

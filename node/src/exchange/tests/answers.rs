@@ -54,7 +54,7 @@ fn forward(world: &World, agreement: AgreementId) -> GrantRef {
 }
 
 async fn answers(world: &World, record: RecordId) -> usize {
-    world.exchange(STRASBOURG).road.get(key(record)).await.unwrap().answers.len()
+    world.exchange(STRASBOURG).road.get(COORDINATOR, key(record)).await.unwrap().answers.len()
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn a_later_partner_gets_what_is_current_and_for_all_once() {
     let records: Vec<_> = esch.iter().map(|(_, record)| *record).collect();
     assert!(records.contains(&practice));
     assert!([for_all, for_kehl, gone].iter().all(|alert| !records.contains(alert)));
-    let seen = world.exchange(ESCH).capacity.partner_offers().await.unwrap();
+    let seen = world.exchange(ESCH).capacity.partner_offers(COORDINATOR).await.unwrap();
     assert_eq!(view(&seen[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert!(seen[0].age.is_some_and(|age| age >= Millis::minutes(11)), "as old as it is: {:?}", seen[0].age);
     // Disclosed twice, and nothing was refused that was never meant for Esch.

@@ -17,12 +17,7 @@ async fn a_consumer_gets_each_position_once_resumes_and_sees_what_comes() {
     }
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let reading = |after, until_empty| ConsumeRequest {
-        consumer: "case-system".to_owned(),
-        after,
-        kinds: vec![RecordKind::Alert],
-        until_empty,
-    };
+    let reading = |after, until_empty| reader("case-system", after, &[RecordKind::Alert], until_empty);
     let positions = |records: Vec<Result<Consumed, Error>>| -> Vec<u64> {
         records.into_iter().map(|r| r.unwrap().position).collect()
     };
@@ -47,12 +42,7 @@ async fn a_reader_gets_the_kinds_it_named_and_no_position_that_was_never_given()
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let reading = |after, kinds: &[RecordKind]| ConsumeRequest {
-        consumer: "case-system".to_owned(),
-        after,
-        kinds: kinds.to_vec(),
-        until_empty: true,
-    };
+    let reading = |after, kinds: &[RecordKind]| reader("case-system", after, kinds, true);
     let refused = async |reading| kehl.road.consume(reading).await.err().map(|error| error.reason());
     assert_eq!(refused(reading(0, &[])).await, Some(Reason::FieldMissing), "no kind is not every kind");
     let newest = kehl.road.inbox_position().await.unwrap();

@@ -103,8 +103,8 @@ async fn a_restored_sender_starts_its_numbers_again_and_nothing_is_shown_twice()
     assert_eq!(shown(&world, KEHL).await, [first, second, third]);
     assert_eq!(world.delivery(STRASBOURG, third).await, [(DeliveryState::Delivered, None)]);
     // What the restored node offers may be old: it is paused, and partners see that, until somebody confirms it.
-    let light = async || world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light;
-    assert!(world.exchange(STRASBOURG).capacity.own_offers().await.unwrap()[0].unconfirmed);
+    let light = async || world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap()[0].light;
+    assert!(world.exchange(STRASBOURG).capacity.own_offers(COORDINATOR).await.unwrap()[0].unconfirmed);
     assert_eq!(light().await, Light::ClosedUntil);
     assert_eq!(world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;

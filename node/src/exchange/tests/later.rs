@@ -25,13 +25,13 @@ fn more_severe() -> Content {
 }
 
 async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
-    let held = world.exchange(name).road.list(RecordKind::Alert, folder, None, 10).await.unwrap();
+    let held = world.exchange(name).road.list(COORDINATOR, RecordKind::Alert, folder, None, 10).await.unwrap();
     held.into_iter().map(|held| held.key.record_id).collect()
 }
 
 async fn consumed(world: &World, name: &str) -> Vec<RecordId> {
     let consumer = uuid::Uuid::new_v4().to_string();
-    let reading = ConsumeRequest { consumer, after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    let reading = reader(&consumer, 0, &[RecordKind::Alert], true);
     let read = world.exchange(name).road.consume(reading).await.unwrap();
     read.map(|record| record.unwrap().key.record_id).collect().await
 }
@@ -49,10 +49,10 @@ async fn an_update_reaches_those_that_hold_the_record_and_stands_in_its_place() 
     world.settle().await;
     for (name, folder) in [(KEHL, Folder::Received), (STRASBOURG, Folder::Published)] {
         assert_eq!(listed(&world, name, folder).await, [second.record_id], "{name}");
-        let old = world.exchange(name).road.get(key(first)).await.unwrap();
+        let old = world.exchange(name).road.get(COORDINATOR, key(first)).await.unwrap();
         let by = Superseded { how: ReferenceKind::Updates, by: key(second.record_id) };
         assert_eq!(old.later, Some(by), "who asks for it by its id is told of the newer word");
-        let new = world.exchange(name).road.get(key(second.record_id)).await.unwrap();
+        let new = world.exchange(name).road.get(COORDINATOR, key(second.record_id)).await.unwrap();
         let said = new.said.unwrap();
         assert_eq!((said.target(ReferenceKind::Updates), &said.content), (Some(&key(first)), &more_severe()));
         let expires = old.said.unwrap().sharing.expires;
@@ -104,10 +104,10 @@ async fn what_was_cancelled_is_listed_and_given_to_nobody_any_more() {
     assert!(listed(&world, ESCH, Folder::Received).await.is_empty());
     // A reader that had it learns of the cancellation; one that comes later is not given it.
     assert_eq!(consumed(&world, KEHL).await, [stays, cancelled.record_id]);
-    let word = world.exchange(KEHL).road.get(key(cancelled.record_id)).await.unwrap().said.unwrap();
+    let word = world.exchange(KEHL).road.get(COORDINATOR, key(cancelled.record_id)).await.unwrap().said.unwrap();
     let Content::Alert(alert) = &word.content else { panic!("{word:?}") };
     assert!(alert.summary.is_empty(), "free text is not said again");
-    let later = world.exchange(KEHL).road.get(key(first)).await.unwrap().later;
+    let later = world.exchange(KEHL).road.get(COORDINATOR, key(first)).await.unwrap().later;
     assert_eq!(later.map(|later| later.how), Some(ReferenceKind::Cancels));
     let again = strasbourg.road.cancel(&call(), key(first)).await.unwrap_err();
     assert_eq!(again.reason(), Reason::EtagMismatch);
@@ -159,7 +159,12 @@ async fn a_new_version_of_a_practice_replaces_the_old_one_for_new_partners_too()
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     world.settle().await;
     for name in [STRASBOURG, KEHL, ESCH] {
-        let found = world.exchange(name).practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
+        let found = world
+            .exchange(name)
+            .practices
+            .search_practices(COORDINATOR, &PracticeQuery::default(), None, 10)
+            .await
+            .unwrap();
         let found: Vec<_> = found.into_iter().map(|found| (found.key.record_id, found.practice)).collect();
         assert_eq!(found, [(second.record_id, two.clone())], "{name}");
     }

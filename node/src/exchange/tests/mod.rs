@@ -6,6 +6,7 @@ mod backfill;
 mod consumers;
 mod disk;
 mod faulty_store;
+mod gate;
 mod later;
 mod line;
 mod loops;

@@ -21,9 +21,8 @@ use crate::domain::stream::StreamId;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
 use crate::pass::PassKind;
-use crate::storage::ops::{NewPublication, Publish, Put, Write, WriteOp};
+use crate::storage::ops::{NewOwnOffer, NewPublication, Publish, Put, Write, WriteOp};
 use crate::storage::owed::{Owed, OwedKey, Subject, What};
-use crate::storage::rows::OwnOfferRow;
 use crate::wire::records::{offer, practice};
 use crate::wire::stored;
 
@@ -125,7 +124,7 @@ async fn a_suspension_and_a_restore_lose_and_repeat_nothing() {
         assert_eq!(made, *records, "each once");
         assert_eq!(disclosed_to(world, KEHL).await, records.len());
         let held = world.node(KEHL).store.inbox_after(0, vec![], 99).await.unwrap();
-        let content = held.iter().filter(|row| row.kind.class() == StreamClass::Content).count();
+        let content = held.iter().filter(|row| row.record.kind().class() == StreamClass::Content).count();
         assert_eq!(content, records.len());
     };
     killed_between_any_two_steps(6, prepare, act, check).await;
@@ -203,7 +202,8 @@ async fn an_offer_that_a_restore_paused_is_told_once() {
         let store = &world.node(STRASBOURG).store;
         let row = store.own_offer(OfferId([5; 16])).await.unwrap().unwrap();
         let owes = vec![Owed::now(OwedKey::of(Subject::PauseNotice(row.id)), now)];
-        let paused = Write { owes, ..Write::put(Put::OwnOffer(OwnOfferRow { unconfirmed: true, ..row })) };
+        let paused =
+            Write { owes, ..Write::put(Put::OwnOffer(NewOwnOffer { unconfirmed: true, ..own_offer_again(&row) })) };
         store.write(paused.into()).await.unwrap();
         world.clock.advance(Millis::minutes(1));
     };
@@ -212,10 +212,10 @@ async fn an_offer_that_a_restore_paused_is_told_once() {
         pass(world, PassKind::Dispatch).await;
     };
     let check = async |world: &World, (): &()| {
-        let own = world.exchange(STRASBOURG).capacity.own_offers().await.unwrap();
+        let own = world.exchange(STRASBOURG).capacity.own_offers(COORDINATOR).await.unwrap();
         assert!(own[0].unconfirmed, "only somebody confirms it");
         assert_eq!(made_for(world, KEHL, RecordKind::OfferView).await.len(), 2, "as it was, and paused");
-        let seen = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
+        let seen = world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap();
         assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
     };
     killed_between_any_two_steps(2, prepare, act, check).await;
@@ -378,7 +378,7 @@ async fn owe_the_impossible(world: &World, ended: AgreementId) -> u64 {
     };
     let publish = Publish { request: None, publication, made: Some(Vec::new()), audit: Vec::new() };
     store.write(WriteOp::Publish(publish)).await.unwrap();
-    let offer = OwnOfferRow { id: OfferId([9; 16]), body: b"\xff".as_slice().into(), version: 1, unconfirmed: true };
+    let offer = NewOwnOffer { id: OfferId([9; 16]), body: b"\xff".as_slice().into(), version: 1, unconfirmed: true };
     store.write(Write::put(Put::OwnOffer(offer)).into()).await.unwrap();
     let unknown = AgreementId([3; 32]);
     let kehl = |subject| OwedKey::to(&id(KEHL), subject);
@@ -421,7 +421,8 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
         Owed::now(OwedKey::to(&id(KEHL), Subject::Announcement(live)), now),
         Owed::now(OwedKey::to(&id(KEHL), Subject::Backfill(GrantRef { agreement: live, number: 0 })), now),
     ];
-    let paused = Write { owes, ..Write::put(Put::OwnOffer(OwnOfferRow { unconfirmed: true, ..row })) };
+    let paused =
+        Write { owes, ..Write::put(Put::OwnOffer(NewOwnOffer { unconfirmed: true, ..own_offer_again(&row) })) };
     world.node(STRASBOURG).store.write(paused.into()).await.unwrap();
     let alert = world.publish(STRASBOURG, &[]).await.record_id;
     exchange.agreements.end_agreement(&call(), ended, AgreementEndReason::NoLongerNeeded).await.unwrap();
@@ -438,7 +439,7 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
     assert_eq!(shown.state, AgreementState::Ended, "Kehl was told: {:?}", shown.held.ends);
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, [alert]);
     assert!(made_for(&world, KEHL, RecordKind::AgreementComplete).await.len() > announced);
-    let seen = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
+    let seen = world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap();
     assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
     // The passes say so, and the others say nothing.
     let failing: Vec<_> = exchange.upkeep.pass_reports().into_iter().filter(|report| report.postponed > 0).collect();

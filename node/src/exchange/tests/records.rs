@@ -16,8 +16,8 @@ use crate::domain::records::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::storage::ops::{Put, Receive, Write, WriteOp};
-use crate::storage::rows::{InStreamKey, PartnerOfferRow};
+use crate::storage::ops::{NewPartnerOffer, Put, Receive, Write, WriteOp};
+use crate::storage::rows::InStreamKey;
 use crate::wire::records::{offer, practice};
 
 fn refuge(world: &World, free: u32) -> OwnOffer {
@@ -32,24 +32,24 @@ async fn a_refuge_is_a_band_for_one_partner_and_a_light_for_the_other() {
     let (held, recipients) = strasbourg.capacity.set_offer(&call(), refuge(&world, 2), None).await.unwrap();
     assert_eq!(recipients.len(), 2);
     world.settle().await;
-    let kehl = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
-    let esch = world.exchange(ESCH).capacity.partner_offers().await.unwrap();
+    let kehl = world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap();
+    let esch = world.exchange(ESCH).capacity.partner_offers(COORDINATOR).await.unwrap();
     assert_eq!(view(&kehl[0]).capacity.level, CapacityLevel::Availability(AvailabilityClass::Few));
     assert_eq!(view(&esch[0]).capacity.level, CapacityLevel::Band(CapacityBand::OneToTwo));
     assert_eq!((kehl[0].light, esch[0].light), (Light::Few, Light::Few));
     assert!(view(&kehl[0]).area.code().len() <= 4, "a protected offer shows NUTS-2 at most");
     // An hour later nobody calls it available; confirmed, it is again.
     world.clock.advance(Millis::minutes(61));
-    assert_eq!(world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light, Light::CallFirst);
+    assert_eq!(world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap()[0].light, Light::CallFirst);
     assert_eq!(strasbourg.capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
-    let again = world.exchange(KEHL).capacity.partner_offers().await.unwrap();
+    let again = world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap();
     assert_eq!((again.len(), again[0].light), (1, Light::Few));
     assert!(view(&again[0]).version > held.version);
     // A partner that does not answer is shown as such, with what was last known.
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world.exchange(KEHL).upkeep.greet_pass().await.unwrap();
-    assert_eq!(world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light, Light::Unreachable);
+    assert_eq!(world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap()[0].light, Light::Unreachable);
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_clock_that_is_set_back_makes_no_offer_available_again() {
     world.exchange(STRASBOURG).capacity.set_offer(&call(), refuge(&world, 4), None).await.unwrap();
     world.settle().await;
     async fn light(world: &World) -> Light {
-        world.exchange(KEHL).capacity.partner_offers().await.unwrap()[0].light
+        world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap()[0].light
     }
     assert_eq!(light(&world).await, Light::Available);
     world.clock.advance(Millis::minutes(150));
@@ -84,16 +84,16 @@ async fn an_offer_is_not_shown_past_its_time_and_not_kept() {
     let kehl = world.exchange(KEHL);
     let kept = async || world.node(KEHL).store.partner_offers().await.unwrap().len();
     world.clock.advance(limits::CAPACITY_LIFE - Millis::minutes(1));
-    assert_eq!(kehl.capacity.partner_offers().await.unwrap().len(), 1);
+    assert_eq!(kehl.capacity.partner_offers(COORDINATOR).await.unwrap().len(), 1);
     // The statement has expired. Nothing newer came, and no agreement has to end for it.
     world.clock.advance(Millis::minutes(1));
-    assert!(kehl.capacity.partner_offers().await.unwrap().is_empty());
+    assert!(kehl.capacity.partner_offers(COORDINATOR).await.unwrap().is_empty());
     assert_eq!(kept().await, 1);
     kehl.upkeep.sweep_pass().await.unwrap();
     assert_eq!(kept().await, 0);
     assert_eq!(world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1);
     world.settle().await;
-    assert_eq!(kehl.capacity.partner_offers().await.unwrap().len(), 1);
+    assert_eq!(kehl.capacity.partner_offers(COORDINATOR).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
     world.settle().await;
     let known = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
     let others = (2..limits::PARTNER_OFFERS as u128)
-        .map(|n| Put::PartnerOffer(PartnerOfferRow { id: OfferId(n.to_be_bytes()), ..known.clone() }));
+        .map(|n| Put::PartnerOffer(NewPartnerOffer { id: OfferId(n.to_be_bytes()), ..partner_offer_again(&known) }));
     let stream = InStreamKey {
         origin: id(ESCH),
         recipient: id(KEHL),
@@ -178,7 +178,7 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
     let by_words = PracticeQuery { words: word, ..PracticeQuery::default() };
     for node in [KEHL, STRASBOURG] {
         for query in [&by_topic, &by_words] {
-            let found = world.exchange(node).practices.search_practices(query, None, 10).await.unwrap();
+            let found = world.exchange(node).practices.search_practices(COORDINATOR, query, None, 10).await.unwrap();
             assert_eq!(found.len(), 1, "{node} {query:?}");
             assert_eq!(found[0].practice, sample);
         }
@@ -189,7 +189,15 @@ async fn a_french_practice_is_found_by_its_codes_and_by_its_words() {
             PracticeQuery { outcomes: vec![*outcome], ..by_topic.clone() },
             PracticeQuery { words: "word-that-nobody-wrote".to_owned(), ..PracticeQuery::default() },
         ] {
-            assert!(world.exchange(node).practices.search_practices(&query, None, 10).await.unwrap().is_empty());
+            assert!(
+                world
+                    .exchange(node)
+                    .practices
+                    .search_practices(COORDINATOR, &query, None, 10)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
         }
     }
 }
@@ -208,7 +216,7 @@ async fn a_search_is_read_page_by_page_without_gap_or_repetition() {
             let found = world
                 .exchange(KEHL)
                 .practices
-                .search_practices(&PracticeQuery::default(), from, together)
+                .search_practices(COORDINATOR, &PracticeQuery::default(), from, together)
                 .await
                 .unwrap();
             assert!(found.len() <= together);
@@ -249,7 +257,7 @@ async fn an_alert_shows_the_newest_answers_and_how_many_it_leaves_out() {
     }
     world.exchange(KEHL).road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).road.get(key).await.unwrap();
+    let alert = world.exchange(STRASBOURG).road.get(COORDINATOR, key).await.unwrap();
     assert_eq!(alert.answers.len() + alert.answers_left_out, 9);
     assert!((2..9).contains(&alert.answers.len()), "{}", alert.answers.len());
     assert_eq!(alert.answers.last().unwrap().answer, Ok(Answer::Acknowledged.into()), "the newest is among them");

@@ -89,7 +89,7 @@ async fn a_tampered_envelope_a_foreign_key_and_a_withdrawn_key_are_refused() {
     assert_eq!(seen, [Verdict::Refused(Reason::SignatureInvalid)]);
 
     let stranger = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-    let envelope = crate::wire::sealed::reload(&bytes).unwrap();
+    let envelope = understood(&bytes);
     let forged = crate::wire::sealed::seal(&envelope, &stranger);
     let seen = verdicts(&world, KEHL, STRASBOURG, with(3, forged.bytes.to_vec())).await;
     assert_eq!(seen, [Verdict::RetryLater(Reason::KeyNotCurrent)], "the register may list it in a moment");
@@ -114,7 +114,7 @@ async fn times_are_checked_by_the_receiver() {
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
     let key = &world.node(STRASBOURG).key;
     let with = |first, change: &dyn Fn(&mut crate::domain::envelope::Envelope)| {
-        let mut envelope = crate::wire::sealed::reload(&bytes).unwrap();
+        let mut envelope = understood(&bytes);
         envelope.record_id = crate::domain::ids::RecordId([7; 16]);
         change(&mut envelope);
         let mut batch = Batch { first, ..good.clone() };
@@ -241,7 +241,7 @@ async fn an_unknown_key_waits_while_the_register_is_behind() {
     let good = last_content(&world);
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
     let new_key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-    let sealed = crate::wire::sealed::seal(&crate::wire::sealed::reload(&bytes).unwrap(), &new_key);
+    let sealed = crate::wire::sealed::seal(&understood(&bytes), &new_key);
     let mut batch = Batch { first: 2, ..good };
     batch.items[0].body = ItemBody::Envelope(sealed.bytes);
     let long_ago = world.clock.now() - Millis::hours(1);
@@ -276,7 +276,7 @@ async fn an_agreement_of_others_is_not_taken() {
     // What Strasbourg agreed with Kehl, put into an envelope for Esch by Strasbourg itself.
     let (for_kehl, for_esch) = (sent(KEHL), sent(ESCH));
     let ItemBody::Envelope(bytes) = for_kehl.items[0].body.clone() else { panic!() };
-    let mut envelope = crate::wire::sealed::reload(&bytes).unwrap();
+    let mut envelope = understood(&bytes);
     envelope.recipient = id(ESCH);
     envelope.record_id = crate::domain::ids::RecordId([7; 16]);
     let sealed = crate::wire::sealed::seal(&envelope, &world.node(STRASBOURG).key);

@@ -26,7 +26,8 @@ async fn an_alert_is_delivered_and_acknowledged_once_to_each_partner() {
     }
     let states = world.delivery(STRASBOURG, published.record_id).await;
     assert_eq!(states, [(DeliveryState::Delivered, None); 2]);
-    let held = world.exchange(KEHL).road.list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
+    let held =
+        world.exchange(KEHL).road.list(COORDINATOR, RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
     assert!(held[0].received.is_some());
     assert_eq!(held[0].said.as_ref().unwrap().content, sample_alert().into());
     let delivered = world.line.delivered.lock().unwrap();
@@ -43,11 +44,11 @@ async fn an_answer_goes_back_along_the_grant_and_stands_beside_the_alert() {
     let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
     world.exchange(KEHL).road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    let alert = world.exchange(STRASBOURG).road.get(key.clone()).await.unwrap();
+    let alert = world.exchange(STRASBOURG).road.get(COORDINATOR, key.clone()).await.unwrap();
     assert_eq!(alert.answers.len(), 1);
     let answer = &alert.answers[0];
     assert_eq!((answer.authority(), &answer.answer), (&id(KEHL), &Ok(Answer::Acknowledged.into())));
-    assert_eq!(world.exchange(KEHL).road.get(key.clone()).await.unwrap().answers.len(), 1);
+    assert_eq!(world.exchange(KEHL).road.get(COORDINATOR, key.clone()).await.unwrap().answers.len(), 1);
     let refused = world.exchange(ESCH).road.answer(&call(), key, Answer::Acknowledged.into()).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::TargetUnknown);
 }

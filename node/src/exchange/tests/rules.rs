@@ -144,7 +144,7 @@ async fn a_reader_is_not_given_what_was_taken_back_before_it_came() {
     let page = (1..=255).map(|n| sealed_practice(&world, n, &key, |_| {})).collect();
     assert_eq!(take(&world, 3, page).await.unwrap().next, 258);
     let kinds = vec![RecordKind::Alert, RecordKind::Practice];
-    let reading = ConsumeRequest { consumer: "case-system".to_owned(), after: 0, kinds, until_empty: true };
+    let reading = reader("case-system", 0, &kinds, true);
     let read = world.exchange(KEHL).road.consume(reading).await.unwrap();
     let read: Vec<_> = read.map(|record| record.unwrap().key.record_id).collect().await;
     let expected: Vec<_> = (1..255).chain([0]).map(|n| RecordId([n; 16])).collect();

@@ -15,8 +15,10 @@ use crate::domain::records::answer::Answer;
 use crate::domain::screen::stricter;
 use crate::domain::time::Millis;
 use crate::exchange::*;
-use crate::storage::ops::{NewInbox, NewPublication, Publish, Put, Receive, Write, WriteOp};
-use crate::storage::rows::{InStreamKey, OwnOfferRow, PartnerOfferRow};
+use crate::storage::ops::{
+    NewInbox, NewOwnOffer, NewPartnerOffer, NewPublication, Publish, Put, Receive, Write, WriteOp,
+};
+use crate::storage::rows::InStreamKey;
 use crate::wire::records::{alert, offer, practice};
 
 const DAMAGED: &[u8] = b"\xff\xff no message";
@@ -62,17 +64,17 @@ async fn with_astrict_screen_yesterdays_records_still_list_deliver_search_and_ar
         assert_eq!(world.delivery(STRASBOURG, record).await, [(DeliveryState::Delivered, None)]);
     }
     for (exchange, folder) in [(kehl, Folder::Received), (strasbourg, Folder::Published)] {
-        let held = exchange.road.list(RecordKind::Alert, folder, None, 10).await.unwrap();
+        let held = exchange.road.list(COORDINATOR, RecordKind::Alert, folder, None, 10).await.unwrap();
         assert_eq!(held.len(), 3);
         assert!(held.iter().all(|held| held.said.is_ok()));
         let query = PracticeQuery { words: title.clone(), ..PracticeQuery::default() };
-        assert_eq!(exchange.practices.search_practices(&query, None, 9).await.unwrap().len(), 1);
+        assert_eq!(exchange.practices.search_practices(COORDINATOR, &query, None, 9).await.unwrap().len(), 1);
     }
     let key = RecordKey { origin: id(STRASBOURG), record_id: delivered };
     kehl.road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
     world.settle().await;
-    assert_eq!(strasbourg.road.get(key).await.unwrap().answers.len(), 1);
-    let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    assert_eq!(strasbourg.road.get(COORDINATOR, key).await.unwrap().answers.len(), 1);
+    let reading = reader("c", 0, &[RecordKind::Alert], true);
     let read: Vec<_> = kehl.road.consume(reading).await.unwrap().collect().await;
     assert_eq!(read.len(), 3);
     assert!(read.into_iter().all(|record| record.unwrap().envelope.is_ok()));
@@ -103,10 +105,10 @@ async fn a_damaged_publication_is_named_and_everything_else_is_dispatched_listed
     strasbourg.road.publish(&call(), wished(sharing(&[]), practice)).await.unwrap();
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, behind).await, [(DeliveryState::Delivered, None)]);
-    let held = strasbourg.road.list(RecordKind::Alert, Folder::Published, None, 10).await.unwrap();
+    let held = strasbourg.road.list(COORDINATOR, RecordKind::Alert, Folder::Published, None, 10).await.unwrap();
     assert_eq!(ids(&held), [behind, damaged]);
     only_unreadable(&held, damaged);
-    let found = strasbourg.practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap();
+    let found = strasbourg.practices.search_practices(COORDINATOR, &PracticeQuery::default(), None, 10).await.unwrap();
     assert_eq!(found.len(), 1);
     // Backfill for a new agreement steps over it too.
     world.agree(STRASBOURG, KEHL, crate::domain::records::offer::DisclosureLevel::Band).await;
@@ -146,7 +148,8 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         recipient_incarnation: Incarnation(1),
     };
     let partner = world.node(KEHL).store.partner_offers().await.unwrap().remove(0);
-    let partner = PartnerOfferRow { id: OfferId([7; 16]), view: Bytes::from_static(DAMAGED), ..partner };
+    let view = Bytes::from_static(DAMAGED);
+    let partner = NewPartnerOffer { id: OfferId([7; 16]), view, ..partner_offer_again(&partner) };
     let receive = Receive {
         stream,
         first: 1,
@@ -159,28 +162,30 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         audit: vec![],
     };
     kehl.context.store().write(WriteOp::Receive(Box::new(receive))).await.unwrap();
-    let row = OwnOfferRow { id: OfferId([2; 16]), body: Bytes::from_static(DAMAGED), version: 1, unconfirmed: false };
+    let row = NewOwnOffer { id: OfferId([2; 16]), body: Bytes::from_static(DAMAGED), version: 1, unconfirmed: false };
     strasbourg.context.store().write(Write::put(Put::OwnOffer(row)).into()).await.unwrap();
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
 
-    let held = kehl.road.list(RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
+    let held = kehl.road.list(COORDINATOR, RecordKind::Alert, Folder::Received, None, 10).await.unwrap();
     assert_eq!(held.len(), 3);
     only_unreadable(&held, damaged);
     assert!(held.iter().any(|held| held.key.record_id == good));
-    let single = kehl.road.get(RecordKey { origin: id(STRASBOURG), record_id: damaged }).await.unwrap();
+    let single = kehl.road.get(COORDINATOR, RecordKey { origin: id(STRASBOURG), record_id: damaged }).await.unwrap();
     assert!(single.said.is_err() && single.received.is_some());
-    assert!(kehl.practices.search_practices(&PracticeQuery::default(), None, 10).await.unwrap().is_empty());
-    let reading = ConsumeRequest { consumer: "c".into(), after: 0, kinds: vec![RecordKind::Alert], until_empty: true };
+    assert!(
+        kehl.practices.search_practices(COORDINATOR, &PracticeQuery::default(), None, 10).await.unwrap().is_empty()
+    );
+    let reading = reader("c", 0, &[RecordKind::Alert], true);
     let read: Vec<_> = kehl.road.consume(reading).await.unwrap().map(Result::unwrap).collect().await;
     let readable: Vec<bool> = read.iter().map(|record| record.envelope.is_ok()).collect();
     assert_eq!(readable, [true, false, true], "its position is given, and what comes behind it");
 
-    let partners = kehl.capacity.partner_offers().await.unwrap();
+    let partners = kehl.capacity.partner_offers(COORDINATOR).await.unwrap();
     assert_eq!(partners.len(), 2);
     let unreadable = partners.iter().find(|offer| offer.view.is_err()).unwrap();
     assert_eq!((unreadable.id, unreadable.light), (OfferId([7; 16]), Light::NotReported));
-    let own = strasbourg.capacity.own_offers().await.unwrap();
+    let own = strasbourg.capacity.own_offers(COORDINATOR).await.unwrap();
     assert_eq!(own.iter().filter(|held| held.offer.is_err()).count(), 1);
     assert_eq!(strasbourg.capacity.confirm_offers(&call(), Which::All).await.unwrap(), 1, "the one that can be read");
     let refused = strasbourg.capacity.confirm_offers(&call(), Which::These(&[OfferId([2; 16])])).await.unwrap_err();

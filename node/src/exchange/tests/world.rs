@@ -16,6 +16,7 @@ use crate::domain::directory::{DirectoryView, Member, Policy};
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
+use crate::domain::policy::{KeptRecord, ReadPurpose, Reading};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
 use crate::domain::records::Content;
@@ -28,7 +29,8 @@ use crate::exchange::tests::line::{Line, Link};
 use crate::exchange::*;
 use crate::pass::PassKind;
 use crate::storage::Store;
-use crate::storage::ops::{Publish, WriteOp};
+use crate::storage::ops::{NewOwnOffer, NewPartnerOffer, Publish, WriteOp};
+use crate::storage::rows::{OwnOfferRow, PartnerOfferRow};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::wakeup::Wakeups;
 use crate::wire::keys::SigningKey;
@@ -38,6 +40,9 @@ pub const STRASBOURG: &str = "fr-strasbourg";
 pub const KEHL: &str = "de-kehl";
 pub const ESCH: &str = "lu-esch-sur-alzette";
 pub const GOERLITZ: &str = "de-goerlitz";
+
+/// Reads, publishes and answers every kind.
+pub const COORDINATOR: ActorRole = ActorRole::Coordinator;
 
 pub fn id(text: &str) -> AuthorityId {
     AuthorityId::parse(text).unwrap()
@@ -341,7 +346,7 @@ fn member(name: &AuthorityId, key: &SigningKey) -> Member {
 pub fn call() -> Call {
     let unique = uuid::Uuid::new_v4();
     Call {
-        actor: Actor { role: ActorRole::Publisher, code: None },
+        actor: Actor { role: COORDINATOR, code: None },
         scope: "publisher".to_owned(),
         request_id: unique.to_string(),
         body: Digest::of(unique.as_bytes()),
@@ -362,6 +367,36 @@ pub fn sharing(to: &[&str]) -> Sharing {
         expires: None,
         review_by: None,
     }
+}
+
+/// What a city's own system asks for.
+pub fn reader(consumer: &str, after: u64, kinds: &[RecordKind], until_empty: bool) -> ConsumeRequest {
+    let (role, purpose) = (ActorRole::Consumer, ReadPurpose::Consume);
+    ConsumeRequest { role, purpose, consumer: consumer.to_owned(), after, kinds: kinds.to_vec(), until_empty }
+}
+
+/// An envelope as it travels, understood; nobody is asked.
+pub fn understood(bytes: &Bytes) -> Envelope {
+    let record = KeptRecord::own(RecordKind::Alert, UnixMs::NEVER, bytes.clone());
+    crate::wire::sealed::reload(Reading::unasked(&record)).unwrap()
+}
+
+/// The bytes of a stored record; nobody is asked.
+pub fn stored_bytes(record: &KeptRecord) -> Bytes {
+    Reading::unasked(record).bytes().clone()
+}
+
+/// An own offer as it is stored, to be stored again.
+pub fn own_offer_again(row: &OwnOfferRow) -> NewOwnOffer {
+    let OwnOfferRow { id, record, version, unconfirmed } = row;
+    NewOwnOffer { id: *id, body: stored_bytes(record), version: *version, unconfirmed: *unconfirmed }
+}
+
+/// A partner's offer as it is stored, to be stored again.
+pub fn partner_offer_again(row: &PartnerOfferRow) -> NewPartnerOffer {
+    let PartnerOfferRow { origin, id, record, version, age_at_sending_ms, received } = row.clone();
+    let (view, keep_until) = (stored_bytes(&record), record.keep_until().unwrap());
+    NewPartnerOffer { origin, id, view, version, age_at_sending_ms, received, keep_until }
 }
 
 /// A partner's offer that can be read.

@@ -10,8 +10,9 @@ use tonic::{Request, Response, Status};
 
 use super::kinds_of;
 
+use crate::domain::policy::ReadPurpose;
+use crate::domain::records::Verb;
 use crate::exchange::{ConsumeRequest, Consumed, Road};
-use crate::services::access::Verb;
 use crate::services::{errors, layers};
 use crate::wire::{self, envelope};
 
@@ -44,6 +45,8 @@ impl InboxService for Inbox {
         }
         let (kinds, signed) = (kinds_of(&asked.kinds, role, Verb::Consume)?, asked.signed);
         let reading = ConsumeRequest {
+            role,
+            purpose: ReadPurpose::Consume,
             consumer: asked.consumer,
             after: asked.after_position,
             kinds,

@@ -13,9 +13,8 @@ use crate::domain::audit::ActorRole;
 use crate::domain::ids::RecordId;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
-use crate::domain::records::RecordKind;
+use crate::domain::records::{RecordKind, Verb};
 use crate::exchange::DeliveryRow;
-use crate::services::access::{self, Verb};
 use crate::services::errors;
 use crate::wire::{self, fields};
 
@@ -47,9 +46,9 @@ pub(super) fn key(origin: &str, record_id: &[u8]) -> Result<RecordKey, tonic::St
 pub(super) fn kinds_of(asked: &[i32], role: ActorRole, verb: Verb) -> Result<Vec<RecordKind>, tonic::Status> {
     let named: Vec<RecordKind> = fields::closed_enums("kinds", asked).map_err(|e| errors::field(&e))?;
     for (i, kind) in named.iter().enumerate() {
-        access::may(role, verb, *kind).map_err(|reason| refused(reason, &format!("kinds[{i}]"), *kind))?;
+        kind.open_to(verb, role).map_err(|reason| refused(reason, &format!("kinds[{i}]"), *kind))?;
     }
-    let own = || RecordKind::CONTENT.iter().copied().filter(|kind| access::may(role, verb, *kind).is_ok()).collect();
+    let own = || RecordKind::CONTENT.iter().copied().filter(|kind| kind.open_to(verb, role).is_ok()).collect();
     Ok(if named.is_empty() { own() } else { named })
 }
 

@@ -13,7 +13,7 @@ use crate::domain::records::offer::ServiceKind;
 use crate::exchange::{Capacity, HeldOffer, PartnerOffer, Which};
 use crate::services::actor::Codes;
 use crate::services::call::call;
-use crate::services::layers::Now;
+use crate::services::layers::{self, Now};
 use crate::services::{errors, page};
 use crate::wire::records::offer;
 use crate::wire::{self, fields};
@@ -85,6 +85,7 @@ impl OfferService for Offers {
     }
 
     async fn list_offers(&self, request: Request<local::ListOffersRequest>) -> Answer<local::ListOffersResponse> {
+        let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
         let size = page::size(asked.page_size)?;
         let from = usize::try_from(page::number(LIST, &asked.page_token)?.unwrap_or(0)).unwrap_or(usize::MAX);
@@ -92,14 +93,14 @@ impl OfferService for Offers {
             fields::optional("service_kind", asked.service_kind).map_err(|e| errors::field(&e))?;
         let mut response = local::ListOffersResponse::default();
         if from == 0 {
-            let all = self.capacity.own_offers().await.map_err(|e| errors::exchange(&e))?;
+            let all = self.capacity.own_offers(role).await.map_err(|e| errors::exchange(&e))?;
             let of_kind = |o: &&HeldOffer| kind.is_none_or(|k| o.offer.as_ref().is_ok_and(|o| o.service_kind == k));
             response.own = all.iter().filter(of_kind).map(own).collect();
         }
         if asked.own_only {
             return Ok(Response::new(response));
         }
-        let mut all = self.capacity.partner_offers().await.map_err(|e| errors::exchange(&e))?;
+        let mut all = self.capacity.partner_offers(role).await.map_err(|e| errors::exchange(&e))?;
         all.retain(|o| kind.is_none_or(|k| o.view.as_ref().is_ok_and(|view| view.service_kind == k)));
         all.sort_by(|a, b| (a.light, &a.authority, a.id).cmp(&(b.light, &b.authority, b.id)));
         let silent = all.iter().filter(|o| o.light == Light::Unreachable).map(|o| o.authority.to_string());

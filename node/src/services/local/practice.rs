@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::domain::reason::Reason;
 use crate::exchange::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
-use crate::services::{errors, page};
+use crate::services::{errors, layers, page};
 use crate::wire::records::practice;
 use crate::wire::{fields, handling};
 
@@ -53,6 +53,7 @@ impl PracticeService for Practices {
         &self,
         request: Request<local::SearchPracticesRequest>,
     ) -> Answer<local::SearchPracticesResponse> {
+        let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
         let (size, from) = (page::size(asked.page_size)?, cursor(&asked.page_token)?);
         let query = PracticeQuery {
@@ -62,8 +63,8 @@ impl PracticeService for Practices {
             resolution_paragraphs: asked.resolution_paragraphs,
             words: asked.words,
         };
-        let matches =
-            self.practices.search_practices(&query, from, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let matches = self.practices.search_practices(role, &query, from, size + 1).await;
+        let matches = matches.map_err(|e| errors::exchange(&e))?;
         let (practices, more) = page::fill(&matches, size, found);
         let last = practices.len().checked_sub(1).filter(|_| more).map(|last| matches[last].place);
         Ok(Response::new(local::SearchPracticesResponse {

@@ -1,4 +1,5 @@
-//! Records of every kind: publish, list, get, answer, watch. A role has only the kinds that are its own (`access::may`).
+//! Records of every kind: publish, list, get, answer, watch. A role has only the kinds that are its own (`RecordKind::open_to`), and sees what the gate
+//! lets it read (`domain/policy.rs`).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use tonic::{Request, Response, Status};
 
 use super::{delivery, key, kinds_of, refused};
 use crate::domain::audit::ActorRole;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
-use crate::domain::records::Content;
+use crate::domain::records::{Content, RecordKind, Verb};
 use crate::exchange::{ConsumeRequest, Consumed, Error, Folder, HeldAnswer, HeldRecord, Road, Unreadable, Wished};
-use crate::services::access::{self, Verb};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
 use crate::services::{errors, layers, page};
@@ -51,13 +52,8 @@ fn answer(given: &HeldAnswer) -> local::HeldAnswer {
     }
 }
 
-/// A record as this role may see it.
-fn held(held: &HeldRecord, role: ActorRole) -> local::HeldRecord {
+fn held(held: &HeldRecord) -> local::HeldRecord {
     let said = held.said.as_ref().ok();
-    let answers = held.answers.iter().filter(|given| match &given.answer {
-        Ok(answer) => access::may(role, Verb::Read, answer.kind()).is_ok(),
-        Err(_) => true,
-    });
     local::HeldRecord {
         origin: held.key.origin.to_string(),
         record_id: fields::bytes_of(held.key.record_id.as_bytes()),
@@ -70,7 +66,7 @@ fn held(held: &HeldRecord, role: ActorRole) -> local::HeldRecord {
         created_ms: held.created.map_or(0, |t| t.0),
         received_ms: held.received.map_or(0, |t| t.0),
         position: if held.received.is_some() { held.place } else { 0 },
-        answers: answers.map(answer).collect(),
+        answers: held.answers.iter().map(answer).collect(),
         answers_left_out: i32::try_from(held.answers_left_out).unwrap_or(i32::MAX),
         deliveries: held.deliveries.iter().map(delivery).collect(),
         unreadable: unreadable(&held.said),
@@ -98,11 +94,11 @@ async fn shown(
     role: ActorRole,
 ) -> Option<Result<local::WatchRecordsResponse, Status>> {
     let found = match record {
-        Ok(record) => road.get(record.key).await,
+        Ok(record) => road.get(role, record.key).await,
         Err(error) => Err(error),
     };
     match found {
-        Ok(found) => Some(Ok(local::WatchRecordsResponse { record: Some(held(&found, role)) })),
+        Ok(found) => Some(Ok(local::WatchRecordsResponse { record: Some(held(&found)) })),
         Err(error) if error.reason() == Reason::NotFound => None,
         Err(error) => Some(Err(errors::exchange(&error))),
     }
@@ -120,7 +116,7 @@ impl RecordService for Records {
         let authority = named("authority", &asked.authority)?;
         let said = said(asked.content, "content")?;
         let kind = records::kind_of(&said);
-        access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
+        kind.open_to(Verb::Publish, role).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
         let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
         let published = self.road.publish(&call, Wished { authority, sharing, content }).await;
@@ -138,7 +134,7 @@ impl RecordService for Records {
         let target = key(&asked.origin, &asked.record_id)?;
         let said = said(asked.content, "content")?;
         let kind = records::kind_of(&said);
-        access::may(role, Verb::Publish, kind).map_err(|reason| refused(reason, "content", kind))?;
+        kind.open_to(Verb::Publish, role).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
         let updated = self.road.update(&call, target, content).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::UpdateRecordResponse {
@@ -148,15 +144,9 @@ impl RecordService for Records {
     }
 
     async fn cancel_record(&self, request: Request<local::CancelRecordRequest>) -> Answer<local::CancelRecordResponse> {
-        let (role, _) = layers::local(&request)?;
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let asked = request.into_inner();
         let target = key(&asked.origin, &asked.record_id)?;
-        // What is not here is left to the exchange: the call may be a repeated one.
-        if let Ok(record) = self.road.get(target.clone()).await {
-            access::may(role, Verb::Publish, record.kind)
-                .map_err(|reason| refused(reason, "record_id", record.kind))?;
-        }
         let cancelled = self.road.cancel(&call, target).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::CancelRecordResponse {
             record_id: fields::bytes_of(cancelled.record_id.as_bytes()),
@@ -168,16 +158,16 @@ impl RecordService for Records {
         let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
         let size = page::size(asked.page_size)?;
-        let kind = fields::closed_enum("kind", asked.kind).map_err(|e| errors::field(&e))?;
-        access::may(role, Verb::Read, kind).map_err(|reason| refused(reason, "kind", kind))?;
+        let kind: RecordKind = fields::closed_enum("kind", asked.kind).map_err(|e| errors::field(&e))?;
+        kind.open_to(Verb::Read, role).map_err(|reason| refused(reason, "kind", kind))?;
         let folder = match asked.folder() {
             local::Folder::Published => Folder::Published,
             local::Folder::Received | local::Folder::Unspecified => Folder::Received,
         };
         let list = format!("records/{kind}/{folder:?}");
         let before = page::number(&list, &asked.page_token)?;
-        let rows = self.road.list(kind, folder, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
-        let (records, more) = page::fill(&rows, size, |row| held(row, role));
+        let rows = self.road.list(role, kind, folder, before, size + 1).await.map_err(|e| errors::exchange(&e))?;
+        let (records, more) = page::fill(&rows, size, held);
         let last = records.len().checked_sub(1).filter(|_| more).map(|last| &rows[last]);
         let next_page_token = last.map(|row| page::token(&list, &row.place.to_be_bytes())).unwrap_or_default();
         Ok(Response::new(local::ListRecordsResponse { records, next_page_token }))
@@ -186,24 +176,16 @@ impl RecordService for Records {
     async fn get_record(&self, request: Request<local::GetRecordRequest>) -> Answer<local::GetRecordResponse> {
         let (role, _) = layers::local(&request)?;
         let asked = request.into_inner();
-        let found = self.road.get(key(&asked.origin, &asked.record_id)?).await.map_err(|e| errors::exchange(&e))?;
-        // What is not this role's is answered like what is not here.
-        access::may(role, Verb::Read, found.kind).map_err(|_| errors::refuse(Reason::NotFound))?;
-        Ok(Response::new(local::GetRecordResponse { record: Some(held(&found, role)) }))
+        let key = key(&asked.origin, &asked.record_id)?;
+        let found = self.road.get(role, key).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::GetRecordResponse { record: Some(held(&found)) }))
     }
 
     async fn answer_record(&self, request: Request<local::AnswerRecordRequest>) -> Answer<local::AnswerRecordResponse> {
-        let (role, _) = layers::local(&request)?;
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let asked = request.into_inner();
         let target = key(&asked.origin, &asked.record_id)?;
         let answer = parsed(said(asked.answer, "answer")?, "answer")?;
-        // The kind of what is answered says who may. What is not here is left to the exchange: the call may be a repeated one.
-        if let Ok(record) = self.road.get(target.clone()).await
-            && answer.facts().answers.contains(&record.kind)
-        {
-            access::may(role, Verb::Answer, record.kind).map_err(|reason| refused(reason, "record_id", record.kind))?;
-        }
         let id = self.road.answer(&call, target, answer).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::AnswerRecordResponse { record_id: fields::bytes_of(id.as_bytes()) }))
     }
@@ -214,7 +196,8 @@ impl RecordService for Records {
         let (role, _) = layers::local(&request)?;
         let kinds = kinds_of(&request.get_ref().kinds, role, Verb::Read)?;
         let after = self.road.inbox_position().await.map_err(|e| errors::exchange(&e))?;
-        let reading = ConsumeRequest { consumer: WATCH.to_owned(), after, kinds, until_empty: false };
+        let (consumer, purpose) = (WATCH.to_owned(), ReadPurpose::Show);
+        let reading = ConsumeRequest { role, purpose, consumer, after, kinds, until_empty: false };
         let records = self.road.consume(reading).await.map_err(|e| errors::exchange(&e))?;
         let road = self.road.clone();
         let shown = records.filter_map(move |record| shown(road.clone(), record, role));

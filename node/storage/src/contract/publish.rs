@@ -3,6 +3,7 @@
 use super::*;
 use crate::Error;
 use crate::domain::audit::AuditAct;
+use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKind;
 use crate::ops::*;
@@ -28,7 +29,8 @@ pub(super) async fn a_publication_is_pending_until_it_is_dispatched(store: &dyn 
     assert_eq!(batch(store).await.len(), 1);
     let row = store.publication(key(HERE, 1)).await.unwrap().unwrap();
     assert!(row.dispatched);
-    assert_eq!((row.body, row.sequence), (publication(1).body, 1));
+    let kept = KeptRecord::own(RecordKind::Alert, NOW + HOUR, publication(1).body);
+    assert_eq!((row.record, row.sequence), (kept, 1));
     assert_eq!(store.publication(key(THERE, 1)).await.unwrap(), None);
 
     let unknown = Queue { publication: Some(key(HERE, 77)), items: vec![delivery(77)], ..Queue::default() };

@@ -3,9 +3,10 @@
 use super::*;
 use crate::Error;
 use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKind;
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::ops::*;
 use crate::rows::*;
 
@@ -17,8 +18,10 @@ pub(super) async fn a_batch_is_stored_once_and_in_order(store: &dyn Store) {
     let held = store.in_stream(in_stream(5)).await.unwrap().unwrap();
     assert_eq!(held, InStream { next: 5, receipt: Some("receipt to 5".into()) });
     let row = store.inbox_record(key(THERE, 3)).await.unwrap().unwrap();
-    assert_eq!((row.position, &row.envelope), (3, &received(3).envelope));
-    assert_eq!((row.recipient, row.received, row.expires), (authority(HERE), NOW, NOW + HOUR));
+    let item = received(3);
+    let kept = KeptRecord::received(item.kind, NOW + HOUR, item.keep_until, item.envelope);
+    assert_eq!((row.position, row.record), (3, kept));
+    assert_eq!((row.recipient, row.received), (authority(HERE), NOW));
     assert_eq!(store.inbox_record(key(ELSEWHERE, 3)).await.unwrap(), None, "another origin, another record");
     let taken = store.taken(vec![key(THERE, 9), key(THERE, 2), key(ELSEWHERE, 2)]).await.unwrap();
     assert_eq!(taken, [false, true, false]);
@@ -94,9 +97,15 @@ pub(super) async fn waiting_records_are_shown_one_after_the_other(store: &dyn St
     assert_eq!(store.inbox_record(key(THERE, 21)).await.unwrap().unwrap().position, 8);
 }
 
+fn row_of(new: NewPartnerOffer) -> PartnerOfferRow {
+    let NewPartnerOffer { origin, id, view, version, age_at_sending_ms, received, keep_until } = new;
+    let record = KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, view);
+    PartnerOfferRow { origin, id, record, version, age_at_sending_ms, received }
+}
+
 pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
     let agreement = AgreementRow { id: AgreementId([1; 32]), signed: "s".into(), complete: true, ends: vec![] };
-    let offer = |version, view: &'static str| PartnerOfferRow {
+    let offer = |version, view: &'static str| NewPartnerOffer {
         origin: authority(THERE),
         id: OfferId([1; 16]),
         view: view.into(),
@@ -109,17 +118,17 @@ pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
     let puts = vec![Put::Agreement(agreement.clone()), Put::PartnerOffer(offer(2, "two"))];
     store.write(WriteOp::Receive(Box::new(with(1, puts)))).await.unwrap();
     assert_eq!(store.agreements().await.unwrap(), [agreement]);
-    assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
+    assert_eq!(store.partner_offers().await.unwrap(), [row_of(offer(2, "two"))]);
     // A lower version is ignored; a batch that stands elsewhere has no effect at all.
     store.write(WriteOp::Receive(Box::new(with(2, vec![Put::PartnerOffer(offer(1, "one"))])))).await.unwrap();
     store.write(WriteOp::Receive(Box::new(with(9, vec![Put::PartnerOffer(offer(9, "nine"))])))).await.unwrap();
-    assert_eq!(store.partner_offers().await.unwrap(), [offer(2, "two")]);
+    assert_eq!(store.partner_offers().await.unwrap(), [row_of(offer(2, "two"))]);
     store.write(WriteOp::Receive(Box::new(with(3, vec![Put::PartnerOffer(offer(3, "three"))])))).await.unwrap();
-    assert_eq!(store.partner_offers().await.unwrap(), [offer(3, "three")]);
+    assert_eq!(store.partner_offers().await.unwrap(), [row_of(offer(3, "three"))]);
 }
 
 pub(super) async fn a_partners_offer_goes_with_the_record_that_brought_it(store: &dyn Store) {
-    let offer = |origin: &str, n, version, keep_until| PartnerOfferRow {
+    let offer = |origin: &str, n, version, keep_until| NewPartnerOffer {
         origin: authority(origin),
         id: OfferId([n; 16]),
         view: "view".into(),
@@ -145,7 +154,7 @@ pub(super) async fn a_partners_offer_goes_with_the_record_that_brought_it(store:
     assert_eq!(store.partner_offer_ids(authority(HERE)).await.unwrap(), []);
     assert_eq!(store.sweep(NOW + HOUR - Millis(1)).await.unwrap(), 0);
     assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 2);
-    assert_eq!(store.partner_offers().await.unwrap(), [offer(THERE, 2, 2, NOW + HOUR + HOUR)]);
+    assert_eq!(store.partner_offers().await.unwrap(), [row_of(offer(THERE, 2, 2, NOW + HOUR + HOUR))]);
     assert_eq!(store.sweep(NOW + HOUR + HOUR).await.unwrap(), 1);
     assert_eq!(store.partner_offers().await.unwrap(), []);
 }

@@ -5,6 +5,7 @@ use crate::audit::Replay;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::ids::{AgreementId, Digest, FederationId, Incarnation, InvitationId, OfferId};
 use crate::domain::limits;
+use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::time::{Millis, UnixMs};
@@ -81,7 +82,7 @@ pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
 pub(super) async fn offers_are_replaced_by_version(store: &dyn Store) {
     let id = OfferId([4; 16]);
     let put = |version, replaces, n| {
-        let offer = OwnOfferRow { id, body: format!("v{version}").into(), version, unconfirmed: version == 1 };
+        let offer = NewOwnOffer { id, body: format!("v{version}").into(), version, unconfirmed: version == 1 };
         let publications = vec![NewPublication { kind: RecordKind::OfferView, ..publication(n) }];
         let expects = vec![Expect::OfferVersion(id, replaces)];
         WriteOp::from(Write { expects, publications, ..Write::put(Put::OwnOffer(offer)) })
@@ -92,7 +93,8 @@ pub(super) async fn offers_are_replaced_by_version(store: &dyn Store) {
     assert!(matches!(stale, Err(Error::Refused(Reason::EtagMismatch))), "{stale:?}");
     assert_eq!(store.write(put(2, 1, 1)).await.unwrap(), Written::Taken);
     assert_eq!(store.write(put(2, 1, 2)).await.unwrap(), Written::Done);
-    let row = OwnOfferRow { id, body: "v2".into(), version: 2, unconfirmed: false };
+    let record = KeptRecord::own(RecordKind::OfferView, UnixMs::NEVER, "v2".into());
+    let row = OwnOfferRow { id, record, version: 2, unconfirmed: false };
     assert_eq!(store.own_offers().await.unwrap(), std::slice::from_ref(&row));
     assert_eq!(store.own_offer(id).await.unwrap(), Some(row));
     assert_eq!(store.pending_publications(9).await.unwrap().len(), 2);

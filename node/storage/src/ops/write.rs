@@ -5,9 +5,10 @@ use bytes::Bytes;
 use super::{NewDelivery, NewPublication, OWED_BYTES, RequestMark, delivery_bytes, mark_bytes};
 use crate::domain::audit::AuditDraft;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::{AgreementRow, InvitationRequestRow, OwnOfferRow, PartnerOfferRow};
+use crate::rows::{AgreementRow, InvitationRequestRow};
 
 /// One transaction. A repeated request is answered first; then what is expected is compared, and only when all of it
 /// holds anything is stored, in the order of the fields.
@@ -47,9 +48,9 @@ pub enum Put {
     Named(Named, Bytes),
     /// Never becomes less: a complete agreement stays complete, and an end stays.
     Agreement(AgreementRow),
-    OwnOffer(OwnOfferRow),
+    OwnOffer(NewOwnOffer),
     /// A lower version than stored is ignored.
-    PartnerOffer(PartnerOfferRow),
+    PartnerOffer(NewPartnerOffer),
     /// Encoded `Held`.
     Invitation(InvitationId, Bytes),
     InvitationRequest(Digest, InvitationRequestRow),
@@ -63,6 +64,32 @@ pub enum Put {
         size: u64,
         signed: Bytes,
     },
+}
+
+/// An own offer, or what it became.
+#[derive(Clone, Debug)]
+pub struct NewOwnOffer {
+    pub id: OfferId,
+    /// Encoded `OwnOffer` with the raw figures.
+    pub body: Bytes,
+    pub version: u64,
+    /// Paused by a restore until confirmed.
+    pub unconfirmed: bool,
+}
+
+/// What a partner shows of an offer from now on.
+#[derive(Clone, Debug)]
+pub struct NewPartnerOffer {
+    pub origin: AuthorityId,
+    pub id: OfferId,
+    /// Encoded `OfferView`.
+    pub view: Bytes,
+    pub version: u64,
+    /// Age of the statement at the origin when it was sent; `None`: not reported.
+    pub age_at_sending_ms: Option<i64>,
+    pub received: UnixMs,
+    /// When it leaves this store: with the record that brought it.
+    pub keep_until: UnixMs,
 }
 
 /// A row that goes.

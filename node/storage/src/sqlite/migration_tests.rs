@@ -7,6 +7,7 @@ use crate::Store;
 use crate::contract::{NOW, authority, key, options, record};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, Digest, InvitationId, OfferId};
+use crate::domain::policy::Reading;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::records::Content;
 use crate::domain::samples::{agreement_of, alert, envelope, esch, grant, kehl, strasbourg};
@@ -138,7 +139,7 @@ async fn named_values_of_an_older_store_become_rows() {
     let items = store.out_batch(strasbourg(), kehl(), StreamClass::Content, 9, 1 << 20).await.unwrap();
     assert_eq!(items.iter().map(|item| item.question).collect::<Vec<_>>(), [Some(question), None]);
     let waiting = store.pending_publications(9).await.unwrap();
-    let publication = crate::wire::stored::reload(waiting[0].body.clone()).unwrap();
+    let publication = crate::wire::stored::reload(Reading::unasked(&waiting[0].record)).unwrap();
     assert_eq!((waiting.len(), publication.content, publication.recipients), (1, alert().into(), vec![kehl()]));
     let now = UnixMs(0);
     let record = OwedKey::to(&kehl(), Subject::SuspendedRecord(key("fr-strasbourg", 1)));

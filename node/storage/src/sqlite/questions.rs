@@ -7,9 +7,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::db::{self, Args, Columns, failed};
 use super::{rows, statements};
 use crate::Result;
-use crate::domain::record::StreamClass;
 use crate::rows::Question;
-use crate::wire::sealed;
+use crate::wire::before;
 
 /// Rows read at a time.
 const LOOK: u64 = 500;
@@ -35,10 +34,6 @@ pub(super) async fn of_envelopes(conn: &mut SqliteConnection) -> Result<()> {
 }
 
 fn question(envelope: &Bytes) -> Option<Question> {
-    let (envelope, key) = sealed::reload_signed(envelope).ok()?;
-    let facet = match envelope.kind.class() {
-        StreamClass::Content => Some(sealed::facet(&envelope).ok()?),
-        StreamClass::Control => None,
-    };
-    Some(Question::of(&envelope, facet, key?))
+    let (envelope, facet, key) = before::question(envelope)?;
+    Some(Question::of(&envelope, facet, key))
 }

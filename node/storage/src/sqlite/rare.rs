@@ -6,9 +6,9 @@ use super::facts::key_of;
 use super::statements;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::ops::{Delete, Expect, Put, Write, Written};
+use crate::ops::{Delete, Expect, NewPartnerOffer, Put, Write, Written};
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::{AgreementRow, PartnerOfferRow};
+use crate::rows::AgreementRow;
 
 /// An expectation that does not hold.
 enum Unmet {
@@ -109,7 +109,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn put_partner_offer(&mut self, row: &PartnerOfferRow) {
+    fn put_partner_offer(&mut self, row: &NewPartnerOffer) {
         let args = Args::new().with(&row.origin).with(row.id.0.as_slice()).with(row.version);
         let args = args.with(row.age_at_sending_ms.unwrap_or(-1)).with(row.received).with(row.keep_until);
         self.script.push(&statements::PARTNER_OFFER_PUT, args.with(&row.view));

@@ -14,6 +14,7 @@ use super::writer::Command;
 use super::{SqliteStore, rare, rows, state, statements};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::policy::KeptRecord;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
 use crate::named::Named;
@@ -108,19 +109,21 @@ pub(crate) fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<Of
 }
 
 fn own_offer(row: &SqliteRow) -> std::result::Result<OwnOfferRow, sqlx::Error> {
-    let unconfirmed = row.int(3)? != 0;
-    Ok(OwnOfferRow { id: offer_id(row, 0)?, body: row.bytes(1)?, version: row.number(2)?, unconfirmed })
+    let (version, unconfirmed) = (row.number(2)?, row.int(3)? != 0);
+    let record = KeptRecord::own(RecordKind::OfferView, UnixMs::NEVER, row.bytes(1)?);
+    Ok(OwnOfferRow { id: offer_id(row, 0)?, record, version, unconfirmed })
 }
 
 fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::Error> {
+    let keep_until = row.time(5)?;
     Ok(PartnerOfferRow {
         origin: row.authority(0)?,
         id: offer_id(row, 1)?,
         version: row.number(2)?,
         age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
         received: row.time(4)?,
-        keep_until: row.time(5)?,
-        view: row.bytes(6)?,
+        // By retention or expiry, whichever is first: the table has no other date.
+        record: KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, row.bytes(6)?),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
 use crate::domain::ids::{AgreementId, KeyId};
 use crate::domain::limits;
+use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::records::Facet;
@@ -218,11 +219,9 @@ pub(super) fn publication(row: &SqliteRow) -> Result<PublicationRow, sqlx::Error
         sequence: row.number(0)?,
         authority: row.authority(1)?,
         record_id: row.record_id(2)?,
-        kind: kind(row, 3)?,
         target: row.key_or_none(4)?,
         created: row.time(6)?,
-        expires: row.time(7)?,
-        body: row.bytes(8)?,
+        record: KeptRecord::own(kind(row, 3)?, row.time(7)?, row.bytes(8)?),
         dispatched: row.int(9)? == 0,
     })
 }
@@ -236,12 +235,10 @@ pub(super) fn inbox(row: &SqliteRow) -> Result<InboxRow, sqlx::Error> {
         position: row.number(0)?,
         recipient: row.authority(1)?,
         key: row.key(2)?,
-        kind: kind(row, 4)?,
         target: row.key_or_none(5)?,
         received: row.time(7)?,
-        expires: row.time(8)?,
-        traceparent: row.text(9)?,
-        envelope: row.bytes(10)?,
+        record: KeptRecord::received(kind(row, 4)?, row.time(8)?, row.time(9)?, row.bytes(11)?),
+        traceparent: row.text(10)?,
     })
 }
 

@@ -12,7 +12,6 @@ use crate::domain::limits;
 use crate::domain::time::Millis;
 use crate::ops::*;
 use crate::owed::{Subject, What};
-use crate::rows::*;
 use crate::{Store, backup};
 
 /// What a power cut leaves: the files as they are, copied while the store runs.
@@ -216,7 +215,7 @@ async fn a_refusal_in_a_group_leaves_its_neighbours_and_the_ledger_whole() {
 async fn backup_and_restore_begin_a_new_incarnation() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = sqlite(dir.path()).await;
-    let offer = OwnOfferRow { id: OfferId([1; 16]), body: "o".into(), version: 1, unconfirmed: false };
+    let offer = NewOwnOffer { id: OfferId([1; 16]), body: "o".into(), version: 1, unconfirmed: false };
     store.write(Write::put(Put::OwnOffer(offer.clone())).into()).await.unwrap();
     store.write(publish(1)).await.unwrap();
     store_batch(&store, 1, vec![received(1)]).await;

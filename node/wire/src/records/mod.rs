@@ -3,7 +3,8 @@
 //! What lives here: `Codec` and a file per kind that implements it, nothing else. What does not: what a kind decides
 //! (`domain/records`), and what its arrival does (`exchange/records`).
 //! Invariant: `parse` is for what comes from outside, and asks for today's rules; `reload` is for this node's own disk, and
-//! asks for the form alone: a rule that became stricter takes nothing away that was accepted before.
+//! asks for the form alone: a rule that became stricter takes nothing away that was accepted before. Outside this crate what
+//! is stored is reloaded with a `Reading` (`stored`, `sealed`, `records::offer`).
 
 pub mod agreement;
 pub mod alert;
@@ -135,7 +136,7 @@ macro_rules! dispatch {
         /// # Errors
         /// `KIND_NOT_SUPPORTED` for what is no content that this version knows; otherwise the first field that is missing,
         /// unknown or of another form.
-        pub fn reload_own(kind: RecordKind, bytes: &Bytes) -> Result<Content, Error> {
+        pub(crate) fn reload_own(kind: RecordKind, bytes: &Bytes) -> Result<Content, Error> {
             match kind {
                 $( RecordKind::$c => if_built!([$(
                     <crate::domain::records::$cm::$cty as Codec>::reload_own(bytes).map(Content::from)
@@ -148,7 +149,7 @@ macro_rules! dispatch {
         ///
         /// # Errors
         /// As `reload_own`.
-        pub fn facet(kind: RecordKind, body: &Bytes) -> Result<Facet, Error> {
+        pub(crate) fn facet(kind: RecordKind, body: &Bytes) -> Result<Facet, Error> {
             match kind {
                 $( RecordKind::$c => if_built!([$(
                     <crate::domain::records::$cm::$cty as Codec>::facet_of(body).map(Facet::$c)
@@ -185,7 +186,7 @@ pub fn parse(kind: RecordKind, body: &Bytes) -> Result<RecordBody, Error> {
 ///
 /// # Errors
 /// `KIND_NOT_SUPPORTED`, `DECODE_FAILED`, or the first field that is missing, unknown or of another form.
-pub fn reload(kind: RecordKind, body: &Bytes) -> Result<RecordBody, Error> {
+pub(crate) fn reload(kind: RecordKind, body: &Bytes) -> Result<RecordBody, Error> {
     decode(kind, body, Source::OwnDisk)
 }
 

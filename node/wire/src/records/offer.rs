@@ -10,6 +10,7 @@ use proto::capacity_view::Level;
 use super::{Codec, message};
 use crate::domain::ids::{AuthorityId, OfferId};
 use crate::domain::limits;
+use crate::domain::policy::Reading;
 use crate::domain::records::Kind;
 use crate::domain::records::offer::{
     Capacity, CapacityLevel, CapacityView, DisclosureLevel, Eligibility, Offer, OfferFacet, OfferView, OwnOffer,
@@ -33,7 +34,7 @@ impl Codec for Offer {
     }
 
     fn reload_own(bytes: &Bytes) -> Result<Self, Error> {
-        reload_own(bytes).map(|(offer, version)| Self::Own { offer, version })
+        decode_own(bytes).map(|(offer, version)| Self::Own { offer, version })
     }
 
     fn facet_of(bytes: &Bytes) -> Result<OfferFacet, Error> {
@@ -85,7 +86,19 @@ pub fn encode_own(offer: &OwnOffer, version: u64) -> Bytes {
 ///
 /// # Errors
 /// The first field that is missing, unknown or of another form.
-pub fn reload_own(bytes: &Bytes) -> Result<(OwnOffer, u64), Error> {
+pub fn reload_own(reading: Reading<'_>) -> Result<(OwnOffer, u64), Error> {
+    decode_own(reading.bytes())
+}
+
+/// A partner's view of its offer from this node's disk.
+///
+/// # Errors
+/// The first field that is missing, unknown or of another form.
+pub fn reload_view(reading: Reading<'_>) -> Result<OfferView, Error> {
+    understood(message(reading.bytes())?, Source::OwnDisk)
+}
+
+fn decode_own(bytes: &Bytes) -> Result<(OwnOffer, u64), Error> {
     let stored: store::StoredOffer = message(bytes)?;
     let capacity = stored.capacity.ok_or_else(|| Error::missing("capacity"))?;
     let offer = OwnOffer {

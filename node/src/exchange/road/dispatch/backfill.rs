@@ -9,20 +9,20 @@
 use std::collections::HashSet;
 
 use crate::domain::agreement::GrantState;
+use crate::domain::audit::ActorRole;
 use crate::domain::authority::MemberStatus;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::AuthorityId;
-use crate::domain::publication::Publication;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::records::RecordKind;
-use crate::exchange::context::{Error, Table};
+use crate::exchange::context::Error;
 use crate::storage::ops::{Queue, Write};
 use crate::storage::rows::PublicationRow;
-use crate::wire::stored;
 
 use super::super::Road;
-use super::prepare::{About, Prepared, Preparer};
+use super::prepare::{About, Prepared, Preparer, refused};
 
 /// Publications read at a time.
 const LOOK: usize = 200;
@@ -131,12 +131,15 @@ impl Road {
         loop {
             let rows = self.store().publications(kind, before, LOOK).await?;
             for row in rows.iter().filter(|row| row.authority == *from) {
-                let Ok(publication) = self.own_publication(row) else { continue };
+                let Ok(reading) = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare) else {
+                    continue;
+                };
+                let Ok(publication) = self.context.opened_own(row, reading) else { continue };
                 // Newest first: what was said of a subject before is not current, whatever became of the newest.
                 let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
-                let due = row.dispatched && row.expires > preparer.now && publication.grows() && !older;
+                let due = row.dispatched && publication.grows() && !older;
                 if due && preparer.ask(&publication, to).is_ok() {
-                    let key = RecordKey { origin: from.clone(), record_id: row.record_id };
+                    let key = row.key();
                     if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
                         found.push((row.sequence, key));
                     }
@@ -149,14 +152,6 @@ impl Road {
         }
     }
 
-    /// A stored publication; one that cannot be read is noted.
-    fn own_publication(&self, row: &PublicationRow) -> Result<Publication, Error> {
-        stored::reload(row.body.clone()).map_err(|error| {
-            self.unreadable(Table::Publication, Some(row.kind), row.record_id, error.clone());
-            error.into()
-        })
-    }
-
     /// One publication made for one more recipient. What it replaces may be past its time here and never have reached this
     /// recipient: then nothing is said of that, or the newer word would wait for it, hidden.
     pub(super) async fn prepared_for(
@@ -165,13 +160,20 @@ impl Road {
         row: &PublicationRow,
         to: &AuthorityId,
     ) -> Result<Prepared, Error> {
-        let mut publication = self.own_publication(row)?;
+        let mut prepared = Prepared { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
+        let reading = match self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare) {
+            Ok(reading) => reading,
+            Err(reason) => {
+                prepared.queue.audit.push(refused(&About::row(row), Some(to), reason));
+                return Ok(prepared);
+            }
+        };
+        let mut publication = self.context.opened_own(row, reading)?;
         if let Some(target) = publication.target().filter(|_| publication.grows()).cloned()
-            && self.store().publication(target).await?.is_none_or(|row| row.expires <= preparer.now)
+            && self.store().publication(target).await?.is_none_or(|row| row.record.expires() <= preparer.now)
         {
             publication.references.clear();
         }
-        let mut prepared = Prepared { queue: Queue::default(), suspended: Vec::new(), unreadable: None };
         let key = self.context.keys().of(&row.authority);
         preparer.prepare(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut prepared);
         Ok(prepared)

@@ -66,9 +66,8 @@ impl Road {
                 preparer.view.status(&row.authority, preparer.now),
                 MemberStatus::Active | MemberStatus::Removed
             ) {
-                let lasting = row.kind.facts().is_some_and(|facts| facts.lasting);
-                let key = RecordKey { origin: row.authority.clone(), record_id: row.record_id };
-                let grows = lasting && !self.own_taken_back(&key).await?;
+                let lasting = row.record.kind().facts().is_some_and(|facts| facts.lasting);
+                let grows = lasting && !self.own_taken_back(&row.key()).await?;
                 work.push(Work { key: self.context.keys().of(&row.authority), row, grows });
             }
         }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::domain::agreement::set::AgreementSet;
-use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::policy::{self, Permit, ShareQuestion, Side};
+use crate::domain::policy::{self, Permit, ReadPurpose, ShareQuestion, Side};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
@@ -43,7 +43,7 @@ pub(super) struct About {
 
 impl About {
     pub fn row(row: &PublicationRow) -> Self {
-        Self { record_id: row.record_id, kind: row.kind, expires: row.expires }
+        Self { record_id: row.record_id, kind: row.record.kind(), expires: row.record.expires() }
     }
 }
 
@@ -98,8 +98,16 @@ impl Preparer {
     /// All deliveries of one publication, with the ledger's rows.
     fn all(&self, work: &Work) -> Prepared {
         let row = &work.row;
-        let mut prepared = Prepared::of(RecordKey { origin: row.authority.clone(), record_id: row.record_id });
-        match stored::reload(row.body.clone()) {
+        let mut prepared = Prepared::of(row.key());
+        let reading = match policy::may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare, self.now) {
+            Ok(reading) => reading,
+            // Past its time nobody gets it, and whom it was for is not looked up.
+            Err(reason) => {
+                prepared.queue.audit.push(refused(&About::row(row), None, reason));
+                return prepared;
+            }
+        };
+        match stored::reload(reading) {
             Ok(publication) => {
                 let recipients =
                     if work.grows { self.recipients(&publication) } else { publication.recipients.clone() };
@@ -108,7 +116,7 @@ impl Preparer {
             // A row that cannot be read must not block the ones behind it.
             Err(error) => {
                 prepared.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged));
-                prepared.unreadable = Some((row.kind, error));
+                prepared.unreadable = Some((row.record.kind(), error));
             }
         }
         prepared
@@ -260,7 +268,7 @@ fn disclosed(permit: &Permit, record_id: RecordId) -> AuditDraft {
     }
 }
 
-fn refused(about: &About, to: Option<&AuthorityId>, reason: Reason) -> AuditDraft {
+pub(super) fn refused(about: &About, to: Option<&AuthorityId>, reason: Reason) -> AuditDraft {
     AuditDraft {
         counterparty: to.cloned(),
         record: Some((about.kind, about.record_id)),

@@ -3,7 +3,9 @@
 //! Nothing can be queued for it, since nobody may share with it; and nothing that was acknowledged may be lost. So the
 //! commit in which the publication counts as dispatched also writes down that the recipient is owed the record.
 
+use crate::domain::audit::ActorRole;
 use crate::domain::ids::AuthorityId;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::time::UnixMs;
@@ -48,7 +50,10 @@ impl Road {
     }
 
     async fn ends_what_was_never_sent(&self, row: &PublicationRow, to: &AuthorityId) -> Result<bool, Error> {
-        let Ok(publication) = stored::reload(row.body.clone()) else { return Ok(false) };
+        let Ok(reading) = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order) else {
+            return Ok(false);
+        };
+        let Ok(publication) = stored::reload(reading) else { return Ok(false) };
         let ends = publication.references.iter().find(|reference| reference.kind == ReferenceKind::Cancels);
         let Some(ends) = ends else { return Ok(false) };
         Ok(self.store().sent_under(ends.target.clone(), to.clone()).await?.is_empty())

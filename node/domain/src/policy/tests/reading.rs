@@ -1,0 +1,95 @@
+//! What opens a stored record, for each kind, role, purpose and instant.
+
+use super::*;
+use crate::audit::ActorRole;
+use crate::records::Facts;
+
+const END: UnixMs = UnixMs(1_000_000);
+const KEEP: UnixMs = UnixMs(900_000);
+
+fn own(kind: RecordKind) -> KeptRecord {
+    KeptRecord::own(kind, END, "said".into())
+}
+
+fn received(kind: RecordKind) -> KeptRecord {
+    KeptRecord::received(kind, END, KEEP, "said".into())
+}
+
+fn before(end: UnixMs) -> UnixMs {
+    end - Millis(1)
+}
+
+/// The kind's own words on who may do what.
+fn roles(facts: Facts, purpose: ReadPurpose) -> &'static [ActorRole] {
+    match purpose {
+        ReadPurpose::Show => facts.access.read,
+        ReadPurpose::Consume => facts.access.consume,
+        ReadPurpose::Answer => facts.access.answer,
+        ReadPurpose::SayLater => facts.access.publish,
+        ReadPurpose::Prepare | ReadPurpose::Order => &[ActorRole::Node],
+    }
+}
+
+#[test]
+fn each_purpose_opens_to_its_roles_for_its_records_until_their_end() {
+    let mut opened = 0;
+    for kind in RecordKind::CONTENT {
+        for (role, purpose) in ActorRole::ALL.iter().flat_map(|role| ReadPurpose::ALL.map(|purpose| (*role, purpose))) {
+            let opens = roles(kind.facts().unwrap(), purpose).contains(&role);
+            let own_too = !matches!(purpose, ReadPurpose::Consume | ReadPurpose::Answer);
+            let received_too = !matches!(purpose, ReadPurpose::SayLater | ReadPurpose::Prepare);
+            for (record, end, fits) in [(own(*kind), END, own_too), (received(*kind), KEEP, received_too)] {
+                let ask = |now| may_read(&record, role, purpose, now).is_ok();
+                assert_eq!(ask(before(end)), opens && fits, "{kind} {role} {purpose:?} {record:?}");
+                let endless = purpose == ReadPurpose::Order;
+                assert_eq!(ask(end), opens && fits && endless, "{kind} {role} {purpose:?}: to the millisecond");
+                opened += usize::from(opens && fits);
+            }
+        }
+    }
+    assert!(opened > 20, "{opened}");
+}
+
+#[test]
+fn a_reading_gives_the_bytes_and_the_clause_and_a_refusal_the_reason() {
+    let (alert, theirs) = (own(RecordKind::Alert), received(RecordKind::Alert));
+    for (record, role, purpose, clause) in [
+        (&alert, ActorRole::Publisher, ReadPurpose::Show, Clause::RoleReads),
+        (&theirs, ActorRole::Consumer, ReadPurpose::Consume, Clause::RoleConsumes),
+        (&theirs, ActorRole::Coordinator, ReadPurpose::Answer, Clause::RoleAnswers),
+        (&alert, ActorRole::Publisher, ReadPurpose::SayLater, Clause::RolePublishes),
+        (&alert, ActorRole::Node, ReadPurpose::Prepare, Clause::NodePrepares),
+        (&theirs, ActorRole::Node, ReadPurpose::Order, Clause::NodeOrders),
+    ] {
+        let reading = may_read(record, role, purpose, before(KEEP)).unwrap();
+        assert_eq!((reading.clause(), reading.kind()), (clause, RecordKind::Alert));
+        assert_eq!(&reading.bytes()[..], b"said");
+    }
+    let refused = |record, role, purpose, now| may_read(record, role, purpose, now).unwrap_err();
+    let (consumer, show) = (ActorRole::Consumer, ReadPurpose::Show);
+    assert_eq!(refused(&theirs, consumer, show, KEEP), Reason::RetentionEnded);
+    assert_eq!(refused(&theirs, consumer, show, END), Reason::EnvelopeExpired);
+    assert_eq!(refused(&alert, consumer, show, END), Reason::EnvelopeExpired);
+    assert_eq!(refused(&alert, consumer, ReadPurpose::Consume, before(END)), Reason::NotFound);
+    // Who may not is told nothing of its time.
+    assert_eq!(refused(&theirs, ActorRole::Operator, show, END), Reason::MethodNotOpen);
+    assert_eq!(refused(&theirs, ActorRole::Consumer, ReadPurpose::Prepare, END), Reason::MethodNotOpen);
+    let control = received(RecordKind::AgreementEnd);
+    assert_eq!(refused(&control, ActorRole::Coordinator, show, before(KEEP)), Reason::KindNotSupported);
+}
+
+#[test]
+fn a_stored_record_about_a_person_is_closed_to_everybody() {
+    for record in ABOUT_PERSONS.into_iter().flat_map(|kind| [own(kind), received(kind)]) {
+        for (role, purpose) in ActorRole::ALL.iter().flat_map(|role| ReadPurpose::ALL.map(|purpose| (*role, purpose))) {
+            let refused = may_read(&record, role, purpose, UnixMs(0)).unwrap_err();
+            assert_eq!(refused, Reason::PersonRecordsClosed, "{role} {purpose:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_stored_is_not_shown_by_accident() {
+    let shown = format!("{:?} {:?}", received(RecordKind::Alert), Reading::unasked(&own(RecordKind::Alert)));
+    assert!(!shown.contains("said") && shown.contains("4 bytes"), "{shown}");
+}
