@@ -11,6 +11,7 @@ mod incoming;
 mod rows;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -41,6 +42,8 @@ pub struct Agreements {
     context: Arc<Context>,
     /// What the one question reads; everybody else has the reading side of it only.
     set: Arc<ArcSwap<AgreementSet>>,
+    /// The set may be behind the store: a change is being stored, or the set could not be read again after one.
+    behind: AtomicBool,
     /// One change of agreements at a time.
     changes: Arc<tokio::sync::Mutex<()>>,
 }
@@ -60,7 +63,7 @@ pub struct AgreementSummary {
 impl Agreements {
     /// Reads what is held into `set`.
     pub(super) async fn open(context: Arc<Context>, set: Arc<ArcSwap<AgreementSet>>) -> Result<Self, Error> {
-        let agreements = Self { context, set, changes: Arc::default() };
+        let agreements = Self { context, set, behind: AtomicBool::default(), changes: Arc::default() };
         agreements.reload().await?;
         Ok(agreements)
     }
@@ -227,6 +230,7 @@ impl Agreements {
         let past: Vec<AgreementId> = past.map(|held| held.id).collect();
         let count = past.len() as u64;
         if count > 0 {
+            self.set_may_be_behind();
             let deletes = past.into_iter().map(Delete::Proposal).collect();
             self.store().write(Write { deletes, ..Write::default() }.into()).await?;
             self.reload().await?;
@@ -234,6 +238,25 @@ impl Agreements {
         Ok(count)
     }
 
+    /// Before a change is stored: from now on the set may be behind, whatever is heard of the change.
+    pub(super) fn set_may_be_behind(&self) {
+        self.behind.store(true, Ordering::Release);
+    }
+
+    /// Reads the set again where a change was stored and could not be read.
+    pub(super) async fn catch_up(&self) -> Result<(), Error> {
+        if self.behind.load(Ordering::Acquire) {
+            // Whoever changes agreements now reads them itself.
+            let _change = self.one_change().await;
+            if self.behind.load(Ordering::Acquire) {
+                self.reload().await?;
+                self.context.wakeups().wake_upkeep();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the set; nobody else changes agreements meanwhile.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let rows = self.store().agreements().await?;
         let mut held = Vec::with_capacity(rows.len());
@@ -245,6 +268,7 @@ impl Agreements {
             }
         }
         self.set.store(Arc::new(AgreementSet::new(held)));
+        self.behind.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -270,6 +294,7 @@ impl Agreements {
         // change begin before this one is stored.
         let stored = tokio::spawn(async move {
             let _change = change;
+            agreements.set_may_be_behind();
             let written = agreements.store().write(put.into()).await?;
             agreements.reload().await?;
             agreements.context.wakeups().wake_upkeep();

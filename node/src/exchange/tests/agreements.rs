@@ -1,5 +1,6 @@
 //! Agreements: proposed, signed, in force on both sides, sent along, ended.
 
+use super::faulty_store::FaultyStore;
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::{AgreementEndReason, AgreementState};
@@ -10,6 +11,7 @@ use crate::domain::records::offer::DisclosureLevel;
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::*;
+use crate::pass::PassKind;
 
 async fn state(world: &World, name: &str, made: AgreementId) -> AgreementState {
     world.exchange(name).agreements.show_agreement(made).await.unwrap().state
@@ -317,4 +319,27 @@ async fn the_dates_of_a_grant_stop_the_sender_at_once() {
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementNotInForce);
     let listed = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
     assert!(listed.iter().all(|a| a.state == AgreementState::Expired));
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_read_again_closes_with_the_next_pass() {
+    let mut world = World::new().await;
+    let store = FaultyStore::over(world.node(STRASBOURG).store.clone());
+    world.start(STRASBOURG, 0, Some(store.clone())).await;
+    let made = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let exchange = world.exchange(STRASBOURG);
+    store.fail_once("agreements");
+    let ended = exchange.agreements.end_agreement(&call(), made, AgreementEndReason::Breach).await;
+    assert_eq!(ended.unwrap_err().reason(), Reason::OutcomeUnknown, "it is stored, and this node does not know");
+    exchange.upkeep.run_pass(PassKind::HoldOrRelease).await.unwrap();
+    let refused = exchange.road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::AgreementEnded);
+    // The same at a party that is told of an end.
+    let again = world.agree(KEHL, STRASBOURG, DisclosureLevel::Light).await;
+    world.exchange(KEHL).agreements.end_agreement(&call(), again, AgreementEndReason::Breach).await.unwrap();
+    store.fail_once("agreements");
+    let control = StreamId { origin: id(KEHL), recipient: id(STRASBOURG), class: StreamClass::Control };
+    assert_ne!(world.exchange(KEHL).road.deliver_pass(&control).await, Pass::Sent);
+    exchange.upkeep.run_pass(PassKind::HoldOrRelease).await.unwrap();
+    assert_eq!(exchange.agreements.set().get(&again).unwrap().state(world.clock.now()), AgreementState::Ended);
 }

@@ -38,6 +38,7 @@ impl Upkeep {
             }
         }
         passed.done += self.wake_what_may_go(&view, &released).await?;
+        self.agreements.catch_up().await?;
         Ok(passed)
     }
 

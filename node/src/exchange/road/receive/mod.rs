@@ -153,6 +153,9 @@ impl Road {
                 return Ok(Taken::Waiting(answer));
             }
             let (agreements, outcomes) = (judged.changes_agreements(), judged.outcomes.clone());
+            if agreements {
+                self.agreements.set_may_be_behind();
+            }
             match self.store_batch(received, key, judged, next, receipt).await? {
                 Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
                 Written::Taken => {}
