@@ -3,17 +3,20 @@
 //! A commit that was torn shows here even where nothing acknowledged is missing: streams, positions, deliveries and the
 //! audit log must tell the same story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use havenlink::domain::ids::{AgreementId, RecordId};
 use havenlink::domain::policy::KeptRecord;
 use havenlink::domain::record::{RecordKind, StreamClass};
+use havenlink::domain::time::UnixMs;
 use havenlink::storage::Store;
 use havenlink::storage::audit::Replay;
 use havenlink::storage::keys::KEYS_FILE;
+use havenlink::storage::owed::What;
 use havenlink::storage::rows::{DeliveryFilter, DeliveryState};
 use havenlink::storage::sqlite::STORE_FILE;
 use sqlx::Connection;
@@ -21,14 +24,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::parties::{HERE, PARTNERS, authority};
 use crate::stage::{Stage, uuid_of};
-use crate::{load, register};
+use crate::{load, owed, register};
 
 const PAGE: usize = 4_096;
+/// More rows than a run makes.
+const EVERYTHING: usize = 1 << 24;
 
 /// What the parts say that must fit together.
 #[derive(Default)]
 struct Counts {
-    publications: u64,
+    publications: Vec<RecordId>,
+    agreements: Vec<AgreementId>,
+    /// Records and whom they were queued for.
+    queued: BTreeSet<(RecordId, String)>,
     /// By recipient: content, control.
     deliveries: BTreeMap<String, (u64, u64)>,
     inbox: BTreeMap<String, u64>,
@@ -40,7 +48,9 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     let mut counts = Counts::default();
     publications(&stage, &mut out, &mut counts).await?;
     deliveries(&stage, &mut out, &mut counts).await?;
+    agreements(&stage, &mut counts).await?;
     inbox(&stage, &mut out, &mut counts).await?;
+    owed_rows(&stage, &mut out, &counts).await?;
     streams(&stage, &counts).await?;
     audit(&stage, &counts).await?;
     log(&stage, &mut out).await?;
@@ -66,7 +76,7 @@ async fn publications(stage: &Stage, out: &mut String, counts: &mut Counts) -> a
                 row.sequence
             );
             before = Some(row.sequence);
-            counts.publications += 1;
+            counts.publications.push(row.record_id);
             writeln!(out, "publish {}", uuid_of(&row.record_id))?;
         }
         if rows.len() < PAGE {
@@ -85,6 +95,8 @@ async fn deliveries(stage: &Stage, out: &mut String, counts: &mut Counts) -> any
             let (content, control) = counts.deliveries.entry(row.recipient.to_string()).or_default();
             let count = if row.kind.class() == StreamClass::Content { content } else { control };
             *count += 1;
+            let new = counts.queued.insert((row.record_id, row.recipient.to_string()));
+            ensure!(new, "{} is queued for {} twice", row.record_id, row.recipient);
             writeln!(out, "queue {}/{}", uuid_of(&row.record_id), row.recipient)?;
             if row.state == DeliveryState::Delivered {
                 writeln!(out, "settle {}/{}", uuid_of(&row.record_id), row.recipient)?;
@@ -94,6 +106,47 @@ async fn deliveries(stage: &Stage, out: &mut String, counts: &mut Counts) -> any
             return Ok(());
         }
     }
+}
+
+async fn agreements(stage: &Stage, counts: &mut Counts) -> anyhow::Result<()> {
+    for row in stage.store.agreements().await? {
+        ensure!(row.signed == owed::signed(&row.id), "agreement {} is another one", row.id);
+        counts.agreements.push(row.id);
+    }
+    Ok(())
+}
+
+/// An act that is stored owes what it owes, until what fulfils it is stored: never both, and never neither.
+async fn owed_rows(stage: &Stage, out: &mut String, counts: &Counts) -> anyhow::Result<()> {
+    let mut rows = BTreeMap::new();
+    for what in What::ALL {
+        for recipient in stage.store.owed_recipients(what, UnixMs::NEVER).await? {
+            for row in stage.store.owed(what, recipient, UnixMs::NEVER, EVERYTHING).await? {
+                rows.insert(owed::name(&row.key), row.attempts);
+            }
+        }
+    }
+    // The partner that is never suspended has what was dispatched.
+    let always = |id: &&RecordId| counts.queued.contains(&(**id, PARTNERS[0].to_owned()));
+    let of_records = counts.publications.iter().filter(always).map(owed::of_record);
+    let of_agreements = counts.agreements.iter().flat_map(|id| owed::of_agreement(*id));
+    for key in of_records.chain(of_agreements) {
+        let (name, (record, to)) = (owed::name(&key), owed::fulfilment(&key));
+        let fulfilled = counts.queued.contains(&(record, to.to_string()));
+        match (rows.remove(&name), fulfilled) {
+            (Some(_), true) => bail!("{name} is fulfilled, and still owed"),
+            (None, false) => bail!("{name} is neither owed nor fulfilled"),
+            (Some(attempts), false) if attempts > 0 => writeln!(out, "postpone {name}")?,
+            (Some(_), false) => {}
+            (None, true) => writeln!(out, "fulfil {name}")?,
+        }
+        writeln!(out, "owe {name}")?;
+    }
+    for id in &counts.agreements {
+        writeln!(out, "agree {id}")?;
+    }
+    ensure!(rows.is_empty(), "owed by no act: {:?}", rows.keys().next());
+    Ok(())
 }
 
 async fn inbox(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::Result<()> {
@@ -149,7 +202,8 @@ async fn audit(stage: &Stage, counts: &Counts) -> anyhow::Result<()> {
     ensure!(replay.first_bad().is_none(), "audit leaf {:?} is not one", replay.first_bad());
     ensure!((found.size(), found.root()) == (head.size, head.root), "the audit log does not give its root");
     let deliveries: u64 = counts.deliveries.values().map(|(content, control)| content + control).sum();
-    let acts = counts.publications + deliveries + counts.inbox.values().sum::<u64>();
+    let acts = (counts.publications.len() + counts.agreements.len()) as u64;
+    let acts = acts + deliveries + counts.inbox.values().sum::<u64>();
     ensure!(head.size == acts, "{} audit leaves for {acts} acts", head.size);
     Ok(())
 }

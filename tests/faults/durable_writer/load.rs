@@ -7,9 +7,11 @@ use havenlink::domain::policy::Permit;
 use havenlink::domain::record::{RecordKey, RecordKind, StreamClass};
 use havenlink::domain::time::Millis;
 use havenlink::storage::ops::*;
+use havenlink::storage::owed::Owed;
 use havenlink::storage::rows::InStreamKey;
 use havenlink::storage::{Error, Store};
 
+use crate::owed;
 use crate::parties::{HERE, PARTNERS, authority};
 use crate::stage::{Stage, say, uuid_of};
 
@@ -41,51 +43,62 @@ pub async fn publish(stage: &Stage, id: RecordId, bytes: usize) -> Result<(), Er
     Ok(())
 }
 
-/// The record prepared for every partner. Its lines: `queue UUID/PARTNER`.
+/// The record prepared for every partner but the one that is suspended, which is owed it. Its lines: `queue UUID/PARTNER`,
+/// `owe ROW`.
 pub async fn dispatch(stage: &Stage, id: RecordId, bytes: usize) -> Result<(), Error> {
-    let here = authority(HERE);
-    let permits = PARTNERS.iter().filter_map(|p| stage.parties.alert(&here, &authority(p)).ok());
+    let (here, suspended) = (authority(HERE), owed::suspended(&id));
+    let partners = PARTNERS.iter().map(|name| authority(name)).filter(|partner| *partner != suspended);
+    let permits = partners.filter_map(|partner| stage.parties.alert(&here, &partner).ok());
     let key = RecordKey { origin: here.clone(), record_id: id };
-    queue(stage, Some(key), permits.collect(), id, bytes).await
+    let owes = vec![Owed::now(owed::of_record(&id), stage.now)];
+    queue(stage, Some(key), permits.collect(), owes, id, bytes).await?;
+    owed::say_owed(&id);
+    Ok(())
 }
 
 /// A withdrawal for every partner. Its lines: `queue UUID/PARTNER`.
 pub async fn withdraw(stage: &Stage, id: RecordId) -> Result<(), Error> {
     let here = authority(HERE);
     let permits = PARTNERS.iter().filter_map(|p| stage.parties.withdrawal(&here, &authority(p)).ok());
-    queue(stage, None, permits.collect(), id, 400).await
+    queue(stage, None, permits.collect(), Vec::new(), id, 400).await
 }
 
 async fn queue(
     stage: &Stage,
     publication: Option<RecordKey>,
     permits: Vec<Permit>,
+    owes: Vec<Owed>,
     id: RecordId,
     bytes: usize,
 ) -> Result<(), Error> {
     let recipients: Vec<AuthorityId> = permits.iter().map(|p| p.to().clone()).collect();
-    let audit =
-        recipients.iter().map(|r| AuditDraft { counterparty: Some(r.clone()), ..act(AuditAct::Disclosed, &id) });
-    let audit = audit.collect();
-    let items = permits.into_iter().map(|permit| {
-        let envelope = filled(&id, bytes);
-        NewDelivery {
-            question: stage.parties.question(&permit),
-            permit,
-            record_id: id,
-            digest: Digest::of(&envelope),
-            envelope,
-            as_of: None,
-            traceparent: String::new(),
-            queued: stage.now,
-            expires: stage.now + Millis::days(90),
-        }
-    });
-    stage.store.write(WriteOp::Queue(Queue { publication, items: items.collect(), owes: Vec::new(), audit })).await?;
+    let audit = recipients.iter().map(|to| disclosed(&id, to)).collect();
+    let items = permits.into_iter().map(|permit| delivery(stage, permit, id, filled(&id, bytes))).collect();
+    stage.store.write(WriteOp::Queue(Queue { publication, items, owes, audit })).await?;
     for recipient in recipients {
         say(&format!("queue {}/{recipient}", uuid_of(&id)));
     }
     Ok(())
+}
+
+/// The ledger's line of a delivery.
+pub fn disclosed(id: &RecordId, to: &AuthorityId) -> AuditDraft {
+    AuditDraft { counterparty: Some(to.clone()), ..act(AuditAct::Disclosed, id) }
+}
+
+/// An envelope to queue.
+pub fn delivery(stage: &Stage, permit: Permit, record_id: RecordId, envelope: Bytes) -> NewDelivery {
+    NewDelivery {
+        question: stage.parties.question(&permit),
+        permit,
+        record_id,
+        digest: Digest::of(&envelope),
+        envelope,
+        as_of: None,
+        traceparent: String::new(),
+        queued: stage.now,
+        expires: stage.now + Millis::days(90),
+    }
 }
 
 /// The partner's answer to everything that waits for it, up to a batch. Its lines: `settle UUID/PARTNER`. Answers how

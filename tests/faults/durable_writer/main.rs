@@ -8,6 +8,7 @@
 mod check;
 mod fill;
 mod load;
+mod owed;
 mod parties;
 mod register;
 mod stage;

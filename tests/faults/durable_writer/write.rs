@@ -7,12 +7,13 @@ use anyhow::bail;
 use havenlink::domain::ids::RecordId;
 use havenlink::storage::Store;
 use havenlink::storage::ops::Written;
+use havenlink::storage::owed::What;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::parties::PARTNERS;
 use crate::stage::{Stage, say};
-use crate::{load, register};
+use crate::{load, owed, register};
 
 /// Callers that publish and dispatch.
 const PUBLISHERS: usize = 6;
@@ -30,7 +31,9 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     for partner in PARTNERS {
         callers.spawn(receive(stage.clone(), partner));
     }
-    callers.spawn(settle(stage.clone(), queued));
+    callers.spawn(settle(stage.clone(), queued.clone()));
+    callers.spawn(agree(stage.clone(), queued.clone()));
+    callers.spawn(fulfil(stage.clone(), queued));
     let (given, votes) = watch::channel(0);
     for _ in 0..APPENDERS {
         let (stage, votes) = (stage.clone(), votes.clone());
@@ -49,18 +52,40 @@ async fn publish(stage: Arc<Stage>, queued: Arc<Notify>) -> anyhow::Result<()> {
         let id = RecordId(uuid::Uuid::new_v4().into_bytes());
         load::publish(&stage, id, 700).await?;
         load::dispatch(&stage, id, 900).await?;
-        queued.notify_one();
+        queued.notify_waiters();
+    }
+}
+
+async fn agree(stage: Arc<Stage>, queued: Arc<Notify>) -> anyhow::Result<()> {
+    loop {
+        owed::agree(&stage).await?;
+        queued.notify_waiters();
+    }
+}
+
+/// Fulfils what is owed, sort after sort, as it comes.
+async fn fulfil(stage: Arc<Stage>, queued: Arc<Notify>) -> anyhow::Result<()> {
+    loop {
+        let more = queued.notified();
+        let mut fulfilled = 0;
+        for what in What::ALL {
+            fulfilled += owed::fulfil(&stage, what).await?;
+        }
+        if fulfilled == 0 {
+            more.await;
+        }
     }
 }
 
 async fn settle(stage: Arc<Stage>, queued: Arc<Notify>) -> anyhow::Result<()> {
     loop {
+        let more = queued.notified();
         let mut settled = 0;
         for partner in PARTNERS {
             settled += load::settle(&stage, partner).await?;
         }
         if settled == 0 {
-            queued.notified().await;
+            more.await;
         }
     }
 }
