@@ -9,9 +9,9 @@ PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities py
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  KILLS=150 KILL_ROUNDS=20 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+  KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  KILLS=50 KILL_ROUNDS=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+  KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -91,12 +91,12 @@ python_client() {
 # The walk-through of deploy/TWO-CITIES.md, command by command, in two network namespaces.
 two_cities() { timeout 600 python3 tests/federation/two_cities.py "$HAVENLINK_BIN_DIR"; }
 
-# Random SIGKILLs of real nodes while alerts flow.
+# Random SIGKILLs of real nodes while alerts flow, members are suspended and restored, agreements made and ended.
 kill_loop() {
   local round
   for round in $(seq 0 $((KILL_ROUNDS - 1))); do
     timeout 600 "$HAVENLINK_BIN_DIR/havenlink-kill-loop" --binary "$HAVENLINK_BIN_DIR/havenlink" \
-      --kills "$KILLS" --seed $((HAVENLINK_SEED + round)) || return
+      --kills "$KILLS" --cycles "$KILL_CYCLES" --seed $((HAVENLINK_SEED + round)) || return
   done
 }
 
