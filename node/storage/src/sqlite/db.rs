@@ -17,6 +17,7 @@ use crate::domain::time::UnixMs;
 pub(crate) struct Args(Vec<Value>);
 
 /// One bound value.
+#[derive(Clone)]
 pub(crate) enum Value {
     Int(i64),
     Text(String),
@@ -75,6 +76,14 @@ impl Args {
         self.0.append(&mut other.0);
     }
 
+    /// In the order in which a statement's text wants them.
+    pub fn ordered(self, statement: &SqlStatement) -> Self {
+        match statement.order() {
+            None => self,
+            Some(order) => Self(order.iter().map(|index| self.0[*index].clone()).collect()),
+        }
+    }
+
     /// In the driver's form.
     pub fn into_inner(self) -> SqliteArguments {
         let mut args = SqliteArguments::default();
@@ -106,7 +115,10 @@ pub(crate) async fn run(
     args: Args,
 ) -> Result<u64, sqlx::Error> {
     statement.mark_used();
-    Ok(sqlx::query_with(statement.text, args.into_inner()).execute(conn).await?.rows_affected())
+    Ok(sqlx::query_with(AssertSqlSafe(statement.one()), args.ordered(statement).into_inner())
+        .execute(conn)
+        .await?
+        .rows_affected())
 }
 
 /// At most one row.
@@ -116,7 +128,7 @@ pub(crate) async fn one(
     args: Args,
 ) -> Result<Option<SqliteRow>, sqlx::Error> {
     statement.mark_used();
-    sqlx::query_with(statement.text, args.into_inner()).fetch_optional(conn).await
+    sqlx::query_with(AssertSqlSafe(statement.one()), args.ordered(statement).into_inner()).fetch_optional(conn).await
 }
 
 /// All rows.
@@ -126,7 +138,7 @@ pub(crate) async fn all(
     args: Args,
 ) -> Result<Vec<SqliteRow>, sqlx::Error> {
     statement.mark_used();
-    sqlx::query_with(statement.text, args.into_inner()).fetch_all(conn).await
+    sqlx::query_with(AssertSqlSafe(statement.one()), args.ordered(statement).into_inner()).fetch_all(conn).await
 }
 
 /// Rows until `take` says stop.
@@ -137,7 +149,7 @@ pub(crate) async fn until(
     mut take: impl FnMut(SqliteRow) -> Result<bool, sqlx::Error>,
 ) -> Result<(), sqlx::Error> {
     statement.mark_used();
-    let mut rows = sqlx::query_with(statement.text, args.into_inner()).fetch(conn);
+    let mut rows = sqlx::query_with(AssertSqlSafe(statement.one()), args.ordered(statement).into_inner()).fetch(conn);
     while let Some(row) = rows.next().await {
         if !take(row?)? {
             break;

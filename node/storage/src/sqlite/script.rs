@@ -117,7 +117,7 @@ impl Script {
     fn add(&mut self, (statement, size): Piece, args: Args) {
         statement.mark_used();
         self.pieces.push((statement, size));
-        self.args.append(args);
+        self.args.append(args.ordered(statement));
     }
 
     /// The text of what waits, and its values.
@@ -136,24 +136,9 @@ impl Script {
     }
 }
 
-/// One text of several statements, their placeholders numbered on.
+/// One text of several statements.
 fn join(pieces: &[Piece]) -> String {
-    let (mut out, mut before) = (String::new(), 0);
-    for (statement, size) in pieces {
-        let text = statement.many(*size);
-        let mut highest = 0;
-        let mut parts = text.trim_end().split('$');
-        out.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-            let number: usize = part[..digits].parse().expect("a placeholder is a number");
-            highest = highest.max(number);
-            out.push_str(&format!("${}{}", before + number, &part[digits..]));
-        }
-        before += highest;
-        out.push_str(";\n");
-    }
-    out
+    pieces.iter().flat_map(|(statement, size)| [statement.many(*size), Arc::from(";\n")]).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]
@@ -162,14 +147,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_numbered_on() {
+    fn a_text_of_several_statements_names_no_placeholder() {
         let joined = join(&[
             (&statements::META_DELETE, ONE),
             (&statements::TX_COMMIT, ONE),
             (&statements::AUDIT_LEAF_INSERT, ONE - 1),
         ]);
-        let expected = "DELETE FROM meta WHERE name = $1;\nCOMMIT;\n\
-            INSERT INTO audit_leaf (place, leaf) VALUES ($2, $3), ($4, $5);\n";
+        let expected = "DELETE FROM meta WHERE name = ?;\nCOMMIT;\n\
+            INSERT INTO audit_leaf (place, leaf) VALUES (?, ?), (?, ?);\n";
         assert_eq!(joined, expected);
     }
 }

@@ -1,8 +1,11 @@
 //! Every statement of the store, by name: the text stands in `storage/sql/<table>/<verb>.sql`, with `$1` placeholders
 //! that SQLite and PostgreSQL both read.
 //!
-//! A statement with one tuple after VALUES also comes for many rows. The tuple is repeated with further numbers, in a
-//! few fixed sizes, so that each text is built and prepared once and any number of rows takes few statements.
+//! SQLite is given `?` in their place, and the values in the order in which they stand in the text: it keeps the names of
+//! numbered placeholders in a list, which it walks from the start for each value that is bound.
+//!
+//! A statement with one tuple after VALUES also comes for many rows. The tuple is repeated, in a few fixed sizes, so
+//! that each text is built and prepared once and any number of rows takes few statements.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,17 +17,45 @@ pub(crate) struct SqlStatement {
     pub text: &'static str,
     #[cfg(test)]
     pub file: &'static str,
+    form: OnceLock<Form>,
     many: [OnceLock<Arc<str>>; SIZES.len()],
     #[cfg(test)]
     pub used: std::sync::atomic::AtomicBool,
 }
 
+/// A statement as SQLite is given it.
+struct Form {
+    text: Arc<str>,
+    /// Which value stands at each `?`; `None`: each value once, in order.
+    order: Option<Vec<usize>>,
+}
+
 impl SqlStatement {
+    /// The text for one row.
+    pub fn one(&self) -> Arc<str> {
+        self.form().text.clone()
+    }
+
     /// The text for as many rows as `SIZES[size]`. Every statement has one for one row: its own.
     pub fn many(&self, size: usize) -> Arc<str> {
-        let text =
-            || if SIZES[size] == 1 { Arc::from(self.text) } else { Arc::from(repeat_tuple(self.text, SIZES[size])) };
+        let text = || {
+            let Form { text, order } = self.form();
+            if SIZES[size] == 1 {
+                return text.clone();
+            }
+            assert!(order.is_none(), "a tuple for many rows has each value once, in order");
+            Arc::from(repeat_tuple(text, SIZES[size]))
+        };
         self.many[size].get_or_init(text).clone()
+    }
+
+    /// Indexes of the values in the order in which the text wants them, one of them perhaps twice; `None`: as they are.
+    pub fn order(&self) -> Option<&[usize]> {
+        self.form().order.as_deref()
+    }
+
+    fn form(&self) -> &Form {
+        self.form.get_or_init(|| form(self.text))
     }
 
     /// Notes, for the contract suite, that the statement was run.
@@ -34,23 +65,28 @@ impl SqlStatement {
     }
 }
 
-/// Repeats the tuple after VALUES, numbering its placeholders on.
+/// Every `$n` becomes `?`.
+fn form(text: &str) -> Form {
+    let mut parts = text.trim_end().split('$');
+    let mut out = String::from(parts.next().unwrap_or_default());
+    let mut order = Vec::new();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let number: usize = part[..digits].parse().expect("a placeholder is a number");
+        order.push(number - 1);
+        out.push('?');
+        out.push_str(&part[digits..]);
+    }
+    let order = (!order.iter().copied().eq(0..order.len())).then_some(order);
+    Form { text: Arc::from(out), order }
+}
+
+/// Repeats the tuple after VALUES.
 fn repeat_tuple(text: &str, rows: usize) -> String {
     let start = text.find("VALUES (").expect("a statement for many rows has a tuple") + "VALUES ".len();
     let end = start + text[start..].find(')').expect("the tuple ends") + 1;
-    let width = text[start..end].matches('$').count();
-    let mut out = String::with_capacity(text.len() + rows * width * 6);
-    out.push_str(&text[..start]);
-    for row in 0..rows {
-        out.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 1..=width {
-            let comma = if column == 1 { "" } else { ", " };
-            out.push_str(&format!("{comma}${}", row * width + column));
-        }
-        out.push(')');
-    }
-    out.push_str(&text[end..]);
-    out
+    let tuples = vec![&text[start..end]; rows].join(", ");
+    [&text[..start], &tuples, &text[end..]].concat()
 }
 
 macro_rules! statements {
@@ -59,6 +95,7 @@ macro_rules! statements {
             text: include_str!(concat!("../sql/", $file)),
             #[cfg(test)]
             file: $file,
+            form: OnceLock::new(),
             many: [const { OnceLock::new() }; SIZES.len()],
             #[cfg(test)]
             used: std::sync::atomic::AtomicBool::new(false),
@@ -210,9 +247,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tuple_is_repeated_with_further_numbers() {
-        let many = repeat_tuple("INSERT INTO t (a, b) VALUES ($1, $2)\nON CONFLICT (a) DO NOTHING", 3);
-        assert_eq!(many, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4), ($5, $6)\nON CONFLICT (a) DO NOTHING");
+    fn a_tuple_is_repeated() {
+        let many = repeat_tuple("INSERT INTO t (a, b) VALUES (?, ?)\nON CONFLICT (a) DO NOTHING", 3);
+        assert_eq!(many, "INSERT INTO t (a, b) VALUES (?, ?), (?, ?), (?, ?)\nON CONFLICT (a) DO NOTHING");
+    }
+
+    #[test]
+    fn values_stand_in_the_order_of_the_text() {
+        let Form { text, order } = form("UPDATE t SET a = $2 WHERE b = $1 AND (c = $2 OR c = $10)\n");
+        assert_eq!(text.as_ref(), "UPDATE t SET a = ? WHERE b = ? AND (c = ? OR c = ?)");
+        assert_eq!(order.as_deref(), Some([1, 0, 1, 9].as_slice()));
+        assert_eq!(form("VALUES ($1, $2)").order, None, "as they are");
     }
 
     /// What is SQLite's own stands in `file/` and `tx/`.
