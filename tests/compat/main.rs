@@ -7,8 +7,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test target: a panic is a failed test")]
 
+mod beyond;
 mod contract;
+mod files;
 mod golden;
 mod records;
 mod register;
+mod register_file;
 mod samples;
+mod stored;

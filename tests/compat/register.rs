@@ -242,7 +242,7 @@ fn make(state: &RegisterState, step: &Step, last: &Bytes) -> Bytes {
 }
 
 /// The register after all golden statements, each applied an hour after the one before; its heads, one line each.
-fn replayed() -> (RegisterState, String) {
+pub fn replayed() -> (RegisterState, String) {
     let first = genesis();
     let mut state = RegisterState::genesis(&first, &Plain).unwrap();
     let (mut last, mut heads) = (Bytes::new(), format!("0 genesis {}\n", state.head()));
@@ -258,6 +258,17 @@ fn replayed() -> (RegisterState, String) {
         heads += &format!("{number} {} {}\n", step.name, state.head());
     }
     (state, heads)
+}
+
+/// Each change: its number, time, statement, outcome, and the head that it led to.
+pub fn steps() -> Vec<(u64, i64, Bytes, i32, Digest)> {
+    let mut state = RegisterState::genesis(&genesis(), &Plain).unwrap();
+    let change = |(number, step): (i64, &Step)| {
+        let (signed, at) = (golden::made(&format!("statement-{}", step.name)), NOW + number * 3_600_000);
+        let outcome = state.apply(UnixMs(at), &signed, &Plain).outcome.code();
+        (state.number(), at, signed, outcome, state.head())
+    };
+    (1_i64..).zip(STEPS).map(change).collect()
 }
 
 fn body_of(signed: &Bytes) -> Body {

@@ -1,8 +1,12 @@
 //! Fixed keys, times and values of which the golden files were made.
 
 use bytes::Bytes;
+use havenlink::domain::actor::ActorRole;
 use havenlink::domain::authority::PublicKey;
 use havenlink::domain::ids::{Digest, FederationId, KeyId};
+use havenlink::domain::policy::{self, KeptRecord, ReadPurpose, Reading};
+use havenlink::domain::record::RecordKind;
+use havenlink::domain::time::UnixMs;
 use havenlink::wire::keys::SigningKey;
 use havenlink_proto::directory::v1 as directory;
 
@@ -74,4 +78,14 @@ pub fn entry(city: &str) -> directory::AuthorityEntry {
         raft_id: number(city).into(),
         ..Default::default()
     }
+}
+
+/// The stored bytes of a record.
+pub fn kept(bytes: &Bytes) -> KeptRecord {
+    KeptRecord::own(RecordKind::Alert, UnixMs::NEVER, bytes.clone())
+}
+
+/// Opens them, as the node does to see which word is the newest.
+pub fn reading(record: &KeptRecord) -> Reading<'_> {
+    policy::may_read(record, ActorRole::Node, ReadPurpose::Order, UnixMs(NOW)).unwrap()
 }

@@ -12,7 +12,7 @@ use havenlink_proto::record::v1::{
 };
 
 use super::agreement_terms::Terms;
-use super::{ALL, Limit, pages, read_file, status};
+use super::{ALL, Limit, pages, read_file, status, unreadable};
 use crate::confirm;
 use crate::contract_enum::{Code, descriptor, name};
 use crate::failure::Failure;
@@ -141,7 +141,7 @@ async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
         let until = agreement.grants.iter().map(|g| g.valid_until_ms).max().unwrap_or_default();
         grid.push([
             Cell::both(id::short(&held.agreement_id), id::show(&held.agreement_id)),
-            Cell::text(name::<AgreementState>(held.state)),
+            Cell::text(state(held)),
             Cell::list(agreement.parties.iter().map(|p| p.authority.clone())),
             Cell::list(held.signed_by.iter()),
             Cell::time(until),
@@ -187,6 +187,11 @@ fn view(held: &HeldAgreement) -> View {
         text.extend(held.in_words.iter().map(|line| format!("  {}\n", clean(line))));
     }
     View::text(to_json(held), text, pairs)
+}
+
+/// Where it stands; of one that cannot be read, that.
+fn state(held: &HeldAgreement) -> String {
+    if held.unreadable.is_empty() { name::<AgreementState>(held.state) } else { unreadable(&held.unreadable) }
 }
 
 /// Who left, and when.

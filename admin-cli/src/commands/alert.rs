@@ -15,7 +15,7 @@ use havenlink_proto::record::v1::{
 use self::publish::Publish;
 use self::which::Which;
 use super::sharing::{self, parse_summary, show_place};
-use super::{Limit, delivery, record};
+use super::{Limit, delivery, record, unreadable};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
@@ -86,7 +86,10 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
             let kind = record::answer(a.content.as_ref()).map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
             format!("{} {kind}", a.authority)
         });
-        let summary = alert.summary.first().map(|t| t.text.clone()).unwrap_or_default();
+        let summary = match held.unreadable.as_str() {
+            "" => alert.summary.first().map(|t| t.text.clone()).unwrap_or_default(),
+            reason => unreadable(reason),
+        };
         grid.push([
             Cell::text(id::show(&held.record_id)),
             Cell::text(&held.origin),

@@ -6,6 +6,7 @@ use havenlink_proto::admin::v1::{
     CreateInvitationRequest, InvitationState, ListInvitationsRequest, ListInvitationsResponse, RevokeInvitationRequest,
 };
 
+use super::unreadable;
 use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
@@ -45,7 +46,10 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 grid.push([
                     Cell::both(id::short(&invitation.invitation_id), id::show(&invitation.invitation_id)),
                     Cell::text(&invitation.intended_for),
-                    Cell::text(contract_enum::name::<InvitationState>(invitation.state)),
+                    Cell::text(match invitation.unreadable.as_str() {
+                        "" => contract_enum::name::<InvitationState>(invitation.state),
+                        reason => unreadable(reason),
+                    }),
                     Cell::time(invitation.expires_ms),
                 ]);
             }

@@ -30,6 +30,11 @@ pub use pages::{ALL, Limit};
 
 use crate::failure::Failure;
 
+/// In the place of what is stored and cannot be read.
+pub fn unreadable(reason: &str) -> String {
+    format!("UNREADABLE ({reason})")
+}
+
 /// A JSON or TOML file as JSON; `-` is stdin.
 ///
 /// # Errors

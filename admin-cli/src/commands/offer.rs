@@ -15,7 +15,7 @@ use havenlink_proto::record::v1::{
 };
 
 use super::sharing::{parse_place, show_place};
-use super::{ALL, Limit, pages, read_file};
+use super::{ALL, Limit, pages, read_file, unreadable};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
@@ -310,7 +310,7 @@ fn own_row(own: &OwnOffer, now: i64) -> [Cell; 10] {
         Cell::both(when::span(now - capacity.as_of_ms), (now - capacity.as_of_ms).to_string()),
         Cell::text(show_place(own.area.as_ref())),
         Cell::text(&own.intake_phone),
-        Cell::text(&own.own_label),
+        Cell::text(label(&own.own_label, &own.unreadable)),
     ]
 }
 
@@ -328,8 +328,13 @@ fn partner_row(partner: &PartnerOffer) -> [Cell; 10] {
         Cell::both(age, partner.age_ms.to_string()),
         Cell::text(show_place(view.area.as_ref())),
         Cell::text(&view.intake_phone),
-        Cell::text(""),
+        Cell::text(label("", &partner.unreadable)),
     ]
+}
+
+/// The last column says, of a row that cannot be read, that it cannot.
+fn label(own: &str, reason: &str) -> String {
+    if reason.is_empty() { own.to_owned() } else { unreadable(reason) }
 }
 
 /// What the agreement lets us see; the light says the rest.

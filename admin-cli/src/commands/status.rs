@@ -162,13 +162,32 @@ fn failing(status: &GetStatusResponse, now: i64) -> Vec<String> {
         let (what, count, postponed) = (clean(&owed.what), owed.count, owed.postponed);
         format!("owed        {count} {what} for {since}, {postponed} could not be done: {}", explain(&owed.reason))
     });
-    passes.chain(owed).collect()
+    passes.chain(owed).chain(unreadable(status)).collect()
+}
+
+/// Rows by name; more are counted.
+const ROWS: usize = 5;
+
+/// What is stored and cannot be read.
+fn unreadable(status: &GetStatusResponse) -> Option<String> {
+    let first: Vec<String> = status
+        .unreadable
+        .iter()
+        .take(ROWS)
+        .map(|row| format!("{} {} ({} {})", clean(&row.table), clean(&row.id), clean(&row.field), clean(&row.reason)))
+        .collect();
+    if first.is_empty() {
+        return None;
+    }
+    let more = status.unreadable_count.saturating_sub(first.len() as u64);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Some(format!("unreadable  {}{more}; everything else works   havenctl doctor", first.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use havenlink_proto::admin::v1::{OwedStatus, PartnerStatus, PassStatus, StewardBeat};
+    use havenlink_proto::admin::v1::{OwedStatus, PartnerStatus, PassStatus, StewardBeat, UnreadableRow};
 
     fn partner(authority: &str, link: &str, since_ms: i64) -> PartnerStatus {
         PartnerStatus { authority: authority.into(), link: link.into(), since_ms, ..Default::default() }
@@ -226,6 +245,24 @@ mod tests {
              head cdcdcdcdcdcd signed by de-kehl; tell the other stewards, by phone\n\
              waiting     ADMIT pl-zgorzelec: 1 of 2 approved, waits for us, 6 d left\n"
         );
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_named() {
+        let row = |id: &str| UnreadableRow {
+            table: "inbox".into(),
+            kind: "ALERT".into(),
+            id: id.into(),
+            reason: "STORAGE_DAMAGED".into(),
+            field: "digest".into(),
+        };
+        let mut status = GetStatusResponse::default();
+        assert_eq!(unreadable(&status), None);
+        status.unreadable = (1..=6).map(|n| row(&n.to_string())).collect();
+        status.unreadable_count = 700;
+        let told = unreadable(&status).unwrap();
+        assert!(told.starts_with("unreadable  inbox 1 (digest STORAGE_DAMAGED), inbox 2 "), "{told}");
+        assert!(told.ends_with(", and 695 more; everything else works   havenctl doctor"), "{told}");
     }
 
     #[test]

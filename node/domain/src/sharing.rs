@@ -56,6 +56,12 @@ impl Recipients {
         Ok(Self(names))
     }
 
+    /// As they were stored: how many there may be was judged by the rules of their day. `None` for nobody: an empty list
+    /// never means everybody.
+    pub fn reload(names: Vec<AuthorityId>) -> Option<Self> {
+        (!names.is_empty()).then_some(Self(names))
+    }
+
     /// The names.
     pub fn names(&self) -> &[AuthorityId] {
         &self.0

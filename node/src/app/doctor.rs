@@ -66,6 +66,8 @@ impl Upkeep for Care {
             self.files(),
             self.queue().await,
             ledger,
+            // Last, after those that read.
+            self.rows(),
             partners,
         ]
     }
@@ -187,6 +189,33 @@ impl Care {
             ),
             _ => ok("outbox", format!("{waiting} wait, {held} held")),
         }
+    }
+
+    /// Rows that were met since the start, by the checks before this one too.
+    fn rows(&self) -> Check {
+        let rows = self.exchange.unreadable_rows();
+        let Some(first) = rows.first() else {
+            return ok("stored rows", "every row that was read since the start has its form");
+        };
+        let mut tables: Vec<(&str, usize)> = Vec::new();
+        for row in &rows {
+            match tables.last_mut() {
+                Some((table, count)) if *table == row.table.name() => *count += 1,
+                _ => tables.push((row.table.name(), 1)),
+            }
+        }
+        let tables: Vec<String> = tables.iter().map(|(table, count)| format!("{count} in {table}")).collect();
+        warning(
+            "stored rows",
+            format!(
+                "{} of the store cannot be read: {}; the first is {} {}; everything else works",
+                if rows.len() == 1 { "a row".to_owned() } else { format!("{} rows", rows.len()) },
+                tables.join(", "),
+                first.table.name(),
+                first.id,
+            ),
+            "havenctl status names them; look after the disk, and if you need them: havenlink restore BACKUP, one from before",
+        )
     }
 
     async fn ledger(&self) -> Check {

@@ -18,6 +18,7 @@ use super::sqlite::rare::bind_new_owed;
 use super::sqlite::read::offer_id;
 use super::sqlite::state::State;
 use super::sqlite::{RESTORING_FILE, STORE_FILE, schema, statements};
+use super::unreadable::UnreadableRows;
 use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::ids::{Digest, Incarnation, KeyId};
@@ -104,7 +105,7 @@ async fn copy(store: &Path, part: &Path, key: Option<KeyId>) -> Result<BackupRep
     std::fs::remove_file(part).ok();
     schema::create_private(part).map_err(io)?;
     let mut source = schema::options(store).connect().await.map_err(failed)?;
-    let before = State::load_counters(&mut source).await.map_err(failed)?;
+    let before = State::load_counters(&mut source).await?;
     let target = part.to_str().ok_or(Error::Damaged("the backup's name is not text"))?;
     db::run(&mut source, &statements::FILE_COPY, Args::new().with(target)).await.map_err(failed)?;
     if let Some(key) = key {
@@ -116,8 +117,8 @@ async fn copy(store: &Path, part: &Path, key: Option<KeyId>) -> Result<BackupRep
     std::fs::File::open(part).and_then(|f| f.sync_all()).map_err(io)?;
     let report = verify(part).await?;
     let mut copy = schema::reading(part).connect().await.map_err(failed)?;
-    let copied = State::load_counters(&mut copy).await.map_err(failed)?;
-    let after = State::load_counters(&mut source).await.map_err(failed)?;
+    let copied = State::load_counters(&mut copy).await?;
+    let after = State::load_counters(&mut source).await?;
     let counters = |s: &State| [s.publication, s.delivery, s.position, s.ledger.frontier.size()];
     let between = counters(&before).iter().zip(counters(&copied)).all(|(a, b)| *a <= b)
         && counters(&copied).iter().zip(counters(&after)).all(|(a, b)| *a <= b);
@@ -145,7 +146,7 @@ async fn read_through(file: &Path) -> Result<BackupReport> {
     if sound.map(|row| row.text(0)).transpose().map_err(failed)?.as_deref() != Some("ok") {
         return Err(Error::Damaged("the integrity check found something"));
     }
-    let state = State::load_counters(&mut conn).await.map_err(failed)?;
+    let state = State::load_counters(&mut conn).await?;
     let replay = replay(&mut conn).await?;
     if replay.first_bad().is_some() || *replay.frontier() != state.ledger.frontier {
         return Err(Error::Damaged("the audit log does not fit its root"));
@@ -266,7 +267,7 @@ fn first_position(incarnation: Incarnation) -> u64 {
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
     schema::migrate_store(&mut conn).await?;
-    let mut state = State::load(&mut conn).await.map_err(failed)?;
+    let mut state = State::load(&mut conn, &UnreadableRows::default()).await?;
     state.position = state.position.max(first_position(report.incarnation));
     let draft = AuditDraft {
         sizes: Some((report.from_size, report.to_size)),
@@ -281,10 +282,10 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
         db::run(&mut conn, &statements::META_PUT, incarnation).await?;
         db::run(&mut conn, &statements::META_DELETE, Args::new().with(Named::BackupKey.name())).await?;
         db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
-        let mut pauses = Vec::new();
-        for row in db::all(&mut conn, &statements::OWN_OFFER_ALL, Args::new()).await? {
-            pauses.push(Owed::now(OwedKey::of(Subject::PauseNotice(offer_id(&row, 0)?)), now));
-        }
+        // An offer that does not read stays paused; the node names it when it lists offers.
+        let offers = db::all(&mut conn, &statements::OWN_OFFER_ALL, Args::new()).await?;
+        let pause = |id| Owed::now(OwedKey::of(Subject::PauseNotice(id)), now);
+        let pauses: Vec<Owed> = offers.iter().filter_map(|row| offer_id(row, 0).ok().map(pause)).collect();
         db::run_many(&mut conn, &statements::OWED_PUT, &pauses, bind_new_owed).await?;
         let leaves = [(place, leaf)];
         db::run_many(&mut conn, &statements::AUDIT_LEAF_INSERT, &leaves, |(place, leaf), args| {
@@ -302,7 +303,7 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
 
 async fn old_store(file: &Path) -> Result<(Incarnation, u64)> {
     let mut conn = schema::options(file).connect().await.map_err(failed)?;
-    let state = State::load_counters(&mut conn).await.map_err(failed)?;
+    let state = State::load_counters(&mut conn).await?;
     let incarnation = stored_incarnation(&mut conn).await?;
     sqlx::Connection::close(conn).await.map_err(failed)?;
     Ok((incarnation, state.ledger.frontier.size()))

@@ -21,6 +21,7 @@ pub mod rows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod sqlite;
+pub mod unreadable;
 
 pub use sqlite::keys;
 
@@ -37,6 +38,7 @@ use named::Named;
 use ops::{WriteOp, Written};
 use owed::{OwedCount, OwedRow, What};
 use rows::*;
+use unreadable::UnreadableRows;
 
 /// A failure of a store. Refusals that belong to the protocol are values of `Written`, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +218,8 @@ pub trait Store: Send + Sync + 'static {
     fn meta(&self, name: Named) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
     /// This node's incarnation.
     fn incarnation(&self) -> Incarnation;
+    /// The rows that could not be read: those that a read left out, and those of whose bytes a reader found the same.
+    fn unreadable(&self) -> &UnreadableRows;
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after expiry), received

@@ -219,7 +219,17 @@ pub struct Requeue {
     pub recipient: AuthorityId,
     pub origin_incarnation: Incarnation,
     pub recipient_incarnation: Incarnation,
+    /// `None`: both classes from number 1, unless they are numbered under these incarnations already.
+    pub renumber: Option<Renumber>,
     pub now: UnixMs,
+}
+
+/// One class alone, from this number on, whatever incarnations it is numbered under: a side has lost its row of the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Renumber {
+    pub class: StreamClass,
+    /// What the partner expects.
+    pub first: u64,
 }
 
 /// What happens to a recipient's unsettled items.

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use havenlink_proto::record::v1 as proto;
 use prost::Message;
 
+use super::fields::Source;
 use super::keys::{self, SigningKey};
 use super::peer::KeyOf;
 use super::{Error, agreement, fields, signed};
 use crate::domain::agreement::Agreement;
 use crate::domain::ids::{AgreementId, AuthorityId, FederationId, KeyId};
+use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::agreement::PartySignature;
 
@@ -40,14 +42,37 @@ pub fn sign(agreement: &Agreement, key: &SigningKey) -> Bytes {
 /// # Errors
 /// Whatever does not decode or verify; `AGREEMENT_INVALID` when it does not hold together; `WRONG_FEDERATION`.
 pub fn open(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<SignedAgreement, Error> {
-    let unverified = signed::open::<proto::Agreement>(bytes)?;
+    verified(bytes, ours, key_of, Source::Outside)
+}
+
+/// An agreement from this node's own store, with the parties whose signatures verify today.
+///
+/// # Errors
+/// When the stored bytes do not decode, or a signature on it is of no key that stands; never for what today's rules say of it.
+pub fn reopen(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<SignedAgreement, Error> {
+    verified(bytes, ours, key_of, Source::OwnDisk)
+}
+
+fn verified(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>, source: Source) -> Result<SignedAgreement, Error> {
+    let opened = match source {
+        Source::Outside => signed::open::<proto::Agreement>,
+        Source::OwnDisk => signed::reload,
+    };
+    let unverified = opened(bytes)?;
+    if source == Source::Outside && unverified.claims.parties.len() > limits::PARTIES {
+        return Err(Error::new(Reason::AgreementInvalid, "agreement.parties", "too many"));
+    }
     let parties: Vec<AuthorityId> = named_parties(&unverified.claims)?;
     let owner = |id: &KeyId| parties.iter().find_map(|party| key_of(party, id).map(|key| (party, key)));
     let verified = unverified.verify(ours, |id| owner(id).map(|(_, key)| key))?;
     let signed_by: Vec<_> =
         verified.signers().iter().filter_map(|id| owner(id).map(|(party, _)| party.clone())).collect();
     let (id, bytes) = (AgreementId(verified.payload_digest().0), verified.bytes().clone());
-    let agreement = agreement::from_proto(verified.into_value()).map_err(|e| e.within("agreement"))?;
+    let read = match source {
+        Source::Outside => agreement::from_proto,
+        Source::OwnDisk => agreement::reload,
+    };
+    let agreement = read(verified.into_value()).map_err(|e| e.within("agreement"))?;
     if agreement.federation != *ours {
         return Err(Error::new(Reason::WrongFederation, "agreement.federation_id", ""));
     }
@@ -59,7 +84,7 @@ pub fn open(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<Sign
 /// # Errors
 /// When the stored bytes do not decode.
 pub fn own(bytes: &Bytes) -> Result<(AgreementId, Agreement), Error> {
-    let opened = signed::open::<proto::Agreement>(bytes.clone())?;
+    let opened = signed::reload::<proto::Agreement>(bytes.clone())?;
     let id = AgreementId(opened.payload_digest().0);
     Ok((id, agreement::reload(opened.claims)?))
 }
@@ -69,7 +94,7 @@ pub fn own(bytes: &Bytes) -> Result<(AgreementId, Agreement), Error> {
 /// # Errors
 /// When the stored bytes do not decode.
 pub fn countersign(bytes: &Bytes, ours: &FederationId, key: &SigningKey) -> Result<PartySignature, Error> {
-    let id = AgreementId(signed::open::<proto::Agreement>(bytes.clone())?.payload_digest().0);
+    let id = AgreementId(signed::reload::<proto::Agreement>(bytes.clone())?.payload_digest().0);
     let signature = signed::countersign(ours, &decode(bytes)?, key);
     Ok(PartySignature { agreement: id, key_id: key.public().id(), signature: signature.sig })
 }
@@ -106,8 +131,5 @@ fn decode(bytes: &Bytes) -> Result<proto::Signed, Error> {
 }
 
 fn named_parties(claims: &proto::Agreement) -> Result<Vec<AuthorityId>, Error> {
-    if claims.parties.len() > crate::domain::limits::PARTIES {
-        return Err(Error::new(Reason::AgreementInvalid, "agreement.parties", "too many"));
-    }
     claims.parties.iter().map(|p| fields::authority("agreement.parties", &p.authority)).collect()
 }

@@ -91,6 +91,18 @@ pub fn parse_token(text: &str) -> Result<Token, Error> {
 /// # Errors
 /// Whatever does not hold, by field.
 pub fn open_invitation(bytes: Bytes) -> Result<Invitation, Error> {
+    let invitation = reload_invitation(bytes)?;
+    if invitation.inviter_endpoints.is_empty() || invitation.inviter_pins.is_empty() {
+        return Err(Error::missing("inviter_endpoints"));
+    }
+    Ok(invitation)
+}
+
+/// An invitation from this node's own store: what was signed, and not what today's rules say of it.
+///
+/// # Errors
+/// When it is not what its inviter signed.
+pub fn reload_invitation(bytes: Bytes) -> Result<Invitation, Error> {
     let opened = signed::open::<peer::Invitation>(bytes)?;
     let claims = &opened.claims;
     let key = PublicKey::from_spki(&claims.inviter_key).ok_or_else(|| Error::invalid("inviter_key", "Ed25519"))?;
@@ -101,9 +113,6 @@ pub fn open_invitation(bytes: Bytes) -> Result<Invitation, Error> {
     let genesis = signed::open::<directory::Statement>(claims.genesis.clone())?;
     if genesis.payload_digest().0 != federation.0 {
         return Err(Error::new(Reason::WrongFederation, "genesis", ""));
-    }
-    if claims.inviter_endpoints.is_empty() || claims.inviter_pins.is_empty() {
-        return Err(Error::missing("inviter_endpoints"));
     }
     Ok(Invitation {
         id,
@@ -199,6 +208,15 @@ pub fn open_application(bytes: Bytes) -> Result<Application, Error> {
     if bytes.len() > limits::STATEMENT_BYTES {
         return Err(Error::new(Reason::MessageTooLarge, "application", "16 KiB"));
     }
+    reload_application(bytes)
+}
+
+/// An application from this node's own store. What its entry must be is a rule of the register (9.4), the same on every
+/// replica until the rules are raised, and no rule of the day.
+///
+/// # Errors
+/// When it is not what its applicant signed.
+pub fn reload_application(bytes: Bytes) -> Result<Application, Error> {
     let (statement, opened) = statement::open(bytes.clone())?;
     let StatementBody::OwnEntry(OwnEntry { entry }) = &statement.body else {
         return Err(Error::missing("application.entry"));

@@ -7,7 +7,7 @@ use havenlink_proto::store::v1 as store;
 use prost::Message;
 
 use super::Error;
-use super::invitation::{open_application, open_invitation};
+use super::invitation::{reload_application, reload_invitation};
 use crate::domain::ids::{Digest, Pin, StatementId};
 use crate::domain::join::applicant::{Applying, Phase, Progress};
 use crate::domain::join::invitation::{Committed, Received};
@@ -81,7 +81,7 @@ pub fn encode_held(held: &HeldInvitation) -> Bytes {
 pub fn decode_held(bytes: Bytes) -> Result<HeldInvitation, Error> {
     let damaged = || Error::new(Reason::StorageDamaged, "invitation", "");
     let stored = store::StoredInvitation::decode(bytes).map_err(|_| damaged())?;
-    let invitation = open_invitation(stored.invitation.clone()).map_err(|_| damaged())?;
+    let invitation = reload_invitation(stored.invitation.clone()).map_err(|_| damaged())?;
     let committed = || {
         Some(Committed {
             commitment: Digest::from_slice(&stored.commitment)?,
@@ -93,7 +93,7 @@ pub fn decode_held(bytes: Bytes) -> Result<HeldInvitation, Error> {
         Some(Received {
             committed: committed()?,
             nonce_a: Nonce::from_slice(&stored.nonce_a)?,
-            application: open_application(stored.application.clone()).ok()?,
+            application: reload_application(stored.application.clone()).ok()?,
             words_digest: Digest::from_slice(&stored.words_digest)?,
             received: UnixMs(stored.received_ms),
             failed_words: stored.failed_words,
@@ -165,7 +165,8 @@ fn reloaded_progress(stored: &store::StoredProgress) -> Option<Progress> {
 
 fn applying(stored: store::StoredJoin) -> Option<Applying> {
     let phase = if !stored.refused.is_empty() {
-        Phase::Refused(Reason::from_code(&stored.refused)?)
+        // Also one that the catalogue does not have any more: refused it was.
+        Phase::Refused(Reason::from_code(&stored.refused).unwrap_or(Reason::ReasonUnknown))
     } else if !stored.words_digest.is_empty() {
         let progress = reloaded_progress(stored.progress.as_ref()?)?;
         Phase::Applied { words_digest: Digest::from_slice(&stored.words_digest)?, progress }

@@ -117,7 +117,7 @@ pub fn reload_opened(reading: Reading<'_>) -> Result<Opened, Error> {
 
 /// An envelope and the id of the key that signed it.
 pub(crate) fn decode_signed(bytes: &Bytes) -> Result<(Envelope, Option<KeyId>), Error> {
-    let opened = signed::open::<proto::Envelope>(bytes.clone())?;
+    let opened = signed::reload::<proto::Envelope>(bytes.clone())?;
     let key = opened.key_ids().next();
     Ok((envelope::reload(opened.claims)?, key))
 }

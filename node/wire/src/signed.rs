@@ -108,12 +108,24 @@ pub struct Verified<P> {
 /// `DECODE_FAILED` when the bytes are not a `Signed` of this type; `FIELD_INVALID` when its signatures are not 1 to 16
 /// distinct ones of the right length.
 pub fn open<P: Payload>(bytes: Bytes) -> Result<Unverified<P>, Error> {
+    let unverified = reload::<P>(bytes)?;
+    if unverified.signed.signatures.len() > limits::SIGNATURES {
+        return Err(Error::invalid("signed.signatures", "1 to 16"));
+    }
+    Ok(unverified)
+}
+
+/// The same of bytes from this node's own disk: how many signatures there may be was judged before they were stored.
+///
+/// # Errors
+/// As `open`, but for the number of signatures.
+pub fn reload<P: Payload>(bytes: Bytes) -> Result<Unverified<P>, Error> {
     let signed = Signed::decode(bytes.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "signed", ""))?;
     if signed.r#type != P::TYPE {
         return Err(Error::new(Reason::DecodeFailed, "signed.type", P::TYPE));
     }
-    if signed.signatures.is_empty() || signed.signatures.len() > limits::SIGNATURES {
-        return Err(Error::invalid("signed.signatures", "1 to 16"));
+    if signed.signatures.is_empty() {
+        return Err(Error::invalid("signed.signatures", "one at least"));
     }
     for (i, s) in signed.signatures.iter().enumerate() {
         let repeated = signed.signatures[..i].iter().any(|other| other.key_id == s.key_id);

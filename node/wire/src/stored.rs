@@ -82,7 +82,10 @@ fn reload_sharing(sharing: Option<proto::StoredSharing>) -> Result<Sharing, Erro
     Ok(Sharing {
         audience: match sharing.all_partners {
             true => Audience::AllPartners,
-            false => Audience::Named(Recipients::new(authorities("sharing.named", &sharing.named)?)?),
+            false => {
+                let named = Recipients::reload(authorities("sharing.named", &sharing.named)?);
+                Audience::Named(named.ok_or_else(|| Error::missing("sharing.named"))?)
+            }
         },
         purpose: fields::closed_enum("sharing.purpose", sharing.purpose)?,
         lawful_basis: fields::closed_enum("sharing.lawful_basis", sharing.lawful_basis)?,

@@ -102,6 +102,34 @@ async fn a_changed_ledger_and_rules_of_a_later_version() {
     assert!(found.finding.contains("version 2") && found.remedy.starts_with("update havenlink"), "{found:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_row_that_cannot_be_read() {
+    let mut federation = Federation::found(1, 1, "").await.unwrap();
+    let city = &mut federation.cities[0];
+    for partner in ["de-kehl", "be-gent"] {
+        havenctl(city, &["invite", "create", "--for", partner]).await.unwrap().fine();
+    }
+    says(city, "stored rows", "OK").await;
+    city.stop().await.unwrap();
+    damage_first_invitation(&city.dir.join("data/havenlink.db")).await;
+    city.start().unwrap();
+    city.ready().await.unwrap();
+    let listed = havenctl(city, &["invite", "list"]).await.unwrap().fine();
+    assert!(listed.contains("UNREADABLE (STORAGE_DAMAGED)") && listed.contains("OPEN"), "{listed}");
+    let status = havenctl(city, &["status"]).await.unwrap().fine();
+    assert!(status.contains("unreadable  invitation ") && status.contains("everything else works"), "{status}");
+    let found = says(city, "stored rows", "WARNING").await;
+    assert!(found.finding.contains("1 in invitation") && found.remedy.contains("havenlink restore"), "{found:?}");
+}
+
+async fn damage_first_invitation(file: &std::path::Path) {
+    use sqlx::{Connection, SqliteConnection};
+    let mut db = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    let damage = "UPDATE invitation SET held = x'ffff' WHERE id = (SELECT min(id) FROM invitation)";
+    assert_eq!(sqlx::query(damage).execute(&mut db).await.unwrap().rows_affected(), 1);
+    db.close().await.unwrap();
+}
+
 /// Somebody with the file edits what was recorded.
 async fn change_first_leaf(file: &std::path::Path) {
     use sqlx::{Connection, SqliteConnection};

@@ -72,6 +72,7 @@ const ALLOWED: &[&str] = &[
     "stream",
     "subject",
     "system",
+    "table",
     "target",
     "term",
     "to",

@@ -136,7 +136,7 @@ impl Agreements {
             Ok(signed) => signed,
             Err(error) => return Ok(Err(error.reason)),
         };
-        let complete = row.complete || agreed::open(signed.clone(), &view.federation, &key_of)?.complete();
+        let complete = row.complete || agreed::reopen(signed.clone(), &view.federation, &key_of)?.complete();
         let mut audit = vec![written(AuditAct::AgreementSigned, &envelope.origin, &row.id)];
         if complete && !row.complete {
             audit.push(written(AuditAct::AgreementInForce, &envelope.origin, &row.id));

@@ -26,7 +26,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::agreement::Proposal;
 use crate::domain::time::UnixMs;
-use crate::exchange::context::{Call, Context, Error, Table, stream_of};
+use crate::exchange::context::{Call, Context, Error, Table, Unreadable, stream_of};
 use crate::storage::Store;
 use crate::storage::ops::{Delete, NewDelivery, Put, Write, Written};
 use crate::storage::owed::{Owed, OwedKey, Subject};
@@ -58,6 +58,14 @@ pub struct AgreementSummary {
     pub in_words: Vec<String>,
     /// The signed notice of each of `held.ends`: encoded `Signed`; empty where none is kept.
     pub notices: Vec<Bytes>,
+}
+
+/// An agreement in a list.
+#[derive(Clone, Debug)]
+pub struct ListedAgreement {
+    pub id: AgreementId,
+    /// If the stored row can be read.
+    pub summary: Result<AgreementSummary, Unreadable>,
 }
 
 impl Agreements {
@@ -145,7 +153,7 @@ impl Agreements {
         let signature = agreed::countersign(&row.signed, &view.federation, &key)?;
         let key_of = party_key(&view);
         let signed = agreed::add(&row.signed, &view.federation, &signer, &signature, &key_of)?;
-        let complete = agreed::open(signed.clone(), &view.federation, &key_of)?.complete();
+        let complete = agreed::reopen(signed.clone(), &view.federation, &key_of)?.complete();
         let body = signature.into();
         let proposer = &held.agreement.proposer;
         let mut audit = vec![draft(call, AuditAct::AgreementSigned, &id)];
@@ -199,13 +207,18 @@ impl Agreements {
         }
     }
 
-    /// Everything held here, by id.
+    /// Everything held here, by id; of one that cannot be read, why.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn list_agreements(&self) -> Result<Vec<AgreementSummary>, Error> {
+    pub async fn list_agreements(&self) -> Result<Vec<ListedAgreement>, Error> {
         let rows = self.store().agreements().await?;
-        rows.iter().map(|row| self.summary(row)).collect()
+        let listed = |row: &AgreementRow| {
+            let summary =
+                self.summary(row).map_err(|error| self.context.unreadable(Table::Agreement, None, row.id, error));
+            ListedAgreement { id: row.id, summary }
+        };
+        Ok(rows.iter().map(listed).collect())
     }
 
     /// One agreement.
@@ -213,7 +226,7 @@ impl Agreements {
     /// # Errors
     /// `AGREEMENT_NOT_FOUND`.
     pub async fn show_agreement(&self, id: AgreementId) -> Result<AgreementSummary, Error> {
-        self.summary(&self.agreement_row(&id).await?)
+        Ok(self.summary(&self.agreement_row(&id).await?)?)
     }
 
     /// The set that the one question reads.
@@ -316,10 +329,10 @@ impl Agreements {
     }
 
     fn opened(&self, row: &AgreementRow, view: &DirectoryView) -> Result<SignedAgreement, Error> {
-        Ok(agreed::open(row.signed.clone(), &view.federation, &party_key(view))?)
+        Ok(agreed::reopen(row.signed.clone(), &view.federation, &party_key(view))?)
     }
 
-    fn summary(&self, row: &AgreementRow) -> Result<AgreementSummary, Error> {
+    fn summary(&self, row: &AgreementRow) -> Result<AgreementSummary, crate::wire::Error> {
         let (held, view) = (rows::held(row)?, self.view());
         // A key that was withdrawn since shows nobody's signature any more; the agreement is still listed.
         let signed_by = self.opened(row, &view).map(|opened| opened.signed_by).unwrap_or_default();

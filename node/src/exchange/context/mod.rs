@@ -43,6 +43,7 @@ pub use link::{LinkError, LinkState, PeerLink};
 pub use passed::Passed;
 pub use register::{Register, SharedView};
 pub(in crate::exchange) use register::{active, key_of, speaks_for};
+pub(in crate::exchange) use unreadable::note;
 pub use unreadable::{Table, Unreadable, UnreadableRow};
 
 /// The set of agreements in memory, to be read. Only `Agreements` has what changes it.
@@ -73,8 +74,6 @@ pub(in crate::exchange) struct Context {
     clock: SharedClock,
     wakeups: Wakeups,
     agreements: KnownAgreements,
-    /// Stored rows that could not be read.
-    unreadable: unreadable::Met,
 }
 
 impl Context {
@@ -85,7 +84,7 @@ impl Context {
         (clock, wakeups): (SharedClock, Wakeups),
         agreements: KnownAgreements,
     ) -> Self {
-        Self { store, register, keys, clock, wakeups, agreements, unreadable: unreadable::Met::default() }
+        Self { store, register, keys, clock, wakeups, agreements }
     }
 
     pub(in crate::exchange) fn store(&self) -> &dyn Store {
@@ -151,12 +150,12 @@ impl Context {
         id: impl ToString,
         error: wire::Error,
     ) -> Unreadable {
-        self.unreadable.note(UnreadableRow { table, kind, id: id.to_string() }, error)
+        note(self.store(), table, kind, id, error)
     }
 
     /// Unreadable rows met since the start, each once.
     pub(in crate::exchange) fn unreadable_rows(&self) -> Vec<UnreadableRow> {
-        self.unreadable.rows()
+        self.store.unreadable().all()
     }
 
     /// Whether the store took it; then whoever waits for what is in it is woken.

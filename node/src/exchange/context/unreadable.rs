@@ -1,15 +1,14 @@
 //! Stored rows that do not have their form any more: damage, or what another version wrote.
 //!
 //! Such a row is shown as such where it would be listed, counted, and stops nothing else: neither the list that it
-//! stands in, nor a search, a pass or the start.
-
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+//! stands in, nor a search, a pass or the start. The store keeps the list of those that were met.
 
 use crate::domain::reason::Reason;
 use crate::domain::records::RecordKind;
-use crate::telemetry::metrics;
+use crate::storage::Store;
 use crate::wire;
+
+pub use crate::storage::unreadable::{Table, UnreadableRow};
 
 /// Why a row cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,45 +25,15 @@ impl From<wire::Error> for Unreadable {
     }
 }
 
-/// Where a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Table {
-    Publication,
-    Inbox,
-    OwnOffer,
-    PartnerOffer,
-    Agreement,
-}
-
-/// An unreadable row that was met.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnreadableRow {
-    pub table: Table,
-    /// `None` where the table has one kind only.
-    pub kind: Option<RecordKind>,
-    /// Hexadecimal id of the record, offer or agreement.
-    pub id: String,
-}
-
-/// Rows remembered by name; more are met and logged, and counted no further.
-const REMEMBERED: usize = 10_000;
-
-/// Those met since the start, each once.
-#[derive(Default)]
-pub(super) struct Met(Mutex<BTreeSet<UnreadableRow>>);
-
-impl Met {
-    pub(super) fn rows(&self) -> Vec<UnreadableRow> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
-    /// Notes a row that could not be read, and says why.
-    pub(super) fn note(&self, row: UnreadableRow, error: wire::Error) -> Unreadable {
-        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if met.len() < REMEMBERED && met.insert(row) {
-            metrics::UNREADABLE_ROWS.add([], 1);
-            tracing::error!(reason = %error.reason, field = %error.field, "a stored row cannot be read; the others are");
-        }
-        error.into()
-    }
+/// Notes a row whose bytes could not be read, and says why.
+pub(in crate::exchange) fn note(
+    store: &dyn Store,
+    table: Table,
+    kind: Option<RecordKind>,
+    id: impl ToString,
+    error: wire::Error,
+) -> Unreadable {
+    let (reason, field) = (error.reason, error.field.clone());
+    store.unreadable().note(UnreadableRow { table, kind, id: id.to_string(), reason, field });
+    error.into()
 }

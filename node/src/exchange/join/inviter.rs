@@ -18,7 +18,7 @@ use crate::domain::join::{ApplicationState, HeldInvitation, Invitation, Invitati
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::context::Call;
+use crate::exchange::context::{Call, Table, Unreadable, note};
 use crate::storage::Store;
 use crate::storage::ops::{Expect, Put, Write, Written};
 use crate::wire::keys::SigningKey;
@@ -32,10 +32,17 @@ pub struct Created {
     pub expires: UnixMs,
 }
 
-/// An invitation as a list shows it.
+/// An invitation in a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
     pub id: InvitationId,
+    /// If the stored row can be read.
+    pub summary: Result<Summary, Unreadable>,
+}
+
+/// What a list shows of an invitation.
+#[derive(Clone, Debug)]
+pub struct Summary {
     pub intended_for: AuthorityId,
     pub expires: UnixMs,
     pub state: InvitationState,
@@ -173,23 +180,23 @@ impl Inviter {
         Ok(Created { id, token, expires })
     }
 
-    /// All invitations of this node, newest last.
+    /// All invitations of this node, newest last; before them those that cannot be read, with why.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn list(&self) -> Result<Vec<Listed>, Error> {
         let now = self.0.clock.now();
-        let mut all = self.all().await?;
-        all.sort_by_key(|held| held.invitation.created);
-        Ok(all
-            .into_iter()
-            .map(|held| Listed {
-                id: held.invitation.id,
+        let mut all = self.reloaded().await?;
+        all.sort_by_key(|(_, held)| held.as_ref().map_or(UnixMs(0), |held| held.invitation.created));
+        let listed = |(id, held): (InvitationId, Result<HeldInvitation, Unreadable>)| {
+            let summary = held.map(|held| Summary {
                 intended_for: held.invitation.intended_for.clone(),
                 expires: held.invitation.expires,
                 state: held.state_at(now),
-            })
-            .collect())
+            });
+            Listed { id, summary }
+        };
+        Ok(all.into_iter().map(listed).collect())
     }
 
     /// Takes an invitation back.
@@ -388,9 +395,17 @@ impl Inviter {
         Ok(progress)
     }
 
+    /// Those that can be read.
     pub(super) async fn all(&self) -> Result<Vec<HeldInvitation>, Error> {
-        let rows = self.0.store.invitations().await?;
-        Ok(rows.into_iter().map(|(_, value)| joining::decode_held(value)).collect::<Result<_, _>>()?)
+        Ok(self.reloaded().await?.into_iter().filter_map(|(_, held)| held.ok()).collect())
+    }
+
+    async fn reloaded(&self) -> Result<Vec<(InvitationId, Result<HeldInvitation, Unreadable>)>, Error> {
+        let store = self.0.store.as_ref();
+        let held = |(id, value): (InvitationId, Bytes)| {
+            (id, joining::decode_held(value).map_err(|error| note(store, Table::Invitation, None, id, error)))
+        };
+        Ok(store.invitations().await?.into_iter().map(held).collect())
     }
 
     pub(super) async fn held(&self, id: &InvitationId) -> Result<Option<HeldInvitation>, Error> {

@@ -22,7 +22,7 @@ use crate::{storage, wire};
 pub use admissions::{Admission, Admissions, JoinStep};
 pub use applicant::{Applicant, JoinCallError, JoinClient, Joined};
 pub use approver::PendingApplication;
-pub use inviter::{Created, Inviter, Listed};
+pub use inviter::{Created, Inviter, Listed, Summary};
 
 /// What a step of joining answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]

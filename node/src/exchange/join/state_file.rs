@@ -64,3 +64,25 @@ impl StateFile {
         Ok(fs::File::open(dir)?.sync_all()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_file_of_then_is_read_and_written_as_it_was() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/compat/0.1.0/stored/StoredJoin-applied.hex");
+        let text = fs::read_to_string(golden).unwrap();
+        let digits: String = text.split_whitespace().collect();
+        let body = data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap();
+        let file = [&Digest::of(&body).0[..], &body].concat();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(NAME), &file).unwrap();
+        let state = StateFile::in_dir(dir.path());
+        let applying = state.read().unwrap().unwrap();
+        state.write(&applying).unwrap();
+        assert_eq!(fs::read(dir.path().join(NAME)).unwrap(), file);
+        fs::write(dir.path().join(NAME), &file[1..]).unwrap();
+        assert_eq!(state.read().err().unwrap().reason(), Reason::StorageDamaged);
+    }
+}

@@ -13,11 +13,14 @@ use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{GreetAnswer, Hello, StreamId};
 use crate::exchange::context::{Error, active, key_of, speaks_for};
-use crate::storage::ops::{Put, Requeue, Write, WriteOp, Written};
+use crate::storage::ops::{Put, Renumber, Requeue, Write, WriteOp, Written};
 use crate::storage::rows::{InStreamKey, OutStream};
 use crate::wire::peer;
 
 use super::Road;
+
+/// No partner's word brings the numbers of a stream near their end.
+const LAST_NUMBER: u64 = 1 << 62;
 
 /// Our authority and the partner.
 type Pair = (AuthorityId, AuthorityId);
@@ -80,13 +83,37 @@ impl Road {
         if current(&stream) && !again {
             return Ok(stream);
         }
-        self.greet_out(&stream.origin, &stream.recipient).await?;
+        let (answer, partner) = self.greet_out(&stream.origin, &stream.recipient).await?;
         let id = StreamId { origin: stream.origin.clone(), recipient: stream.recipient.clone(), class: stream.class };
-        Ok(self.out_stream(&id).await?.unwrap_or(stream))
+        let Some(greeted) = self.out_stream(&id).await? else { return Ok(stream) };
+        let expected = match stream.class {
+            StreamClass::Content => answer.next_content,
+            StreamClass::Control => answer.next_control,
+        };
+        // Numbers under unchanged incarnations fit, unless one side has lost its row of the stream.
+        let lost_here = stream.origin_incarnation == Incarnation(0);
+        let same = (greeted.origin_incarnation, greeted.recipient_incarnation)
+            == (stream.origin_incarnation, stream.recipient_incarnation);
+        // Its last receipt would have told what it took meanwhile.
+        let lost = lost_here || (again && same && expected != greeted.first_unsettled);
+        if !lost || expected > LAST_NUMBER {
+            return Ok(greeted);
+        }
+        tracing::warn!(recipient = %id.recipient, next = expected, "a stream is numbered again: one side has lost its place");
+        let op = Requeue {
+            origin: id.origin.clone(),
+            recipient: id.recipient.clone(),
+            origin_incarnation: ours,
+            recipient_incarnation: partner,
+            renumber: Some(Renumber { class: id.class, first: expected }),
+            now: self.now(),
+        };
+        self.store().write(WriteOp::Requeue(op)).await?;
+        Ok(self.out_stream(&id).await?.unwrap_or(greeted))
     }
 
     /// Tells a partner our incarnation and learns its own.
-    async fn greet_out(&self, ours: &AuthorityId, partner: &AuthorityId) -> Result<(), Error> {
+    async fn greet_out(&self, ours: &AuthorityId, partner: &AuthorityId) -> Result<(GreetAnswer, Incarnation), Error> {
         let view = self.view();
         let host = view.host_of(partner).ok_or_else(|| Error::about(partner, Reason::MemberUnknown))?.clone();
         let own = self.sign_hello(ours)?;
@@ -95,18 +122,19 @@ impl Road {
         } else {
             self.link.greet(host, own, partner.clone()).await?
         };
-        let hello = peer::open_hello(answer.hello, &view.federation, &key_of(&view, self.now()))?;
+        let hello = peer::open_hello(answer.hello.clone(), &view.federation, &key_of(&view, self.now()))?;
         if hello.authority != *partner {
             return Err(Error::about(partner, Reason::WrongRecipient));
         }
-        self.learn(ours, &hello).await
+        self.learn(ours, &hello).await?;
+        Ok((answer, hello.incarnation))
     }
 
     /// Greets a partner for once, and notes whether it answers. `Some`: it did not.
     pub(in crate::exchange) async fn greet_partner(&self, id: StreamId) -> Option<AuthorityId> {
         let result = self.greet_out(&id.origin, &id.recipient).await;
         match result {
-            Ok(()) => {
+            Ok(_) => {
                 self.links.answered(&id.recipient, self.now());
                 None
             }
@@ -173,6 +201,7 @@ impl Road {
                 recipient: hello.authority.clone(),
                 origin_incarnation: own,
                 recipient_incarnation: hello.incarnation,
+                renumber: None,
                 now: self.now(),
             };
             let written = self.store().write(WriteOp::Requeue(op)).await?;

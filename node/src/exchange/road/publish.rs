@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AuthorityId, RecordId};
+use crate::domain::ids::{AuthorityId, Digest, RecordId};
 use crate::domain::limits;
 use crate::domain::policy::{self, ShareQuestion, Side};
 use crate::domain::publication::Publication;
@@ -15,7 +15,7 @@ use crate::domain::records::{Content, Facet};
 use crate::domain::sharing::{Audience, Dates, Sharing};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
-use crate::exchange::context::{Call, Error, new_record_id, stream_of};
+use crate::exchange::context::{Call, Error, Table, new_record_id, stream_of};
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
 use crate::wire::{self, records, stored};
 
@@ -187,7 +187,10 @@ impl Road {
             }
             Err(failed) => return Err(failed),
         };
-        let (record_id, recipients) = stored::reload_published(first)?;
+        let (record_id, recipients) = stored::reload_published(first).inspect_err(|error| {
+            let id = Digest::of(call.request_id.as_bytes()).to_hex();
+            self.unreadable(Table::Request, None, id, error.clone());
+        })?;
         Ok(Published { record_id, recipients })
     }
 

@@ -318,7 +318,7 @@ async fn the_dates_of_a_grant_stop_the_sender_at_once() {
     let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::AgreementNotInForce);
     let listed = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
-    assert!(listed.iter().all(|a| a.state == AgreementState::Expired));
+    assert!(listed.iter().all(|a| a.summary.as_ref().unwrap().state == AgreementState::Expired));
 }
 
 #[tokio::test]

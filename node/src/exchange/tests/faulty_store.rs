@@ -17,6 +17,7 @@ use crate::storage::named::Named;
 use crate::storage::ops::{WriteOp, Written};
 use crate::storage::owed::{OwedCount, OwedRow, What};
 use crate::storage::rows::*;
+use crate::storage::unreadable::UnreadableRows;
 use crate::storage::{Error, Result, Store};
 
 /// When the node is killed.
@@ -162,6 +163,10 @@ impl Store for FaultyStore {
 
     fn incarnation(&self) -> Incarnation {
         self.inner.incarnation()
+    }
+
+    fn unreadable(&self) -> &UnreadableRows {
+        self.inner.unreadable()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

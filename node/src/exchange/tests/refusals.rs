@@ -142,7 +142,7 @@ async fn an_ended_agreement_is_refused_by_the_sender_and_by_the_receiver() {
     assert_eq!(made.into_iter().collect::<Vec<_>>(), [id(STRASBOURG)]);
     let before = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
-    let agreement = world.exchange(KEHL).agreements.list_agreements().await.unwrap()[0].held.id;
+    let agreement = world.exchange(KEHL).agreements.list_agreements().await.unwrap()[0].id;
     // Kehl ends it while the line is down: Strasbourg does not know yet, and still sends.
     world.line.down.lock().unwrap().insert(id(STRASBOURG));
     world
@@ -173,7 +173,8 @@ async fn what_was_queued_under_an_ended_agreement_is_not_sent() {
     let queued = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     let agreements = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
-    let with_kehl = agreements.iter().find(|a| a.held.agreement.is_party(&id(KEHL))).unwrap().held.id;
+    let with_kehl =
+        agreements.iter().find(|a| a.summary.as_ref().unwrap().held.agreement.is_party(&id(KEHL))).unwrap().id;
     world.exchange(STRASBOURG).agreements.end_agreement(&call(), with_kehl, AgreementEndReason::Breach).await.unwrap();
     world.line.down.lock().unwrap().clear();
     world.settle().await;

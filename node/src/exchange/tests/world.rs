@@ -81,9 +81,17 @@ impl World {
 
     /// These members, no agreement.
     pub async fn of(names: &[&str]) -> Self {
-        let clock = MovedClock::new();
         let key = || Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
-        let keys: HashMap<_, _> = names.iter().map(|name| (id(name), key())).collect();
+        let keys = names.iter().map(|name| (id(name), key())).collect();
+        let mut world = Self::empty(MovedClock::new(), keys);
+        for name in names {
+            world.start(name, 1, None).await;
+        }
+        world
+    }
+
+    /// Members with these keys, of whom no node runs yet.
+    pub fn empty(clock: Arc<MovedClock>, keys: HashMap<AuthorityId, Arc<SigningKey>>) -> Self {
         let members = keys.iter().map(|(name, key)| (name.clone(), Arc::new(member(name, key)))).collect();
         let view = DirectoryView {
             federation: FederationId([9; 32]),
@@ -98,11 +106,7 @@ impl World {
         };
         let (changes, _) = watch::channel(1);
         let view = Arc::new(ArcSwap::from_pointee(view));
-        let mut world = Self { clock, view, changes, line: Arc::default(), nodes: HashMap::new(), keys };
-        for name in names {
-            world.start(name, 1, None).await;
-        }
-        world
+        Self { clock, view, changes, line: Arc::default(), nodes: HashMap::new(), keys }
     }
 
     /// Strasbourg and Kehl share alerts, practices and places both ways; so do Strasbourg and Esch.

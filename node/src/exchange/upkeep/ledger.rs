@@ -9,7 +9,7 @@ use crate::domain::audit::AuditCheckpoint;
 use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{Digest, KeyId};
 use crate::domain::reason::Reason;
-use crate::exchange::context::Error;
+use crate::exchange::context::{Error, Table};
 use crate::storage::audit::Replay;
 use crate::storage::rows::AuditHead;
 use crate::wire::checkpoint;
@@ -75,7 +75,7 @@ impl Upkeep {
                 replay.push(leaf);
                 let size = replay.frontier().size();
                 if let Some((_, signed)) = signed.next_if(|(covers, _)| *covers == size) {
-                    finding.judge(size, self.worth(signed, &keys), &replay.frontier().root());
+                    finding.judge(size, self.worth(size, signed, &keys), &replay.frontier().root());
                 }
             }
         }
@@ -88,11 +88,15 @@ impl Upkeep {
         let frontier = replay.frontier();
         let same = frontier.size() == finding.head.size && frontier.root() == finding.head.root;
         finding.first_bad = replay.first_bad();
+        if let Some(place) = finding.first_bad {
+            let error = crate::wire::Error::new(Reason::AuditDamaged, "leaf", "");
+            self.context.unreadable(Table::AuditLeaf, None, place, error);
+        }
         finding.consistent = same && finding.first_bad.is_none() && finding.contradicting.is_none();
         Ok(finding)
     }
 
-    fn worth(&self, signed: Bytes, keys: &[KeyRecord]) -> Worth {
+    fn worth(&self, size: u64, signed: Bytes, keys: &[KeyRecord]) -> Worth {
         let view = self.view();
         let signer = |id: &KeyId| keys.iter().find(|record| record.key.id() == *id);
         let stolen = std::cell::Cell::new(false);
@@ -103,6 +107,10 @@ impl Upkeep {
         match checkpoint::open(signed, &view.federation, key_of) {
             _ if stolen.get() => Worth::Nothing,
             Ok(checkpoint) if checkpoint.authority == *self.context.authority() => Worth::Signed(checkpoint),
+            Err(error) if error.reason == Reason::DecodeFailed => {
+                self.context.unreadable(Table::AuditCheckpoint, None, size, error);
+                Worth::Forged
+            }
             _ => Worth::Forged,
         }
     }

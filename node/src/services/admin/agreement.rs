@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
 use crate::domain::ids::AgreementId;
-use crate::exchange::{self, AgreementSummary};
+use crate::exchange::{self, AgreementSummary, ListedAgreement};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
@@ -42,6 +42,18 @@ fn held(summary: &AgreementSummary) -> admin::HeldAgreement {
         end_reason: ended.map_or(0, |end| end.reason.code()),
         in_words: summary.in_words.clone(),
         left: summary.held.ends.iter().zip(&summary.notices).map(left).collect(),
+        unreadable: String::new(),
+    }
+}
+
+fn listed(listed: &ListedAgreement) -> admin::HeldAgreement {
+    match &listed.summary {
+        Ok(summary) => held(summary),
+        Err(unreadable) => admin::HeldAgreement {
+            agreement_id: fields::bytes_of(listed.id.as_bytes()),
+            unreadable: unreadable.reason.code().to_owned(),
+            ..Default::default()
+        },
     }
 }
 
@@ -111,15 +123,15 @@ impl AgreementService for AgreementCalls {
         let asked = request.into_inner();
         let (size, after) = (page::size(asked.page_size)?, page::cursor(LIST, &asked.page_token)?);
         let mut all = self.agreements.list_agreements().await.map_err(|e| errors::exchange(&e))?;
-        all.sort_by_key(|a| a.held.id.0);
+        all.sort_by_key(|a| a.id.0);
         let after = after.unwrap_or_default();
-        let mut rest = all.iter().filter(|a| a.held.id.0.as_slice() > after.as_slice());
+        let mut rest = all.iter().filter(|a| a.id.0.as_slice() > after.as_slice());
         let agreements: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (rest.next(), agreements.last()) {
-            (Some(_), Some(last)) => page::token(LIST, last.held.id.as_bytes()),
+            (Some(_), Some(last)) => page::token(LIST, last.id.as_bytes()),
             _ => String::new(),
         };
-        let agreements = agreements.into_iter().map(held).collect();
+        let agreements = agreements.into_iter().map(listed).collect();
         Ok(Response::new(admin::ListAgreementsResponse { agreements, next_page_token }))
     }
 }

@@ -119,11 +119,18 @@ impl MemberService for Members {
         _request: Request<admin::ListInvitationsRequest>,
     ) -> Answer<admin::ListInvitationsResponse> {
         let listed = self.inviter.list().await.map_err(|e| errors::joining(&e))?;
-        let invitations = listed.into_iter().map(|i| admin::InvitationSummary {
-            invitation_id: fields::bytes_of(i.id.as_bytes()),
-            intended_for: i.intended_for.to_string(),
-            expires_ms: i.expires.0,
-            state: i.state.code(),
+        let invitations = listed.into_iter().map(|i| {
+            let (unreadable, summary) = match i.summary {
+                Ok(summary) => (String::new(), Some(summary)),
+                Err(unreadable) => (unreadable.reason.code().to_owned(), None),
+            };
+            admin::InvitationSummary {
+                invitation_id: fields::bytes_of(i.id.as_bytes()),
+                intended_for: summary.as_ref().map(|s| s.intended_for.to_string()).unwrap_or_default(),
+                expires_ms: summary.as_ref().map_or(0, |s| s.expires.0),
+                state: summary.map_or(0, |s| s.state.code()),
+                unreadable,
+            }
         });
         Ok(Response::new(admin::ListInvitationsResponse { invitations: invitations.collect() }))
     }

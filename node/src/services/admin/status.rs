@@ -14,7 +14,7 @@ use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
-use crate::exchange::{Exchange, OwedCount, PassReport, QueueCount};
+use crate::exchange::{Exchange, OwedCount, PassReport, QueueCount, UnreadableRow};
 use crate::services::layers::Now;
 use crate::wire::fields;
 
@@ -67,6 +67,9 @@ pub struct MemberNode {
     pub now: Now,
 }
 
+/// Unreadable rows that are named; more are counted.
+const SHOWN: usize = 100;
+
 #[tonic::async_trait]
 impl StatusSource for MemberNode {
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason> {
@@ -74,6 +77,7 @@ impl StatusSource for MemberNode {
         let (state, reason) = self.state(&view, &register, now);
         let (_, ledger) = self.exchange.upkeep.audit_leaves(0, 0).await.map_err(|e| e.reason())?;
         let counts = self.exchange.road.queue_counts().await.map_err(|e| e.reason())?;
+        let unreadable = self.exchange.unreadable_rows();
         let mut response = admin::GetStatusResponse {
             authority: self.authority.to_string(),
             state: state.into(),
@@ -99,6 +103,8 @@ impl StatusSource for MemberNode {
             votes: register.votes,
             passes: self.exchange.upkeep.pass_reports().iter().map(pass).collect(),
             owed: self.exchange.upkeep.owed_counts().await.map_err(|e| e.reason())?.iter().map(owed).collect(),
+            unreadable: unreadable.iter().take(SHOWN).map(unreadable_row).collect(),
+            unreadable_count: unreadable.len() as u64,
             next: Vec::new(),
         };
         response.next = next(&response, reason);
@@ -208,6 +214,16 @@ fn owed(count: &OwedCount) -> admin::OwedStatus {
         postponed: count.postponed,
         oldest_ms: count.oldest.0,
         reason: count.reason.map(|r| r.code().to_owned()).unwrap_or_default(),
+    }
+}
+
+fn unreadable_row(row: &UnreadableRow) -> admin::UnreadableRow {
+    admin::UnreadableRow {
+        table: row.table.name().to_owned(),
+        kind: row.kind.map(|kind| kind.name().to_owned()).unwrap_or_default(),
+        id: row.id.clone(),
+        reason: row.reason.code().to_owned(),
+        field: row.field.clone(),
     }
 }
 

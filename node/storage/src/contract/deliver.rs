@@ -175,6 +175,7 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
         recipient: authority(THERE),
         origin_incarnation: Incarnation(1_000),
         recipient_incarnation: Incarnation(2_000),
+        renumber: None,
         now: NOW,
     };
     assert_eq!(store.write(WriteOp::Requeue(requeue)).await.unwrap(), Written::Done);
@@ -188,6 +189,7 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
         recipient: authority(THERE),
         origin_incarnation: Incarnation(1_000),
         recipient_incarnation: Incarnation(2_000),
+        renumber: None,
         now: NOW,
     };
     assert_eq!(store.write(WriteOp::Requeue(same())).await.unwrap(), Written::Done);
@@ -264,6 +266,7 @@ pub(super) async fn what_expires_while_it_waits_is_kept_as_a_number_alone(store:
         recipient: authority(ELSEWHERE),
         origin_incarnation: store.incarnation(),
         recipient_incarnation: Incarnation(2_000),
+        renumber: None,
         now: NOW + HOUR,
     };
     store.write(WriteOp::Requeue(requeue)).await.unwrap();
@@ -318,6 +321,7 @@ pub(super) async fn held_items_wait_and_closed_ones_end(store: &dyn Store) {
         recipient: authority(THERE),
         origin_incarnation: store.incarnation(),
         recipient_incarnation: Incarnation(2),
+        renumber: None,
         now: NOW,
     };
     store.write(WriteOp::Requeue(requeue)).await.unwrap();

@@ -5,7 +5,7 @@
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, run};
+use super::db::{Args, Columns, readable, run};
 use super::facts::{Facts, Published, key_of};
 use super::rows::{DeliveryAt, InboxAt, Rows, Run};
 use super::script::Script;
@@ -17,6 +17,7 @@ use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::ops::*;
 use crate::rows::*;
+use crate::unreadable::UnreadableRows;
 
 /// What an operation came to, short of a failure of the database.
 pub(super) type Answer = Result<Written, Reason>;
@@ -26,6 +27,7 @@ pub(super) type Step = Result<Answer, sqlx::Error>;
 pub(super) struct Batch<'a> {
     pub conn: &'a mut SqliteConnection,
     pub script: &'a mut Script,
+    pub unreadable: &'a UnreadableRows,
     pub state: State,
     pub facts: Facts,
     pub rows: Rows<'a>,
@@ -70,7 +72,12 @@ impl<'a> Batch<'a> {
     /// `Some`: the request is answered already.
     pub(super) fn seen(&self, request: Option<&RequestMark>) -> Option<Answer> {
         let mark = request?;
-        let (body, answer) = self.facts.requests.get(&(mark.scope.clone(), mark.request_id.clone()))?;
+        let key = (mark.scope.clone(), mark.request_id.clone());
+        if self.facts.unreadable_requests.contains(&key) {
+            // It was answered, and nobody knows what: doing it again could be doing it twice.
+            return Some(Err(Reason::StorageDamaged));
+        }
+        let (body, answer) = self.facts.requests.get(&key)?;
         Some(if *body == mark.body { Ok(Written::Again(answer.clone())) } else { Err(Reason::RequestIdReused) })
     }
 
@@ -208,20 +215,25 @@ impl<'a> Batch<'a> {
         for class in [StreamClass::Content, StreamClass::Control] {
             let name = (op.origin.clone(), op.recipient.clone(), class);
             let Some(mut stream) = self.state.out.get(&name).cloned() else { continue };
+            if op.renumber.is_some_and(|again| again.class != class) {
+                continue;
+            }
             // The other class may have greeted already: numbers of these very incarnations stay as they are.
             if (stream.origin_incarnation, stream.recipient_incarnation)
                 == (op.origin_incarnation, op.recipient_incarnation)
+                && op.renumber.is_none()
             {
                 continue;
             }
             let at = || Args::new().with(stream.id).with(op.now);
+            let first = op.renumber.map_or(1, |again| again.first.max(1));
             self.script.push(&statements::DELIVERY_REQUEUE_FINISH, at());
             self.script.push(&statements::DELIVERY_REQUEUE_CLEAR, Args::new().with(stream.id));
             self.script.run(self.conn).await?;
-            let queued = run(&mut *self.conn, &statements::DELIVERY_REQUEUE_NUMBER, at()).await?;
+            let queued = run(&mut *self.conn, &statements::DELIVERY_REQUEUE_NUMBER, at().with(first - 1)).await?;
             stream.origin_incarnation = op.origin_incarnation;
             stream.recipient_incarnation = op.recipient_incarnation;
-            (stream.first_unsettled, stream.next) = (1, queued + 1);
+            (stream.first_unsettled, stream.next) = (first, first + queued);
             (stream.attempts, stream.reason, stream.next_attempt) = (0, None, None);
             self.put_stream(name, stream);
         }
@@ -336,7 +348,8 @@ impl<'a> Batch<'a> {
         let mut args = Args::new();
         args.key(Some(target));
         let rows = self.fetch(&statements::HIDDEN_INBOX_FOR_TARGET, args).await?;
-        rows.iter().rev().map(|row| Ok((row.int(0)?, row.key(1)?))).collect()
+        let statement = &statements::HIDDEN_INBOX_FOR_TARGET;
+        readable(self.unreadable, statement, rows.iter().rev(), |row| Ok((row.int(0)?, row.key(1)?)))
     }
 
     async fn commit_cursor(&mut self, consumer: &str, position: u64) -> Step {

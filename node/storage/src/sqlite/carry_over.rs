@@ -9,13 +9,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::db::{self, Args, Columns, failed};
 use super::{rare, statements};
+use crate::Result;
 use crate::domain::agreement::Agreement;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, InvitationId, RecordId};
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
 use crate::owed::{Owed, OwedKey, Subject};
-use crate::{Error, Result};
 
 type Named = Vec<(String, Vec<u8>)>;
 
@@ -24,10 +24,13 @@ const TOGETHER: usize = 500;
 
 /// Carries them over, in the caller's transaction.
 pub(super) async fn named_values(conn: &mut SqliteConnection) -> Result<()> {
+    // Nobody wrote down since when: not later than the ledger's last line.
+    let since = written(conn).await?;
     let mut owed = suspended(conn).await?;
     owed.extend(end_notices(conn).await?);
     owed.extend(of_agreements(conn).await?);
     owed.extend(pauses(conn).await?);
+    owed.iter_mut().for_each(|owed| owed.since = since);
     for rows in owed.chunks(TOGETHER) {
         db::run_many(conn, &statements::OWED_PUT, rows, rare::bind_new_owed).await.map_err(failed)?;
     }
@@ -35,6 +38,12 @@ pub(super) async fn named_values(conn: &mut SqliteConnection) -> Result<()> {
     // Lines of emergencies that are in the ledger: nothing is owed for them.
     taken(conn, "emergency/").await?;
     Ok(())
+}
+
+/// The time of the ledger's last line.
+async fn written(conn: &mut SqliteConnection) -> Result<UnixMs> {
+    let head = db::one(&mut *conn, &statements::HEAD_GET, Args::new()).await.map_err(failed)?;
+    head.map_or(Ok(UnixMs(0)), |head| head.time(7)).map_err(failed)
 }
 
 /// The named values with a prefix, which stand there no longer.
@@ -132,7 +141,8 @@ async fn pauses(conn: &mut SqliteConnection) -> Result<Vec<Owed>> {
         .collect();
     let mut owed = Vec::new();
     for row in db::all(&mut *conn, &statements::OWN_OFFER_ALL, Args::new()).await.map_err(failed)? {
-        let id = super::read::offer_id(&row, 0).map_err(failed)?;
+        // One that does not read stays as it is; whoever lists offers names it.
+        let Ok(id) = super::read::offer_id(&row, 0) else { continue };
         if row.int(3).map_err(failed)? != 0 && !told.contains(&id.to_string()) {
             owed.push(due(OwedKey::of(Subject::PauseNotice(id)), UnixMs(0)));
         }
@@ -144,7 +154,7 @@ async fn pauses(conn: &mut SqliteConnection) -> Result<Vec<Owed>> {
 async fn state(conn: &mut SqliteConnection) -> Result<()> {
     for (name, value) in taken(conn, "invitation-request/").await? {
         let (Some(request), true) = (crate::domain::ids::Digest::from_hex(&name), value.len() == 72) else { continue };
-        let expires: [u8; 8] = value[64..].try_into().map_err(|_| Error::Damaged("an invitation's request"))?;
+        let Ok(expires) = <[u8; 8]>::try_from(&value[64..]) else { continue };
         let args = Args::new().with(request.0.as_slice()).with(&value[..32]).with(&value[32..64]);
         let args = args.with(i64::from_be_bytes(expires));
         db::run(&mut *conn, &statements::INVITATION_REQUEST_PUT, args).await.map_err(failed)?;

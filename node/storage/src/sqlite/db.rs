@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Row, SqliteExecutor};
+use sqlx::{Arguments, AssertSqlSafe, Column, Row, SqliteExecutor, TypeInfo, ValueRef};
 
 use super::statements::{SIZES, SqlStatement};
 use crate::Error;
@@ -11,6 +11,7 @@ use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
+use crate::unreadable::{self, Table, UnreadableRow, UnreadableRows};
 
 /// Bound values of a statement, in order.
 #[derive(Default)]
@@ -232,10 +233,10 @@ pub(crate) trait Columns {
     fn record_id(&self, column: usize) -> Result<RecordId, sqlx::Error> {
         self.value(column, RecordId::from_slice(&self.blob(column)?))
     }
-    /// Empty is none.
+    /// Empty is none. A code that the catalogue does not have any more, or not yet, says no more than that there was one.
     fn reason(&self, column: usize) -> Result<Option<Reason>, sqlx::Error> {
         let code = self.text(column)?;
-        if code.is_empty() { Ok(None) } else { self.value(column, Reason::from_code(&code)).map(Some) }
+        Ok((!code.is_empty()).then(|| Reason::from_code(&code).unwrap_or(Reason::ReasonUnknown)))
     }
     /// Two columns; an empty origin is none.
     fn key_or_none(&self, column: usize) -> Result<Option<RecordKey>, sqlx::Error> {
@@ -263,6 +264,51 @@ impl Columns for SqliteRow {
     fn blob(&self, column: usize) -> Result<Vec<u8>, sqlx::Error> {
         self.try_get_unchecked(column)
     }
+}
+
+/// The values of those rows that have their form; the others are noted under the statement's table, and left out.
+pub(crate) fn readable<'a, T>(
+    unreadable: &UnreadableRows,
+    statement: &SqlStatement,
+    rows: impl IntoIterator<Item = &'a SqliteRow>,
+    value: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
+) -> Result<Vec<T>, sqlx::Error> {
+    let read = |row| match value(row) {
+        Err(error) if note(unreadable, statement, row, &error) => None,
+        read => Some(read),
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+/// Notes a row whose columns do not decode; `false` when that is not what went wrong.
+pub(crate) fn note(
+    unreadable: &UnreadableRows,
+    statement: &SqlStatement,
+    row: &SqliteRow,
+    error: &sqlx::Error,
+) -> bool {
+    let (sqlx::Error::ColumnDecode { index, .. }, Some(table)) = (error, statement.table()) else { return false };
+    unreadable.note(unreadable_row(table, row, index));
+    true
+}
+
+/// The row by its key, with the name of the column at fault.
+fn unreadable_row(table: Table, row: &SqliteRow, column: &str) -> UnreadableRow {
+    let name = column.parse::<usize>().ok().and_then(|at| row.columns().get(at)).map(|c| c.name().to_owned());
+    let id = table.key().iter().filter_map(|key| part_of_key(table, row, key)).collect::<Vec<_>>().join("/");
+    let field = name.unwrap_or_default();
+    UnreadableRow { table, kind: None, id, reason: Reason::StorageDamaged, field }
+}
+
+fn part_of_key(table: Table, row: &SqliteRow, key: &str) -> Option<String> {
+    let at = row.columns().iter().position(|column| column.name() == key)?;
+    let sort = row.try_get_raw(at).ok()?.type_info().name().to_owned();
+    let bytes = || row.try_get_unchecked::<Vec<u8>, _>(at).ok();
+    Some(match sort.as_str() {
+        "INTEGER" => row.int(at).ok()?.to_string(),
+        "TEXT" => unreadable::shown(table, &String::from_utf8_lossy(&bytes()?)),
+        _ => unreadable::shown_bytes(&bytes()?),
+    })
 }
 
 /// What a failure of SQLite means to the writer.

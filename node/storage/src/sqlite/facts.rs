@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 
-use super::db::Columns;
+use super::db::{Columns, note};
 use super::script::Script;
 use super::statements;
 use crate::domain::ids::{Digest, RecordId};
 use crate::domain::record::RecordKey;
 use crate::ops::*;
+use crate::unreadable::UnreadableRows;
 
 /// An own publication as far as a batch is concerned.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub(super) struct Published {
 #[derive(Clone, Default)]
 pub(super) struct Facts {
     pub requests: HashMap<(String, String), (Digest, Bytes)>,
+    /// Requests whose row does not read.
+    pub unreadable_requests: HashSet<(String, String)>,
     pub published: HashMap<RecordKey, Published>,
     /// Dedup keys in use, with the position; 0: waiting.
     pub taken: HashMap<RecordKey, u64>,
@@ -35,6 +38,7 @@ impl Facts {
     pub async fn load(
         script: &mut Script,
         conn: &mut SqliteConnection,
+        unreadable: &UnreadableRows,
         ops: &[WriteOp],
         careful: bool,
     ) -> Result<Self, sqlx::Error> {
@@ -46,8 +50,14 @@ impl Facts {
             })
             .await?
         {
-            let body = row.value(2, Digest::from_slice(&row.blob(2)?))?;
-            facts.requests.insert((row.text(0)?, row.text(1)?), (body, row.bytes(3)?));
+            let key = (row.text(0)?, row.text(1)?);
+            match row.value(2, Digest::from_slice(&row.blob(2)?)) {
+                Ok(body) => _ = facts.requests.insert(key, (body, row.bytes(3)?)),
+                Err(error) => {
+                    note(unreadable, &statements::REQUEST_FIND, &row, &error);
+                    facts.unreadable_requests.insert(key);
+                }
+            }
         }
         for row in script
             .fetch_many(conn, &statements::PUBLICATION_FIND, &asked.published, |key, args| {
@@ -56,7 +66,11 @@ impl Facts {
             .await?
         {
             // 0: dispatched.
-            let published = Published { sequence: row.number(2)?, pending: row.number(3)? != 0 };
+            let read = || Ok(Published { sequence: row.number(2)?, pending: row.number(3)? != 0 });
+            let published = match read() {
+                Err(error) if note(unreadable, &statements::PUBLICATION_FIND, &row, &error) => continue,
+                published => published?,
+            };
             facts.published.insert(row.key(0)?, published);
         }
         for row in script
@@ -65,7 +79,12 @@ impl Facts {
             })
             .await?
         {
-            facts.taken.insert(row.key(0)?, row.number(2)?);
+            // Taken it is, wherever it stands.
+            let position = match row.number(2) {
+                Err(error) if note(unreadable, &statements::TAKEN_FIND, &row, &error) => 0,
+                position => position?,
+            };
+            facts.taken.insert(row.key(0)?, position);
         }
         Ok(facts)
     }

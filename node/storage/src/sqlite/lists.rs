@@ -6,12 +6,16 @@
 
 use std::cmp::Reverse;
 
+use sqlx::Row;
+
 use super::db::{self, Args, Columns};
 use super::{SqliteStore, rows, statements};
 use crate::domain::ids::AuthorityId;
-use crate::domain::record::RecordKind;
+use crate::domain::reason::Reason;
+use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
 use crate::rows::*;
+use crate::unreadable::{Table, UnreadableRow};
 
 /// So many kinds are read one by one; more are found sooner in the order of positions.
 const FEW_KINDS: usize = 4;
@@ -26,19 +30,22 @@ impl SqliteStore {
     ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
         let recipient = filter.recipient.as_ref().map_or("", AuthorityId::as_str);
         let state = filter.state.map_or(0, |s| s as i32);
-        let args = |state: i32| Args::new().with(before).with(recipient).with(state).with(limit as u64);
         let since = filter.since.unwrap_or(UnixMs(0));
-        let (statement, args) = match (&filter.record, filter.state) {
-            (Some(id), _) => (&statements::DELIVERY_LIST_RECORD, args(state).with(id)),
-            (None, Some(DeliveryState::Queued)) => (&statements::DELIVERY_LIST_OPEN, args(0)),
-            (None, Some(DeliveryState::Held)) => (&statements::DELIVERY_LIST_OPEN, args(1)),
+        let (statement, state) = match (&filter.record, filter.state) {
+            (Some(_), _) => (&statements::DELIVERY_LIST_RECORD, state),
+            (None, Some(DeliveryState::Queued)) => (&statements::DELIVERY_LIST_OPEN, 0),
+            (None, Some(DeliveryState::Held)) => (&statements::DELIVERY_LIST_OPEN, 1),
             (None, Some(state)) if state != DeliveryState::Delivered => {
-                (&statements::DELIVERY_LIST_ENDED, args(state as i32))
+                (&statements::DELIVERY_LIST_ENDED, state as i32)
             }
             (None, _) if !recipient.is_empty() => return self.deliveries_to(filter, before, limit).await,
-            (None, _) => (&statements::DELIVERY_LIST, args(state)),
+            (None, _) => (&statements::DELIVERY_LIST, state),
         };
-        db::all(&self.readers, statement, args.with(since)).await?.iter().map(rows::delivery).collect()
+        let args = |limit| {
+            let args = Args::new().with(before).with(recipient).with(state).with(limit);
+            filter.record.iter().fold(args, |args, record| args.with(record)).with(since)
+        };
+        self.page(statement, limit, args, rows::delivery).await
     }
 
     /// Those of each stream to the recipient, put together.
@@ -52,14 +59,62 @@ impl SqliteStore {
         let (state, since) = (filter.state.map_or(0, |s| s as i32), filter.since.unwrap_or(UnixMs(0)));
         let mut found = Vec::new();
         for stream in db::all(&self.readers, &statements::OUT_STREAM_TO, Args::new().with(recipient)).await? {
-            let args = Args::new().with(before).with(stream.int(0)?).with(state).with(limit as u64).with(since);
-            for row in db::all(&self.readers, &statements::DELIVERY_LIST_STREAM, args).await? {
-                found.push(rows::delivery(&row)?);
-            }
+            let stream = stream.int(0)?;
+            let args = |limit| Args::new().with(before).with(stream).with(state).with(limit).with(since);
+            found.extend(self.page(&statements::DELIVERY_LIST_STREAM, limit, args, rows::delivery).await?);
         }
         found.sort_unstable_by_key(|row| Reverse(row.sequence));
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// What a stream sends next. A number without a row, or with one that does not read, is among it as a skip.
+    pub(super) async fn out_items(
+        &self,
+        origin: &AuthorityId,
+        recipient: &AuthorityId,
+        class: StreamClass,
+        items: usize,
+        bytes: usize,
+    ) -> Result<Vec<OutItem>, sqlx::Error> {
+        let args = Args::new().with(origin).with(recipient).with(class.code()).with(items as u64);
+        let (mut batch, mut size) = (Vec::new(), 0);
+        db::until(&self.readers, &statements::DELIVERY_BATCH, args, |row| {
+            let (number, first) = (row.number(0)?, row.number(20)?);
+            // Of a number without a row there is nothing left but that it was given out.
+            let mut expected = batch.last().map_or(first, |last: &OutItem| last.number + 1);
+            while expected < number && batch.len() < items {
+                let (table, reason) = (Table::Delivery, Reason::StorageDamaged);
+                let (id, field) = (format!("{origin}/{recipient}/{expected}"), "number".to_owned());
+                self.unreadable.note(UnreadableRow { table, kind: None, id, reason, field });
+                batch.push(rows::lost(expected));
+                expected += 1;
+            }
+            if batch.len() >= items {
+                return Ok(false);
+            }
+            // A left join: no envelope any more is NULL.
+            let envelope: Option<Vec<u8>> = row.try_get_unchecked(11)?;
+            let item = match rows::out_item(&row, envelope) {
+                Err(error) if db::note(&self.unreadable, &statements::DELIVERY_BATCH, &row, &error) => {
+                    rows::lost(number)
+                }
+                item => item?,
+            };
+            if item.question.is_none() && matches!(item.payload, OutPayload::Envelope(_)) {
+                let unasked = row.value::<()>(13, None);
+                unasked
+                    .unwrap_or_else(|error| _ = db::note(&self.unreadable, &statements::DELIVERY_BATCH, &row, &error));
+            }
+            size += if let OutPayload::Envelope(envelope) = &item.payload { envelope.len() } else { 0 };
+            let fits = size <= bytes || batch.is_empty();
+            if fits {
+                batch.push(item);
+            }
+            Ok(fits)
+        })
+        .await?;
+        Ok(batch)
     }
 
     /// Received records after a position, in order. A reader of rare kinds does not pass through all others each time.
@@ -73,8 +128,8 @@ impl SqliteStore {
         kinds.dedup();
         if kinds.is_empty() || kinds.len() > FEW_KINDS {
             let kinds = kinds.iter().fold(0_i64, |bits, kind| bits | 1 << kind.code());
-            let args = Args::new().with(position).with(kinds).with(limit as u64);
-            return db::all(&self.readers, &statements::INBOX_AFTER, args).await?.iter().map(rows::inbox).collect();
+            let args = |limit| Args::new().with(position).with(kinds).with(limit);
+            return self.page(&statements::INBOX_AFTER, limit, args, rows::inbox).await;
         }
         // Positions are given in the order of commits: up to here every kind is read as of one instant, so that no reader
         // passes over what was stored between two of these statements.
@@ -82,9 +137,8 @@ impl SqliteStore {
         let mut up_to = head.ok_or(sqlx::Error::RowNotFound)?.number(2)?;
         let mut found: Vec<InboxRow> = Vec::new();
         for kind in kinds {
-            let args = Args::new().with(kind.code()).with(position).with(up_to).with(limit as u64);
-            let of_kind = db::all(&self.readers, &statements::INBOX_AFTER_KIND, args).await?;
-            let of_kind: Vec<InboxRow> = of_kind.iter().map(rows::inbox).collect::<Result<_, _>>()?;
+            let args = |limit| Args::new().with(kind.code()).with(position).with(up_to).with(limit);
+            let of_kind = self.page(&statements::INBOX_AFTER_KIND, limit, args, rows::inbox).await?;
             if let Some(last) = of_kind.last().filter(|_| of_kind.len() >= limit) {
                 up_to = last.position;
             }
@@ -105,7 +159,6 @@ mod tests {
 
     /// How SQLite goes about a statement.
     async fn plan(conn: &mut sqlx::sqlite::SqliteConnection, statement: &SqlStatement) -> String {
-        use sqlx::Row;
         let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
         let steps = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(conn).await.unwrap();
         steps.iter().map(|step| step.get::<String, _>(3)).collect::<Vec<_>>().join("; ")

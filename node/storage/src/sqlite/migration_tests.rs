@@ -99,6 +99,7 @@ pub(super) async fn a_store_of_before(dir: &Path) -> (AgreementId, Question) {
     ] {
         sqlx::query(rows).execute(&mut conn).await.unwrap();
     }
+    sqlx::query("UPDATE head SET audit_time = 77").execute(&mut conn).await.unwrap();
     publication_of_before(&mut conn).await;
     let question = deliveries_of_before(&mut conn).await;
     let hex = record(1);
@@ -124,9 +125,74 @@ async fn owed(store: &SqliteStore, what: What) -> Vec<(OwedKey, UnixMs)> {
     let far = UnixMs(i64::MAX);
     let mut found = Vec::new();
     for recipient in store.owed_recipients(what, far).await.unwrap() {
-        found.extend(store.owed(what, recipient, far, 99).await.unwrap().into_iter().map(|row| (row.key, row.due)));
+        let rows = store.owed(what, recipient, far, 99).await.unwrap();
+        assert!(rows.iter().all(|row| row.since == UnixMs(77)), "as old as the ledger's last line, not as 1970");
+        found.extend(rows.into_iter().map(|row| (row.key, row.due)));
     }
     found
+}
+
+/// A row of made-up values in every table, as it stands at some step of the schema.
+async fn fill(conn: &mut SqliteConnection) {
+    sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *conn).await.unwrap();
+    for table in tables(conn).await {
+        let columns: Vec<(String, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT name, type FROM pragma_table_info('{table}')")))
+                .fetch_all(&mut *conn)
+                .await
+                .unwrap();
+        let value = |(name, sort): &(String, String)| match (name.as_str(), sort.as_str()) {
+            ("name", _) => "'authority'",
+            (_, "TEXT") => "'fr-strasbourg'",
+            (_, "BLOB") => "x'000102030405060708090a0b0c0d0e0f'",
+            _ => "1",
+        };
+        let values: Vec<&str> = columns.iter().map(value).collect();
+        let text = format!("INSERT OR IGNORE INTO {table} VALUES ({})", values.join(", "));
+        sqlx::query(sqlx::AssertSqlSafe(text)).execute(&mut *conn).await.unwrap();
+    }
+}
+
+async fn tables(conn: &mut SqliteConnection) -> Vec<String> {
+    let query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlx%' ORDER BY name";
+    sqlx::query_scalar(query).fetch_all(conn).await.unwrap()
+}
+
+async fn rows_in(conn: &mut SqliteConnection, table: &str) -> i64 {
+    let text = format!("SELECT count(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_one(conn).await.unwrap()
+}
+
+/// A table under the name that it has by now.
+fn name_now<'a>(table: &'a str, now: &[String]) -> &'a str {
+    if now.iter().any(|name| name == table) || table != "waiting" { table } else { "hidden_inbox" }
+}
+
+#[tokio::test]
+async fn each_step_of_the_schema_keeps_the_rows_of_every_table() {
+    for step in 1..schema::STORE.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = schema::connect_writing(&dir.path().join(STORE_FILE), &[]).await.unwrap();
+        schema::migrate(&mut conn, &schema::STORE[..step]).await.unwrap();
+        fill(&mut conn).await;
+        let before = tables(&mut conn).await;
+        schema::migrate(&mut conn, &schema::STORE[..=step]).await.unwrap();
+        let there = tables(&mut conn).await;
+        for table in &before {
+            assert_eq!(rows_in(&mut conn, name_now(table, &there)).await, 1, "{table}, step {}", step + 1);
+        }
+        // And what a step writes, all later steps keep.
+        let mut counts = Vec::new();
+        for table in &there {
+            counts.push(rows_in(&mut conn, table).await);
+        }
+        schema::migrate(&mut conn, schema::STORE).await.unwrap();
+        let last = tables(&mut conn).await;
+        for (table, count) in there.iter().zip(counts) {
+            let now = rows_in(&mut conn, name_now(table, &last)).await;
+            assert!(now == count || (table == "agreement_end" && now >= count), "{table}, from step {}", step + 1);
+        }
+    }
 }
 
 #[tokio::test]

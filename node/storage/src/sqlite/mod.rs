@@ -4,6 +4,7 @@
 //! meaning of rows. WAL with `synchronous=FULL`, read back; `secure_delete`; statements in `storage/sql/`.
 //! Invariant: nothing is answered before the commit that holds it has been fsynced; only the writer's thread writes.
 
+mod agreements;
 mod ballast;
 mod batch;
 mod carry_over;
@@ -37,6 +38,7 @@ use super::named::Named;
 use super::{EndProcess, Error, Now, Result};
 use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
+use crate::unreadable::UnreadableRows;
 pub use ballast::{BALLAST_FILE, make_room_to_start};
 pub use data_version::DATA_VERSION;
 use db::{Args, Columns, failed};
@@ -98,6 +100,7 @@ pub struct SqliteStore {
     commands: Option<mpsc::Sender<Command>>,
     readers: SqlitePool,
     keys: Arc<KeyStore>,
+    unreadable: Arc<UnreadableRows>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// A test's folder, which goes with the store.
     #[cfg(any(test, feature = "samples"))]
@@ -121,7 +124,8 @@ impl SqliteStore {
         let mut conn = schema::connect_writing(&file, &options.pragmas()).await?;
         schema::migrate_store(&mut conn).await?;
         let incarnation = incarnation(&mut conn, &options).await?;
-        let state = State::load(&mut conn).await.map_err(failed)?;
+        let unreadable = Arc::<UnreadableRows>::default();
+        let state = State::load(&mut conn, &unreadable).await?;
         let keys = KeyStore::open(dir, state.slot, options.end_process.clone()).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers)
@@ -140,6 +144,7 @@ impl SqliteStore {
             now: options.now,
             end_process: options.end_process,
             keys: keys.clone(),
+            unreadable: unreadable.clone(),
             ballast: ballast::Ballast::new(dir, options.ballast_bytes),
             salts: salts::SaltCache::default(),
             script: script::Script::default(),
@@ -158,6 +163,7 @@ impl SqliteStore {
             commands: Some(commands),
             readers,
             keys,
+            unreadable,
             thread,
             #[cfg(any(test, feature = "samples"))]
             folder: None,

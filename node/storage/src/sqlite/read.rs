@@ -6,12 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::db::{self, Args, Columns, failed};
 use super::writer::Command;
-use super::{SqliteStore, rare, rows, state, statements};
+use super::{SqliteStore, agreements, rare, rows, state, statements};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
 use crate::domain::policy::KeptRecord;
@@ -21,6 +20,7 @@ use crate::named::Named;
 use crate::ops::{WriteOp, Written};
 use crate::owed::{OwedCount, OwedRow, What};
 use crate::rows::*;
+use crate::unreadable::UnreadableRows;
 use crate::{Error, Result, Store};
 
 /// A reader holds the log back no longer than this (9.9).
@@ -47,22 +47,61 @@ fn below(before: Option<u64>) -> u64 {
 }
 
 impl SqliteStore {
+    /// All that a statement gives, without what does not read.
     fn list<'a, T: Send + 'a>(
         &'a self,
         statement: &'static statements::SqlStatement,
         args: Args,
         row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
     ) -> Read<'a, Vec<T>> {
-        bounded(async move { db::all(&self.readers, statement, args).await?.iter().map(row).collect() })
+        bounded(async move {
+            let rows = db::all(&self.readers, statement, args).await?;
+            db::readable(&self.unreadable, statement, &rows, row)
+        })
     }
 
+    /// The first of what a statement gives: as many as asked for, should there be as many that read. A page that is short is
+    /// the last one, and a row that does not read never ends a list.
+    pub(super) async fn page<T>(
+        &self,
+        statement: &'static statements::SqlStatement,
+        limit: usize,
+        args: impl Fn(u64) -> Args,
+        row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error>,
+    ) -> std::result::Result<Vec<T>, sqlx::Error> {
+        let mut asked = limit;
+        loop {
+            let rows = db::all(&self.readers, statement, args(asked as u64)).await?;
+            let mut values = db::readable(&self.unreadable, statement, &rows, &row)?;
+            if values.len() >= limit || rows.len() < asked {
+                values.truncate(limit);
+                return Ok(values);
+            }
+            asked = (asked + rows.len() - values.len()).max(asked * 2);
+        }
+    }
+
+    /// At most one. One that does not read is noted, and what was asked for it is refused.
     fn find<'a, T: Send + 'a>(
         &'a self,
         statement: &'static statements::SqlStatement,
         args: Args,
         row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
     ) -> Read<'a, Option<T>> {
-        bounded(async move { db::one(&self.readers, statement, args).await?.as_ref().map(row).transpose() })
+        bounded(async move {
+            let Some(found) = db::one(&self.readers, statement, args).await? else { return Ok(None) };
+            row(&found).map(Some).inspect_err(|error| _ = db::note(&self.unreadable, statement, &found, error))
+        })
+    }
+
+    /// At most one. One that does not read is noted, and as good as not there.
+    fn find_readable<'a, T: Send + 'a>(
+        &'a self,
+        statement: &'static statements::SqlStatement,
+        args: Args,
+        row: impl Fn(&SqliteRow) -> std::result::Result<T, sqlx::Error> + Send + 'a,
+    ) -> Read<'a, Option<T>> {
+        async move { Ok(self.list(statement, args, row).await?.pop()) }.boxed()
     }
 }
 
@@ -83,25 +122,6 @@ fn out_stream(row: &SqliteRow) -> std::result::Result<OutStream, sqlx::Error> {
         first_unsettled: row.number(5)?,
         next: row.number(6)?,
     })
-}
-
-/// One row per party that left, one without a party if none did; rows of one agreement stand together.
-fn agreements(rows: &[SqliteRow]) -> std::result::Result<Vec<AgreementRow>, sqlx::Error> {
-    let mut agreements: Vec<AgreementRow> = Vec::new();
-    for row in rows {
-        let id = row.value(0, AgreementId::from_slice(&row.blob(0)?))?;
-        if agreements.last().is_none_or(|last| last.id != id) {
-            let complete = row.int(2)? != 0;
-            agreements.push(AgreementRow { id, signed: row.bytes(1)?, complete, ends: Vec::new() });
-        }
-        if let Some(agreement) = agreements.last_mut()
-            && !row.text(3)?.is_empty()
-        {
-            let (by, at, reason) = (row.authority(3)?, row.time(4)?, row.code(5)?);
-            agreement.ends.push(AgreementEndRow { by, at, reason, notice: row.bytes(6)? });
-        }
-    }
-    Ok(agreements)
 }
 
 pub(crate) fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<OfferId, sqlx::Error> {
@@ -140,7 +160,8 @@ impl Store for SqliteStore {
     }
 
     fn pending_publications(&self, limit: usize) -> Read<'_, Vec<PublicationRow>> {
-        self.list(&statements::UNDISPATCHED_LIST, Args::new().with(limit as u64), rows::publication)
+        let args = |limit| Args::new().with(limit);
+        bounded(self.page(&statements::UNDISPATCHED_LIST, limit, args, rows::publication))
     }
 
     fn publication(&self, key: RecordKey) -> Read<'_, Option<PublicationRow>> {
@@ -148,12 +169,13 @@ impl Store for SqliteStore {
     }
 
     fn publications(&self, kind: RecordKind, before: Option<u64>, limit: usize) -> Read<'_, Vec<PublicationRow>> {
-        let args = Args::new().with(kind.code()).with(below(before)).with(limit as u64);
-        self.list(&statements::PUBLICATION_LIST, args, rows::publication)
+        let args = move |limit| Args::new().with(kind.code()).with(below(before)).with(limit);
+        bounded(self.page(&statements::PUBLICATION_LIST, limit, args, rows::publication))
     }
 
     fn publications_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<PublicationRow>> {
-        self.list(&statements::PUBLICATION_ABOUT, key_args(&target).with(limit as u64), rows::publication)
+        let args = move |limit| key_args(&target).with(limit);
+        bounded(self.page(&statements::PUBLICATION_ABOUT, limit, args, rows::publication))
     }
 
     fn open_streams(&self) -> Read<'_, Vec<OutStream>> {
@@ -167,7 +189,7 @@ impl Store for SqliteStore {
         class: StreamClass,
     ) -> Read<'_, Option<OutStream>> {
         let args = Args::new().with(&origin).with(&recipient).with(class.code());
-        self.find(&statements::OUT_STREAM_GET, args, out_stream)
+        self.find_readable(&statements::OUT_STREAM_GET, args, out_stream)
     }
 
     fn out_batch(
@@ -178,23 +200,7 @@ impl Store for SqliteStore {
         items: usize,
         bytes: usize,
     ) -> Read<'_, Vec<OutItem>> {
-        let args = Args::new().with(&origin).with(&recipient).with(class.code()).with(items.max(1) as u64);
-        bounded(async move {
-            let (mut batch, mut size) = (Vec::new(), 0);
-            db::until(&self.readers, &statements::DELIVERY_BATCH, args, |row| {
-                // A left join: no envelope any more is NULL.
-                let envelope: Option<Vec<u8>> = row.try_get_unchecked(11)?;
-                let item = rows::out_item(&row, envelope)?;
-                size += if let OutPayload::Envelope(envelope) = &item.payload { envelope.len() } else { 0 };
-                let fits = size <= bytes || batch.is_empty();
-                if fits {
-                    batch.push(item);
-                }
-                Ok(fits)
-            })
-            .await?;
-            Ok(batch)
-        })
+        bounded(async move { self.out_items(&origin, &recipient, class, items.max(1), bytes).await })
     }
 
     fn deliveries(&self, filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Read<'_, Vec<DeliveryRow>> {
@@ -212,13 +218,15 @@ impl Store for SqliteStore {
     fn queue_counts(&self) -> Read<'_, Vec<(AuthorityId, QueueCount)>> {
         bounded(async move {
             let mut counts: Vec<(AuthorityId, QueueCount)> = Vec::new();
-            for row in db::all(&self.readers, &statements::OUT_STREAM_COUNTS, Args::new()).await? {
-                let recipient = row.authority(0)?;
+            let rows = db::all(&self.readers, &statements::OUT_STREAM_COUNTS, Args::new()).await?;
+            let statement = &statements::OUT_STREAM_COUNTS;
+            let read = |row: &SqliteRow| Ok((row.authority(0)?, row.int(1)?, row.number(2)?));
+            for (recipient, held, open) in db::readable(&self.unreadable, statement, &rows, read)? {
                 if counts.last().is_none_or(|(last, _)| *last != recipient) {
                     counts.push((recipient, QueueCount::default()));
                 }
                 if let Some((_, count)) = counts.last_mut() {
-                    *(if row.int(1)? == 0 { &mut count.queued } else { &mut count.held }) += row.number(2)?;
+                    *(if held == 0 { &mut count.queued } else { &mut count.held }) += open;
                 }
             }
             Ok(counts)
@@ -228,7 +236,7 @@ impl Store for SqliteStore {
     fn in_stream(&self, key: InStreamKey) -> Read<'_, Option<InStream>> {
         let args = Args::new().with(&key.origin).with(&key.recipient).with(key.class.code());
         let args = args.with(key.origin_incarnation.0).with(key.recipient_incarnation.0);
-        self.find(&statements::IN_STREAM_GET, args, |row| {
+        self.find_readable(&statements::IN_STREAM_GET, args, |row| {
             Ok(InStream { next: row.number(0)?, receipt: Some(row.bytes(1)?) })
         })
     }
@@ -240,6 +248,7 @@ impl Store for SqliteStore {
                 args.key(Some(key));
             })
             .await?;
+            // What is asked for is what it says: each of them reads.
             let found: std::collections::HashSet<RecordKey> =
                 found.iter().map(|row| row.key(0)).collect::<std::result::Result<_, _>>()?;
             Ok(keys.iter().map(|key| found.contains(key)).collect())
@@ -251,8 +260,8 @@ impl Store for SqliteStore {
     }
 
     fn inbox_before(&self, kind: RecordKind, position: Option<u64>, limit: usize) -> Read<'_, Vec<InboxRow>> {
-        let args = Args::new().with(kind.code()).with(below(position)).with(limit as u64);
-        self.list(&statements::INBOX_BEFORE, args, rows::inbox)
+        let args = move |limit| Args::new().with(kind.code()).with(below(position)).with(limit);
+        bounded(self.page(&statements::INBOX_BEFORE, limit, args, rows::inbox))
     }
 
     fn inbox_record(&self, key: RecordKey) -> Read<'_, Option<InboxRow>> {
@@ -260,7 +269,8 @@ impl Store for SqliteStore {
     }
 
     fn inbox_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
-        self.list(&statements::INBOX_ABOUT, key_args(&target).with(limit as u64), rows::inbox)
+        let args = move |limit| key_args(&target).with(limit);
+        bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox))
     }
 
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> Read<'_, Vec<InboxRow>> {
@@ -270,7 +280,7 @@ impl Store for SqliteStore {
                 args.key(Some(key));
             })
             .await?;
-            found.iter().map(rows::inbox).collect()
+            db::readable(&self.unreadable, &statements::INBOX_ABOUT_ANY, &found, rows::inbox)
         })
     }
 
@@ -284,21 +294,25 @@ impl Store for SqliteStore {
     fn cursor(&self, consumer: String) -> Read<'_, u64> {
         bounded(async move {
             let args = Args::new().with(consumer.as_str());
-            db::one(&self.readers, &statements::READER_GET, args).await?.map_or(Ok(0), |row| row.number(0))
+            let Some(row) = db::one(&self.readers, &statements::READER_GET, args).await? else { return Ok(0) };
+            row.number(0).inspect_err(|error| _ = db::note(&self.unreadable, &statements::READER_GET, &row, error))
         })
     }
 
     fn agreements(&self) -> Read<'_, Vec<AgreementRow>> {
         bounded(async move {
             let args = Args::new().with(NOTHING);
-            agreements(&db::all(&self.readers, &statements::AGREEMENT_ALL, args).await?)
+            let orphans = db::all(&self.readers, &statements::AGREEMENT_END_ORPHANS, Args::new()).await?;
+            agreements::note_orphans(&self.unreadable, &orphans)?;
+            agreements::agreements(&self.unreadable, &db::all(&self.readers, &statements::AGREEMENT_ALL, args).await?)
         })
     }
 
     fn agreement(&self, id: AgreementId) -> Read<'_, Option<AgreementRow>> {
         bounded(async move {
             let args = Args::new().with(NOTHING).with(id.0.as_slice());
-            Ok(agreements(&db::all(&self.readers, &statements::AGREEMENT_GET, args).await?)?.pop())
+            let rows = db::all(&self.readers, &statements::AGREEMENT_GET, args).await?;
+            Ok(agreements::agreements(&self.unreadable, &rows)?.pop())
         })
     }
 
@@ -336,7 +350,10 @@ impl Store for SqliteStore {
                 size: head.number(4)?,
                 root: head.value(5, Digest::from_slice(&head.blob(5)?))?,
                 time: head.time(7)?,
-                checkpoint: last.map(|row| Ok::<_, sqlx::Error>((row.number(0)?, row.bytes(1)?))).transpose()?,
+                checkpoint: db::readable(&self.unreadable, &statements::AUDIT_CHECKPOINT_LAST, &last, |row| {
+                    Ok((row.number(0)?, row.bytes(1)?))
+                })?
+                .pop(),
             })
         })
     }
@@ -348,8 +365,9 @@ impl Store for SqliteStore {
 
     fn owed(&self, what: What, recipient: Option<AuthorityId>, now: UnixMs, limit: usize) -> Read<'_, Vec<OwedRow>> {
         let recipient = recipient.as_ref().map_or("", AuthorityId::as_str);
-        let args = Args::new().with(what as i32).with(recipient).with(now).with(limit as u64);
-        self.list(&statements::OWED_DUE, args, rare::owed_row)
+        let recipient = recipient.to_owned();
+        let args = move |limit| Args::new().with(what as i32).with(recipient.as_str()).with(now).with(limit);
+        bounded(self.page(&statements::OWED_DUE, limit, args, rare::owed_row))
     }
 
     fn owed_counts(&self) -> Read<'_, Vec<OwedCount>> {
@@ -386,7 +404,7 @@ impl Store for SqliteStore {
 
     fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId) -> Read<'_, Option<Incarnation>> {
         let args = Args::new().with(&ours).with(&theirs);
-        self.find(&statements::PARTNER_INCARNATION_GET, args, |row| row.number(0).map(Incarnation))
+        self.find_readable(&statements::PARTNER_INCARNATION_GET, args, |row| row.number(0).map(Incarnation))
     }
 
     fn meta(&self, name: Named) -> Read<'_, Option<Bytes>> {
@@ -395,6 +413,10 @@ impl Store for SqliteStore {
 
     fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    fn unreadable(&self) -> &UnreadableRows {
+        &self.unreadable
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

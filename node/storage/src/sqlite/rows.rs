@@ -11,7 +11,7 @@ use super::state::{OutState, StreamName};
 use super::statements;
 use crate::domain::envelope::GrantRef;
 use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
-use crate::domain::ids::{AgreementId, KeyId};
+use crate::domain::ids::{AgreementId, Digest, KeyId, RecordId};
 use crate::domain::limits;
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
@@ -263,6 +263,24 @@ pub(super) fn out_item(row: &SqliteRow, envelope: Option<Vec<u8>>) -> Result<Out
         expires: row.time(9)?,
         waiting_since: row.time_or_none(10)?,
     })
+}
+
+/// A number whose row is not there any more, or does not read: it travels as a SKIP, so that those behind it go on.
+pub(super) fn lost(number: u64) -> OutItem {
+    OutItem {
+        number,
+        record_id: RecordId([0; 16]),
+        kind: RecordKind::Alert,
+        digest: Digest([0; 32]),
+        agreement: None,
+        question: None,
+        payload: OutPayload::Skip(Reason::StorageDamaged),
+        as_of: None,
+        traceparent: String::new(),
+        queued: UnixMs(0),
+        expires: UnixMs::NEVER,
+        waiting_since: None,
+    }
 }
 
 pub(super) fn delivery(row: &SqliteRow) -> Result<DeliveryRow, sqlx::Error> {

@@ -2,9 +2,9 @@
 //!
 //! Cheap to clone (the maps share structure): a batch works on a copy, which replaces this one when it has committed.
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, all, one};
+use super::db::{Args, Columns, all, failed, note, one, readable};
 use super::statements;
 use crate::audit::{Frontier, Ledger};
 use crate::domain::ids::{AuthorityId, Digest, Incarnation};
@@ -12,6 +12,7 @@ use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::domain::time::UnixMs;
 use crate::rows::InStreamKey;
+use crate::unreadable::UnreadableRows;
 
 /// Origin, recipient, class: names a stream in either direction.
 pub(crate) type StreamName = (AuthorityId, AuthorityId, StreamClass);
@@ -60,15 +61,30 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Reads it from the file.
-    pub async fn load(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+    /// Reads it from the file. Rows of streams that do not read are noted, and stop nothing else.
+    ///
+    /// # Errors
+    /// `Damaged` when counters or ledger do not hold together: nothing could be written after them.
+    pub async fn load(conn: &mut SqliteConnection, unreadable: &UnreadableRows) -> crate::Result<Self> {
         let mut state = Self::load_counters(conn).await?;
-        state.load_streams(conn).await?;
+        state.load_streams(conn, unreadable).await.map_err(failed)?;
         Ok(state)
     }
 
     /// Counters and ledger alone, which stand in a file of any version.
-    pub async fn load_counters(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+    ///
+    /// # Errors
+    /// As `load`.
+    pub async fn load_counters(conn: &mut SqliteConnection) -> crate::Result<Self> {
+        Self::counters(conn).await.map_err(|error| match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound => {
+                crate::Error::Damaged("the table head: counters and the ledger's head")
+            }
+            other => failed(other),
+        })
+    }
+
+    async fn counters(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let head = one(&mut *conn, &statements::HEAD_GET, Args::new()).await?.ok_or(sqlx::Error::RowNotFound)?;
         let frontier = Frontier::from_bytes(head.number(4)?, &head.blob(6)?);
         let frontier = head.value(6, frontier)?;
@@ -84,34 +100,36 @@ impl State {
         })
     }
 
-    async fn load_streams(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        for row in all(&mut *conn, &statements::OUT_STREAM_ALL, Args::new()).await? {
-            let id = row.int(0)?;
-            let stream = OutState {
-                id,
-                origin_incarnation: Incarnation(row.number(4)?),
-                recipient_incarnation: Incarnation(row.number(5)?),
-                first_unsettled: row.number(6)?,
-                next: row.number(7)?,
-                held: row.int(8)? != 0,
-                attempts: row.value(9, u32::try_from(row.int(9)?).ok())?,
-                reason: row.reason(10)?,
-                next_attempt: row.time_or_none(11)?,
-            };
-            self.streams = self.streams.max(id);
-            self.out.insert(stream_name(&row, 1)?, stream);
+    async fn load_streams(
+        &mut self,
+        conn: &mut SqliteConnection,
+        unreadable: &UnreadableRows,
+    ) -> Result<(), sqlx::Error> {
+        let rows = all(&mut *conn, &statements::OUT_STREAM_ALL, Args::new()).await?;
+        for row in &rows {
+            // Also of one that does not read: no other stream may get its number.
+            self.streams = self.streams.max(row.int(0)?);
         }
-        for row in all(&mut *conn, &statements::IN_STREAM_ALL, Args::new()).await? {
+        self.out.extend(readable(unreadable, &statements::OUT_STREAM_ALL, &rows, |row| {
+            let name = stream_name(row, 1)?;
+            let stream = match out_state(row) {
+                Err(error) if note(unreadable, &statements::OUT_STREAM_ALL, row, &error) => greeted_anew(row.int(0)?),
+                read => read?,
+            };
+            Ok((name, stream))
+        })?);
+        let rows = all(&mut *conn, &statements::IN_STREAM_ALL, Args::new()).await?;
+        self.ins.extend(readable(unreadable, &statements::IN_STREAM_ALL, &rows, |row| {
             let stream = InState {
                 origin_incarnation: Incarnation(row.number(3)?),
                 recipient_incarnation: Incarnation(row.number(4)?),
                 next: row.number(5)?,
             };
-            self.ins.insert(stream_name(&row, 0)?, stream);
-        }
-        for row in all(&mut *conn, &statements::HIDDEN_INBOX_TARGETS, Args::new()).await? {
-            self.awaited.extend(row.key_or_none(0)?);
-        }
+            Ok((stream_name(row, 0)?, stream))
+        })?);
+        let rows = all(&mut *conn, &statements::HIDDEN_INBOX_TARGETS, Args::new()).await?;
+        let targets = readable(unreadable, &statements::HIDDEN_INBOX_TARGETS, &rows, |row| row.key_or_none(0))?;
+        self.awaited.extend(targets.into_iter().flatten());
         Ok(())
     }
 
@@ -127,6 +145,35 @@ impl State {
             .with(frontier.root().0.as_slice())
             .with(frontier.to_bytes().as_slice())
             .with(self.ledger.time)
+    }
+}
+
+fn out_state(row: &SqliteRow) -> Result<OutState, sqlx::Error> {
+    Ok(OutState {
+        id: row.int(0)?,
+        origin_incarnation: Incarnation(row.number(4)?),
+        recipient_incarnation: Incarnation(row.number(5)?),
+        first_unsettled: row.number(6)?,
+        next: row.number(7)?,
+        held: row.int(8)? != 0,
+        attempts: row.value(9, u32::try_from(row.int(9)?).ok())?,
+        reason: row.reason(10)?,
+        next_attempt: row.time_or_none(11)?,
+    })
+}
+
+/// A stream whose numbers are lost: of no incarnation, so that the next greeting queues again what is not expired.
+fn greeted_anew(id: i64) -> OutState {
+    OutState {
+        id,
+        origin_incarnation: Incarnation(0),
+        recipient_incarnation: Incarnation(0),
+        first_unsettled: 1,
+        next: 1,
+        held: false,
+        attempts: 0,
+        reason: None,
+        next_attempt: None,
     }
 }
 

@@ -9,13 +9,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::unreadable::Table;
+
 /// Rows of one many-row statement, largest first. Any number of rows is a short sum of these.
 pub(crate) const SIZES: [usize; 12] = [64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
 
 /// One statement.
 pub(crate) struct SqlStatement {
     pub text: &'static str,
-    #[cfg(test)]
+    /// `<table>/<verb>.sql`.
     pub file: &'static str,
     form: OnceLock<Form>,
     many: [OnceLock<Arc<str>>; SIZES.len()],
@@ -34,6 +36,11 @@ impl SqlStatement {
     /// The text for one row.
     pub fn one(&self) -> Arc<str> {
         self.form().text.clone()
+    }
+
+    /// The table that it reads, if rows of it can be named.
+    pub fn table(&self) -> Option<Table> {
+        self.file.split_once('/').and_then(|(folder, _)| Table::of_folder(folder))
     }
 
     /// The text for as many rows as `SIZES[size]`. Every statement has one for one row: its own.
@@ -93,7 +100,6 @@ macro_rules! statements {
     ($($name:ident $file:literal),+ $(,)?) => {
         $(pub(crate) static $name: SqlStatement = SqlStatement {
             text: include_str!(concat!("../sql/", $file)),
-            #[cfg(test)]
             file: $file,
             form: OnceLock::new(),
             many: [const { OnceLock::new() }; SIZES.len()],
@@ -119,6 +125,7 @@ statements! {
     FILE_COPY "file/copy.sql",
     AGREEMENT_ALL "agreement/all.sql",
     AGREEMENT_END_FORGET "agreement_end/forget.sql",
+    AGREEMENT_END_ORPHANS "agreement_end/orphans.sql",
     AGREEMENT_END_PUT "agreement_end/put.sql",
     AGREEMENT_FORGET "agreement/forget.sql",
     AGREEMENT_GET "agreement/get.sql",

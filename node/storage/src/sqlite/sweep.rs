@@ -2,12 +2,13 @@
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, run, run_many};
+use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, readable, run, run_many};
 use super::keys::KeyStore;
 use super::statements;
 use crate::domain::ids::RecordId;
 use crate::domain::limits;
 use crate::domain::time::UnixMs;
+use crate::unreadable::UnreadableRows;
 use crate::{EndProcess, RECEIPT_LIFE, Result};
 
 /// Rows of one table in one transaction.
@@ -20,6 +21,7 @@ const CHUNK: u64 = 500;
 pub(super) async fn chunk(
     conn: &mut SqliteConnection,
     keys: &KeyStore,
+    unreadable: &UnreadableRows,
     now: UnixMs,
     end_process: &EndProcess,
 ) -> Result<u64> {
@@ -27,19 +29,17 @@ pub(super) async fn chunk(
     let received = all(&mut *conn, &statements::INBOX_PAST, limit(now)).await.map_err(failed)?;
     let hidden = all(&mut *conn, &statements::HIDDEN_INBOX_PAST, limit(now)).await.map_err(failed)?;
     let published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
-    let records: Vec<RecordId> = received
-        .iter()
-        .chain(&hidden)
-        .chain(&published)
-        .map(|r| r.record_id(1))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(failed)?;
+    // One whose id does not read is past its time like the others.
+    let ids =
+        |statement, rows: &[SqliteRow]| readable(unreadable, statement, rows, |row| row.record_id(1)).map_err(failed);
+    let mut records: Vec<RecordId> = ids(&statements::INBOX_PAST, &received)?;
+    records.extend(ids(&statements::HIDDEN_INBOX_PAST, &hidden)?);
+    records.extend(ids(&statements::PUBLICATION_PAST, &published)?);
     let bind = |id: &RecordId, args: &mut Args| {
         args.push(id);
     };
     let slots = find_many(&mut *conn, &statements::SALT_FIND, &records, bind).await.map_err(failed)?;
-    let slots: Vec<u64> =
-        slots.iter().map(|row| row.number(1)).collect::<std::result::Result<_, _>>().map_err(failed)?;
+    let slots = readable(unreadable, &statements::SALT_FIND, &slots, |row| row.number(1)).map_err(failed)?;
     keys.destroy(&slots).await?;
     let swept = async {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
@@ -82,7 +82,7 @@ async fn delete(
     statement: &'static statements::SqlStatement,
     rows: &[SqliteRow],
 ) -> std::result::Result<(), sqlx::Error> {
-    let ids: Vec<u64> = rows.iter().map(|row| row.number(0)).collect::<std::result::Result<_, _>>()?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.int(0)).collect::<std::result::Result<_, _>>()?;
     run_many(conn, statement, &ids, |id, args| {
         args.push(*id);
     })

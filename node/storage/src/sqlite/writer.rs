@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ballast::Ballast;
 use super::batch::{Answer, Batch};
-use super::db::{Args, Columns, ErrorClass, classify, failed};
+use super::db::{Args, Columns, ErrorClass, classify, failed, note};
 use super::facts::{Facts, first_named, records_of};
 use super::keys::KeyStore;
 use super::rows::Rows;
@@ -28,9 +28,11 @@ use super::state::State;
 use super::{schema, statements, sweep};
 use crate::audit::{Salt, begins};
 use crate::domain::ids::{Incarnation, RecordId};
+use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::ops::*;
 use crate::telemetry::metrics;
+use crate::unreadable::{Table, UnreadableRow, UnreadableRows};
 use crate::{EndProcess, Error, Now, Result};
 
 /// Operations of one batch.
@@ -55,6 +57,7 @@ pub(super) struct Writer {
     pub now: Now,
     pub end_process: EndProcess,
     pub keys: Arc<KeyStore>,
+    pub unreadable: Arc<UnreadableRows>,
     pub ballast: Ballast,
     pub salts: SaltCache,
     pub script: Script,
@@ -213,7 +216,7 @@ impl Writer {
             return Ok(open);
         }
         let mut conn = schema::connect_writing(&self.file, &self.pragmas).await?;
-        let state = State::load(&mut conn).await.map_err(failed)?;
+        let state = State::load(&mut conn, &self.unreadable).await?;
         self.salts.clear();
         Ok((conn, state))
     }
@@ -229,7 +232,11 @@ impl Writer {
         script.clear();
         script.push(&statements::TX_BEGIN, Args::new());
         let mut batch = Batch {
-            facts: if savepoints { Facts::default() } else { Facts::load(&mut script, conn, ops, false).await? },
+            facts: match savepoints {
+                true => Facts::default(),
+                false => Facts::load(&mut script, conn, &self.unreadable, ops, false).await?,
+            },
+            unreadable: &self.unreadable,
             conn,
             script: &mut script,
             state: state.clone(),
@@ -309,9 +316,12 @@ impl Writer {
         let rows = batch.script.fetch_many(batch.conn, &statements::SALT_FIND, &named, bind).await?;
         let mut known = Vec::new();
         for row in rows {
-            let id = row.record_id(0)?;
-            // A salt that was lost with an older keys.db is replaced; what it had hidden stays hidden.
-            if let Some(salt) = self.keys.salt(row.number(1)?).await.map_err(Stop::Store)? {
+            let (id, slot) = match row.number(1) {
+                Err(error) if note(&self.unreadable, &statements::SALT_FIND, &row, &error) => continue,
+                slot => (row.record_id(0)?, slot?),
+            };
+            // A salt that was lost with an older keys.db, or is damaged, is replaced; what it had hidden stays hidden.
+            if let Some(salt) = self.salt(slot).await.map_err(Stop::Store)? {
                 known.push((id, salt));
                 asked.retain(|other| *other != id);
             }
@@ -324,9 +334,22 @@ impl Writer {
         Ok((known, new))
     }
 
+    /// The salt in a slot of `keys.db`; one that does not open is noted, and as good as lost: what is said of its record goes on.
+    async fn salt(&self, slot: u64) -> Result<Option<Salt>> {
+        match self.keys.salt(slot).await {
+            Err(Error::Damaged(_)) => {
+                let (table, reason) = (Table::KeySalt, Reason::StorageDamaged);
+                let (id, field) = (slot.to_string(), "sealed".to_owned());
+                self.unreadable.note(UnreadableRow { table, kind: None, id, reason, field });
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     async fn sweep(&mut self, now: UnixMs) -> Result<u64> {
         let (mut conn, state) = self.connection().await?;
-        let swept = sweep::chunk(&mut conn, &self.keys, now, &self.end_process).await;
+        let swept = sweep::chunk(&mut conn, &self.keys, &self.unreadable, now, &self.end_process).await;
         self.salts.clear();
         if swept.is_ok() {
             self.open = Some((conn, state));
@@ -363,7 +386,7 @@ impl Writer {
 async fn in_savepoint<'a>(batch: &mut Batch<'a>, op: &'a WriteOp) -> std::result::Result<Answer, Stop> {
     batch.script.push(&statements::TX_SAVEPOINT, Args::new());
     batch.script.run(batch.conn).await?;
-    batch.facts = Facts::load(batch.script, batch.conn, std::slice::from_ref(op), true).await?;
+    batch.facts = Facts::load(batch.script, batch.conn, batch.unreadable, std::slice::from_ref(op), true).await?;
     let (state, drafts) = (batch.state.clone(), batch.drafts.len());
     let applied = async {
         let answer = batch.apply(op).await?;
@@ -379,7 +402,7 @@ async fn in_savepoint<'a>(batch: &mut Batch<'a>, op: &'a WriteOp) -> std::result
             batch.rows = Rows::default();
             batch.drafts.truncate(drafts);
             tracing::error!(%error, "the tables refused an operation that had passed its checks");
-            Err(crate::domain::reason::Reason::StorageDamaged)
+            Err(Reason::StorageDamaged)
         }
         Err(error) => return Err(error.into()),
     };

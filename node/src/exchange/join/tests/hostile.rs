@@ -185,7 +185,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     assert_eq!(refusal(async { Applicant::check(&late, None, city.clock.now()) }).await, Reason::InvitationExpired);
     city.inviter.refresh_gate().await.unwrap();
     assert!(!*city.inviter.gate().borrow());
-    let states: Vec<_> = city.inviter.list().await.unwrap().iter().map(|l| l.state).collect();
+    let states: Vec<_> = city.inviter.list().await.unwrap().iter().map(|l| l.summary.as_ref().unwrap().state).collect();
     assert_eq!(states, [InvitationState::Revoked, InvitationState::Expired]);
 
     let own = id("fr-strasbourg");

@@ -3,11 +3,13 @@
 
 use crate::domain::delivery::skip_before_sending;
 use crate::domain::directory::DirectoryView;
+use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::domain::policy::Side;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::stream::{BatchItem, ItemBody, StreamId};
 use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::context::Table;
 use crate::storage::rows::{OutItem, OutPayload};
 use crate::wire::sealed::{self, Sealed};
 
@@ -65,6 +67,11 @@ impl Road {
         let OutPayload::Envelope(bytes) = &item.payload else { return Ok(None) };
         if let Some(reason) = skip_before_sending(item.expires, asked.now) {
             return Err(reason);
+        }
+        if Digest::of(bytes) != item.digest {
+            let error = crate::wire::Error::new(Reason::StorageDamaged, "envelope", "");
+            self.unreadable(Table::Outbox, Some(item.kind), item.record_id, error);
+            return Err(Reason::StorageDamaged);
         }
         let question = item.question.as_ref().ok_or(Reason::StorageDamaged)?;
         question::ask_again(id, item.kind, question, asked)?;

@@ -11,7 +11,7 @@ use crate::domain::stream::{BatchAnswer, StreamId};
 use crate::domain::time::Millis;
 use crate::exchange::context::{Error, key_of};
 use crate::storage::ops::{Attempt, ItemResult, Settle, WriteOp};
-use crate::storage::rows::OutItem;
+use crate::storage::rows::{OutItem, OutPayload};
 use crate::wire::peer;
 
 use super::super::Road;
@@ -151,7 +151,12 @@ fn verdicts(receipt: &Receipt, items: &[Going]) -> Result<Vec<Verdict>, Error> {
 fn fits(line: &ItemOutcome, going: &Going) -> Result<Verdict, Error> {
     // An earlier attempt may have carried the signature of the key before.
     let sent = |digest| digest == going.item.digest || going.again.as_ref().is_some_and(|again| again.digest == digest);
+    // Of a number whose row does not read nobody knows any more what was sent.
+    let damaged = Some(Reason::StorageDamaged);
+    let lost =
+        going.given_up == damaged || matches!(going.item.payload, OutPayload::Skip(reason) if Some(reason) == damaged);
     match line.envelope {
+        Some(_) if lost => Ok(line.verdict),
         Some(digest) if !sent(digest) => Err(Reason::EnvelopeMalformed.into()),
         Some(_) | None => Ok(line.verdict),
     }

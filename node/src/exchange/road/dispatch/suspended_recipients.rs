@@ -41,6 +41,10 @@ impl Road {
         if self.own_taken_back(record).await? || self.ends_what_was_never_sent(&row, to).await? {
             return Ok(Write::default());
         }
+        // What is for all may have come to it with a backfill: it is disclosed once.
+        if !self.store().sent_under(record.clone(), to.clone()).await?.is_empty() {
+            return Ok(Write::default());
+        }
         let prepared = self.prepared_for(&self.preparer(), &row, to).await?;
         // One of the two is suspended again, or still.
         if !prepared.suspended.is_empty() {

@@ -1,1 +1,1 @@
-SELECT target_origin, target_record FROM hidden_inbox
+SELECT target_origin, target_record, arrival FROM hidden_inbox

@@ -1,1 +1,1 @@
-SELECT body, invitation, expires FROM invitation_request WHERE request = $1
+SELECT body, invitation, expires, request FROM invitation_request WHERE request = $1

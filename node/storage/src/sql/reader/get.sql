@@ -1,1 +1,1 @@
-SELECT position FROM reader WHERE consumer = $1
+SELECT position, consumer FROM reader WHERE consumer = $1
