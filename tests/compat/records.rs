@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use havenlink::demo::sample;
 use havenlink::domain::authority::PublicKey;
+use havenlink::domain::handling::Tlp;
 use havenlink::domain::ids::{AuthorityId, KeyId};
 use havenlink::domain::reason::Reason;
 use havenlink::domain::record::{RecordKind, StreamClass};
+use havenlink::domain::records::{Content, Facet, RecordBody};
 use havenlink::domain::stream::StreamId;
 use havenlink::wire::signed::Payload;
 use havenlink::wire::{Error, agreed, agreement, audit, beat, checkpoint, invitation, peer, records, sealed, signed};
@@ -83,8 +85,27 @@ fn view() -> proto::OfferView {
     }
 }
 
-/// Kind and body of every sort of envelope that this version makes.
-fn bodies() -> Vec<(proto::RecordKind, Vec<u8>)> {
+/// A name, and the kind and body, of every sort of envelope that this version makes.
+fn bodies() -> Vec<(String, proto::RecordKind, Bytes)> {
+    let named = first_bodies().into_iter().map(|(kind, body)| (name(kind), kind, Bytes::from(body)));
+    let mut bodies: Vec<_> = named.collect();
+    // What came after the first kinds is golden as the kind's own samples are, each form of it.
+    let known: BTreeSet<i32> = bodies.iter().map(|(_, kind, _)| (*kind).into()).collect();
+    for content in Content::samples().iter().filter(|content| !known.contains(&content.kind().code())) {
+        let kind = proto::RecordKind::try_from(content.kind().code()).unwrap();
+        let before = bodies.iter().filter(|(_, other, _)| *other == kind).count();
+        let form = if before == 0 { String::new() } else { format!("-{}", before + 1) };
+        bodies.push((name(kind) + &form, kind, records::encode(content)));
+    }
+    bodies
+}
+
+/// `OFFER_VIEW` → `offer-view`.
+fn name(kind: proto::RecordKind) -> String {
+    kind.as_str_name().trim_start_matches("RECORD_KIND_").to_lowercase().replace('_', "-")
+}
+
+fn first_bodies() -> Vec<(proto::RecordKind, Vec<u8>)> {
     use proto::RecordKind as Kind;
     let agreement = the_agreement();
     let agreement_id = Bytes::copy_from_slice(&havenlink::domain::ids::Digest::of(&agreement.payload).0);
@@ -110,8 +131,14 @@ fn bodies() -> Vec<(proto::RecordKind, Vec<u8>)> {
     ]
 }
 
-fn envelope(kind: proto::RecordKind, body: Vec<u8>) -> Bytes {
+fn envelope(kind: proto::RecordKind, body: Bytes) -> Bytes {
     let control = (kind as i32) >= 32;
+    let facet = match records::parse(RecordKind::from_code(kind.into()).unwrap(), &body) {
+        Ok(RecordBody::Content(content)) => Some(content.facet()),
+        _ => None,
+    };
+    let lowest = facet.map_or(Tlp::Clear, Facet::lowest_tlp);
+    let is_answer = facet.is_some_and(Facet::is_answer);
     let answers = proto::Reference {
         kind: proto::ReferenceKind::Answers.into(),
         origin: KEHL.into(),
@@ -129,13 +156,13 @@ fn envelope(kind: proto::RecordKind, body: Vec<u8>) -> Bytes {
         special_basis: proto::SpecialBasis::None.into(),
         agreement_id: if control { Bytes::new() } else { filled::<32>(17) },
         grant_number: u32::from(!control),
-        handling: Some(proto::Handling { tlp: proto::Tlp::Green.into(), pap: proto::Pap::Green.into() }),
+        handling: Some(proto::Handling { tlp: lowest.max(Tlp::Green).code(), pap: proto::Pap::Green.into() }),
         status: proto::RecordStatus::Actual.into(),
         created_ms: NOW,
         expires_ms: NOW + 30 * DAY,
         review_by_ms: NOW + 20 * DAY,
-        references: if kind == proto::RecordKind::Answer { vec![answers] } else { Vec::new() },
-        body: body.into(),
+        references: if is_answer { vec![answers] } else { Vec::new() },
+        body,
         ..Default::default()
     };
     sign(&envelope, &[1]).encode_to_vec().into()
@@ -150,8 +177,7 @@ fn read(bytes: Bytes, kind: proto::RecordKind) -> Result<sealed::Opened, Error> 
 #[test]
 fn an_envelope_of_each_kind_is_read_as_it_was_sealed() {
     let mut golden_kinds = BTreeSet::new();
-    for (kind, body) in bodies() {
-        let name = kind.as_str_name().trim_start_matches("RECORD_KIND_").to_lowercase().replace('_', "-");
+    for (name, kind, body) in bodies() {
         let bytes = golden::bytes(&format!("envelope-{name}"), || envelope(kind, body));
         let opened = read(bytes.clone(), kind).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert_eq!(records::encode_body(&opened.body), opened.envelope.body, "{name}: the body comes out as it was");

@@ -2,6 +2,9 @@
 
 /// What every closed list can do, for code that is generic over lists.
 pub trait Closed: Copy + Sized + 'static {
+    /// Its name in the contract.
+    const NAME: &'static str;
+
     /// All values in the order of their numbers.
     const VALUES: &'static [Self];
 
@@ -47,6 +50,7 @@ macro_rules! closed_enum {
         }
 
         impl $crate::closed::Closed for $name {
+            const NAME: &'static str = stringify!($name);
             const VALUES: &'static [Self] = Self::ALL;
             fn from_number(number: i32) -> Option<Self> { Self::from_code(number) }
             fn number(self) -> i32 { self.code() }
@@ -60,3 +64,17 @@ macro_rules! closed_enum {
 }
 
 pub(crate) use closed_enum;
+
+/// A closed list as the contract has it: its name there, and the names of its numbers.
+#[cfg(any(test, feature = "samples"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    pub name: &'static str,
+    pub values: std::collections::BTreeMap<i32, &'static str>,
+}
+
+/// What the contract must say of a closed list.
+#[cfg(any(test, feature = "samples"))]
+pub fn list<T: Closed>() -> List {
+    List { name: T::NAME, values: T::VALUES.iter().map(|value| (value.number(), value.label())).collect() }
+}

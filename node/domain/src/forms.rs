@@ -148,6 +148,12 @@ const GIVEN_NAMES: &[&str] = &[
     "susanne", "sylvie", "teresa", "thomas", "tomasz", "ursula", "valerie", "victor", "walter", "wolfgang", "yves",
 ];
 
+/// NACE Rev. 2: section A-U, and a division of two digits, if any.
+pub fn is_sector(code: &str) -> bool {
+    let bytes = code.as_bytes();
+    matches!(bytes.len(), 1 | 3) && (b'A'..=b'U').contains(&bytes[0]) && bytes[1..].iter().all(u8::is_ascii_digit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,7 +128,7 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
     }
     let kind = q.facet.kind();
     let (held, clause) = match q.grant {
-        named if kind.is_answer() => answer_grant(q, q.target.ok_or(Reason::AgreementNotInForce)?, named)?,
+        named if q.facet.is_answer() => answer_grant(q, q.target.ok_or(Reason::AgreementNotInForce)?, named)?,
         Some(named) => named_grant(q, named)?,
         None if q.side == Side::Sender => best_grant(q)?,
         None => return Err(Reason::AgreementNotInForce),

@@ -11,9 +11,7 @@ use super::directory::{DirectoryView, Member, Policy};
 use super::envelope::{Envelope, GrantRef};
 use super::handling::*;
 use super::ids::*;
-use super::place::{Place, PlaceScheme};
 use super::records::alert::*;
-use super::records::answer::{Answer, NotRelevantReason};
 use super::records::offer::*;
 use super::records::practice::*;
 use super::records::{Content, RecordKind};
@@ -21,7 +19,7 @@ use super::text::{Language, Text};
 use super::time::{Millis, UnixMs};
 
 /// Noon of a spring day.
-pub const NOW: UnixMs = UnixMs(1_780_000_000_000);
+pub const NOW: UnixMs = super::records::SAMPLED;
 
 pub fn authority(id: &str) -> AuthorityId {
     AuthorityId::parse(id).unwrap()
@@ -124,96 +122,24 @@ pub fn text(language: &str, text: &str) -> Text {
 }
 
 pub fn alert() -> Alert {
-    Alert {
-        urgency: Urgency::Expected,
-        severity: Severity::Severe,
-        certainty: Certainty::Likely,
-        indicators: vec!["ilo11:2".into(), "ilo2009:1.4".into()],
-        exploitation_forms: vec![ExploitationForm::Labour],
-        sector: Some("I56".into()),
-        place: Place::new(PlaceScheme::Lau, "FR_67482").unwrap(),
-        assertion_basis: AssertionBasis::Observed,
-        summary: vec![text("fr", "Trois annonces semblables."), text("de", "Drei ähnliche Anzeigen.")],
-        details: AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
-            channel: AdvertChannel::ClassifiedSite,
-            advert_languages: vec![Language::parse("ro").unwrap()],
-            first_seen: Some(NOW - Millis::days(3)),
-            last_seen: Some(NOW),
-            adverts_seen: 3,
-            promised_occupation: Some("513".into()),
-        }),
-    }
+    Alert::sample()
 }
 
 pub fn site_alert() -> Alert {
-    let site = AtRiskSite {
-        site_type: SiteType::Hospitality,
-        barrier_step: BarrierStep::Work,
-        concerns: vec![SiteConcern::ExcessiveHours],
-        size_class: Some(5),
-    };
-    Alert { details: AlertDetails::AtRiskSite(site), ..alert() }
+    Alert::sample_site()
 }
 
 pub fn practice() -> Practice {
-    Practice {
-        version: 1,
-        texts: vec![PracticeText {
-            language: Language::parse("fr").unwrap(),
-            provenance: TranslationProvenance::Original,
-            title: "Permanence mobile".into(),
-            problem: "Peu de personnes viennent au guichet.".into(),
-            measure: "Une équipe se rend sur les chantiers.".into(),
-            evidence: String::new(),
-        }],
-        outcome: PracticeOutcome::Mixed,
-        cost_band: Some(CostBand::From10kTo100k),
-        audiences: vec![PracticeAudience::PotentialVictims],
-        topics: vec![PracticeTopic::Outreach],
-        resolution_paragraphs: vec!["510:3.e".into()],
-        legal_prerequisites: vec!["FR".into()],
-        place: None,
-    }
+    Practice::sample()
 }
 
 pub fn own_offer(protected: bool) -> OwnOffer {
-    OwnOffer {
-        id: OfferId([4; 16]),
-        authority: strasbourg(),
-        service_kind: ServiceKind::LongTermRefuge,
-        unit: CapacityUnit::Bed,
-        eligibility: Eligibility { women: true, children: true, children_max_age: 12, ..Default::default() },
-        area: Place::new(PlaceScheme::Nuts, "FRF11").unwrap(),
-        protected,
-        intake_phone: "+33199000000".into(),
-        out_of_hours_phone: String::new(),
-        capacity: Capacity {
-            free: 4,
-            baseline: 10,
-            additional_24h: 0,
-            additional_72h: 1,
-            status: OfferStatus::Open,
-            paused_until: None,
-            as_of: NOW,
-            time_to_live: Millis::hours(8),
-        },
-        own_label: "house 3".into(),
-    }
+    OwnOffer::sample(protected)
 }
 
 /// One of each kind of content at least, and of each form that a kind has.
 pub fn contents() -> Vec<Content> {
-    vec![
-        alert().into(),
-        site_alert().into(),
-        practice().into(),
-        Offer::Own { offer: own_offer(true), version: 3 }.into(),
-        Offer::View(own_offer(false).view(DisclosureLevel::Count, 3, 0)).into(),
-        Offer::View(own_offer(true).view(DisclosureLevel::Light, 3, 0)).into(),
-        Answer::Acknowledged.into(),
-        Answer::NotRelevant(NotRelevantReason::AlreadyKnown).into(),
-        Answer::Question(vec![text("de", "Seit wann?")]).into(),
-    ]
+    Content::samples()
 }
 
 pub fn envelope(kind: RecordKind, body: bytes::Bytes) -> Envelope {

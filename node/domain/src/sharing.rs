@@ -94,6 +94,18 @@ impl Audience {
     }
 }
 
+/// Whether a record is marked as strictly as it has to be.
+///
+/// # Errors
+/// `FIELD_INVALID` with the marking that it needs.
+pub fn check_marking(tlp: Tlp, facet: Facet) -> Result<(), Fault> {
+    let lowest = facet.lowest_tlp();
+    if tlp < lowest {
+        return Err(Fault::invalid("handling.tlp", format!("{lowest} or stricter for this record")));
+    }
+    Ok(())
+}
+
 impl Sharing {
     /// The dates of a record created now: what was asked for, or the life and review of its kind. Nothing is eternal.
     ///

@@ -140,9 +140,6 @@ fn check(envelope: &Envelope) -> Result<(), Error> {
             return Err(malformed(&format!("references[{i}].origin"), "whose record it may refer to"));
         }
     }
-    if envelope.kind.is_answer() != envelope.target(ReferenceKind::Answers).is_some() {
-        return Err(malformed("references", "an answer, and nothing else, names what it answers"));
-    }
     Ok(())
 }
 

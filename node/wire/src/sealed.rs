@@ -12,8 +12,9 @@ use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
 use crate::domain::policy::Reading;
 use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::record::StreamClass;
+use crate::domain::record::{ReferenceKind, StreamClass};
 use crate::domain::records::{Control, Facet, RecordBody};
+use crate::domain::sharing::check_marking;
 use crate::domain::stream::StreamId;
 
 /// An envelope as it travels.
@@ -79,12 +80,25 @@ pub fn open(
 /// `KIND_NOT_SUPPORTED`, `DECODE_FAILED`, or the first field of the record that is refused, below `body`.
 pub fn parse_body(envelope: &Envelope) -> Result<RecordBody, Error> {
     let body = records::parse(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
+    let answers = body.content().is_some_and(|content| content.facet().is_answer());
+    if answers != envelope.target(ReferenceKind::Answers).is_some() {
+        return Err(malformed("references", "an answer, and nothing else, names what it answers"));
+    }
     match &body {
         RecordBody::Control(Control::AgreementEnd(end)) if end.by != envelope.origin => {
-            Err(Error::new(Reason::EnvelopeMalformed, "body.by", "the envelope's origin"))
+            return Err(malformed("body.by", "the envelope's origin"));
         }
-        RecordBody::Control(_) | RecordBody::Content(_) => Ok(body),
+        RecordBody::Control(_) => {}
+        RecordBody::Content(content) => {
+            check_marking(envelope.handling.tlp, content.facet())
+                .map_err(|fault| malformed(&fault.field, &fault.detail))?;
+        }
     }
+    Ok(body)
+}
+
+fn malformed(field: &str, detail: &str) -> Error {
+    Error::new(Reason::EnvelopeMalformed, field, detail)
 }
 
 /// The key id under the bytes, not checked.

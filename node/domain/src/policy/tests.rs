@@ -165,7 +165,7 @@ proptest! {
             let kind = asked.facet.kind();
             prop_assert!(!asked.facet.concerns_person() && asked.from != asked.to);
             prop_assert_eq!((permit.from(), permit.to(), permit.kind()), (&asked.from, &asked.to, kind));
-            if kind.is_answer() {
+            if asked.facet.is_answer() {
                 prop_assert_eq!((&grant.from, &grant.to), (&asked.to, &asked.from));
             } else {
                 prop_assert_eq!((&grant.from, &grant.to), (&asked.from, &asked.to));
@@ -231,7 +231,7 @@ proptest! {
         let taken = receiver.ask(&set, &view());
         prop_assert_eq!(taken.is_ok(), !ended && !lapsed);
         let grace = if now < found.grant.valid_until { Clause::GrantInForce } else { Clause::GrantWithinGrace };
-        let answers = receiver.facet.kind().is_answer();
+        let answers = receiver.facet.is_answer();
         let clause = if answers { Clause::AnswerUnderGrantOfTarget } else { grace };
         prop_assert!(taken.is_ok_and(|permit| permit.clause() == clause) || ended || lapsed);
     }

@@ -1,14 +1,22 @@
 //! Alerts: what was seen, how sure, where; about adverts and sites, never about a person by name.
 
+#[cfg(any(test, feature = "samples"))]
+use super::SAMPLED;
 use super::grant::{self, Grant};
 use super::offer::DisclosureLevel;
 use super::record::ReferenceKind;
 use super::{Access, Facts, Kind, RecordKind, plain_list};
 use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
+#[cfg(any(test, feature = "samples"))]
+use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
+use crate::forms::is_sector;
+use crate::handling::Tlp;
 use crate::limits;
 use crate::place::Place;
+#[cfg(any(test, feature = "samples"))]
+use crate::place::PlaceScheme;
 use crate::text::{Language, Text, check_texts};
 use crate::time::{Millis, UnixMs};
 
@@ -227,6 +235,14 @@ impl Kind for Alert {
         facet.basis == AssertionBasis::ReportedByPerson
     }
 
+    fn is_answer(_: AlertFacet) -> bool {
+        false
+    }
+
+    fn lowest_tlp(_: AlertFacet) -> Tlp {
+        Tlp::Clear
+    }
+
     fn covered_by(grant: &Grant, facet: AlertFacet) -> bool {
         grant.alert_kinds.contains(&facet.kind)
     }
@@ -258,6 +274,73 @@ impl Kind for Alert {
 
     fn as_of(&self) -> Option<UnixMs> {
         None
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn samples() -> Vec<Self> {
+        vec![Self::sample(), Self::sample_site()]
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn closed_lists() -> Vec<List> {
+        vec![
+            list::<AlertKind>(),
+            list::<Urgency>(),
+            list::<Severity>(),
+            list::<Certainty>(),
+            list::<AssertionBasis>(),
+            list::<ExploitationForm>(),
+            list::<AdvertChannel>(),
+            list::<BarrierStep>(),
+            list::<SiteType>(),
+            list::<SiteConcern>(),
+        ]
+    }
+}
+
+#[cfg(any(test, feature = "samples"))]
+impl Alert {
+    /// About an advert.
+    pub fn sample() -> Self {
+        Alert {
+            urgency: Urgency::Expected,
+            severity: Severity::Severe,
+            certainty: Certainty::Likely,
+            indicators: vec!["ilo11:2".into(), "ilo2009:1.4".into()],
+            exploitation_forms: vec![ExploitationForm::Labour],
+            sector: Some("I56".into()),
+            place: Place::new(PlaceScheme::Lau, "FR_67482").expect("a sample is valid"),
+            assertion_basis: AssertionBasis::Observed,
+            summary: vec![
+                Text {
+                    language: Language::parse("fr").expect("a sample is valid"),
+                    text: "Trois annonces semblables.".into(),
+                },
+                Text {
+                    language: Language::parse("de").expect("a sample is valid"),
+                    text: "Drei ähnliche Anzeigen.".into(),
+                },
+            ],
+            details: AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
+                channel: AdvertChannel::ClassifiedSite,
+                advert_languages: vec![Language::parse("ro").expect("a sample is valid")],
+                first_seen: Some(SAMPLED - Millis::days(3)),
+                last_seen: Some(SAMPLED),
+                adverts_seen: 3,
+                promised_occupation: Some("513".into()),
+            }),
+        }
+    }
+
+    /// About a site.
+    pub fn sample_site() -> Self {
+        let site = AtRiskSite {
+            site_type: SiteType::Hospitality,
+            barrier_step: BarrierStep::Work,
+            concerns: vec![SiteConcern::ExcessiveHours],
+            size_class: Some(5),
+        };
+        Alert { details: AlertDetails::AtRiskSite(site), ..Self::sample() }
     }
 }
 
@@ -298,10 +381,4 @@ fn is_indicator(code: &str) -> bool {
         Some(("ilo2009", rest)) => rest.split_once('.').is_some_and(|(dimension, n)| number(dimension) && number(n)),
         _ => false,
     }
-}
-
-/// NACE Rev. 2: section A-U, and a division of two digits, if any.
-fn is_sector(code: &str) -> bool {
-    let bytes = code.as_bytes();
-    matches!(bytes.len(), 1 | 3) && (b'A'..=b'U').contains(&bytes[0]) && bytes[1..].iter().all(u8::is_ascii_digit)
 }

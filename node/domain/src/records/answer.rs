@@ -5,7 +5,10 @@ use super::offer::DisclosureLevel;
 use super::{Access, Facts, Kind, RecordKind};
 use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
+#[cfg(any(test, feature = "samples"))]
+use crate::closed::{List, list};
 use crate::fault::Fault;
+use crate::handling::Tlp;
 use crate::limits;
 use crate::text::{Text, check_texts};
 use crate::time::{Millis, UnixMs};
@@ -80,6 +83,14 @@ impl Kind for Answer {
         false
     }
 
+    fn is_answer((): ()) -> bool {
+        true
+    }
+
+    fn lowest_tlp((): ()) -> Tlp {
+        Tlp::Clear
+    }
+
     /// It goes back along the grant under which its target came, whatever kinds that grant is for (9.2).
     fn covered_by(_: &Grant, (): ()) -> bool {
         true
@@ -108,5 +119,18 @@ impl Kind for Answer {
 
     fn as_of(&self) -> Option<UnixMs> {
         None
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn samples() -> Vec<Self> {
+        let language = crate::text::Language::parse("de").expect("a sample is valid");
+        let question = Text { language, text: "Seit wann?".into() };
+        let reason = NotRelevantReason::AlreadyKnown;
+        vec![Self::Acknowledged, Self::NotRelevant(reason), Self::Question(vec![question])]
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn closed_lists() -> Vec<List> {
+        vec![list::<AnswerKind>(), list::<NotRelevantReason>()]
     }
 }

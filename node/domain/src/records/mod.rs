@@ -11,12 +11,17 @@ pub mod alert;
 pub mod answer;
 pub mod grant;
 pub mod offer;
+#[cfg(any(test, feature = "samples"))]
+mod offer_sample;
 pub mod practice;
 pub mod record;
 
 use crate::actor::ActorRole;
+#[cfg(any(test, feature = "samples"))]
+use crate::closed::List;
 use crate::closed::closed_enum;
 use crate::fault::Fault;
+use crate::handling::Tlp;
 use crate::reason::Reason;
 use crate::time::{Millis, UnixMs};
 use grant::Grant;
@@ -84,6 +89,13 @@ pub trait Kind: Clone + Into<Content> {
     /// Whether it concerns a person (9.2). No caller sets it.
     fn concerns_person(facet: Self::Facet) -> bool;
 
+    /// Whether it answers a record of one of `FACTS.answers`: then it goes back along the grant under which that came (9.2),
+    /// and stands beside it.
+    fn is_answer(facet: Self::Facet) -> bool;
+
+    /// How strictly it is marked at least.
+    fn lowest_tlp(facet: Self::Facet) -> Tlp;
+
     /// Whether the grant's details, beside its list of kinds, cover it.
     fn covered_by(grant: &Grant, facet: Self::Facet) -> bool;
 
@@ -108,6 +120,14 @@ pub trait Kind: Clone + Into<Content> {
 
     /// The instant that it was true at, where its reader counts its age from there.
     fn as_of(&self) -> Option<UnixMs>;
+
+    /// One of each form that it has, the first of them one that is published: every test over all kinds takes these.
+    #[cfg(any(test, feature = "samples"))]
+    fn samples() -> Vec<Self>;
+
+    /// Its closed lists: a test compares them with the contract.
+    #[cfg(any(test, feature = "samples"))]
+    fn closed_lists() -> Vec<List>;
 }
 
 /// What a kind of control decides: coded fields only, no agreement needed (9.2).
@@ -124,7 +144,7 @@ pub struct Facts {
     /// It goes on being said until it expires: a partner of a later agreement gets it too. What is not lasting is news to
     /// those whom its publisher was told of (decisions/017).
     pub lasting: bool,
-    /// The kinds of which it answers a record; empty: it is no answer.
+    /// The kinds of which it may answer a record, its own among them if it has a form that does; empty: it never answers.
     pub answers: &'static [RecordKind],
     /// How its publisher may refer to an earlier one of its own.
     pub later: &'static [ReferenceKind],
@@ -249,6 +269,23 @@ macro_rules! define {
             }
         }
 
+        #[cfg(any(test, feature = "samples"))]
+        impl Content {
+            /// One of each kind of content at least, and of each form that a kind has.
+            pub fn samples() -> Vec<Self> {
+                let mut all = Vec::new();
+                $($( all.extend(<$cm::$cty as Kind>::samples().into_iter().map(Self::$c)); )?)+
+                all
+            }
+
+            /// The closed lists of all kinds of content.
+            pub fn closed_lists() -> Vec<List> {
+                let mut all = Vec::new();
+                $($( all.extend(<$cm::$cty as Kind>::closed_lists()); )?)+
+                all
+            }
+        }
+
         impl Content {
             /// Its kind.
             pub const fn kind(&self) -> RecordKind {
@@ -332,6 +369,16 @@ macro_rules! define {
                 match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::concerns_person(facet), )?)+ }
             }
 
+            /// Whether the record answers another one.
+            pub fn is_answer(self) -> bool {
+                match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::is_answer(facet), )?)+ }
+            }
+
+            /// How strictly the record is marked at least.
+            pub fn lowest_tlp(self) -> Tlp {
+                match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::lowest_tlp(facet), )?)+ }
+            }
+
             /// Whether the grant is for this kind, and its details cover the record.
             pub fn covered_by(self, grant: &Grant) -> bool {
                 grant.record_kinds.contains(&self.kind())
@@ -342,6 +389,10 @@ macro_rules! define {
 }
 
 record_kinds!(define);
+
+/// Noon of a spring day: when samples are made.
+#[cfg(any(test, feature = "samples"))]
+pub const SAMPLED: UnixMs = UnixMs(1_780_000_000_000);
 
 /// How long a control record lives: as long as notices are tried.
 pub const CONTROL_LIFE: Millis = Millis::days(30);
@@ -372,7 +423,7 @@ impl RecordBody {
 }
 
 fn reserved(kind: RecordKind, grant: &Grant) -> Option<String> {
-    (!kind.is_answer()).then(|| format!("{} receives from {}: {}", grant.to, grant.from, plain(kind.name())))
+    Some(format!("{} receives from {}: {}", grant.to, grant.from, plain(kind.name())))
 }
 
 /// A name of the contract as people read it: `LONG_TERM_REFUGE` → `long term refuge`.
@@ -395,9 +446,11 @@ mod tests {
     fn each_kind_that_is_built_has_a_sample_and_answers_for_itself() {
         for kind in RecordKind::CONTENT {
             let samples: Vec<Content> = contents().into_iter().filter(|content| content.kind() == *kind).collect();
-            assert!(!samples.is_empty(), "{kind} has no sample in domain/samples.rs");
+            assert!(!samples.is_empty(), "{kind} has no sample");
             for content in samples {
                 assert_eq!(content.check(), Ok(()), "{kind}");
+                let answers = content.facts().answers;
+                assert!(!content.facet().is_answer() || !answers.is_empty(), "{kind} answers nothing");
                 assert_eq!((content.facet().kind(), content.cancelled().kind()), (*kind, *kind));
                 assert_eq!(Facet::from_codes(*kind, content.facet().codes()), Some(content.facet()), "{kind}");
                 assert_eq!(Facet::from_codes(*kind, [-1, -1]), None, "{kind}");
@@ -415,7 +468,6 @@ mod tests {
                 continue;
             };
             assert_eq!(kind.class(), StreamClass::Content, "{kind}");
-            assert_eq!(facts.answers.is_empty(), !kind.is_answer(), "{kind}");
             let answers = facts.later.contains(&ReferenceKind::Answers);
             assert!(!answers, "{kind} answers what others say, never its publisher's own");
             let may_be_answered =

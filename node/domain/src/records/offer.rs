@@ -7,8 +7,11 @@ use super::grant::{self, Grant};
 use super::{Access, Facts, Kind, RecordKind, plain_list};
 use crate::actor::ActorRole::{Consumer, Coordinator};
 use crate::closed::closed_enum;
+#[cfg(any(test, feature = "samples"))]
+use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
 use crate::forms::is_phone;
+use crate::handling::Tlp;
 use crate::ids::{AuthorityId, OfferId};
 use crate::limits;
 use crate::place::{Place, PlaceScheme};
@@ -354,6 +357,14 @@ impl Kind for Offer {
         false
     }
 
+    fn is_answer(_: OfferFacet) -> bool {
+        false
+    }
+
+    fn lowest_tlp(_: OfferFacet) -> Tlp {
+        Tlp::Clear
+    }
+
     fn covered_by(grant: &Grant, facet: OfferFacet) -> bool {
         grant.service_kinds.contains(&facet.service)
             && grant.disclosure_level.is_some_and(|granted| facet.level.is_none_or(|shown| shown <= granted))
@@ -403,6 +414,27 @@ impl Kind for Offer {
             Self::Own { offer, .. } => Some(offer.capacity.as_of),
             Self::View(_) => None,
         }
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn samples() -> Vec<Self> {
+        vec![
+            Self::Own { offer: OwnOffer::sample(true), version: 3 },
+            Self::View(OwnOffer::sample(false).view(DisclosureLevel::Count, 3, 0)),
+            Self::View(OwnOffer::sample(true).view(DisclosureLevel::Light, 3, 0)),
+        ]
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn closed_lists() -> Vec<List> {
+        vec![
+            list::<ServiceKind>(),
+            list::<CapacityUnit>(),
+            list::<OfferStatus>(),
+            list::<DisclosureLevel>(),
+            list::<AvailabilityClass>(),
+            list::<CapacityBand>(),
+        ]
     }
 }
 

@@ -6,7 +6,10 @@ use super::record::ReferenceKind;
 use super::{Access, Facts, Kind, RecordKind};
 use crate::actor::ActorRole::{Consumer, Coordinator, Publisher};
 use crate::closed::closed_enum;
+#[cfg(any(test, feature = "samples"))]
+use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
+use crate::handling::Tlp;
 use crate::limits;
 use crate::place::Place;
 use crate::text::{Language, check_free_text};
@@ -158,6 +161,14 @@ impl Kind for Practice {
         false
     }
 
+    fn is_answer((): ()) -> bool {
+        false
+    }
+
+    fn lowest_tlp((): ()) -> Tlp {
+        Tlp::Clear
+    }
+
     fn covered_by(_: &Grant, (): ()) -> bool {
         true
     }
@@ -185,6 +196,47 @@ impl Kind for Practice {
 
     fn as_of(&self) -> Option<UnixMs> {
         None
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn samples() -> Vec<Self> {
+        vec![Self::sample()]
+    }
+
+    #[cfg(any(test, feature = "samples"))]
+    fn closed_lists() -> Vec<List> {
+        vec![
+            list::<PracticeOutcome>(),
+            list::<PracticeAudience>(),
+            list::<PracticeTopic>(),
+            list::<CostBand>(),
+            list::<TranslationProvenance>(),
+        ]
+    }
+}
+
+#[cfg(any(test, feature = "samples"))]
+impl Practice {
+    /// One, in one language.
+    pub fn sample() -> Self {
+        Practice {
+            version: 1,
+            texts: vec![PracticeText {
+                language: Language::parse("fr").expect("a sample is valid"),
+                provenance: TranslationProvenance::Original,
+                title: "Permanence mobile".into(),
+                problem: "Peu de personnes viennent au guichet.".into(),
+                measure: "Une équipe se rend sur les chantiers.".into(),
+                evidence: String::new(),
+            }],
+            outcome: PracticeOutcome::Mixed,
+            cost_band: Some(CostBand::From10kTo100k),
+            audiences: vec![PracticeAudience::PotentialVictims],
+            topics: vec![PracticeTopic::Outreach],
+            resolution_paragraphs: vec!["510:3.e".into()],
+            legal_prerequisites: vec!["FR".into()],
+            place: None,
+        }
     }
 }
 

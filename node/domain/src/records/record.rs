@@ -20,11 +20,6 @@ impl RecordKind {
     pub const fn class(self) -> StreamClass {
         if (self as i32) < 32 { StreamClass::Content } else { StreamClass::Control }
     }
-
-    /// Answers need the grant under which their target was sent (9.2).
-    pub const fn is_answer(self) -> bool {
-        matches!(self, Self::Answer | Self::Adoption | Self::Review)
-    }
 }
 
 /// A record is known by its origin and its id: two cities' equal ids never meet.

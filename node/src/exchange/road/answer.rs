@@ -28,7 +28,7 @@ impl Road {
 
     async fn try_answer(&self, call: &Call, target: RecordKey, answer: Content) -> Result<(Published, Written), Error> {
         let kinds = answer.facts().answers;
-        if kinds.is_empty() {
+        if !answer.facet().is_answer() {
             return Err(wire::Error::new(Reason::KindNotSupported, "answer", "a kind that answers").into());
         }
         answer.check().map_err(|fault| wire::Error::from(fault).within("answer"))?;

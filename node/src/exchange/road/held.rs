@@ -82,7 +82,8 @@ const ANSWERS_BYTES: usize = 256 << 10;
 
 impl Road {
     /// Records of a kind, newest first, below a place: of each the newest word. What was updated, replaced or cancelled
-    /// is left out, and so are cancellations; `get` shows them.
+    /// is left out, and so are cancellations, and answers to records of the same kind, which stand with what they answer; `get`
+    /// shows them.
     ///
     /// # Errors
     /// When the store cannot be read. A row that cannot be is in the list, without content and with the reason.
@@ -101,10 +102,8 @@ impl Road {
                 Folder::Received => self.list_received(role, kind, before, look).await?,
                 Folder::Published => self.list_own(role, kind, before, look).await?,
             };
-            let current = |held: &HeldRecord| {
-                let cancels = |said: &Said| said.target(ReferenceKind::Cancels).is_some();
-                held.later.is_none() && !held.said.as_ref().is_ok_and(cancels)
-            };
+            let beside = |said: &Said| said.target(ReferenceKind::Cancels).is_some() || said.answers_its_own_kind();
+            let current = |held: &HeldRecord| held.later.is_none() && !held.said.as_ref().is_ok_and(beside);
             held.extend(found.into_iter().filter(current));
             let Some(last) = last else { break };
             before = Some(last);
@@ -236,8 +235,12 @@ impl Road {
             return Ok((Vec::new(), 0));
         }
         let about = self.store().inbox_about(key.clone(), ANSWERS).await?;
-        let answers = about.iter().filter(|row| row.record.kind().is_answer());
-        let open: Vec<(&InboxRow, Reading<'_>)> = answers
+        // An update of a record is about it as well, and its publisher's own.
+        let answers =
+            |row: &&InboxRow| row.key.origin != key.origin && answering(kind).any(|by| by == row.record.kind());
+        let open: Vec<(&InboxRow, Reading<'_>)> = about
+            .iter()
+            .filter(answers)
             .filter_map(|row| Some((row, self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?)))
             .collect();
         let mut bytes = 0;
@@ -280,6 +283,10 @@ impl HeldAnswer {
 }
 
 impl Said {
+    fn answers_its_own_kind(&self) -> bool {
+        self.content.facet().is_answer() && self.content.facts().answers.contains(&self.content.kind())
+    }
+
     /// The record that it refers to in this way.
     pub fn target(&self, kind: ReferenceKind) -> Option<&RecordKey> {
         self.references.iter().find(|r| r.kind == kind).map(|r| &r.target)

@@ -71,7 +71,10 @@ impl Road {
         let (row, earlier) = self.own_current(call, &target).await?;
         let how = [ReferenceKind::Updates, ReferenceKind::Replaces];
         let how = how.into_iter().find(|how| earlier.content.facts().later.contains(how));
-        let Some(how) = how.filter(|_| content.kind() == row.record.kind()) else {
+        let alike = content.kind() == row.record.kind()
+            && !content.facet().is_answer()
+            && !earlier.content.facet().is_answer();
+        let Some(how) = how.filter(|_| alike) else {
             return Err(wire::Error::new(Reason::KindNotSupported, "content", row.record.kind().name()).into());
         };
         content.check().map_err(|fault| wire::Error::from(fault).within("content"))?;
@@ -91,7 +94,7 @@ impl Road {
 
     async fn try_cancel(&self, call: &Call, target: RecordKey) -> Result<(Published, Written), Error> {
         let (row, earlier) = self.own_current(call, &target).await?;
-        if !earlier.content.facts().later.contains(&ReferenceKind::Cancels) {
+        if !earlier.content.facts().later.contains(&ReferenceKind::Cancels) || earlier.content.facet().is_answer() {
             return Err(wire::Error::new(Reason::KindNotSupported, "kind", row.record.kind().name()).into());
         }
         let content = earlier.content.cancelled();

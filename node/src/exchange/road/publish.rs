@@ -12,7 +12,7 @@ use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::{Content, Facet};
-use crate::domain::sharing::{Audience, Dates, Sharing};
+use crate::domain::sharing::{Audience, Dates, Sharing, check_marking};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::exchange::context::{Call, Error, Table, new_record_id, stream_of};
@@ -63,7 +63,7 @@ impl Road {
     /// kind that no partner may get is kept for this authority itself, and for partners to come.
     ///
     /// # Errors
-    /// `KIND_NOT_SUPPORTED` for a kind that is made by a call of its own; otherwise the first rule that forbids it. A
+    /// `KIND_NOT_SUPPORTED` for what is made by a call of its own, and for an answer; otherwise the first rule that forbids it. A
     /// refusal about a recipient names the recipient.
     pub async fn publish(&self, call: &Call, wished: Wished) -> Result<Published, Error> {
         let tried = self.try_publish(call, wished).await;
@@ -73,7 +73,7 @@ impl Road {
     async fn try_publish(&self, call: &Call, wished: Wished) -> Result<(Published, Written), Error> {
         let Wished { authority, sharing, content } = wished;
         let facts = content.facts();
-        if facts.access.publish.is_empty() {
+        if facts.access.publish.is_empty() || content.facet().is_answer() {
             return Err(wire::Error::new(Reason::KindNotSupported, "content", content.kind().name()).into());
         }
         let draft = Draft { authority, sharing, content, to: None, references: Vec::new(), under: None };
@@ -95,8 +95,9 @@ impl Road {
             .dates(content.life(), content.facts().review, now)
             .map_err(|f| wire::Error::from(f).within("sharing"))?;
         let facet = content.facet();
-        let narrow = sharing.audience.check(sharing.handling.tlp, facet);
-        narrow.map_err(|f| wire::Error::from(f).within("sharing"))?;
+        let tlp = sharing.handling.tlp;
+        let marked = check_marking(tlp, facet).and_then(|()| sharing.audience.check(tlp, facet));
+        marked.map_err(|f| wire::Error::from(f).within("sharing"))?;
         (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
         let recipients = self.recipients(&authority, &sharing, to, (facet, under), now)?;
         let traceparent = call.traceparent.clone();

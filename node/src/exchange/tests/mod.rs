@@ -21,4 +21,4 @@ mod road;
 mod rules;
 mod standing;
 mod unreadable;
-mod world;
+pub(super) mod world;

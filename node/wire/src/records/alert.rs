@@ -14,6 +14,13 @@ use crate::{Error, fields, handling};
 
 impl Codec for Alert {
     type Message = proto::Alert;
+    /// Language tags, and codes of registries, checked for their form.
+    const TEXTS: &'static [&'static str] = &[
+        "Alert.indicators",
+        "Alert.sector",
+        "SuspiciousAdvertising.advert_languages",
+        "SuspiciousAdvertising.promised_occupation",
+    ];
 
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()

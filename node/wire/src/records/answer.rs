@@ -12,6 +12,8 @@ use crate::{Error, fields, handling};
 
 impl Codec for Answer {
     type Message = proto::Answer;
+    /// What it says in words is a `Text`.
+    const TEXTS: &'static [&'static str] = &[];
 
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()

@@ -26,6 +26,8 @@ use crate::domain::records::{Content, Control, Facet, Kind, RecordBody, RecordKi
 pub trait Codec: Kind {
     /// Its message, as the local sockets know it.
     type Message;
+    /// Fields of its messages in which text can stand, as `Message.field`, each with what guards it. Nothing else of it may.
+    const TEXTS: &'static [&'static str];
 
     /// As it is shown to this authority's own people: what its owner alone knows is left out.
     fn to_message(&self) -> Self::Message;
@@ -75,6 +77,9 @@ pub trait ControlCodec: Sized {
 macro_rules! dispatch {
     (content { $($c:ident = $cn:literal $ct:literal $(=> $cm:ident :: $cty:ident)?,)+ }
      control { $($k:ident = $kn:literal $kt:literal $(=> $km:ident :: $kty:ident)?,)+ }) => {
+        /// Fields in which text can stand, of every kind of content.
+        pub const TEXTS: &[&[&str]] = &[$($( <crate::domain::records::$cm::$cty as Codec>::TEXTS, )?)+];
+
         /// The encoded message of a record.
         pub fn encode(content: &Content) -> Bytes {
             match content {

@@ -21,6 +21,9 @@ use crate::{Error, fields, handling};
 
 impl Codec for Offer {
     type Message = proto::OfferView;
+    /// Language tags; professional desks, E.164.
+    const TEXTS: &'static [&'static str] =
+        &["Eligibility.staff_languages", "OfferView.intake_phone", "OfferView.out_of_hours_phone"];
 
     fn encode(&self) -> Bytes {
         match self {

@@ -12,6 +12,17 @@ use crate::{Error, fields, handling};
 
 impl Codec for Practice {
     type Message = proto::Practice;
+    const TEXTS: &'static [&'static str] = &[
+        // Screened by `domain::text::check_free_text`.
+        "PracticeText.title",
+        "PracticeText.problem",
+        "PracticeText.measure",
+        "PracticeText.evidence",
+        // Language tags, and codes, checked for their form.
+        "PracticeText.language",
+        "Practice.resolution_paragraphs",
+        "Practice.legal_prerequisites",
+    ];
 
     fn encode(&self) -> Bytes {
         to_proto(self).encode_to_vec().into()

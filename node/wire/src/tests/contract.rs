@@ -7,7 +7,7 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::domain::closed::Closed;
-use crate::domain::records::{alert, answer, offer, practice};
+use crate::domain::records::Content;
 use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, record, register};
 
 fn descriptors() -> FileDescriptorSet {
@@ -66,17 +66,20 @@ mod named {
 
 macro_rules! closed_lists {
     ($($area:ident { $($module:ident::$name:ident),+ $(,)? })+) => {
-        /// Every closed list of the domain that the contract knows, under the contract's name: the one list of them.
+        /// Every closed list of the domain that the contract knows, under the contract's name: those of the kinds of content,
+        /// which each kind names, and the rest, which stand here.
         fn closed_lists() -> BTreeMap<String, BTreeMap<i32, &'static str>> {
             let name = |area, name| format!("havenlink.{area}.v1.{name}");
-            BTreeMap::from([$($((name(stringify!($area), stringify!($name)), listed::<$module::$name>()),)+)+])
+            let kinds = Content::closed_lists().into_iter().map(|list| (name("record", list.name), list.values));
+            let rest = [$($((name(stringify!($area), stringify!($name)), listed::<$module::$name>()),)+)+];
+            kinds.chain(rest).collect()
         }
     };
 }
 
 closed_lists! {
     record {
-        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, alert::AlertKind, alert::Urgency, alert::Severity, alert::Certainty, alert::AssertionBasis, alert::ExploitationForm, alert::AdvertChannel, alert::BarrierStep, alert::SiteType, alert::SiteConcern, answer::AnswerKind, answer::NotRelevantReason, practice::PracticeOutcome, practice::PracticeAudience, practice::PracticeTopic, practice::CostBand, practice::TranslationProvenance, offer::ServiceKind, offer::CapacityUnit, offer::OfferStatus, offer::DisclosureLevel, offer::AvailabilityClass, offer::CapacityBand, agreement::CorridorRole, agreement::TransferBasis, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole,
+        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole,
     }
     peer {
         named::ItemResult, join::ApplicationState,
@@ -231,31 +234,16 @@ fn what_never_crosses_has_no_field() {
     }
 }
 
-/// Every field of a record in which text can stand. A new one is added here deliberately, with the check that guards it.
-const TEXTS: [&str; 29] = [
-    // Screened by `domain::text::check_free_text`.
+/// Fields in which text can stand, beside those that the kinds of content name themselves (`Codec::TEXTS`). A new one is added
+/// deliberately, with the check that guards it.
+const TEXTS: [&str; 15] = [
+    // Screened by `domain::text::check_free_text`; its language tag.
     "Text.text",
-    "PracticeText.title",
-    "PracticeText.problem",
-    "PracticeText.measure",
-    "PracticeText.evidence",
-    // Language tags.
     "Text.language",
-    "PracticeText.language",
-    "SuspiciousAdvertising.advert_languages",
-    "Eligibility.staff_languages",
     // Codes of registries, checked for their form.
-    "Alert.indicators",
-    "Alert.sector",
-    "SuspiciousAdvertising.promised_occupation",
     "Place.code",
-    "Practice.resolution_paragraphs",
-    "Practice.legal_prerequisites",
     "AuditLeaf.reason",
     "Signed.type",
-    // Professional desks, E.164.
-    "OfferView.intake_phone",
-    "OfferView.out_of_hours_phone",
     // Authority ids.
     "Envelope.origin",
     "Envelope.recipient",
@@ -271,7 +259,8 @@ const TEXTS: [&str; 29] = [
 
 #[test]
 fn text_stands_in_known_fields_of_a_record_only() {
-    let known: BTreeSet<&str> = TEXTS.into_iter().collect();
+    let kinds = crate::records::TEXTS.iter().flat_map(|texts| texts.iter().copied());
+    let known: BTreeSet<&str> = kinds.chain(TEXTS).collect();
     let mut found = BTreeSet::new();
     for (name, message) in messages() {
         let Some(short) = name.strip_prefix("havenlink.record.v1.") else { continue };

@@ -51,7 +51,9 @@ fn around(body: &RecordBody) -> Envelope {
     if body.kind().class() == StreamClass::Control {
         envelope.grant = None;
     }
-    if body.kind().is_answer() {
+    let Some(facet) = body.content().map(Content::facet) else { return envelope };
+    envelope.handling.tlp = envelope.handling.tlp.max(facet.lowest_tlp());
+    if facet.is_answer() {
         let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
         envelope.references.push(Reference { kind: ReferenceKind::Answers, target });
     }
@@ -79,7 +81,7 @@ fn every_open_kind_goes_there_and_back() {
 }
 
 fn publication(content: Content) -> Publication {
-    let answers = content.kind().is_answer();
+    let answers = content.facet().is_answer();
     let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
     Publication {
         authority: strasbourg(),
@@ -252,7 +254,7 @@ fn a_refused_alert_names_its_field_and_its_reason() {
 #[test]
 fn a_refused_envelope_names_its_field_and_its_reason() {
     type Spoil = fn(&mut proto::Envelope);
-    let spoilt: [(Spoil, Reason, &str); 20] = [
+    let spoilt: [(Spoil, Reason, &str); 19] = [
         (|e| e.federation_id.clear(), Reason::FieldMissing, "federation_id"),
         (|e| e.origin = "Strasbourg".into(), Reason::FieldInvalid, "origin"),
         (|e| e.recipient = e.origin.clone(), Reason::EnvelopeMalformed, "recipient"),
@@ -260,7 +262,6 @@ fn a_refused_envelope_names_its_field_and_its_reason() {
         (|e| e.kind = 0, Reason::FieldMissing, "kind"),
         (|e| e.kind = 31, Reason::ValueUnknown, "kind"),
         (|e| e.kind = 35, Reason::EnvelopeMalformed, "agreement_id"),
-        (|e| e.kind = 7, Reason::EnvelopeMalformed, "references"),
         (|e| e.purpose = 99, Reason::ValueUnknown, "purpose"),
         (|e| e.lawful_basis = 0, Reason::FieldMissing, "lawful_basis"),
         (|e| e.special_basis = 99, Reason::ValueUnknown, "special_basis"),
@@ -300,6 +301,33 @@ fn a_record_refers_to_what_it_may_only() {
 }
 
 #[test]
+fn what_answers_names_what_it_answers_and_nothing_else_does() {
+    for body in bodies() {
+        let is_answer = body.content().is_some_and(|content| content.facet().is_answer());
+        let mut one = around(&body);
+        let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
+        one.references = match is_answer {
+            true => Vec::new(),
+            false => vec![Reference { kind: ReferenceKind::Answers, target }],
+        };
+        let error = sealed::parse_body(&one).unwrap_err();
+        assert_eq!((error.reason, error.field.as_str()), (Reason::EnvelopeMalformed, "references"), "{}", one.kind);
+    }
+}
+
+#[test]
+fn what_is_marked_less_strictly_than_it_must_be_is_refused() {
+    let strict = |content: &Content| content.facet().lowest_tlp() > Tlp::Clear;
+    for content in contents().into_iter().filter(strict) {
+        let mut one = around(&RecordBody::Content(content));
+        assert!(sealed::parse_body(&one).is_ok());
+        one.handling.tlp = Tlp::Green;
+        let error = sealed::parse_body(&one).unwrap_err();
+        assert_eq!((error.reason, error.field.as_str()), (Reason::EnvelopeMalformed, "handling.tlp"), "{}", one.kind);
+    }
+}
+
+#[test]
 fn a_body_that_is_not_its_kind_is_refused_below_body() {
     let decode =
         |kind, bytes: &'static [u8]| sealed::parse_body(&envelope(kind, Bytes::from_static(bytes))).unwrap_err();
@@ -307,7 +335,7 @@ fn a_body_that_is_not_its_kind_is_refused_below_body() {
     assert_eq!(shown(decode(RecordKind::Alert, b"")), (Reason::FieldMissing, "body".into()));
     assert_eq!(shown(decode(RecordKind::Alert, b"\xff\xff")), (Reason::DecodeFailed, "body".into()));
     assert_eq!(shown(decode(RecordKind::Practice, b"\x08\x01")), (Reason::FieldMissing, "body.outcome".into()));
-    for kind in [RecordKind::Referral, RecordKind::Placement, RecordKind::Inspection, RecordKind::WithdrawalNotice] {
+    for kind in [RecordKind::Referral, RecordKind::Placement, RecordKind::WithdrawalNotice] {
         assert_eq!(decode(kind, b"\x08\x01").reason, Reason::KindNotSupported);
     }
     let end = AgreementEnd { agreement: AgreementId([1; 32]), by: kehl(), at: NOW, reason: AgreementEndReason::Breach };
