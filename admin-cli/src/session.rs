@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use havenlink_proto::access::Call;
+use havenlink_proto::access::{Call, KindAccess};
+use havenlink_proto::record::v1::RecordKind;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -33,6 +34,7 @@ pub const LARGEST: usize = 16 << 20;
 pub struct Session {
     sockets: PathBuf,
     role: Option<Role>,
+    kind: Option<RecordKind>,
     pub format: Format,
     timeout: Duration,
     timeout_given: bool,
@@ -59,11 +61,18 @@ impl Session {
         Self {
             sockets: global.sockets.clone(),
             role: global.role,
+            kind: None,
             format: global.output,
             timeout: global.timeout.unwrap_or(LIMIT),
             timeout_given: global.timeout.is_some(),
             request_id: global.request_id.clone(),
         }
+    }
+
+    /// The same, for records of one kind: over the socket of a role that may do what is asked with these.
+    #[must_use]
+    pub fn about(&self, kind: RecordKind) -> Self {
+        Self { kind: Some(kind), ..self.clone() }
     }
 
     /// The same, for a call that looks at everything: a longer time limit, unless one was given.
@@ -117,7 +126,8 @@ impl Session {
     /// # Errors
     /// `NODE_NOT_REACHABLE`, or `SOCKET_DENIED` when the file does not let us in.
     pub async fn channel_for<R: Call>(&self, _request: &R) -> Result<Channel, Failure> {
-        let may = || R::METHOD.roles.iter().filter_map(|role| Role::of(*role)).collect();
+        let of_kind = R::METHOD.verb.zip(self.kind.and_then(KindAccess::of)).map(|(verb, kind)| kind.roles(verb));
+        let may = || of_kind.unwrap_or(R::METHOD.roles).iter().filter_map(|role| Role::of(*role)).collect();
         let wanted: Vec<Role> = self.role.map_or_else(may, |role| vec![role]);
         let mut failed = None;
         for role in &wanted {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::record::v1::ActorRole;
+use crate::record::v1::{ActorRole, RecordKind};
 
 /// A port of the network. A city's own systems come over the socket of a role instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,53 @@ pub enum Effect {
     Cumulative,
 }
 
+/// What a call does with records. Together with a kind it is a row of its own, which the kind says: a method that serves
+/// every kind is open to a role for those that are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Publish, update, cancel.
+    Publish,
+    /// List, get, watch.
+    Read,
+    /// The stream of the inbox.
+    Consume,
+    /// Answer one of this kind.
+    Answer,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Consume, Self::Answer];
+}
+
+/// Who may do what with records of a kind, generated from the option `havenlink.options.v1.kind` of its message.
+#[derive(Debug)]
+pub struct KindAccess {
+    /// Of the kind, and of its field in `Content`.
+    pub number: u32,
+    pub publish: &'static [ActorRole],
+    pub read: &'static [ActorRole],
+    pub consume: &'static [ActorRole],
+    pub answer: &'static [ActorRole],
+}
+
+impl KindAccess {
+    /// The row of a kind; `None` for one that is only reserved, and for control.
+    pub fn of(kind: RecordKind) -> Option<&'static Self> {
+        KINDS.iter().find(|row| i64::from(row.number) == i64::from(kind as i32))
+    }
+
+    /// Roles that may do this, in the order in which a tool tries them.
+    pub const fn roles(&self, verb: Verb) -> &'static [ActorRole] {
+        match verb {
+            Verb::Publish => self.publish,
+            Verb::Read => self.read,
+            Verb::Consume => self.consume,
+            Verb::Answer => self.answer,
+        }
+    }
+}
+
 /// One row of the access table.
 #[derive(Debug)]
 pub struct Method {
@@ -59,6 +106,8 @@ pub struct Method {
     pub listeners: &'static [Listener],
     /// Roles whose sockets lead here, in the order in which a tool tries them.
     pub roles: &'static [ActorRole],
+    /// What it does with records of any kind: `roles` are those of the kinds together, each for its own kinds.
+    pub verb: Option<Verb>,
     /// At the peer listener.
     pub minimum_status: MinimumStatus,
     /// Largest message of the request, in bytes.
@@ -123,7 +172,11 @@ mod tests {
         });
         let roles = row.roles.iter().map(|role| socket(*role));
         // The seven that have a socket.
-        let roles = if row.roles.len() == 7 { vec!["every role".to_owned()] } else { roles.collect() };
+        let roles = match row.verb {
+            Some(verb) => vec![format!("who may {} the kind", format!("{verb:?}").to_ascii_lowercase())],
+            None if row.roles.len() == 7 => vec!["every role".to_owned()],
+            None => roles.collect(),
+        };
         ports.chain(roles).collect::<Vec<_>>().join(", ")
     }
 
@@ -138,21 +191,36 @@ mod tests {
         format!("| `{method}` | {} | {} | {deadline} | {effect} |", who(row), row.request_bytes)
     }
 
-    /// The table in the README is this one. To write it again after a change: `UPDATE_README=1`.
+    fn kind(row: &KindAccess) -> String {
+        let kind = i32::try_from(row.number).ok().and_then(|number| RecordKind::try_from(number).ok()).unwrap();
+        let name = kind.as_str_name().trim_start_matches("RECORD_KIND_");
+        let roles = |verb| match row.roles(verb) {
+            [] => "–".to_owned(),
+            roles => roles.iter().map(|role| socket(*role)).collect::<Vec<_>>().join(", "),
+        };
+        format!("| `{name}` | {} |", Verb::ALL.map(roles).join(" | "))
+    }
+
+    /// The tables in the README are these. To write them again after a change: `UPDATE_README=1`.
     #[test]
-    fn the_readme_has_a_line_for_each_method() {
+    fn the_readme_has_a_line_for_each_method_and_each_kind() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = readme.split_once("<!-- access: from the options -->\n").unwrap();
-        let (there, after) = rest.split_once("<!-- /access -->").unwrap();
-        let lines: Vec<_> = METHODS.iter().map(line).collect();
-        let head = "| method | who | request, bytes | deadline | effect |\n|---|---|---|---|---|\n";
-        let table = format!("{head}{}\n", lines.join("\n"));
-        if std::env::var_os("UPDATE_README").is_some() {
-            let whole = format!("{before}<!-- access: from the options -->\n{table}<!-- /access -->{after}");
-            std::fs::write(path, whole).unwrap();
-        } else {
-            assert_eq!(there, table, "UPDATE_README=1 writes it");
+        let methods = "| method | who | request, bytes | deadline | effect |\n|---|---|---|---|---|\n";
+        let kinds = "| kind | publish | read | consume | answer |\n|---|---|---|---|---|\n";
+        for (name, head, lines) in [
+            ("access", methods, METHODS.iter().map(line).collect::<Vec<_>>()),
+            ("kinds", kinds, KINDS.iter().map(kind).collect()),
+        ] {
+            let readme = std::fs::read_to_string(path).unwrap();
+            let (from, to) = (format!("<!-- {name}: from the options -->\n"), format!("<!-- /{name} -->"));
+            let (before, rest) = readme.split_once(&from).unwrap();
+            let (there, after) = rest.split_once(&to).unwrap();
+            let table = format!("{head}{}\n", lines.join("\n"));
+            if std::env::var_os("UPDATE_README").is_some() {
+                std::fs::write(path, format!("{before}{from}{table}{to}{after}")).unwrap();
+            } else {
+                assert_eq!(there, table, "UPDATE_README=1 writes it");
+            }
         }
     }
 

@@ -39,6 +39,7 @@ const fn health(path: &'static str, listeners: &'static [Port]) -> Method {
         service: "health.Health",
         listeners,
         roles: ANYONE_LOCAL,
+        verb: None,
         minimum_status: MinimumStatus::Member,
         request_bytes: 1_024,
         deadline_ms: Some(10_000),
@@ -104,7 +105,7 @@ pub fn largest_request() -> usize {
 mod tests {
     use std::collections::BTreeSet;
 
-    use havenlink_proto::access::SERVICES;
+    use havenlink_proto::access::{self as contract, KINDS, SERVICES};
     use prost::Message;
 
     use super::*;
@@ -144,7 +145,8 @@ mod tests {
             let content = row.path.starts_with("/havenlink.local.v1.") && row.service != "local.DeliveryService";
             assert!(!(content && opens(ActorRole::Operator)), "{}: the operator reads no content", row.path);
             for role in [ActorRole::Inspection, ActorRole::Liaison] {
-                assert!(!(content && opens(role)), "{}: {role} reads support records", row.path);
+                let special = content && row.verb.is_none();
+                assert!(!(special && opens(role)), "{}: {role} reads support records", row.path);
             }
             for role in [ActorRole::Node, ActorRole::Peer] {
                 assert!(!opens(role), "{}: {role} has no socket", row.path);
@@ -155,33 +157,62 @@ mod tests {
         }
     }
 
-    /// A method is open to exactly those roles that may do with some kind what it does, and no role has a kind that is not
-    /// its own. Each cell of method by kind by role.
+    /// What the contract calls it.
+    fn asked(verb: contract::Verb) -> Verb {
+        match verb {
+            contract::Verb::Publish => Verb::Publish,
+            contract::Verb::Read => Verb::Read,
+            contract::Verb::Consume => Verb::Consume,
+            contract::Verb::Answer => Verb::Answer,
+        }
+    }
+
+    /// Who reads records of support reads neither inspections nor what a liaison gets, and the reverse: no role has a kind
+    /// beside one of another of these.
+    const APART: [&[ActorRole]; 3] = [
+        &[ActorRole::Publisher, ActorRole::Coordinator, ActorRole::Consumer],
+        &[ActorRole::Inspection],
+        &[ActorRole::Liaison],
+    ];
+
+    /// The contract tells a city's own software and the tools what the node does. Each cell of kind by verb by role.
     #[test]
-    fn the_methods_that_serve_every_kind_are_open_to_the_roles_that_the_kinds_name() {
-        let methods = [
-            ("RecordService/PublishRecord", Verb::Publish),
-            ("RecordService/UpdateRecord", Verb::Publish),
-            ("RecordService/CancelRecord", Verb::Publish),
-            ("RecordService/ListRecords", Verb::Read),
-            ("RecordService/GetRecord", Verb::Read),
-            ("RecordService/WatchRecords", Verb::Read),
-            ("RecordService/AnswerRecord", Verb::Answer),
-            ("InboxService/Consume", Verb::Consume),
-        ];
-        for role in ActorRole::ALL {
-            for (method, verb) in methods {
-                let row = find(&format!("/havenlink.local.v1.{method}")).unwrap();
-                let some = RecordKind::CONTENT.iter().any(|kind| kind.open_to(verb, *role).is_ok());
-                assert_eq!(opens_at(row, Listener::Local(*role)), some, "{method} for {role}");
+    fn the_contract_says_of_each_kind_what_the_kind_itself_says() {
+        for kind in RecordKind::ALL {
+            let number = u32::try_from(kind.code()).unwrap();
+            let row = KINDS.iter().find(|row| row.number == number);
+            assert_eq!(row.is_some(), RecordKind::CONTENT.contains(kind), "{kind}: its option in the contract");
+            for (verb, role) in
+                contract::Verb::ALL.into_iter().flat_map(|verb| ActorRole::ALL.iter().map(move |role| (verb, *role)))
+            {
+                let said = row.is_some_and(|row| row.roles(verb).iter().any(|open| *open as i32 == role.code()));
+                assert_eq!(said, kind.open_to(asked(verb), role).is_ok(), "{role} may {verb:?} {kind}");
+                assert!(row.is_some() || kind.open_to(asked(verb), role) == Err(Reason::KindNotSupported), "{kind}: a number");
             }
-            for (kind, verb) in RecordKind::ALL.iter().flat_map(|kind| Verb::ALL.map(|verb| (*kind, verb))) {
-                let content = [ActorRole::Publisher, ActorRole::Coordinator, ActorRole::Consumer].contains(role);
-                assert!(content || kind.open_to(verb, *role).is_err(), "{role} has no content, and {verb:?} of {kind}");
-                let built = RecordKind::CONTENT.contains(&kind);
-                assert!(built || kind.open_to(verb, *role) == Err(Reason::KindNotSupported), "{kind} is only a number");
+            let has = |roles: &&&[ActorRole]| {
+                let with = |verb| roles.iter().any(|role| kind.open_to(asked(verb), *role).is_ok());
+                contract::Verb::ALL.into_iter().any(with)
+            };
+            assert!(APART.iter().filter(has).count() <= 1, "{kind} is read on both sides of a wall");
+            let kept_out = ActorRole::ALL.iter().filter(|role| !APART.concat().contains(role));
+            for (role, verb) in kept_out.flat_map(|role| contract::Verb::ALL.map(|verb| (*role, verb))) {
+                assert!(kind.open_to(asked(verb), role).is_err(), "{role} has no content, and {verb:?} of {kind}");
             }
         }
+    }
+
+    #[test]
+    fn the_methods_that_serve_every_kind_are_open_to_the_roles_that_the_kinds_name() {
+        let mut verbs = BTreeSet::new();
+        for row in METHODS {
+            let Some(verb) = row.verb else { continue };
+            verbs.insert(format!("{verb:?}"));
+            for role in ActorRole::ALL {
+                let some = RecordKind::CONTENT.iter().any(|kind| kind.open_to(asked(verb), *role).is_ok());
+                assert_eq!(opens_at(row, Listener::Local(*role)), some, "{} for {role}", row.path);
+            }
+        }
+        assert_eq!(verbs.len(), contract::Verb::ALL.len());
         let row = |role, verb, kind: RecordKind| kind.open_to(verb, role).map_err(Reason::code);
         assert_eq!(row(ActorRole::Publisher, Verb::Read, RecordKind::OfferView), Err("METHOD_NOT_OPEN"));
         assert_eq!(row(ActorRole::Coordinator, Verb::Read, RecordKind::OfferView), Ok(()));

@@ -412,6 +412,7 @@ async fn a_call_that_hangs_and_a_stream_that_is_silent_end() {
         service: "x",
         listeners: &[Port::Peer],
         roles: &[],
+        verb: None,
         minimum_status: MinimumStatus::Member,
         request_bytes: 1,
         deadline_ms: Some(5),
