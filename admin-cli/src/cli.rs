@@ -1,13 +1,10 @@
 //! The command line: its nouns, and whose command each is.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{
-    agreement, alert, audit, delivery, directory, doctor, explain, invite, mandate, member, node, offer, policy,
-    practice, status, steward,
-};
+use crate::commands;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::session::Session;
@@ -25,89 +22,63 @@ pub struct Cli {
     pub noun: Noun,
 }
 
-/// What a command is about.
-#[derive(Debug, Subcommand)]
-pub enum Noun {
-    /// How this node and its federation are
-    Status,
-    /// Checks the node; each finding names the command that fixes it (exit 0 ok, 1 warning, 2 critical, 3 unknown)
-    Doctor,
-    /// What a reason code means and what to do
-    Explain(explain::Explain),
-    /// Invitations to join
-    #[command(subcommand)]
-    Invite(invite::Verb),
-    /// Members of the federation: who is in, who asks to be, who is out
-    #[command(subcommand)]
-    Member(member::Verb),
-    /// What authorities let organisations do for them
-    #[command(subcommand)]
-    Mandate(mandate::Verb),
-    /// The authorities that keep the register together
-    #[command(subcommand)]
-    Steward(steward::Verb),
-    /// Agreements between authorities: who shares what, why, until when
-    #[command(subcommand)]
-    Agreement(agreement::Verb),
-    /// Alerts, published and received
-    #[command(subcommand)]
-    Alert(alert::Verb),
-    /// Practices: what worked, and what did not
-    #[command(subcommand)]
-    Practice(practice::Verb),
-    /// Own offers of places and services, and what partners offer
-    #[command(subcommand)]
-    Offer(offer::Verb),
-    /// Where each envelope stands
-    #[command(subcommand)]
-    Delivery(delivery::Verb),
-    /// The ledger of this node
-    #[command(subcommand)]
-    Audit(audit::Verb),
-    /// The register as this node has verified it
-    #[command(subcommand)]
-    Directory(directory::Verb),
-    /// This node itself: certificate, keys, its entry in the register
-    #[command(subcommand)]
-    Node(node::Verb),
-    /// What a majority of stewards may change for all
-    #[command(subcommand)]
-    Policy(policy::Verb),
-    /// Completions for a shell, on stdout
-    Completions {
-        /// The shell
-        #[arg(value_enum)]
-        shell: clap_complete::Shell,
-    },
+/// The nouns with verbs of their own, in the order of the help: for each a line here and a file in `commands/`, whose `Verb`
+/// says in its first line what the noun is, and whose `run` does it.
+macro_rules! nouns {
+    ($($noun:ident => $module:ident,)+) => {
+        /// What a command is about.
+        #[derive(Debug, Subcommand)]
+        pub enum Noun {
+            /// How this node and its federation are
+            Status,
+            /// Checks the node; each finding names the command that fixes it (exit 0 ok, 1 warning, 2 critical, 3 unknown)
+            Doctor,
+            /// What a reason code means and what to do
+            Explain(commands::explain::Explain),
+            $(#[command(subcommand)] $noun(commands::$module::Verb),)+
+            /// Completions for a shell, on stdout
+            Completions {
+                /// The shell
+                #[arg(value_enum)]
+                shell: clap_complete::Shell,
+            },
+        }
+
+        impl Noun {
+            /// Does what was asked.
+            ///
+            /// # Errors
+            /// What the node refused, or why it could not be asked.
+            pub async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+                match self {
+                    Self::Status => commands::status::run(session).await?,
+                    Self::Doctor => return commands::doctor::run(session).await,
+                    Self::Explain(what) => return commands::explain::run(session, what).await,
+                    $(Self::$noun(verb) => return Ok(commands::$module::run(session, verb).await?.report()),)+
+                    Self::Completions { shell } => {
+                        clap_complete::generate(shell, &mut Cli::command(), "havenctl", &mut std::io::stdout());
+                    }
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    };
 }
 
-/// Does what was asked.
-///
-/// # Errors
-/// What the node refused, or why it could not be asked.
-pub async fn run(session: &Session, noun: Noun) -> Result<ExitCode, Failure> {
-    match noun {
-        Noun::Status => status::run(session).await?,
-        Noun::Doctor => return doctor::run(session).await,
-        Noun::Explain(what) => return explain::run(session, what).await,
-        Noun::Invite(verb) => invite::run(session, verb).await?,
-        Noun::Member(verb) => member::run(session, verb).await?,
-        Noun::Mandate(verb) => mandate::run(session, verb).await?,
-        Noun::Steward(verb) => steward::run(session, verb).await?,
-        Noun::Agreement(verb) => agreement::run(session, verb).await?,
-        Noun::Alert(verb) => alert::run(session, verb).await?,
-        Noun::Practice(verb) => practice::run(session, verb).await?,
-        Noun::Offer(verb) => return offer::run(session, verb).await,
-        Noun::Delivery(verb) => delivery::run(session, verb).await?,
-        Noun::Audit(verb) => audit::run(session, verb).await?,
-        Noun::Directory(verb) => directory::run(session, verb).await?,
-        Noun::Node(verb) => node::run(session, verb).await?,
-        Noun::Policy(verb) => policy::run(session, verb).await?,
-        Noun::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "havenctl", &mut std::io::stdout());
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+nouns! {
+    Invite => invite,
+    Member => member,
+    Mandate => mandate,
+    Steward => steward,
+    Agreement => agreement,
+    Alert => alert,
+    Practice => practice,
+    Offer => offer,
+    Delivery => delivery,
+    Audit => audit,
+    Directory => directory,
+    Node => node,
+    Policy => policy,
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::fault(&format!("no runtime: {error}")).print(),
     };
-    match runtime.block_on(cli::run(&session, cli.noun)) {
+    match runtime.block_on(cli.noun.run(&session)) {
         Ok(code) => code,
         Err(failure) => failure.print(),
     }

@@ -36,5 +36,16 @@ pub trait ContractEnum: Copy + Send + Sync + 'static {
     const FULL_NAME: &'static str;
 }
 
+/// A record that a `Content` can say.
+pub trait Said: Clone + Default {
+    /// Its kind.
+    const KIND: record::v1::RecordKind;
+    /// The name of its field in `Content`: `offer_view`.
+    const FIELD: &'static str;
+
+    /// What the content says, if it is of this kind.
+    fn said(content: &local::v1::Content) -> Option<&Self>;
+}
+
 include!(concat!(env!("OUT_DIR"), "/enums.rs"));
 include!(concat!(env!("OUT_DIR"), "/content.rs"));

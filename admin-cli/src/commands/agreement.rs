@@ -22,7 +22,7 @@ use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 use crate::when;
 
-/// What to do with agreements.
+/// Agreements between authorities: who shares what, why, until when
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Proposes one, signed by this authority; it is in force once all parties signed

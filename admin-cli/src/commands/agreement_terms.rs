@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use havenlink_proto::ContractEnum;
+use havenlink_proto::access::KINDS;
 use havenlink_proto::record::v1::{
     Agreement, AlertKind, CorridorRole, DisclosureLevel, Grant, Party, Purpose, RecordKind, ServiceKind, Tlp,
     TransferBasis,
@@ -21,7 +22,7 @@ pub struct Terms {
     /// Partners; with each of them the same is shared
     #[arg(value_name = "AUTHORITY", required_unless_present = "file")]
     pub partners: Vec<String>,
-    /// What we share: alerts[=KIND,…], practices, offers[=SERVICE,…][:light|band|count]; repeat for more
+    /// What we share: alerts[=KIND,…], offers[=SERVICE,…][:light|band|count], or another kind, e.g. practices; repeat for more
     #[arg(long, value_parser = parse_share, value_name = "WHAT")]
     pub share: Vec<Share>,
     /// What we receive, in the same form
@@ -71,7 +72,14 @@ pub struct Share {
     level: DisclosureLevel,
 }
 
-const SORTS: [&str; 3] = ["alerts", "practices", "offers"];
+/// What can be shared, as it is typed: each kind that somebody reads, in the plural; answers follow what they answer.
+fn sorts() -> impl Iterator<Item = (RecordKind, String)> {
+    let kinds = KINDS.iter().filter_map(|row| RecordKind::try_from(i32::try_from(row.number).ok()?).ok());
+    kinds.filter(|kind| *kind != RecordKind::Answer).map(|kind| {
+        let name = kind.as_str_name().trim_start_matches("RECORD_KIND_").trim_end_matches("_VIEW");
+        (kind, format!("{}s", name.to_ascii_lowercase()))
+    })
+}
 
 /// Reads one `--share`.
 ///
@@ -87,32 +95,24 @@ pub fn parse_share(typed: &str) -> Result<Share, String> {
         None => (head, None),
     };
     let sort = sort.trim().to_ascii_lowercase();
-    let mut share = Share {
-        record: RecordKind::Practice,
-        alerts: Vec::new(),
-        services: Vec::new(),
-        level: DisclosureLevel::Unspecified,
+    let Some((record, _)) = sorts().find(|(_, name)| *name == sort) else {
+        let names: Vec<String> = sorts().map(|(_, name)| name).collect();
+        let hint = nearest(&sort, names.iter().map(String::as_str)).map(|n| format!("nearest: {n}; "));
+        return Err(format!("{sort:?} cannot be shared; {}allowed: {}", hint.unwrap_or_default(), names.join(", ")));
     };
-    match sort.as_str() {
-        "alerts" => {
-            share.record = RecordKind::Alert;
-            share.alerts = values::<AlertKind>(list)?;
-        }
-        "practices" if list.is_some() => return Err("practices are shared as a whole: --share practices".into()),
-        "practices" => {}
-        "offers" => {
-            share.record = RecordKind::OfferView;
+    let mut share = Share { record, alerts: Vec::new(), services: Vec::new(), level: DisclosureLevel::Unspecified };
+    match record {
+        RecordKind::Alert => share.alerts = values::<AlertKind>(list)?,
+        RecordKind::OfferView => {
             share.services = values::<ServiceKind>(list)?;
             let level = level.map(Code::<DisclosureLevel>::parse).transpose()?;
             share.level =
                 level.and_then(|code| DisclosureLevel::try_from(code.number).ok()).unwrap_or(DisclosureLevel::Light);
         }
-        other => {
-            let hint = nearest(other, SORTS.into_iter()).map(|n| format!("nearest: {n}; ")).unwrap_or_default();
-            return Err(format!("{other:?} cannot be shared; {hint}allowed: {}", SORTS.join(", ")));
-        }
+        _ if list.is_some() => return Err(format!("{sort} are shared as a whole: --share {sort}")),
+        _ => {}
     }
-    if level.is_some() && sort != "offers" {
+    if level.is_some() && record != RecordKind::OfferView {
         return Err(format!("{sort} have no level; only offers are shown as light, band or count"));
     }
     Ok(share)
@@ -132,18 +132,18 @@ fn values<E: ContractEnum>(list: Option<&str>) -> Result<Vec<i32>, String> {
 impl Share {
     fn usual_purposes(&self) -> Vec<i32> {
         let usual: &[Purpose] = match self.record {
-            RecordKind::Alert => &[Purpose::Prevention, Purpose::Identification],
             RecordKind::OfferView => &[Purpose::Assistance, Purpose::Protection],
-            _ => &[Purpose::Learning, Purpose::Prevention],
+            RecordKind::Practice => &[Purpose::Learning, Purpose::Prevention],
+            _ => &[Purpose::Prevention, Purpose::Identification],
         };
         usual.iter().map(|p| *p as i32).collect()
     }
 
     fn usual_retention(&self) -> i64 {
         match self.record {
-            RecordKind::Alert => 180 * DAY,
             RecordKind::OfferView => DAY,
-            _ => 5 * 365 * DAY,
+            RecordKind::Practice => 5 * 365 * DAY,
+            _ => 180 * DAY,
         }
     }
 

@@ -1,20 +1,19 @@
 //! `alert`: publish, list, show, answer.
 
 mod publish;
-mod which;
 
 use clap::Subcommand;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::local::v1::{AnswerRecordRequest, HeldRecord};
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
-    AdvertChannel, AlertKind, Answer, AnswerKind, AssertionBasis, BarrierStep, Certainty, ExploitationForm,
-    NotRelevantReason, Severity, SiteConcern, SiteType, Text, Urgency,
+    AdvertChannel, Alert, AlertKind, Answer, AnswerKind, AssertionBasis, BarrierStep, Certainty, ExploitationForm,
+    NotRelevantReason, RecordKind, Severity, SiteConcern, SiteType, Text, Urgency,
 };
 
 use self::publish::Publish;
-use self::which::Which;
 use super::sharing::{self, parse_summary, show_place};
+use super::which::{self, Sort, Which};
 use super::{Limit, delivery, record, unreadable};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
@@ -23,7 +22,7 @@ use crate::output::{Cell, Format, Grid, View, clean, cut};
 use crate::session::{Session, call};
 use crate::value::to_json;
 
-/// What to do with alerts.
+/// Alerts, published and received
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Publishes an alert; durable when this returns
@@ -55,13 +54,17 @@ pub enum Verb {
     },
 }
 
+/// How alerts are found.
+const ALERTS: Sort = Sort { kind: RecordKind::Alert, noun: "alert", list: "havenctl alert list, or --published" };
+
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let session = &session.about(RecordKind::Alert);
     match verb {
         Verb::Publish(publish) => publish::run(session, *publish).await,
         Verb::List { published, limit } => list(session, published, limit.limit).await,
         Verb::Show { which } => show(session, &which).await,
         Verb::Answer { which, answer, reason, question } => {
-            let (origin, record_id) = which.to_answer(session).await?;
+            let (origin, record_id) = which.to_answer(session, &ALERTS).await?;
             let text = format!("answered; {} will see it\n", clean(&origin));
             let answer = Answer { kind: answer.number, not_relevant_reason: number_or_zero(&reason), question };
             let request = AnswerRecordRequest {
@@ -78,12 +81,13 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {
-    let answer = which::list(session, published, limit).await?;
+    let answer = which::list(session, &ALERTS, published, limit).await?;
     let mut grid = Grid::new(&["alert", "origin", "kind", "severity", "place", "created", "answers", "summary"]);
     for held in &answer.records {
-        let alert = record::held_alert(held);
+        let alert = record::held::<Alert>(held);
         let answers = held.answers.iter().map(|a| {
-            let kind = record::answer(a.content.as_ref()).map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
+            let kind =
+                record::said::<Answer>(a.content.as_ref()).map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
             format!("{} {kind}", a.authority)
         });
         let summary = match held.unreadable.as_str() {
@@ -108,7 +112,7 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
 }
 
 async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
-    let held = which.held(session).await?;
+    let held = which.held(session, &ALERTS).await?;
     let pairs = pairs(&held);
     let mut text = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
     if !held.deliveries.is_empty() {
@@ -124,7 +128,7 @@ async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
 }
 
 fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
-    let alert = record::held_alert(held);
+    let alert = record::held::<Alert>(held);
     let mut pairs = vec![
         ("alert", Cell::text(id::show(&held.record_id))),
         ("origin", Cell::text(&held.origin)),
@@ -166,7 +170,7 @@ fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
         pairs.push(("answers", Cell::text(older)));
     }
     for answer in &held.answers {
-        let told = record::answer(answer.content.as_ref()).unwrap_or_default();
+        let told = record::said::<Answer>(answer.content.as_ref()).unwrap_or_default();
         let reason = name::<NotRelevantReason>(told.not_relevant_reason);
         let question = told.question.first().map(|t| t.text.clone()).unwrap_or_default();
         let text = [answer.authority.clone(), name::<AnswerKind>(told.kind), reason, question];

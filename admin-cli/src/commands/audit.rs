@@ -19,7 +19,7 @@ use crate::when;
 /// Verifying reads all of it.
 const WHOLE_LOG: Duration = Duration::from_secs(300);
 
-/// What to do with the ledger.
+/// The ledger of this node
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// The last entries

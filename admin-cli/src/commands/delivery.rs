@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with deliveries.
+/// Where each envelope stands
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Deliveries, newest first

@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with the register.
+/// The register as this node has verified it
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Change number, head, freshness, forks

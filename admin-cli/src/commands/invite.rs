@@ -15,7 +15,7 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with invitations.
+/// Invitations to join
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Makes a token that one authority can use once

@@ -16,7 +16,7 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with mandates.
+/// What authorities let organisations do for them
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Lets an organisation act for this authority; a later mandate takes the place of the one before

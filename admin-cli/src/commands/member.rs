@@ -24,7 +24,7 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with members.
+/// Members of the federation: who is in, who asks to be, who is out
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// All members; or what waits for a decision

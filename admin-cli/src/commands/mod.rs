@@ -22,6 +22,7 @@ pub mod record;
 pub mod sharing;
 pub mod status;
 pub mod steward;
+pub mod which;
 
 use serde_json::Value;
 

@@ -17,7 +17,7 @@ use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 use crate::when;
 
-/// What to do with the node.
+/// This node itself: certificate, keys, its entry in the register
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// A new certificate, published before it is used; no exchange is dropped

@@ -24,7 +24,7 @@ use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 use crate::when;
 
-/// What to do with offers.
+/// Own offers of places and services, and what partners offer
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Creates an own offer, or changes what is given of one

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::session::{Session, call};
 use crate::when;
 
-/// What to do with the policy.
+/// What a majority of stewards may change for all
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Proposes a change; what is not given stays as it is

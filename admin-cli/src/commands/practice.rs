@@ -9,7 +9,7 @@ use havenlink_proto::local::v1::{
 };
 use havenlink_proto::record::v1::{
     CostBand, LawfulBasis, Pap, Place, Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic,
-    Purpose, Tlp, TranslationProvenance,
+    Purpose, RecordKind, Tlp, TranslationProvenance,
 };
 
 use super::sharing::{SharingArgs, Usual, parse_place, show_place};
@@ -21,7 +21,7 @@ use crate::output::{Cell, Format, Grid, View, clean, cut};
 use crate::session::Session;
 use crate::value::to_json;
 
-/// What to do with practices.
+/// Practices: what worked, and what did not
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Publishes a practice; also what did not work
@@ -96,6 +96,7 @@ const USUAL: Usual =
     Usual { purpose: Purpose::Learning, tlp: Tlp::Green, pap: Pap::Clear, lawful_basis: LawfulBasis::NoPersonalData };
 
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let session = &session.about(RecordKind::Practice);
     match verb {
         Verb::Publish(publish) => {
             record::publish(session, request(*publish)?, &["havenctl practice show RECORD"]).await
@@ -114,9 +115,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishRecordRequest::default(),
-        Some(file) => record::from_file(file, "practice")?,
+        Some(file) => record::from_file::<Practice>(file)?,
     };
-    let mut practice = record::practice(request.content.as_ref()).unwrap_or_default();
+    let mut practice = record::said::<Practice>(request.content.as_ref()).unwrap_or_default();
     practice.version = practice.version.max(1);
     if let Some(language) = publish.language {
         practice.texts.retain(|t| t.language != language);

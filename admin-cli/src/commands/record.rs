@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use havenlink_proto::local::v1::content::Said;
+use havenlink_proto::Said;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::local::v1::{Content, HeldRecord, PublishRecordRequest};
-use havenlink_proto::record::v1::{Alert, Answer, Practice};
 use serde_json::{Value, json};
 
 use super::read_file;
@@ -20,8 +19,8 @@ use crate::value::{from_json, to_json};
 ///
 /// # Errors
 /// The field that does not fit the contract.
-pub fn from_file(file: &Path, kind: &str) -> Result<PublishRecordRequest, Failure> {
-    from_json(&request(read_file(file)?, kind))
+pub fn from_file<R: Said>(file: &Path) -> Result<PublishRecordRequest, Failure> {
+    from_json(&request(read_file(file)?, R::FIELD))
 }
 
 fn request(mut file: Value, kind: &str) -> Value {
@@ -52,28 +51,20 @@ pub async fn publish(session: &Session, mut request: PublishRecordRequest, next:
     Ok(())
 }
 
-macro_rules! said {
-    ($($name:ident: $record:ident)+) => {
-        $(/// What a content of this kind says; of another kind, or of none: nothing.
-        pub fn $name(content: Option<&Content>) -> Option<$record> {
-            match content?.said.as_ref()? {
-                Said::$record(record) => Some(record.clone()),
-                _ => None,
-            }
-        })+
-    };
+/// What a content says, if it is of this kind.
+pub fn said<R: Said>(content: Option<&Content>) -> Option<R> {
+    R::said(content?).cloned()
 }
 
-said! { alert: Alert answer: Answer practice: Practice }
-
-/// The alert that is held; one that cannot be read is shown without what it says.
-pub fn held_alert(held: &HeldRecord) -> Alert {
-    alert(held.content.as_ref()).unwrap_or_default()
+/// What is held, if it is of this kind; one that cannot be read says nothing.
+pub fn held<R: Said>(held: &HeldRecord) -> R {
+    said(held.content.as_ref()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use havenlink_proto::record::v1::{Alert, Practice};
 
     #[test]
     fn a_file_has_the_whole_request_or_the_record_with_its_sharing_or_the_record_alone() {
@@ -90,7 +81,7 @@ mod tests {
     #[test]
     fn a_content_says_one_kind() {
         let content = Content::from(Alert { sector: "I56".into(), ..Default::default() });
-        assert_eq!(alert(Some(&content)).map(|alert| alert.sector).as_deref(), Some("I56"));
-        assert_eq!((practice(Some(&content)), answer(None)), (None, None));
+        assert_eq!(said::<Alert>(Some(&content)).map(|alert| alert.sector).as_deref(), Some("I56"));
+        assert_eq!((said::<Practice>(Some(&content)), said::<Alert>(None)), (None, None));
     }
 }

@@ -14,7 +14,7 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// What to do with stewards.
+/// The authorities that keep the register together
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Each steward's last sign of life

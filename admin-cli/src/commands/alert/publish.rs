@@ -6,8 +6,8 @@ use clap::Args;
 use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
-    AdvertChannel, AlertKind, AssertionBasis, AtRiskSite, BarrierStep, Certainty, ExploitationForm, LawfulBasis, Pap,
-    Place, Purpose, Severity, SiteConcern, SiteType, SuspiciousAdvertising, Text, Tlp, Urgency,
+    AdvertChannel, Alert, AlertKind, AssertionBasis, AtRiskSite, BarrierStep, Certainty, ExploitationForm, LawfulBasis,
+    Pap, Place, Purpose, Severity, SiteConcern, SiteType, SuspiciousAdvertising, Text, Tlp, Urgency,
 };
 
 use crate::commands::record;
@@ -106,9 +106,9 @@ pub async fn run(session: &Session, publish: Publish) -> Result<(), Failure> {
 fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
     let mut request = match &publish.file {
         None => PublishRecordRequest::default(),
-        Some(file) => record::from_file(file, "alert")?,
+        Some(file) => record::from_file::<Alert>(file)?,
     };
-    let mut alert = record::alert(request.content.as_ref()).unwrap_or_default();
+    let mut alert = record::said::<Alert>(request.content.as_ref()).unwrap_or_default();
     let set = |field: &mut i32, argument: Option<i32>, usual: i32| {
         *field = argument.unwrap_or(if *field == 0 { usual } else { *field });
     };
@@ -212,7 +212,7 @@ mod tests {
             "amber",
         ]);
         let request = request(arguments).unwrap();
-        let alert = record::alert(request.content.as_ref()).unwrap();
+        let alert = record::said::<Alert>(request.content.as_ref()).unwrap();
         assert_eq!(alert.exploitation_forms, [2, 1]);
         assert_eq!(alert.summary.len(), 2);
         let Some(Details::SuspiciousAdvertising(d)) = alert.details else { panic!() };
@@ -230,7 +230,7 @@ mod tests {
         std::fs::write(&dir, file).unwrap();
         let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"])).unwrap();
         std::fs::remove_file(&dir).unwrap();
-        let alert = record::alert(request.content.as_ref()).unwrap();
+        let alert = record::said::<Alert>(request.content.as_ref()).unwrap();
         assert_eq!(
             (alert.severity, alert.assertion_basis),
             (Severity::Severe as i32, AssertionBasis::Documented as i32)

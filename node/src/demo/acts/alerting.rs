@@ -1,9 +1,10 @@
 //! An alert about an advert goes from Strasbourg to both partners, and Kehl answers. One from Esch to Kehl is refused.
 
+use havenlink_proto::Said;
 use havenlink_proto::local::v1::{
-    AnswerRecordRequest, Folder, GetRecordRequest, ListRecordsRequest, PublishRecordRequest, content::Said,
+    AnswerRecordRequest, Folder, GetRecordRequest, ListRecordsRequest, PublishRecordRequest,
 };
-use havenlink_proto::record::v1::{Answer, AnswerKind, Purpose, RecordKind, Tlp};
+use havenlink_proto::record::v1::{Alert, Answer, AnswerKind, Purpose, RecordKind, Tlp};
 
 use super::{reason_of, request_id, until};
 use crate::demo::city::City;
@@ -84,11 +85,7 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
 }
 
 /// Waits until the city holds the alert.
-pub async fn received(
-    city: &City,
-    origin: &str,
-    record_id: &bytes::Bytes,
-) -> anyhow::Result<havenlink_proto::record::v1::Alert> {
+pub async fn received(city: &City, origin: &str, record_id: &bytes::Bytes) -> anyhow::Result<Alert> {
     let side = city.records().await?;
     until("the alert has arrived", || {
         let (mut side, origin, record_id) = (side.clone(), origin.to_owned(), record_id.clone());
@@ -97,10 +94,7 @@ pub async fn received(
             let page = ListRecordsRequest { kind, folder, page_size: 50, ..Default::default() };
             let held = side.list_records(page).await?.into_inner().records;
             let held = held.into_iter().find(|a| a.origin == origin && a.record_id == record_id);
-            Ok(held.and_then(|held| held.content?.said).and_then(|said| match said {
-                Said::Alert(alert) => Some(alert),
-                Said::Practice(_) | Said::OfferView(_) | Said::Answer(_) => None,
-            }))
+            Ok(held.and_then(|held| Alert::said(held.content.as_ref()?).cloned()))
         }
     })
     .await
