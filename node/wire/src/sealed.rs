@@ -79,7 +79,9 @@ pub fn open(
 /// # Errors
 /// `KIND_NOT_SUPPORTED`, `DECODE_FAILED`, or the first field of the record that is refused, below `body`.
 pub fn parse_body(envelope: &Envelope) -> Result<RecordBody, Error> {
-    let body = records::parse(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
+    let cancels = envelope.target(ReferenceKind::Cancels).is_some();
+    let parse = if cancels { records::parse_cancellation } else { records::parse };
+    let body = parse(envelope.kind, &envelope.body).map_err(|e| e.within("body"))?;
     let answers = body.content().is_some_and(|content| content.facet().is_answer());
     if answers != envelope.target(ReferenceKind::Answers).is_some() {
         return Err(malformed("references", "an answer, and nothing else, names what it answers"));

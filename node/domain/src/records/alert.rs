@@ -263,9 +263,32 @@ impl Kind for Alert {
         None
     }
 
-    /// Without the summary: free text is not said again for the sake of taking it back.
+    /// What every alert has, and which kind it is.
     fn cancelled(&self) -> Self {
-        Self { summary: Vec::new(), ..self.clone() }
+        let details = match &self.details {
+            AlertDetails::SuspiciousAdvertising(advert) => AlertDetails::SuspiciousAdvertising(SuspiciousAdvertising {
+                channel: advert.channel,
+                advert_languages: Vec::new(),
+                first_seen: None,
+                last_seen: None,
+                adverts_seen: 1,
+                promised_occupation: None,
+            }),
+            AlertDetails::AtRiskSite(site) => AlertDetails::AtRiskSite(AtRiskSite {
+                site_type: site.site_type,
+                barrier_step: site.barrier_step,
+                concerns: Vec::new(),
+                size_class: None,
+            }),
+        };
+        Self {
+            indicators: Vec::new(),
+            exploitation_forms: Vec::new(),
+            sector: None,
+            summary: Vec::new(),
+            details,
+            ..self.clone()
+        }
     }
 
     fn subject(&self) -> Option<[u8; 16]> {

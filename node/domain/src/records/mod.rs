@@ -112,7 +112,7 @@ pub trait Kind: Clone + Into<Content> {
     /// As a partner with this disclosure level sees it; `None`: it travels as it is stored, whatever the level.
     fn prepare(&self, level: DisclosureLevel) -> Option<Self>;
 
-    /// What its cancellation says: no more of it than the form needs.
+    /// What its cancellation says: no more of it than the form needs, and no text. Today's rules are not asked of it.
     fn cancelled(&self) -> Self;
 
     /// What it is the newest word on; `None`: it stands by itself.
@@ -454,7 +454,12 @@ mod tests {
                 assert_eq!((content.facet().kind(), content.cancelled().kind()), (*kind, *kind));
                 assert_eq!(Facet::from_codes(*kind, content.facet().codes()), Some(content.facet()), "{kind}");
                 assert_eq!(Facet::from_codes(*kind, [-1, -1]), None, "{kind}");
-                assert_eq!(content.cancelled().check(), Ok(()), "the cancellation of a {kind} can be sent");
+                assert_eq!(
+                    content.cancelled().cancelled(),
+                    content.cancelled(),
+                    "nothing more is left out of a {kind}"
+                );
+                assert_eq!(content.cancelled().facet(), content.facet(), "{kind}");
                 assert!(content.life() > Millis(0) && content.life() <= crate::limits::RECORD_LIFE, "{kind}");
             }
         }

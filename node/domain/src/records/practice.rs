@@ -185,9 +185,19 @@ impl Kind for Practice {
         None
     }
 
-    /// As it was: a practice without texts is none.
+    /// Which version of a practice with which outcome, and nothing of it.
     fn cancelled(&self) -> Self {
-        self.clone()
+        Self {
+            version: self.version,
+            texts: Vec::new(),
+            outcome: self.outcome,
+            cost_band: None,
+            audiences: Vec::new(),
+            topics: Vec::new(),
+            resolution_paragraphs: Vec::new(),
+            legal_prerequisites: Vec::new(),
+            place: None,
+        }
     }
 
     fn subject(&self) -> Option<[u8; 16]> {

@@ -187,6 +187,21 @@ pub fn parse(kind: RecordKind, body: &Bytes) -> Result<RecordBody, Error> {
     Ok(read)
 }
 
+/// The body of a cancellation from outside: its form. Today's rules are asked only of what it repeats, which no cancellation of
+/// ours does.
+///
+/// # Errors
+/// As `parse`.
+pub fn parse_cancellation(kind: RecordKind, body: &Bytes) -> Result<RecordBody, Error> {
+    let read = decode(kind, body, Source::Outside)?;
+    if let RecordBody::Content(content) = &read
+        && *content != content.cancelled()
+    {
+        content.check()?;
+    }
+    Ok(read)
+}
+
 /// The body of an envelope from this node's own disk: its form alone.
 ///
 /// # Errors

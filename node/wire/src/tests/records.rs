@@ -80,6 +80,31 @@ fn every_open_kind_goes_there_and_back() {
     }
 }
 
+#[test]
+fn a_cancellation_repeats_no_text_and_is_understood() {
+    let cancels = |content: &Content| content.facts().later.contains(&ReferenceKind::Cancels);
+    for content in contents().into_iter().filter(|content| cancels(content) && !content.facet().is_answer()) {
+        let body = RecordBody::Content(content.cancelled());
+        let mut envelope = around(&body);
+        let target = RecordKey { origin: strasbourg(), record_id: RecordId([8; 16]) };
+        envelope.references.push(Reference { kind: ReferenceKind::Cancels, target });
+        assert_eq!(sealed::parse_body(&envelope).unwrap(), body);
+        let said = format!("{content:?}");
+        let after =
+            |field: &&str| said.split(*field).skip(1).filter_map(|rest| rest.split('"').next()).collect::<Vec<_>>();
+        let texts: Vec<&str> = ["text: \"", "title: \"", "problem: \"", "measure: \""].iter().flat_map(after).collect();
+        let cancelled = format!("{body:?}");
+        assert!(texts.iter().all(|text| !cancelled.contains(text)), "{cancelled}");
+        assert!(encode(&body).len() < records::encode(&content).len(), "{:?}", content.kind());
+    }
+    // What it does repeat is judged as ever.
+    let mut long = alert();
+    long.summary[0].text = "é".repeat(501);
+    let kind = RecordKind::Alert;
+    assert!(records::parse_cancellation(kind, &records::encode(&long.into())).is_err());
+    assert!(records::parse_cancellation(kind, &records::encode(&alert().into())).is_ok());
+}
+
 fn publication(content: Content) -> Publication {
     let answers = content.facet().is_answer();
     let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
