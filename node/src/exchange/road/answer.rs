@@ -4,7 +4,7 @@ use crate::domain::ids::RecordId;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
-use crate::domain::records::Content;
+use crate::domain::records::{Content, Verb};
 use crate::domain::sharing::{Audience, Sharing};
 use crate::exchange::context::{Call, Error};
 use crate::storage::ops::Written;
@@ -35,9 +35,10 @@ impl Road {
         let row = self.store().inbox_record(target.clone()).await?.filter(|row| kinds.contains(&row.record.kind()));
         let row = row.ok_or(Reason::TargetUnknown)?;
         let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Answer);
+        let readable = row.record.kind().open_to(Verb::Read, call.actor.role).is_ok();
         let reading = reading.map_err(|reason| match reason {
-            Reason::MethodNotOpen => reason,
-            // Its time is over: it is here as little as one that never came.
+            Reason::MethodNotOpen if readable => reason,
+            // Its time is over, or it is not the role's to read: it is here as little as one that never came.
             _ => Reason::TargetUnknown,
         })?;
         let envelope = sealed::reload(reading)?;

@@ -15,7 +15,7 @@ use crate::domain::policy::ReadPurpose;
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, Reference, ReferenceKind};
-use crate::domain::records::Content;
+use crate::domain::records::{Content, Verb};
 use crate::exchange::context::{Call, Error};
 use crate::storage::ops::{Write, Written};
 use crate::storage::rows::PublicationRow;
@@ -107,15 +107,14 @@ impl Road {
             return Err(Reason::NotFound.into());
         }
         let row = self.store().publication(target.clone()).await?.ok_or(Reason::NotFound)?;
-        let reading =
-            self.context.may_read(&row.record, call.actor.role, ReadPurpose::SayLater).map_err(
-                |reason| match reason {
-                    Reason::KindNotSupported => {
-                        Error::from(wire::Error::new(reason, "record_id", row.record.kind().name()))
-                    }
-                    reason => Error::from(reason),
-                },
-            )?;
+        let (kind, role) = (row.record.kind(), call.actor.role);
+        let reading = self.context.may_read(&row.record, role, ReadPurpose::SayLater);
+        let reading = reading.map_err(|reason| match reason {
+            // What the role may not read is answered like what is not here.
+            _ if kind.open_to(Verb::Read, role).is_err() => Error::from(Reason::NotFound),
+            Reason::KindNotSupported => Error::from(wire::Error::new(reason, "record_id", kind.name())),
+            reason => Error::from(reason),
+        })?;
         if self.own_superseded(target).await?.is_some() {
             return Err(Reason::EtagMismatch.into());
         }
