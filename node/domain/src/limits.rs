@@ -37,6 +37,8 @@ pub const INDICATORS: usize = 24;
 pub const PRACTICE_TITLE_CHARS: usize = 200;
 /// Characters of each other text of a practice.
 pub const PRACTICE_TEXT_CHARS: usize = 4_000;
+/// References of one envelope: the earlier versions that a later word names, newest first.
+pub const REFERENCES: usize = 8;
 /// Recipients named in one publication.
 pub const RECIPIENTS: usize = 256;
 /// Parties of one agreement.

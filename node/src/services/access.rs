@@ -187,7 +187,10 @@ mod tests {
             {
                 let said = row.is_some_and(|row| row.roles(verb).iter().any(|open| *open as i32 == role.code()));
                 assert_eq!(said, kind.open_to(asked(verb), role).is_ok(), "{role} may {verb:?} {kind}");
-                assert!(row.is_some() || kind.open_to(asked(verb), role) == Err(Reason::KindNotSupported), "{kind}: a number");
+                assert!(
+                    row.is_some() || kind.open_to(asked(verb), role) == Err(Reason::KindNotSupported),
+                    "{kind}: a number"
+                );
             }
             let has = |roles: &&&[ActorRole]| {
                 let with = |verb| roles.iter().any(|role| kind.open_to(asked(verb), *role).is_ok());

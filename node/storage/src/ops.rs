@@ -277,6 +277,8 @@ pub struct NewInbox {
     pub digest: Digest,
     /// The record that it refers to.
     pub target: Option<RecordKey>,
+    /// Earlier versions that it updates, replaces or cancels: none of them is kept longer than this one.
+    pub supersedes: Vec<RecordKey>,
     /// Waits for its target: no reader sees it, and it has no position, until a batch brings the target. Ignored when
     /// the target is here already.
     pub hidden: bool,

@@ -9,8 +9,6 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind, StreamClass};
 
-/// References of one envelope.
-const REFERENCES: usize = 8;
 /// Bytes of a reference to a person's agreement to share.
 const SHARING_REF: std::ops::RangeInclusive<usize> = 16..=32;
 
@@ -44,8 +42,8 @@ pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
 /// # Errors
 /// The first field that is missing, unknown or malformed; `ENVELOPE_MALFORMED` where fields do not fit each other.
 pub fn from_proto(envelope: proto::Envelope) -> Result<Envelope, Error> {
-    if envelope.references.len() > REFERENCES {
-        return Err(Error::new(Reason::FieldTooLong, "references", format!("at most {REFERENCES}")));
+    if envelope.references.len() > limits::REFERENCES {
+        return Err(Error::new(Reason::FieldTooLong, "references", format!("at most {}", limits::REFERENCES)));
     }
     let envelope = reload(envelope)?;
     check(&envelope)?;

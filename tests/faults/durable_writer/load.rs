@@ -160,6 +160,7 @@ pub async fn receive(stage: &Stage, partner: &str, first: u64, count: u64) -> an
             digest: Digest::of(&envelope),
             envelope,
             target: None,
+            supersedes: Vec::new(),
             hidden: false,
             expires: stage.now + Millis::days(90),
             keep_until: stage.now + Millis::days(90),

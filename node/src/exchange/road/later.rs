@@ -1,7 +1,7 @@
 //! What its publisher says of a record later: an update, a replacement, a cancellation.
 //!
-//! A later word is a record of its own that refers to the earlier one, and goes to exactly those that hold it: whoever
-//! was sent the earlier one, as far as it may still be sent to them; a new version of what is lasting and for all also goes to
+//! A later word is a record of its own that refers to the earlier ones, newest first, and goes to exactly those that hold one
+//! of them: whoever was sent a version, as far as it may still be sent to them; a new version of what is lasting and for all also goes to
 //! whom an agreement has come to cover. An update keeps the expiry of what it updates, and
 //! one that changes nothing travels nowhere. Whoever lists or searches sees the newest word; what was cancelled is
 //! shown to nobody who asks after that, and a reader of the inbox that had it sees the cancellation.
@@ -71,9 +71,8 @@ impl Road {
         let (row, earlier) = self.own_current(call, &target).await?;
         let how = [ReferenceKind::Updates, ReferenceKind::Replaces];
         let how = how.into_iter().find(|how| earlier.content.facts().later.contains(how));
-        let alike = content.kind() == row.record.kind()
-            && !content.facet().is_answer()
-            && !earlier.content.facet().is_answer();
+        let alike =
+            content.kind() == row.record.kind() && !content.facet().is_answer() && !earlier.content.facet().is_answer();
         let Some(how) = how.filter(|_| alike) else {
             return Err(wire::Error::new(Reason::KindNotSupported, "content", row.record.kind().name()).into());
         };
@@ -137,34 +136,44 @@ impl Road {
             // A new version lives as long as its publisher gave the one before.
             sharing.expires = sharing.expires.map(|end| self.now() + end.since(earlier.created));
         }
-        let draft = Draft {
-            authority: Some(target.origin.clone()),
-            sharing,
-            content,
-            to: Some(self.holders(&target, &earlier).await?),
-            references: vec![Reference { kind: how, target }],
-            under: None,
-        };
+        let to = Some(self.holders(&target, &earlier).await?);
+        // Each earlier version is named: who lacks the newest finds the one that it has.
+        let named = std::iter::once(&target).chain(chain(&earlier.references)).take(limits::REFERENCES);
+        let references = named.map(|target| Reference { kind: how, target: target.clone() }).collect();
+        let draft = Draft { authority: Some(target.origin.clone()), sharing, content, to, references, under: None };
         self.record(call, method, self.check(call, draft)?).await
     }
 
-    /// Who holds an own record, or will: whom it was made for, but those who refused it or were never sent it in the end.
-    async fn holders(&self, target: &RecordKey, earlier: &Publication) -> Result<Vec<AuthorityId>, Error> {
-        let filter = DeliveryFilter { record: Some(target.record_id), ..DeliveryFilter::default() };
+    /// Who holds an own record, or will, in this version or an earlier one: whom each was made for, but those who refused it
+    /// or were never sent it in the end. Whoever has an old version only must not go on with it.
+    async fn holders(&self, target: &RecordKey, newest: &Publication) -> Result<Vec<AuthorityId>, Error> {
+        let mut hold = self.holders_of(target, &newest.recipients).await?;
+        for earlier in chain(&newest.references) {
+            let Some(row) = self.store().publication(earlier.clone()).await? else { continue };
+            // One that is past its time is held by nobody, and one that cannot be read was made for those that it went to.
+            let reading = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare);
+            let Ok(reading) = reading else { continue };
+            let made_for = stored::reload(reading).map(|publication| publication.recipients).unwrap_or_default();
+            hold.extend(self.holders_of(earlier, &made_for).await?);
+        }
+        let mut hold: Vec<_> = hold.into_iter().collect();
+        hold.sort_unstable();
+        Ok(hold)
+    }
+
+    async fn holders_of(&self, version: &RecordKey, made_for: &[AuthorityId]) -> Result<HashSet<AuthorityId>, Error> {
+        let filter = DeliveryFilter { record: Some(version.record_id), ..DeliveryFilter::default() };
         let deliveries = self.store().deliveries(filter, None, limits::RECIPIENTS).await?;
         let goes = |state| matches!(state, DeliveryState::Queued | DeliveryState::Delivered | DeliveryState::Held);
         let (mut hold, mut lack) = (HashSet::new(), HashSet::new());
-        for row in deliveries.into_iter().filter(|row| row.origin == target.origin) {
+        for row in deliveries.into_iter().filter(|row| row.origin == version.origin) {
             if goes(row.state) {
                 hold.insert(row.recipient)
             } else {
                 lack.insert(row.recipient)
             };
         }
-        let waits = earlier.recipients.iter().filter(|to| !lack.contains(*to)).cloned();
-        hold.extend(waits);
-        let mut hold: Vec<_> = hold.into_iter().collect();
-        hold.sort_unstable();
+        hold.extend(made_for.iter().filter(|to| !lack.contains(*to)).cloned());
         Ok(hold)
     }
 
@@ -237,6 +246,11 @@ impl Road {
         }
         Ok(all)
     }
+}
+
+/// The earlier versions that a record names, newest first.
+pub(super) fn chain(references: &[Reference]) -> impl Iterator<Item = &RecordKey> {
+    references.iter().filter(|reference| reference.kind != ReferenceKind::Answers).map(|reference| &reference.target)
 }
 
 /// The later of two words about a record: a cancellation stands, whatever comes after it.

@@ -3,11 +3,13 @@
 use futures_util::StreamExt;
 
 use super::world::*;
+use crate::clock::Clock;
 use crate::demo::sample;
 use crate::domain::agreement::AgreementEndReason;
+use crate::domain::envelope::Envelope;
 use crate::domain::ids::RecordId;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind, ReferenceKind};
+use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
 use crate::domain::records::Content;
 use crate::domain::records::alert::{Alert, Severity};
 use crate::domain::records::answer::Answer;
@@ -106,7 +108,7 @@ async fn what_was_cancelled_is_listed_and_given_to_nobody_any_more() {
     assert_eq!(consumed(&world, KEHL).await, [stays, cancelled.record_id]);
     let word = world.exchange(KEHL).road.get(COORDINATOR, key(cancelled.record_id)).await.unwrap().said.unwrap();
     let Content::Alert(alert) = &word.content else { panic!("{word:?}") };
-    assert!(alert.summary.is_empty(), "free text is not said again");
+    assert!(alert.summary.is_empty() && alert.indicators.is_empty(), "what is taken back is not said again");
     let later = world.exchange(KEHL).road.get(COORDINATOR, key(first)).await.unwrap().later;
     assert_eq!(later.map(|later| later.how), Some(ReferenceKind::Cancels));
     let again = strasbourg.road.cancel(&call(), key(first)).await.unwrap_err();
@@ -223,4 +225,121 @@ async fn an_update_that_changes_nothing_keeps_its_request_id() {
     let answer = strasbourg.road.update(&same, key(first), sample_alert().into()).await.unwrap();
     strasbourg.road.update(&call(), key(first), more_severe()).await.unwrap();
     assert_eq!(strasbourg.road.update(&same, key(first), sample_alert().into()).await.unwrap(), answer);
+}
+
+/// Kehl was sent the first version, and not the second: the agreement had ended, and there is another one now.
+async fn only_kehl_missed_the_second(world: &World) -> (RecordId, RecordId) {
+    let strasbourg = world.exchange(STRASBOURG);
+    let ends = world.agree(STRASBOURG, KEHL, DisclosureLevel::Band).await;
+    world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
+    let first = world.publish(STRASBOURG, &[KEHL, ESCH]).await.record_id;
+    world.settle().await;
+    strasbourg.agreements.end_agreement(&call(), ends, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world.settle().await;
+    let second = strasbourg.road.update(&call(), key(first), more_severe()).await.unwrap();
+    assert_eq!(second.recipients, [id(ESCH)]);
+    world.settle().await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Band).await;
+    assert_eq!(listed(world, KEHL, Folder::Received).await, [first]);
+    (first, second.record_id)
+}
+
+#[tokio::test]
+async fn a_cancellation_reaches_who_holds_an_older_version_only() {
+    let world = World::new().await;
+    let (first, second) = only_kehl_missed_the_second(&world).await;
+    let cancelled = world.exchange(STRASBOURG).road.cancel(&call(), key(second)).await.unwrap();
+    assert_eq!(cancelled.recipients, [id(KEHL), id(ESCH)]);
+    world.settle().await;
+    for name in [KEHL, ESCH] {
+        assert!(listed(&world, name, Folder::Received).await.is_empty(), "{name}");
+        assert_eq!(consumed(&world, name).await, [cancelled.record_id], "{name}");
+    }
+    let later = world.exchange(KEHL).road.get(COORDINATOR, key(first)).await.unwrap().later;
+    assert_eq!(later, Some(Superseded { how: ReferenceKind::Cancels, by: key(cancelled.record_id) }));
+}
+
+#[tokio::test]
+async fn an_update_reaches_who_holds_an_older_version_only() {
+    let world = World::new().await;
+    let (_, second) = only_kehl_missed_the_second(&world).await;
+    let third = Alert { severity: Severity::Minor, ..sample_alert() };
+    let third = world.exchange(STRASBOURG).road.update(&call(), key(second), third.into()).await.unwrap();
+    assert_eq!(third.recipients, [id(KEHL), id(ESCH)]);
+    world.settle().await;
+    for name in [KEHL, ESCH] {
+        assert_eq!(listed(&world, name, Folder::Received).await, [third.record_id], "{name}");
+    }
+    let end = world.exchange(STRASBOURG).road.cancel(&call(), key(third.record_id)).await.unwrap();
+    world.settle().await;
+    assert_eq!(consumed(&world, KEHL).await, [end.record_id], "nothing of it is left for who comes later");
+}
+
+#[tokio::test]
+async fn a_version_that_was_overtaken_on_the_way_is_not_shown_again() {
+    let world = World::with_agreements().await;
+    let strasbourg = world.exchange(STRASBOURG);
+    let practice = practice::from_proto(sample::practice()).unwrap();
+    let first = strasbourg.road.publish(&call(), wished(sharing(&[KEHL]), practice.clone())).await.unwrap().record_id;
+    world.settle().await;
+    let (second, third) = (RecordId([2; 16]), RecordId([3; 16]));
+    let replaces = |target| Reference { kind: ReferenceKind::Replaces, target: key(target) };
+    for (record_id, references) in [(third, vec![replaces(second), replaces(first)]), (second, vec![replaces(first)])] {
+        let body = crate::wire::records::encode(&practice.clone().into());
+        let change = |envelope: &mut Envelope| {
+            (envelope.record_id, envelope.references, envelope.body) = (record_id, references, body);
+        };
+        world.queue_practice(STRASBOURG, KEHL, change).await;
+    }
+    world.settle().await;
+    let held =
+        world.exchange(KEHL).road.list(COORDINATOR, RecordKind::Practice, Folder::Received, None, 10).await.unwrap();
+    assert_eq!(held.into_iter().map(|held| held.key.record_id).collect::<Vec<_>>(), [third]);
+    assert_eq!(
+        world.delivery(STRASBOURG, second).await,
+        [(DeliveryState::Delivered, None)],
+        "and it is asked for no more"
+    );
+}
+
+#[tokio::test]
+async fn what_was_cancelled_does_not_come_back_when_the_cancellation_is_past_its_time() {
+    let world = World::new().await;
+    world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let first = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    // Another agreement, which shows more: what is said from now on comes under it, and is kept for a day.
+    let mut short = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Band);
+    short.grants.iter_mut().for_each(|grant| grant.retention = Millis::days(1));
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), short).await.unwrap();
+    world.settle().await;
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    world.exchange(STRASBOURG).road.cancel(&call(), key(first)).await.unwrap();
+    world.settle().await;
+    assert!(listed(&world, KEHL, Folder::Received).await.is_empty());
+    world.clock.advance(Millis::days(2));
+    while world.node(KEHL).store.sweep(world.clock.now()).await.unwrap() > 0 {}
+    assert!(listed(&world, KEHL, Folder::Received).await.is_empty(), "it is gone with the word that took it back");
+    assert!(consumed(&world, KEHL).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_cancellation_of_a_practice_repeats_nothing_of_it() {
+    let world = World::with_agreements().await;
+    let practice = practice::from_proto(sample::practice()).unwrap();
+    let first = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), practice)).await.unwrap();
+    world.settle().await;
+    let cancelled = world.exchange(STRASBOURG).road.cancel(&call(), key(first.record_id)).await.unwrap();
+    world.settle().await;
+    let word = world.exchange(KEHL).road.get(COORDINATOR, key(cancelled.record_id)).await.unwrap().said.unwrap();
+    let Content::Practice(practice) = &word.content else { panic!("{word:?}") };
+    assert!(practice.texts.is_empty() && practice.topics.is_empty());
+    let found = world
+        .exchange(KEHL)
+        .practices
+        .search_practices(COORDINATOR, &PracticeQuery::default(), None, 10)
+        .await
+        .unwrap();
+    assert!(found.is_empty());
 }

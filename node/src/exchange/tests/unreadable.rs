@@ -135,6 +135,7 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         envelope: Bytes::from_static(DAMAGED),
         digest: Digest([1; 32]),
         target: None,
+        supersedes: vec![],
         hidden: false,
         expires: world.clock.now() + Millis::days(1),
         keep_until: world.clock.now() + Millis::days(1),

@@ -430,7 +430,8 @@ impl World {
         self.queue_practice(from, to, |envelope| (envelope.body, envelope.references) = (body, vec![replaces])).await;
     }
 
-    async fn queue_practice(&self, from: &str, to: &str, change: impl FnOnce(&mut Envelope)) {
+    /// Queues a practice's envelope whose fields were changed, behind its own node's back.
+    pub async fn queue_practice(&self, from: &str, to: &str, change: impl FnOnce(&mut Envelope)) {
         let (exchange, now) = (self.exchange(from), self.clock.now());
         let agreements = exchange.agreements.set();
         let held = agreements.grants(&id(from), &id(to)).next().unwrap();

@@ -157,6 +157,7 @@ pub(crate) fn received(n: u32) -> NewInbox {
         digest: Digest::of(&envelope),
         envelope,
         target: None,
+        supersedes: vec![],
         hidden: false,
         expires: NOW + HOUR,
         keep_until: NOW + Millis::days(2),

@@ -55,6 +55,7 @@ sections! {
     receive::a_partners_offer_goes_with_the_record_that_brought_it,
     receive::readers_page_by_position_and_kind,
     receive::cursors_never_go_back,
+    receive::what_is_superseded_is_kept_no_longer_than_the_word_that_says_so,
     rest::agreements_do_not_become_less,
     rest::each_party_leaves_an_agreement_once,
     rest::offers_are_replaced_by_version,

@@ -195,3 +195,33 @@ pub(super) async fn cursors_never_go_back(store: &dyn Store) {
     assert_eq!(store.cursor("case-system".to_owned()).await.unwrap(), 3);
     assert_eq!(store.cursor("another".to_owned()).await.unwrap(), 0);
 }
+
+pub(super) async fn what_is_superseded_is_kept_no_longer_than_the_word_that_says_so(store: &dyn Store) {
+    let until = |hours| NOW + Millis::hours(hours);
+    let later = |n: u32, earlier: &[u32], hours| NewInbox {
+        target: Some(key(THERE, earlier[0])),
+        supersedes: earlier.iter().map(|n| key(THERE, *n)).collect(),
+        hidden: true,
+        keep_until: until(hours),
+        ..received(n)
+    };
+    let first = |n| NewInbox { keep_until: until(100), ..received(n) };
+    store_batch(store, 1, vec![first(1), first(2), first(3)]).await;
+    // A word about one that is here; another about two, the newest and the oldest; one that is kept longer shortens nothing.
+    store_batch(store, 4, vec![later(4, &[1], 50), later(5, &[4, 1], 2), later(6, &[2], 200)]).await;
+    // One that comes before what it is about.
+    store_batch(store, 7, vec![later(7, &[8], 3)]).await;
+    store_batch(store, 8, vec![first(8)]).await;
+    let held = async || {
+        let rows = store.inbox_after(0, vec![RecordKind::Alert], 20).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect::<std::collections::BTreeSet<_>>()
+    };
+    let keys = |numbers: &[u32]| numbers.iter().map(|n| key(THERE, *n)).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(held().await, keys(&[1, 2, 3, 4, 5, 6, 7, 8]));
+    store.sweep(until(2)).await.unwrap();
+    assert_eq!(held().await, keys(&[2, 3, 6, 7, 8]), "with the last word about it all of it is gone");
+    store.sweep(until(3)).await.unwrap();
+    assert_eq!(held().await, keys(&[2, 3, 6]));
+    store.sweep(until(100)).await.unwrap();
+    assert_eq!(held().await, keys(&[6]));
+}

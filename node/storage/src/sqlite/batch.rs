@@ -280,6 +280,7 @@ impl<'a> Batch<'a> {
                 self.reveal(&item.key).await?;
             }
         }
+        self.shorten(op).await?;
         op.puts.iter().for_each(|put| self.put(put));
         self.owe(&op.owes).await?;
         let stream = InState {
@@ -322,6 +323,22 @@ impl<'a> Batch<'a> {
         position
     }
 
+    /// What was superseded is not kept longer than the word that says so, or it would come back when that is gone.
+    async fn shorten(&mut self, op: &'a Receive) -> Result<(), sqlx::Error> {
+        if op.items.iter().all(|item| item.supersedes.is_empty()) {
+            return Ok(());
+        }
+        self.flush().await?;
+        for item in &op.items {
+            for earlier in &item.supersedes {
+                let mut args = Args::new();
+                args.key(Some(earlier)).push(item.keep_until);
+                self.script.push(&statements::INBOX_SHORTEN, args);
+            }
+        }
+        Ok(())
+    }
+
     /// Shows what waited for this record, and what waited for that, in the order of arrival.
     async fn reveal(&mut self, target: &RecordKey) -> Result<(), sqlx::Error> {
         let mut ready = self.hidden_for(target).await?;
@@ -330,6 +347,7 @@ impl<'a> Batch<'a> {
             let position = self.state.position;
             self.script.push(&statements::HIDDEN_INBOX_SHOW, Args::new().with(arrival).with(position));
             self.script.push(&statements::HIDDEN_INBOX_DELETE, Args::new().with(arrival));
+            self.script.push(&statements::INBOX_SHORTEN_TARGET, Args::new().with(position));
             let mut args = Args::new();
             args.key(Some(&key)).push(position);
             self.script.push(&statements::TAKEN_SHOW, args);

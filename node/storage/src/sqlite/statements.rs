@@ -174,6 +174,8 @@ statements! {
     INBOX_GET "inbox/get.sql",
     INBOX_INSERT "inbox/insert.sql",
     INBOX_PAST "inbox/past.sql",
+    INBOX_SHORTEN "inbox/shorten.sql",
+    INBOX_SHORTEN_TARGET "inbox/shorten_target.sql",
     INVITATION_ALL "invitation/all.sql",
     INVITATION_GET "invitation/get.sql",
     INVITATION_PUT "invitation/put.sql",

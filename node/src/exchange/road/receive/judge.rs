@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::agreement::set::AgreementSet;
-use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::ids::AgreementId;
-use crate::domain::policy::{Permit, Side};
+use crate::domain::policy::{Permit, ReadPurpose, Side};
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Verdict};
 use crate::domain::record::{RecordKey, ReferenceKind};
@@ -19,11 +19,16 @@ use crate::exchange::context::Error;
 use crate::exchange::records::{self, Arrival};
 use crate::storage::ops::{NewInbox, Put};
 use crate::storage::owed::Owed;
+use crate::wire::sealed;
 
 use super::super::Road;
+use super::super::later::chain;
 use super::super::question::{self, Asked};
 use super::Received;
 use super::open::{Item, OpenItem};
+
+/// Words about one record that are looked at.
+const VERSIONS: usize = 200;
 
 /// What a batch comes to.
 #[derive(Default)]
@@ -49,6 +54,10 @@ struct BatchJudgement<'a> {
     agreements: Arc<AgreementSet>,
     /// Dedup keys that are taken, in the store or earlier in this batch.
     taken: HashSet<RecordKey>,
+    /// What of this batch is about to be stored.
+    stored: HashSet<RecordKey>,
+    /// Earlier versions that what was stored of this batch speaks of.
+    superseded: HashSet<RecordKey>,
     /// What the batch has brought so far, as far as a kind has to know.
     batch: records::Batch,
     changes: Changes,
@@ -62,6 +71,8 @@ impl Road {
             received,
             agreements: self.context.agreements().load_full(),
             taken: self.taken(&items).await?,
+            stored: HashSet::new(),
+            superseded: HashSet::new(),
             batch: records::Batch::default(),
             changes: Changes::default(),
             judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
@@ -115,9 +126,10 @@ impl Road {
             Ok(permit) => permit,
             Err(reason) => return Ok(so_far.refuse(&item, reason)),
         };
-        if so_far.taken.contains(&envelope.key()) {
+        if so_far.taken.contains(&envelope.key()) || self.came_too_late(so_far, envelope).await? {
             return Ok(Verdict::Duplicate);
         }
+        let target = self.target(so_far, envelope).await?;
         match &item.opened.body {
             RecordBody::Content(content) => {
                 let arrival = Arrival {
@@ -141,8 +153,41 @@ impl Road {
                 }
             }
         }
-        so_far.store(item, permit);
+        so_far.store(item, permit, target);
         Ok(Verdict::Stored)
+    }
+
+    /// Whether a later word that is here names this version already: it was overtaken on the way, and is not shown again.
+    async fn came_too_late(&self, so_far: &BatchJudgement<'_>, envelope: &Envelope) -> Result<bool, Error> {
+        let key = envelope.key();
+        if so_far.superseded.contains(&key) {
+            return Ok(true);
+        }
+        for earlier in chain(&envelope.references) {
+            for row in self.store().inbox_about(earlier.clone(), VERSIONS).await? {
+                // One that cannot be read says nothing.
+                let reading = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order);
+                let Ok(Ok(later)) = reading.map(sealed::reload) else { continue };
+                if row.key.origin == key.origin && chain(&later.references).any(|named| *named == key) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The record that this one is stored beside: of the earlier versions that it names the newest that is here, or the newest
+    /// of all, for which it waits.
+    async fn target(&self, so_far: &BatchJudgement<'_>, envelope: &Envelope) -> Result<Option<RecordKey>, Error> {
+        if envelope.references.len() > 1 {
+            for earlier in chain(&envelope.references) {
+                let here = so_far.stored.contains(earlier);
+                if here || self.store().inbox_record(earlier.clone()).await?.is_some() {
+                    return Ok(Some(earlier.clone()));
+                }
+            }
+        }
+        Ok(envelope.references.first().map(|reference| reference.target.clone()))
     }
 
     /// The grant under which what the record answers was sent to its author; `None`: it is no answer. Only what was sent
@@ -188,13 +233,15 @@ impl BatchJudgement<'_> {
         Verdict::Refused(reason)
     }
 
-    fn store(&mut self, item: OpenItem, permit: Permit) {
+    fn store(&mut self, item: OpenItem, permit: Permit, target: Option<RecordKey>) {
         let draft = self.draft(&item, AuditAct::Received);
         self.judged.audit.push(draft);
         let envelope = &item.opened.envelope;
         let key = envelope.key();
         self.taken.insert(key.clone());
-        let target = envelope.references.first().map(|r| r.target.clone());
+        self.stored.insert(key.clone());
+        let supersedes: Vec<RecordKey> = chain(&envelope.references).cloned().collect();
+        self.superseded.extend(supersedes.iter().cloned());
         let hidden = envelope.references.first().is_some_and(|r| r.kind != ReferenceKind::Answers);
         self.judged.items.push(NewInbox {
             keep_until: self.keep_until(&permit, envelope.expires),
@@ -203,6 +250,7 @@ impl BatchJudgement<'_> {
             kind: envelope.kind,
             digest: item.digest,
             target,
+            supersedes,
             hidden,
             expires: envelope.expires,
             envelope: item.bytes,
