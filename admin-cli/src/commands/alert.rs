@@ -1,4 +1,4 @@
-//! `alert`: publish, list, show, answer.
+//! `alert`: publish, list, show, answer, update, cancel.
 
 mod publish;
 
@@ -11,10 +11,10 @@ use havenlink_proto::record::v1::{
     NotRelevantReason, RecordKind, Severity, SiteConcern, SiteType, Text, Urgency,
 };
 
-use self::publish::Publish;
+use self::publish::{Publish, Words};
 use super::sharing::{self, parse_summary, show_place};
 use super::which::{self, Sort, Which};
-use super::{Limit, delivery, record, unreadable};
+use super::{Limit, delivery, record};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
@@ -52,6 +52,18 @@ pub enum Verb {
         #[arg(long, value_parser = parse_summary, value_name = "LANGUAGE:TEXT")]
         question: Vec<Text>,
     },
+    /// Says an own alert anew; who holds it gets what is typed over what it says now
+    Update {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        words: Box<Words>,
+    },
+    /// Takes an own alert back; who holds it is told
+    Cancel {
+        #[command(flatten)]
+        which: Which,
+    },
 }
 
 /// How alerts are found.
@@ -63,6 +75,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Publish(publish) => publish::run(session, *publish).await,
         Verb::List { published, limit } => list(session, published, limit.limit).await,
         Verb::Show { which } => show(session, &which).await,
+        Verb::Update { which, words } => {
+            let held = which.held_own(session, &ALERTS).await?;
+            let said = words.over(record::held::<Alert>(&held))?;
+            record::update(session, (held.origin, held.record_id.to_vec()), said.into()).await
+        }
+        Verb::Cancel { which } => record::cancel(session, which.own(session, &ALERTS).await?).await,
         Verb::Answer { which, answer, reason, question } => {
             let (origin, record_id) = which.to_answer(session, &ALERTS).await?;
             let text = format!("answered; {} will see it\n", clean(&origin));
@@ -90,10 +108,8 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
                 record::said::<Answer>(a.content.as_ref()).map(|a| name::<AnswerKind>(a.kind)).unwrap_or_default();
             format!("{} {kind}", a.authority)
         });
-        let summary = match held.unreadable.as_str() {
-            "" => alert.summary.first().map(|t| t.text.clone()).unwrap_or_default(),
-            reason => unreadable(reason),
-        };
+        let summary = alert.summary.first().map(|t| t.text.clone()).unwrap_or_default();
+        let summary = record::or_unreadable(held, summary);
         grid.push([
             Cell::text(id::show(&held.record_id)),
             Cell::text(&held.origin),
@@ -120,8 +136,10 @@ async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
         text.push_str(&format!("\n{}", View::list(serde_json::Value::Null, &[], grid).render(Format::Table)));
     }
     session.show(&View::text(to_json(&held), text, pairs))?;
-    if held.position > 0 && held.answers.is_empty() {
-        let record = id::show(&held.record_id);
+    let record = id::show(&held.record_id);
+    if let Some(later) = &held.superseded_by {
+        session.next(&[format!("havenctl alert show {} --origin {}", id::show(&later.record_id), later.origin)]);
+    } else if held.position > 0 && held.answers.is_empty() && held.unreadable.is_empty() {
         session.next(&[format!("havenctl alert answer {record} ACKNOWLEDGED --origin {}", held.origin)]);
     }
     Ok(())
@@ -129,9 +147,9 @@ async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
 
 fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
     let alert = record::held::<Alert>(held);
-    let mut pairs = vec![
-        ("alert", Cell::text(id::show(&held.record_id))),
-        ("origin", Cell::text(&held.origin)),
+    let mut pairs = vec![("alert", Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
+    pairs.extend(record::standing(held));
+    pairs.extend([
         ("kind", Cell::text(name::<AlertKind>(alert.kind))),
         ("urgency", Cell::text(name::<Urgency>(alert.urgency))),
         ("severity", Cell::text(name::<Severity>(alert.severity))),
@@ -141,7 +159,7 @@ fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
         ("indicators", Cell::list(alert.indicators.iter())),
         ("sector", Cell::text(&alert.sector)),
         ("place", Cell::text(show_place(alert.place.as_ref()))),
-    ];
+    ]);
     match &alert.details {
         Some(Details::SuspiciousAdvertising(d)) => pairs.extend([
             ("channel", Cell::text(name::<AdvertChannel>(d.channel))),
@@ -173,9 +191,13 @@ fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
         let told = record::said::<Answer>(answer.content.as_ref()).unwrap_or_default();
         let reason = name::<NotRelevantReason>(told.not_relevant_reason);
         let question = told.question.first().map(|t| t.text.clone()).unwrap_or_default();
-        let text = [answer.authority.clone(), name::<AnswerKind>(told.kind), reason, question];
-        pairs
-            .push(("answer", Cell::text(text.iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join(" "))));
+        let unreadable = match answer.unreadable.as_str() {
+            "" => String::new(),
+            reason => format!("cannot be read: {reason}"),
+        };
+        let text = [answer.authority.clone(), name::<AnswerKind>(told.kind), reason, question, unreadable];
+        let text: Vec<String> = text.into_iter().filter(|t| !t.is_empty()).collect();
+        pairs.push(("answer", Cell::text(text.join(" "))));
     }
     pairs
 }

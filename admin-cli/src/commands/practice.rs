@@ -1,18 +1,17 @@
-//! `practice`: publish, search, show.
+//! `practice`: publish, search, show, update, cancel.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
-use havenlink_proto::local::v1::{
-    FoundPractice, PublishRecordRequest, SearchPracticesRequest, SearchPracticesResponse,
-};
+use havenlink_proto::local::v1::{HeldRecord, PublishRecordRequest, SearchPracticesRequest, SearchPracticesResponse};
 use havenlink_proto::record::v1::{
     CostBand, LawfulBasis, Pap, Place, Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic,
     Purpose, RecordKind, Tlp, TranslationProvenance,
 };
 
-use super::sharing::{SharingArgs, Usual, parse_place, show_place};
+use super::sharing::{self, SharingArgs, Usual, parse_place, show_place};
+use super::which::{Sort, Which};
 use super::{Limit, pages, record};
 use crate::contract_enum::{Code, name, numbers};
 use crate::failure::Failure;
@@ -30,8 +29,20 @@ pub enum Verb {
     Search(Search),
     /// One practice, in every language it has
     Show {
-        /// Its id, or the beginning of it
-        practice: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// A new version of an own practice, with what is typed over what it says now
+    Update {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        words: Box<Words>,
+    },
+    /// Takes an own practice back; who holds it is told
+    Cancel {
+        #[command(flatten)]
+        which: Which,
     },
 }
 
@@ -41,18 +52,30 @@ pub struct Publish {
     /// The practice as JSON or TOML, alone or with sharing; arguments win over it; - is stdin
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    words: Words,
+    /// The publishing authority, on a node that serves several
+    #[arg(long, value_name = "AUTHORITY")]
+    authority: Option<String>,
+    #[command(flatten)]
+    sharing: SharingArgs,
+}
+
+/// What a practice says, in one language.
+#[derive(Debug, Args)]
+pub struct Words {
     /// Language of the texts
-    #[arg(long, value_name = "LANGUAGE", required_unless_present = "file")]
+    #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
-    #[arg(long, requires = "language", required_unless_present = "file")]
+    #[arg(long, requires = "language")]
     title: Option<String>,
-    #[arg(long, requires = "language", required_unless_present = "file")]
+    #[arg(long, requires = "language")]
     problem: Option<String>,
-    #[arg(long, requires = "language", required_unless_present = "file")]
+    #[arg(long, requires = "language")]
     measure: Option<String>,
     #[arg(long, requires = "language")]
     evidence: Option<String>,
-    #[arg(long, required_unless_present = "file")]
+    #[arg(long)]
     outcome: Option<Code<PracticeOutcome>>,
     #[arg(long)]
     cost: Option<Code<CostBand>>,
@@ -65,11 +88,6 @@ pub struct Publish {
     paragraph: Vec<String>,
     #[arg(long, value_parser = parse_place, value_name = "SCHEME:CODE")]
     place: Option<Place>,
-    /// The publishing authority, on a node that serves several
-    #[arg(long, value_name = "AUTHORITY")]
-    authority: Option<String>,
-    #[command(flatten)]
-    sharing: SharingArgs,
 }
 
 /// All that is given must fit; a repeated field fits by any of its values.
@@ -95,6 +113,9 @@ pub struct Search {
 const USUAL: Usual =
     Usual { purpose: Purpose::Learning, tlp: Tlp::Green, pap: Pap::Clear, lawful_basis: LawfulBasis::NoPersonalData };
 
+/// How practices are found.
+const PRACTICES: Sort = Sort { kind: RecordKind::Practice, noun: "practice", list: "havenctl practice search" };
+
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let session = &session.about(RecordKind::Practice);
     match verb {
@@ -102,12 +123,18 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             record::publish(session, request(*publish)?, &["havenctl practice show RECORD"]).await
         }
         Verb::Search(search) => list(session, search).await,
-        Verb::Show { practice } => {
-            let found = fetch(session, &Search::default()).await?.practices;
-            let ids = found.iter().map(|p| (&p.record_id[..], p));
-            let found = id::resolve(&practice, ids, "practice", "havenctl practice search")?;
-            session.show(&sheet(found))
+        Verb::Show { which } => show(session, &which).await,
+        Verb::Update { which, words } => {
+            let held = which.held_own(session, &PRACTICES).await?;
+            let now = record::held::<Practice>(&held);
+            let version = now.version;
+            let mut said = words.over(now.clone())?;
+            if said != now {
+                said.version = version.saturating_add(1);
+            }
+            record::update(session, (held.origin, held.record_id.to_vec()), said.into()).await
         }
+        Verb::Cancel { which } => record::cancel(session, which.own(session, &PRACTICES).await?).await,
     }
 }
 
@@ -117,35 +144,56 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
         None => PublishRecordRequest::default(),
         Some(file) => record::from_file::<Practice>(file)?,
     };
-    let mut practice = record::said::<Practice>(request.content.as_ref()).unwrap_or_default();
-    practice.version = practice.version.max(1);
-    if let Some(language) = publish.language {
-        practice.texts.retain(|t| t.language != language);
-        practice.texts.push(PracticeText {
-            language,
-            provenance: TranslationProvenance::Original.into(),
-            title: publish.title.unwrap_or_default(),
-            problem: publish.problem.unwrap_or_default(),
-            measure: publish.measure.unwrap_or_default(),
-            evidence: publish.evidence.unwrap_or_default(),
-        });
-    }
-    practice.outcome = publish.outcome.map_or(practice.outcome, |c| c.number);
-    practice.cost_band = publish.cost.map_or(practice.cost_band, |c| c.number);
-    if !publish.audience.is_empty() {
-        practice.audiences = numbers(&publish.audience);
-    }
-    if !publish.topic.is_empty() {
-        practice.topics = numbers(&publish.topic);
-    }
-    if !publish.paragraph.is_empty() {
-        practice.resolution_paragraphs = publish.paragraph;
-    }
-    practice.place = publish.place.or(practice.place);
-    request.content = Some(practice.into());
+    let practice = record::said::<Practice>(request.content.as_ref()).unwrap_or_default();
+    request.content = Some(publish.words.over(practice)?.into());
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
+}
+
+impl Words {
+    /// What is typed stands over what is there; of a text, field by field.
+    ///
+    /// # Errors
+    /// A usage error for what a practice cannot be without.
+    fn over(self, mut practice: Practice) -> Result<Practice, Failure> {
+        practice.version = practice.version.max(1);
+        if let Some(language) = self.language {
+            let at = practice.texts.iter().position(|t| t.language == language).unwrap_or_else(|| {
+                let provenance = TranslationProvenance::Original.into();
+                practice.texts.push(PracticeText { language, provenance, ..Default::default() });
+                practice.texts.len() - 1
+            });
+            let text = &mut practice.texts[at];
+            text.title = self.title.unwrap_or(std::mem::take(&mut text.title));
+            text.problem = self.problem.unwrap_or(std::mem::take(&mut text.problem));
+            text.measure = self.measure.unwrap_or(std::mem::take(&mut text.measure));
+            text.evidence = self.evidence.unwrap_or(std::mem::take(&mut text.evidence));
+        }
+        practice.outcome = self.outcome.map_or(practice.outcome, |c| c.number);
+        practice.cost_band = self.cost.map_or(practice.cost_band, |c| c.number);
+        if !self.audience.is_empty() {
+            practice.audiences = numbers(&self.audience);
+        }
+        if !self.topic.is_empty() {
+            practice.topics = numbers(&self.topic);
+        }
+        if !self.paragraph.is_empty() {
+            practice.resolution_paragraphs = self.paragraph;
+        }
+        practice.place = self.place.or(practice.place);
+        let incomplete = |t: &PracticeText| t.title.is_empty() || t.problem.is_empty() || t.measure.is_empty();
+        if practice.texts.is_empty() || practice.texts.iter().any(incomplete) {
+            return Err(Failure::usage(
+                "a practice has a title, a problem and a measure in each of its languages",
+                "add --language LANGUAGE --title … --problem … --measure …, or --file",
+            ));
+        }
+        if practice.outcome == 0 {
+            return Err(Failure::usage("whether it worked is missing", "add --outcome EFFECTIVE, MIXED or another"));
+        }
+        Ok(practice)
+    }
 }
 
 async fn fetch(session: &Session, search: &Search) -> Result<SearchPracticesResponse, Failure> {
@@ -186,11 +234,20 @@ fn text_in<'a>(practice: &'a Practice, language: Option<&str>) -> Option<&'a Pra
     practice.texts.iter().find(|t| Some(t.language.as_str()) == language).or_else(|| practice.texts.first())
 }
 
-fn sheet(found: &FoundPractice) -> View {
-    let practice = found.practice.clone().unwrap_or_default();
-    let mut pairs = vec![
-        ("practice", Cell::text(id::show(&found.record_id))),
-        ("origin", Cell::text(&found.origin)),
+async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
+    let held = which.held(session, &PRACTICES).await?;
+    session.show(&sheet(&held))?;
+    if let Some(later) = &held.superseded_by {
+        session.next(&[format!("havenctl practice show {} --origin {}", id::show(&later.record_id), later.origin)]);
+    }
+    Ok(())
+}
+
+fn sheet(held: &HeldRecord) -> View {
+    let practice = record::held::<Practice>(held);
+    let mut pairs = vec![("practice", Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
+    pairs.extend(record::standing(held));
+    pairs.extend([
         ("version", Cell::number(practice.version)),
         ("outcome", Cell::text(name::<PracticeOutcome>(practice.outcome))),
         ("cost", Cell::text(name::<CostBand>(practice.cost_band))),
@@ -198,8 +255,9 @@ fn sheet(found: &FoundPractice) -> View {
         ("topics", Cell::list(practice.topics.iter().map(|t| name::<PracticeTopic>(*t)))),
         ("answers", Cell::list(practice.resolution_paragraphs.iter())),
         ("place", Cell::text(show_place(practice.place.as_ref()))),
-        ("created", Cell::time(found.created_ms)),
-    ];
+        ("created", Cell::time(held.created_ms)),
+    ]);
+    pairs.extend(held.sharing.as_ref().map(sharing::pairs).into_iter().flatten());
     let head = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
     let mut text = head;
     for t in &practice.texts {
@@ -216,5 +274,5 @@ fn sheet(found: &FoundPractice) -> View {
         }
     }
     pairs.push(("title", Cell::text(text_in(&practice, None).map(|t| t.title.clone()).unwrap_or_default())));
-    View::text(to_json(found), text, pairs)
+    View::text(to_json(held), text, pairs)
 }

@@ -1,10 +1,11 @@
-//! What every kind of record has: published from arguments over a file, and shown as what it says.
+//! What every kind of record has: published from arguments over a file, updated, cancelled, and shown as what it says.
 
 use std::path::Path;
 
 use havenlink_proto::Said;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
-use havenlink_proto::local::v1::{Content, HeldRecord, PublishRecordRequest};
+use havenlink_proto::local::v1::{CancelRecordRequest, Content, HeldRecord, PublishRecordRequest, UpdateRecordRequest};
+use havenlink_proto::record::v1::ReferenceKind;
 use serde_json::{Value, json};
 
 use super::read_file;
@@ -49,6 +50,76 @@ pub async fn publish(session: &Session, mut request: PublishRecordRequest, next:
     session.show(&View::text(to_json(&answer), text, pairs))?;
     session.next(&next.iter().map(|next| next.replace("RECORD", &record)).collect::<Vec<_>>());
     Ok(())
+}
+
+/// Says an own record anew, and shows whom the newer word goes to.
+///
+/// # Errors
+/// What the node refused.
+pub async fn update(session: &Session, (origin, record_id): (String, Vec<u8>), said: Content) -> Result<(), Failure> {
+    let request = UpdateRecordRequest {
+        request_id: session.request_id(),
+        origin,
+        record_id: record_id.clone().into(),
+        content: Some(said),
+    };
+    let answer = call!(session, RecordServiceClient, update_record, request)?;
+    let record = id::show(&answer.record_id);
+    let text = match answer.record_id == record_id {
+        true => format!("{record} says this already; nothing was sent\n"),
+        false => format!("updated as {record}, queued for {}\n", recipients(&answer.recipients)),
+    };
+    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    session.show(&View::text(to_json(&answer), text, pairs))
+}
+
+/// Takes an own record back, and shows whom the cancellation goes to.
+///
+/// # Errors
+/// What the node refused.
+pub async fn cancel(session: &Session, (origin, record_id): (String, Vec<u8>)) -> Result<(), Failure> {
+    let request = CancelRecordRequest { request_id: session.request_id(), origin, record_id: record_id.clone().into() };
+    let answer = call!(session, RecordServiceClient, cancel_record, request)?;
+    let cancelled = id::show(&record_id);
+    let text = format!("cancelled {cancelled}, queued for {}\n", recipients(&answer.recipients));
+    let record = id::show(&answer.record_id);
+    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    session.show(&View::text(to_json(&answer), text, pairs))
+}
+
+fn recipients(names: &[String]) -> String {
+    if names.is_empty() { "nobody: no partner holds it".to_owned() } else { clean(&names.join(", ")) }
+}
+
+/// What became of a record: whether it can be read here, what its publisher said later, which earlier one it speaks of.
+pub fn standing(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
+    let mut pairs = Vec::new();
+    if !held.unreadable.is_empty() {
+        pairs.push(("unreadable", Cell::text(format!("{}; havenctl explain {}", held.unreadable, held.unreadable))));
+    }
+    if let Some(later) = &held.superseded_by {
+        let label = match later.kind() {
+            ReferenceKind::Cancels => "cancelled by",
+            ReferenceKind::Replaces => "replaced by",
+            _ => "updated by",
+        };
+        pairs.push((label, Cell::text(id::show(&later.record_id))));
+    }
+    let earlier = |kind: ReferenceKind| held.references.iter().find(|reference| reference.kind() == kind);
+    for (label, kind) in [
+        ("updates", ReferenceKind::Updates),
+        ("replaces", ReferenceKind::Replaces),
+        ("cancels", ReferenceKind::Cancels),
+        ("answers", ReferenceKind::Answers),
+    ] {
+        pairs.extend(earlier(kind).map(|reference| (label, Cell::text(id::show(&reference.record_id)))));
+    }
+    pairs
+}
+
+/// In a list: what a record says, or why it cannot be read.
+pub fn or_unreadable(held: &HeldRecord, said: impl Into<String>) -> String {
+    if held.unreadable.is_empty() { said.into() } else { super::unreadable(&held.unreadable) }
 }
 
 /// What a content says, if it is of this kind.

@@ -69,6 +69,15 @@ impl Which {
         self.key(session, sort, Order::PublishedFirst).await
     }
 
+    /// An own record as it stands, to say it anew.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or why the beginning is not enough.
+    pub async fn held_own(&self, session: &Session, sort: &Sort) -> Result<HeldRecord, Failure> {
+        let (origin, record_id) = self.own(session, sort).await?;
+        get(session, origin, record_id).await
+    }
+
     async fn key(&self, session: &Session, sort: &Sort, order: Order) -> Result<(String, Vec<u8>), Failure> {
         let whole = id::parse(&self.record).filter(|bytes| bytes.len() == 16);
         match (&self.origin, whole) {

@@ -23,8 +23,20 @@ pub struct Publish {
     /// The alert as JSON or TOML; arguments win over it; - is stdin
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    words: Words,
+    /// The publishing authority, on a node that serves several
+    #[arg(long, value_name = "AUTHORITY")]
+    authority: Option<String>,
+    #[command(flatten)]
+    sharing: SharingArgs,
+}
+
+/// What an alert says.
+#[derive(Debug, Args)]
+pub struct Words {
     /// SUSPICIOUS_ADVERTISING or AT_RISK_SITE in this version
-    #[arg(long, hide_possible_values = true, required_unless_present = "file")]
+    #[arg(long, hide_possible_values = true)]
     kind: Option<Code<AlertKind>>,
     #[arg(long)]
     urgency: Option<Code<Urgency>>,
@@ -49,15 +61,10 @@ pub struct Publish {
     /// Per language; no phone, e-mail, web address or account number
     #[arg(long, value_parser = parse_summary, value_name = "LANGUAGE:TEXT")]
     summary: Vec<Text>,
-    /// The publishing authority, on a node that serves several
-    #[arg(long, value_name = "AUTHORITY")]
-    authority: Option<String>,
     #[command(flatten)]
     advert: Advert,
     #[command(flatten)]
     site: Site,
-    #[command(flatten)]
-    sharing: SharingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -108,32 +115,52 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
         None => PublishRecordRequest::default(),
         Some(file) => record::from_file::<Alert>(file)?,
     };
-    let mut alert = record::said::<Alert>(request.content.as_ref()).unwrap_or_default();
-    let set = |field: &mut i32, argument: Option<i32>, usual: i32| {
-        *field = argument.unwrap_or(if *field == 0 { usual } else { *field });
-    };
-    set(&mut alert.kind, publish.kind.map(|c| c.number), 0);
-    set(&mut alert.urgency, publish.urgency.map(|c| c.number), Urgency::Expected.into());
-    set(&mut alert.severity, publish.severity.map(|c| c.number), Severity::Moderate.into());
-    set(&mut alert.certainty, publish.certainty.map(|c| c.number), Certainty::Possible.into());
-    // What a statement rests on is never guessed.
-    set(&mut alert.assertion_basis, publish.basis.map(|c| c.number), 0);
-    replace(&mut alert.indicators, publish.indicator);
-    replace(&mut alert.exploitation_forms, numbers(&publish.form));
-    replace(&mut alert.summary, publish.summary);
-    alert.sector = publish.sector.unwrap_or(alert.sector);
-    alert.place = publish.place.or(alert.place);
-    alert.details = details(alert.kind, alert.details, publish.advert, publish.site);
-    if alert.assertion_basis == 0 {
-        return Err(Failure::usage(
-            "what the alert rests on is missing",
-            "add --basis OBSERVED, DOCUMENTED or ASSESSMENT",
-        ));
-    }
-    request.content = Some(alert.into());
+    let alert = record::said::<Alert>(request.content.as_ref()).unwrap_or_default();
+    request.content = Some(publish.words.over(alert)?.into());
     request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
+}
+
+impl Words {
+    /// What is typed stands over what is there.
+    ///
+    /// # Errors
+    /// A usage error for what is never guessed.
+    pub fn over(self, mut alert: Alert) -> Result<Alert, Failure> {
+        let set = |field: &mut i32, argument: Option<i32>, usual: i32| {
+            *field = argument.unwrap_or(if *field == 0 { usual } else { *field });
+        };
+        set(&mut alert.kind, self.kind.map(|c| c.number), 0);
+        set(&mut alert.urgency, self.urgency.map(|c| c.number), Urgency::Expected.into());
+        set(&mut alert.severity, self.severity.map(|c| c.number), Severity::Moderate.into());
+        set(&mut alert.certainty, self.certainty.map(|c| c.number), Certainty::Possible.into());
+        set(&mut alert.assertion_basis, self.basis.map(|c| c.number), 0);
+        replace(&mut alert.indicators, self.indicator);
+        replace(&mut alert.exploitation_forms, numbers(&self.form));
+        replace(&mut alert.summary, self.summary);
+        alert.sector = self.sector.unwrap_or(alert.sector);
+        alert.place = self.place.or(alert.place);
+        alert.details = details(alert.kind, alert.details, self.advert, self.site);
+        // What it is about and what it rests on is never guessed.
+        for (missing, what, how) in [
+            (
+                alert.kind == 0,
+                "what the alert is about is missing",
+                "add --kind SUSPICIOUS_ADVERTISING or AT_RISK_SITE",
+            ),
+            (
+                alert.assertion_basis == 0,
+                "what the alert rests on is missing",
+                "add --basis OBSERVED, DOCUMENTED or ASSESSMENT",
+            ),
+        ] {
+            if missing {
+                return Err(Failure::usage(what, how));
+            }
+        }
+        Ok(alert)
+    }
 }
 
 fn replace<T>(list: &mut Vec<T>, given: Vec<T>) {
