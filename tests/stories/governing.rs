@@ -77,6 +77,7 @@ async fn a_majority_decides_an_authority_speaks_for_itself_and_applicants_hear_w
     assert!(shown.contains("- kind: LOCAL_AUTHORITY → MANDATED_NGO\n"), "{shown}");
     ctl(kehl, &["member", "approve", esch.id()]).await.unwrap();
     assert_eq!(member(kehl, esch.id()).await.unwrap().entry.unwrap().kind(), ParticipantKind::MandatedNgo);
+    mandated(strasbourg, kehl, esch).await;
 
     // An applicant is rejected, and its node ends with the stewards' reason.
     apply(strasbourg, &mut liege).await;
@@ -121,4 +122,32 @@ async fn a_majority_decides_an_authority_speaks_for_itself_and_applicants_hear_w
     liege.start().unwrap();
     ctl(kehl, &["member", "approve", liege.id()]).await.unwrap();
     liege.ready().await.unwrap();
+}
+
+/// An authority lets the organisation act for it, alone and at once, and ends it in the same way; everybody sees both.
+async fn mandated(issuer: &City, other: &City, holder: &City) {
+    let issue = "mandate issue --activity ACCOMMODATION,OUTREACH --in NUTS:FRF11 --until 365d";
+    let issue: Vec<&str> = issue.split_whitespace().chain([holder.id()]).collect();
+    ctl_decided(issuer, &issue).await.unwrap();
+    let listed = async |city: &City, state: &str| {
+        reached(city, issuer.status().await.unwrap().register_number).await;
+        let listed = ctl(city, &["mandate", "list", "--of", holder.id()]).await.unwrap();
+        let row = listed.lines().find(|line| line.contains(issuer.id())).unwrap_or_default().to_owned();
+        assert!(row.contains(holder.id()) && row.contains(state), "{} at {}: {listed}", state, city.id());
+        row
+    };
+    for city in [issuer, other, holder] {
+        let row = listed(city, "LIVE").await;
+        assert!(row.contains("ACCOMMODATION") && row.contains("OUTREACH") && row.contains("NUTS:FRF11"), "{row}");
+    }
+    let unsure = ctl_refused(issuer, &["mandate", "revoke", holder.id()]).await.unwrap();
+    assert_eq!(unsure, "CONFIRMATION_NEEDED");
+    listed(other, "LIVE").await;
+    ctl_decided(issuer, &["mandate", "revoke", holder.id(), "--yes"]).await.unwrap();
+    for city in [issuer, other, holder] {
+        listed(city, "ENDED").await;
+    }
+    // Only a mandated organisation holds one.
+    let wrong: Vec<&str> = issue.iter().map(|word| if *word == holder.id() { other.id() } else { word }).collect();
+    assert!(ctl_refused(issuer, &wrong).await.is_ok(), "{} is no organisation", other.id());
 }

@@ -7,6 +7,7 @@ mod freshness;
 mod governing;
 mod hostile_steward;
 mod keys;
+mod later;
 mod mirror;
 mod readme;
 mod refusals;
