@@ -74,6 +74,7 @@ nouns! {
     Alert => alert,
     Practice => practice,
     Offer => offer,
+    Inspection => inspection,
     Delivery => delivery,
     Audit => audit,
     Directory => directory,

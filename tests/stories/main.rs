@@ -6,6 +6,7 @@ mod doctor;
 mod freshness;
 mod governing;
 mod hostile_steward;
+mod inspection;
 mod keys;
 mod later;
 mod mirror;

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod directory;
 pub mod doctor;
 pub mod explain;
+pub mod inspection;
 pub mod invite;
 pub mod mandate;
 pub mod member;

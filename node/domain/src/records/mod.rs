@@ -10,6 +10,7 @@ pub mod agreement;
 pub mod alert;
 pub mod answer;
 pub mod grant;
+pub mod inspection;
 pub mod offer;
 #[cfg(any(test, feature = "samples"))]
 mod offer_sample;
@@ -41,7 +42,7 @@ macro_rules! record_kinds {
                 OfferView = 3 "OFFER_VIEW" => offer::Offer,
                 Placement = 4 "PLACEMENT",
                 Referral = 5 "REFERRAL",
-                Inspection = 6 "INSPECTION",
+                Inspection = 6 "INSPECTION" => inspection::Inspection,
                 Answer = 7 "ANSWER" => answer::Answer,
                 Adoption = 8 "ADOPTION",
                 Review = 9 "REVIEW",

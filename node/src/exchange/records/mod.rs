@@ -7,6 +7,7 @@
 
 mod alert;
 mod answer;
+mod inspection;
 mod offer;
 mod practice;
 

@@ -9,6 +9,7 @@
 pub mod agreement;
 pub mod alert;
 pub mod answer;
+pub mod inspection;
 pub mod offer;
 pub mod practice;
 
