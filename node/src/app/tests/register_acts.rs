@@ -179,6 +179,7 @@ async fn the_line_of_an_order_about_a_steward_is_owed_as_long_as_the_order_may_c
     assert!(looking.is_err(), "it goes on looking");
     let owed = store.owed_counts().await.unwrap();
     assert_eq!(owed.iter().map(|count| count.rows).collect::<Vec<_>>(), [1], "what nobody takes any more is not owed");
+    assert_eq!(owed[0].reason, Some(Reason::NeedsTwoSignatures), "and status says why it waits");
     assert_eq!(store.audit_head().await.unwrap().size, 0);
     // It comes back, as the register's.
     directory.propose(signed).await.unwrap();

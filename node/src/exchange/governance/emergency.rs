@@ -21,7 +21,7 @@ use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, SuspendReason};
 use crate::domain::statement::Suspend;
 use crate::storage::ops::{Expect, Write};
-use crate::storage::owed::{Owed, OwedKey, OwedRow, Subject, What};
+use crate::storage::owed::{Owed, OwedKey, OwedRow, Postponed, Subject, What};
 use crate::wire::statement::SignedStatement;
 
 /// An order as lists name it.
@@ -174,12 +174,12 @@ impl Governance {
         let mut changes = self.decisions.changes();
         loop {
             changes.borrow_and_update();
-            match self.enter_or_drop_each().await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(reason = error.reason().code(), "a suspension's line in the ledger is missing");
-                }
+            let left = self.enter_or_drop_each().await;
+            let left = left.inspect_err(|error| {
+                tracing::error!(reason = error.reason().code(), "lines of the ledger are missing")
+            });
+            if matches!(left, Ok(0)) {
+                return;
             }
             // What other stewards keep comes with their gossip, which changes no register.
             let changed = tokio::time::timeout(LOOK, changes.changed()).await;
@@ -194,30 +194,34 @@ impl Governance {
         let (what, now, mut left) = (What::EmergencyEntry, self.own().clock.now(), 0);
         for target in self.own().store.owed_recipients(what, now).await? {
             for row in self.own().store.owed(what, target, now, ENTRIES).await? {
-                left += usize::from(!self.enter_or_drop(row).await?);
+                if let Some(reason) = self.enter_or_drop(&row).await.unwrap_or_else(|error| Some(error.reason())) {
+                    left += 1;
+                    let postpones = vec![Postponed { key: row.key, due: row.due, reason }];
+                    self.own().store.write(Write { postpones, ..Write::default() }.into()).await?;
+                }
             }
         }
         Ok(left)
     }
 
-    /// The line of what acts, acted, or waits for a second signature; what never came so far has none. Answers false when that
-    /// is not known yet.
-    async fn enter_or_drop(&self, row: OwedRow) -> Result<bool, Error> {
+    /// The line of what acts, acted, or waits for a second signature; what never came so far has none. Answers why that is not
+    /// known yet.
+    async fn enter_or_drop(&self, row: &OwedRow) -> Result<Option<Reason>, Error> {
         let _entering = self.entering.lock().await;
         let (Subject::EmergencyEntry(statement), Some(target)) = (&row.key.subject, &row.key.recipient) else {
-            return Ok(true);
+            return Ok(None);
         };
         let state = self.decisions.state();
         if state.accepted(statement).is_some() || self.directory.emergencies(target).contains(statement) {
             self.enter(statement, target, Actor::NODE).await?;
-            return Ok(true);
+            return Ok(None);
         }
         // An order about a steward stands in the memory of the others alone, until it comes back or nobody takes it any more.
         if state.is_steward(target) && self.own().clock.now() <= row.since + limits::OVERLAY_AGE {
-            return Ok(false);
+            return Ok(Some(Reason::NeedsTwoSignatures));
         }
-        self.owe_no_entry(row.key).await;
-        Ok(true)
+        self.owe_no_entry(row.key.clone()).await;
+        Ok(None)
     }
 
     /// At start: what this authority signed, acts, and is not in the register, because the process ended before a quorum was

@@ -10,6 +10,7 @@ mod faulty_store;
 mod furnished;
 mod gate;
 mod golden_store;
+mod impossible;
 mod later;
 mod line;
 mod loops;

@@ -3,22 +3,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::faulty_store::{FaultyStore, Kill};
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
 use crate::domain::agreement::{AgreementEndReason, AgreementState};
-use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, OfferId, RecordId};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::records::Content;
 use crate::domain::records::offer::{DisclosureLevel, OfferStatus};
 use crate::domain::stream::StreamId;
-use crate::domain::time::{Millis, UnixMs};
+use crate::domain::time::Millis;
 use crate::exchange::*;
 use crate::pass::PassKind;
 use crate::storage::ops::{NewOwnOffer, NewPublication, Publish, Put, Write, WriteOp};
@@ -65,12 +62,12 @@ async fn killed_between_any_two_steps<T>(
 }
 
 /// A pass of Strasbourg's, which may be killed in it.
-async fn pass(world: &World, pass: PassKind) {
+pub(super) async fn pass(world: &World, pass: PassKind) {
     while world.exchange(STRASBOURG).upkeep.run_pass(pass).await.is_ok_and(|passed| passed.more) {}
 }
 
 /// Records of a kind that Strasbourg made for a recipient, each with how often.
-async fn made_for(world: &World, recipient: &str, kind: RecordKind) -> Vec<RecordId> {
+pub(super) async fn made_for(world: &World, recipient: &str, kind: RecordKind) -> Vec<RecordId> {
     let filter = DeliveryFilter { recipient: Some(id(recipient)), ..DeliveryFilter::default() };
     let rows = world.exchange(STRASBOURG).road.deliveries(filter, None, 10_000).await.unwrap();
     let mut made: Vec<_> = rows.into_iter().filter(|row| row.kind == kind).map(|row| row.record_id).collect();
@@ -221,7 +218,7 @@ async fn an_offer_that_a_restore_paused_is_told_once() {
     killed_between_any_two_steps(2, prepare, act, check).await;
 }
 
-fn record_of(n: u32) -> RecordId {
+pub(super) fn record_of(n: u32) -> RecordId {
     let mut record = [0; 16];
     record[..4].copy_from_slice(&n.to_be_bytes());
     RecordId(record)
@@ -361,95 +358,4 @@ async fn a_record_that_the_store_refuses_keeps_no_other_one_from_being_dispatche
     store.refuse(|_| false);
     exchange.upkeep.run_pass(PassKind::Dispatch).await.unwrap();
     assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await.len(), 300);
-}
-
-/// One of each sort that cannot be done, owed since longer than all else; gives their number.
-async fn owe_the_impossible(world: &World, ended: AgreementId) -> u64 {
-    let store = &world.node(STRASBOURG).store;
-    let unreadable = RecordKey { origin: id(STRASBOURG), record_id: record_of(77) };
-    let publication = NewPublication {
-        authority: id(STRASBOURG),
-        record_id: unreadable.record_id,
-        kind: RecordKind::Alert,
-        target: None,
-        body: Bytes::from_static(b"\xff\xff no message"),
-        created: world.clock.now(),
-        expires: world.clock.now() + Millis::days(1),
-    };
-    let publish = Publish { request: None, publication, made: Some(Vec::new()), audit: Vec::new() };
-    store.write(WriteOp::Publish(publish)).await.unwrap();
-    let offer = NewOwnOffer { id: OfferId([9; 16]), body: b"\xff".as_slice().into(), version: 1, unconfirmed: true };
-    store.write(Write::put(Put::OwnOffer(offer)).into()).await.unwrap();
-    let unknown = AgreementId([3; 32]);
-    let kehl = |subject| OwedKey::to(&id(KEHL), subject);
-    let mut keys = vec![
-        kehl(Subject::SuspendedRecord(unreadable)),
-        kehl(Subject::Backfill(GrantRef { agreement: unknown, number: 0 })),
-        // An end that another node's authority has to tell.
-        kehl(Subject::EndNotice(ended, id(ESCH))),
-        OwedKey::of(Subject::PauseNotice(OfferId([9; 16]))),
-    ];
-    // More than are looked at together.
-    keys.extend((0..300_u32).map(|n| {
-        let mut agreement = [1; 32];
-        agreement[..4].copy_from_slice(&n.to_be_bytes());
-        kehl(Subject::Announcement(AgreementId(agreement)))
-    }));
-    let count = keys.len() as u64;
-    let owes = keys.into_iter().map(|key| Owed { key, since: UnixMs(0), due: UnixMs(0) }).collect();
-    store.write(Write { owes, ..Write::default() }.into()).await.unwrap();
-    count
-}
-
-#[tokio::test]
-async fn what_cannot_be_done_stops_nothing_behind_it() {
-    let world = World::new().await;
-    let live = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
-    let ended = world.agree_all(&[STRASBOURG, KEHL, ESCH]).await;
-    world.exchange(ESCH).agreements.end_agreement(&call(), ended, AgreementEndReason::Breach).await.unwrap();
-    world.settle().await;
-    world.suspend(KEHL);
-    let exchange = world.exchange(STRASBOURG);
-    let impossible = owe_the_impossible(&world, ended).await;
-    // Of each sort something that can be done, once Kehl is back.
-    let now = world.clock.now();
-    let refuge = offer::own_from_proto(sample::refuge(2), OfferId([5; 16]), &id(STRASBOURG), now).unwrap();
-    exchange.capacity.set_offer(&call(), refuge, None).await.unwrap();
-    let row = world.node(STRASBOURG).store.own_offer(OfferId([5; 16])).await.unwrap().unwrap();
-    let owes = vec![
-        Owed::now(OwedKey::of(Subject::PauseNotice(row.id)), now),
-        Owed::now(OwedKey::to(&id(KEHL), Subject::Announcement(live)), now),
-        Owed::now(OwedKey::to(&id(KEHL), Subject::Backfill(GrantRef { agreement: live, number: 0 })), now),
-    ];
-    let paused =
-        Write { owes, ..Write::put(Put::OwnOffer(NewOwnOffer { unconfirmed: true, ..own_offer_again(&row) })) };
-    world.node(STRASBOURG).store.write(paused.into()).await.unwrap();
-    let alert = world.publish(STRASBOURG, &[]).await.record_id;
-    exchange.agreements.end_agreement(&call(), ended, AgreementEndReason::NoLongerNeeded).await.unwrap();
-    world.settle().await;
-    let announced = made_for(&world, KEHL, RecordKind::AgreementComplete).await.len();
-    world.restore(KEHL);
-    world.settle().await;
-    world.settle().await;
-
-    let counts = exchange.upkeep.owed_counts().await.unwrap();
-    assert_eq!(counts.iter().map(|count| count.rows).sum::<u64>(), impossible, "{counts:?}");
-    assert!(counts.iter().all(|count| count.postponed == count.rows && count.reason.is_some()), "{counts:?}");
-    let shown = world.exchange(KEHL).agreements.show_agreement(ended).await.unwrap();
-    assert_eq!(shown.state, AgreementState::Ended, "Kehl was told: {:?}", shown.held.ends);
-    assert_eq!(made_for(&world, KEHL, RecordKind::Alert).await, [alert]);
-    assert!(made_for(&world, KEHL, RecordKind::AgreementComplete).await.len() > announced);
-    let seen = world.exchange(KEHL).capacity.partner_offers(COORDINATOR).await.unwrap();
-    assert_eq!(seen[0].view.as_ref().unwrap().capacity.status, OfferStatus::Paused);
-    // The passes say so, and the others say nothing.
-    let failing: Vec<_> = exchange.upkeep.pass_reports().into_iter().filter(|report| report.postponed > 0).collect();
-    assert!(failing.iter().all(|report| report.reason.is_some()));
-    world.clock.advance(Millis::hours(1));
-    for pass in PassKind::UPKEEP {
-        exchange.upkeep.run_pass(pass).await.unwrap();
-    }
-    let failing = exchange.upkeep.pass_reports().into_iter().filter(|report| report.reason.is_some());
-    let failing: Vec<PassKind> = failing.map(|report| report.pass).collect();
-    let expected = PassKind::UPKEEP.into_iter().filter(|pass| *pass != PassKind::HoldOrRelease);
-    assert_eq!(failing, expected.collect::<Vec<_>>(), "each looks at its own again, when it is due");
 }
