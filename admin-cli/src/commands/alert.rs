@@ -3,8 +3,7 @@
 mod publish;
 
 use clap::Subcommand;
-use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
-use havenlink_proto::local::v1::{AnswerRecordRequest, HeldRecord};
+use havenlink_proto::local::v1::HeldRecord;
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
     AdvertChannel, Alert, AlertKind, Answer, AnswerKind, AssertionBasis, BarrierStep, Certainty, ExploitationForm,
@@ -14,12 +13,12 @@ use havenlink_proto::record::v1::{
 use self::publish::{Publish, Words};
 use super::sharing::{self, parse_summary, show_place};
 use super::which::{self, Sort, Which};
-use super::{Limit, delivery, record};
+use super::{Limit, record};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, Format, Grid, View, clean, cut};
-use crate::session::{Session, call};
+use crate::output::{Cell, Grid, View, cut};
+use crate::session::Session;
 use crate::value::to_json;
 
 /// Alerts, published and received
@@ -82,18 +81,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Cancel { which } => record::cancel(session, which.own(session, &ALERTS).await?).await,
         Verb::Answer { which, answer, reason, question } => {
-            let (origin, record_id) = which.to_answer(session, &ALERTS).await?;
-            let text = format!("answered; {} will see it\n", clean(&origin));
+            let key = which.to_answer(session, &ALERTS).await?;
             let answer = Answer { kind: answer.number, not_relevant_reason: number_or_zero(&reason), question };
-            let request = AnswerRecordRequest {
-                request_id: session.request_id(),
-                origin,
-                record_id: record_id.into(),
-                answer: Some(answer.into()),
-            };
-            let answered = call!(session, RecordServiceClient, answer_record, request)?;
-            let pairs = vec![("record_id", Cell::text(id::show(&answered.record_id)))];
-            session.show(&View::text(to_json(&answered), text, pairs))
+            record::answer(session, key, answer.into(), "answered").await
         }
     }
 }
@@ -129,26 +119,12 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
 
 async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
     let held = which.held(session, &ALERTS).await?;
-    let pairs = pairs(&held);
-    let mut text = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
-    if !held.deliveries.is_empty() {
-        let grid = delivery::grid(&held.deliveries);
-        text.push_str(&format!("\n{}", View::list(serde_json::Value::Null, &[], grid).render(Format::Table)));
-    }
-    session.show(&View::text(to_json(&held), text, pairs))?;
-    let record = id::show(&held.record_id);
-    if let Some(later) = &held.superseded_by {
-        session.next(&[format!("havenctl alert show {} --origin {}", id::show(&later.record_id), later.origin)]);
-    } else if held.position > 0 && held.answers.is_empty() && held.unreadable.is_empty() {
-        session.next(&[format!("havenctl alert answer {record} ACKNOWLEDGED --origin {}", held.origin)]);
-    }
-    Ok(())
+    record::show(session, &held, ALERTS.noun, pairs(&held), "answer RECORD ACKNOWLEDGED")
 }
 
 fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
     let alert = record::held::<Alert>(held);
-    let mut pairs = vec![("alert", Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
-    pairs.extend(record::standing(held));
+    let mut pairs = record::head(held, ALERTS.noun);
     pairs.extend([
         ("kind", Cell::text(name::<AlertKind>(alert.kind))),
         ("urgency", Cell::text(name::<Urgency>(alert.urgency))),
@@ -193,7 +169,7 @@ fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
         let question = told.question.first().map(|t| t.text.clone()).unwrap_or_default();
         let unreadable = match answer.unreadable.as_str() {
             "" => String::new(),
-            reason => format!("cannot be read: {reason}"),
+            reason => super::unreadable(reason),
         };
         let text = [answer.authority.clone(), name::<AnswerKind>(told.kind), reason, question, unreadable];
         let text: Vec<String> = text.into_iter().filter(|t| !t.is_empty()).collect();

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
-use havenlink_proto::local::v1::{AnswerRecordRequest, HeldRecord, PublishRecordRequest};
+use havenlink_proto::local::v1::{HeldRecord, PublishRecordRequest};
 use havenlink_proto::record::v1::{
     Inspection, InspectionPart, InspectionReason, InspectionState, LawfulBasis, Pap, Place, Purpose, RecordKind,
     SiteType, Tlp,
@@ -12,12 +11,12 @@ use havenlink_proto::record::v1::{
 
 use super::sharing::{self, SharingArgs, Usual, parse_place, show_place};
 use super::which::{self, Sort, Which};
-use super::{Limit, delivery, record};
+use super::{Limit, record};
 use crate::contract_enum::{Code, name, numbers};
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, Format, Grid, View, clean};
-use crate::session::{Session, call};
+use crate::output::{Cell, Grid, View};
+use crate::session::Session;
 use crate::value::to_json;
 use crate::when;
 
@@ -164,16 +163,7 @@ async fn accept(session: &Session, which: &Which, parts: Vec<i32>) -> Result<(),
     let sought = record::held::<Inspection>(&held).parts;
     let parts = if parts.is_empty() { sought } else { parts };
     let answer = Inspection { state: InspectionState::Accepted.into(), parts, ..Default::default() };
-    let request = AnswerRecordRequest {
-        request_id: session.request_id(),
-        origin: held.origin.clone(),
-        record_id: held.record_id.clone(),
-        answer: Some(answer.into()),
-    };
-    let answered = call!(session, RecordServiceClient, answer_record, request)?;
-    let text = format!("accepted; {} will see it\n", clean(&held.origin));
-    let pairs = vec![("record_id", Cell::text(id::show(&answered.record_id)))];
-    session.show(&View::text(to_json(&answered), text, pairs))
+    record::answer(session, (held.origin, held.record_id.to_vec()), answer.into(), "accepted").await
 }
 
 /// `de-kehl SUPPORT_SERVICE,INTERPRETATION` of each that takes part.
@@ -209,26 +199,12 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
 
 async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
     let held = which.held(session, &INSPECTIONS).await?;
-    let pairs = pairs(&held);
-    let mut text = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
-    if !held.deliveries.is_empty() {
-        let grid = delivery::grid(&held.deliveries);
-        text.push_str(&format!("\n{}", View::list(serde_json::Value::Null, &[], grid).render(Format::Table)));
-    }
-    session.show(&View::text(to_json(&held), text, pairs))?;
-    if let Some(later) = &held.superseded_by {
-        session.next(&[format!("havenctl inspection show {} --origin {}", id::show(&later.record_id), later.origin)]);
-    } else if held.position > 0 && held.answers.is_empty() && held.unreadable.is_empty() {
-        let record = id::show(&held.record_id);
-        session.next(&[format!("havenctl inspection accept {record} --origin {}", held.origin)]);
-    }
-    Ok(())
+    record::show(session, &held, INSPECTIONS.noun, pairs(&held), "accept RECORD")
 }
 
 fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
     let said = record::held::<Inspection>(held);
-    let mut pairs = vec![("inspection", Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
-    pairs.extend(record::standing(held));
+    let mut pairs = record::head(held, INSPECTIONS.noun);
     pairs.extend([
         ("state", Cell::text(name::<InspectionState>(said.state))),
         ("place", Cell::text(show_place(said.place.as_ref()))),

@@ -237,16 +237,13 @@ fn text_in<'a>(practice: &'a Practice, language: Option<&str>) -> Option<&'a Pra
 async fn show(session: &Session, which: &Which) -> Result<(), Failure> {
     let held = which.held(session, &PRACTICES).await?;
     session.show(&sheet(&held))?;
-    if let Some(later) = &held.superseded_by {
-        session.next(&[format!("havenctl practice show {} --origin {}", id::show(&later.record_id), later.origin)]);
-    }
+    record::later(session, &held, PRACTICES.noun);
     Ok(())
 }
 
 fn sheet(held: &HeldRecord) -> View {
     let practice = record::held::<Practice>(held);
-    let mut pairs = vec![("practice", Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
-    pairs.extend(record::standing(held));
+    let mut pairs = record::head(held, PRACTICES.noun);
     pairs.extend([
         ("version", Cell::number(practice.version)),
         ("outcome", Cell::text(name::<PracticeOutcome>(practice.outcome))),

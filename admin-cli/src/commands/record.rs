@@ -1,17 +1,19 @@
-//! What every kind of record has: published from arguments over a file, updated, cancelled, and shown as what it says.
+//! What every kind of record has: published from arguments over a file, answered, updated, cancelled, and shown.
 
 use std::path::Path;
 
 use havenlink_proto::Said;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
-use havenlink_proto::local::v1::{CancelRecordRequest, Content, HeldRecord, PublishRecordRequest, UpdateRecordRequest};
+use havenlink_proto::local::v1::{
+    AnswerRecordRequest, CancelRecordRequest, Content, HeldRecord, PublishRecordRequest, UpdateRecordRequest,
+};
 use havenlink_proto::record::v1::ReferenceKind;
 use serde_json::{Value, json};
 
-use super::read_file;
+use super::{delivery, read_file};
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, View, clean};
+use crate::output::{Cell, Format, View, clean};
 use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 
@@ -50,6 +52,27 @@ pub async fn publish(session: &Session, mut request: PublishRecordRequest, next:
     session.show(&View::text(to_json(&answer), text, pairs))?;
     session.next(&next.iter().map(|next| next.replace("RECORD", &record)).collect::<Vec<_>>());
     Ok(())
+}
+
+/// Answers a received record; `done`: what was done, in a word.
+///
+/// # Errors
+/// What the node refused.
+pub async fn answer(
+    session: &Session,
+    (origin, record_id): (String, Vec<u8>),
+    answer: Content,
+    done: &str,
+) -> Result<(), Failure> {
+    let text = format!("{done}; {} will see it\n", clean(&origin));
+    let request = AnswerRecordRequest {
+        request_id: session.request_id(),
+        origin,
+        record_id: record_id.into(),
+        answer: Some(answer),
+    };
+    let answered = call!(session, RecordServiceClient, answer_record, request)?;
+    session.show(&View::text(to_json(&answered), text, vec![("record_id", Cell::text(id::show(&answered.record_id)))]))
 }
 
 /// Says an own record anew, and shows whom the newer word goes to.
@@ -91,8 +114,47 @@ fn recipients(names: &[String]) -> String {
     if names.is_empty() { "nobody: no partner holds it".to_owned() } else { clean(&names.join(", ")) }
 }
 
+/// Shows one record with its deliveries, and says what comes next: the later word, or how a received one is answered.
+///
+/// # Errors
+/// When the terminal does not take it.
+pub fn show(
+    session: &Session,
+    held: &HeldRecord,
+    noun: &str,
+    pairs: Vec<(&'static str, Cell)>,
+    answer: &str,
+) -> Result<(), Failure> {
+    let mut text = View::sheet(Value::Null, pairs.clone()).render(Format::Table);
+    if !held.deliveries.is_empty() {
+        let grid = delivery::grid(&held.deliveries);
+        text.push_str(&format!("\n{}", View::list(Value::Null, &[], grid).render(Format::Table)));
+    }
+    session.show(&View::text(to_json(held), text, pairs))?;
+    if !later(session, held, noun) && held.position > 0 && held.answers.is_empty() && held.unreadable.is_empty() {
+        let record = id::show(&held.record_id);
+        session.next(&[format!("havenctl {noun} {} --origin {}", answer.replace("RECORD", &record), held.origin)]);
+    }
+    Ok(())
+}
+
+/// Names the command that shows the later word, if there is one.
+pub fn later(session: &Session, held: &HeldRecord, noun: &str) -> bool {
+    let next = held.superseded_by.as_ref().map(|later| {
+        session.next(&[format!("havenctl {noun} show {} --origin {}", id::show(&later.record_id), later.origin)]);
+    });
+    next.is_some()
+}
+
+/// How the sheet of a record begins: its id under its noun, its origin, and what became of it.
+pub fn head(held: &HeldRecord, noun: &'static str) -> Vec<(&'static str, Cell)> {
+    let mut pairs = vec![(noun, Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
+    pairs.extend(standing(held));
+    pairs
+}
+
 /// What became of a record: whether it can be read here, what its publisher said later, which earlier one it speaks of.
-pub fn standing(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
+fn standing(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
     let mut pairs = Vec::new();
     if !held.unreadable.is_empty() {
         pairs.push(("unreadable", Cell::text(format!("{}; havenctl explain {}", held.unreadable, held.unreadable))));
