@@ -146,7 +146,7 @@ pub async fn wait(
     let door = door(data, &applicant, clock)?;
     let decided = applicant.run(&door, |applying, failed| {
         if let Some(reason) = failed {
-            tracing::info!(reason = reason.code(), "the application waits");
+            havenlink_runtime::repeated!(info by reason.code(); reason = reason.code(), "the application waits");
         }
         last_answer.set(applying, failed);
     });

@@ -98,7 +98,9 @@ pub async fn keep(directory: Directory, dir: std::path::PathBuf) {
         if now != kept && !now.is_empty() && directory.view().number > 0 {
             match write(&dir, &now) {
                 Ok(()) => kept = now,
-                Err(failure) => tracing::warn!(reason = failure.reason().code(), "the contacts were not kept"),
+                Err(failure) => {
+                    havenlink_runtime::repeated!(warn; reason = failure.reason().code(), "the contacts were not kept")
+                }
             }
         }
         // A backup takes what stands there.
@@ -116,7 +118,7 @@ pub async fn find(directory: Directory, pool: Pool, contacts: Vec<Contact>) {
             for endpoint in endpoints {
                 let Ok(channel) = pool.dial_pinned(endpoint, pins.clone()) else { continue };
                 if let Err(error) = directory.catch_up(channel).await {
-                    tracing::info!(source = %authority, reason = error.reason().code(), "the register was not found there");
+                    havenlink_runtime::repeated!(info by authority.as_str(); source = %authority, reason = error.reason().code(), "the register was not found there");
                 }
                 if directory.view().number > 0 {
                     return;

@@ -55,7 +55,7 @@ pub(super) async fn follow_gate(inviter: Inviter, gate: JoinGate, connections: C
             changed = wanted.changed() => if changed.is_err() { return },
             _ = look.tick() => {
                 if let Err(error) = inviter.refresh_gate().await {
-                    tracing::warn!(reason = error.reason().code(), "the invitations could not be read");
+                    havenlink_runtime::repeated!(warn; reason = error.reason().code(), "the invitations could not be read");
                 }
             }
         }

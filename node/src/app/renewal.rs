@@ -66,7 +66,7 @@ impl Renewal {
         metrics::PASSES.add(["renew"], 1);
         if let Err(reason) = self.replace(Actor::NODE, spread).await {
             metrics::PASSES_FAILED.add(["renew", reason.code()], 1);
-            tracing::warn!(reason = reason.code(), "the certificate was not renewed");
+            havenlink_runtime::repeated!(warn; reason = reason.code(), "the certificate was not renewed");
             return false;
         }
         true
@@ -75,7 +75,7 @@ impl Renewal {
     /// Whether an applicant may still ask at the door.
     async fn is_asked(&self) -> bool {
         if let Err(error) = self.inviter.refresh_gate().await {
-            tracing::warn!(reason = error.reason().code(), "the invitations could not be read");
+            havenlink_runtime::repeated!(warn; reason = error.reason().code(), "the invitations could not be read");
         }
         *self.inviter.gate().borrow()
     }

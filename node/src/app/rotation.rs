@@ -57,7 +57,7 @@ impl Rotation {
         let mut changes = self.directory.changes();
         loop {
             if let Err(error) = self.settle() {
-                tracing::error!(cause = %error, "the new authority key could not be taken into use");
+                havenlink_runtime::repeated!(error; cause = %error, "the new authority key could not be taken into use");
             }
             if changes.changed().await.is_err() {
                 return;

@@ -152,7 +152,7 @@ impl DirectoryService for Register {
             && answer.refused.iter().any(|code| code == Reason::SignatureInvalid.code())
         {
             let spent = (0..FORGED).take_while(|_| quota.take(Charge::RegisterCall).is_ok()).count();
-            tracing::info!(%caller, spent, "an exchange brought a signature that does not hold");
+            havenlink_runtime::repeated!(info by caller.as_str(); peer = %caller, items = spent, "an exchange brought a signature that does not hold");
         }
         if call_back && let Err(error) = self.directory.reach(&caller, false).await {
             answer.call_back_reason = error.reason().code().to_owned();

@@ -151,7 +151,7 @@ pub fn peer_not_found() -> Status {
 /// Logs what a caller is not told: the chain of causes of a fault of ours.
 pub fn log_fault(reason: Reason, error: &(dyn std::error::Error + 'static)) {
     if matches!(code(reason), Code::Internal | Code::DataLoss | Code::Unknown) {
-        tracing::error!(reason = reason.code(), error = error, "a call failed");
+        havenlink_runtime::repeated!(error by reason.code(); reason = reason.code(), error = error, "a call failed");
     }
 }
 

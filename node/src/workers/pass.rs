@@ -36,7 +36,7 @@ impl Worker {
                 }
                 Err(error) => {
                     metrics::PASSES_FAILED.add([self.name, error.reason().code()], 1);
-                    tracing::warn!(worker = self.name, reason = error.reason().code(), "a pass failed");
+                    havenlink_runtime::repeated!(warn by self.name; worker = self.name, reason = error.reason().code(), "a pass failed");
                     self.wait(pause, std::future::pending()).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

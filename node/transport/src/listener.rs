@@ -190,7 +190,7 @@ async fn accept(mut source: impl Source, porter: Arc<Porter>, pending: Arc<Pendi
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors or memory: the queue in the kernel waits, and so do we, a little longer each time.
-                tracing::warn!(%error, "accept failed");
+                havenlink_runtime::repeated!(warn; %error, "accept failed");
                 failures = failures.saturating_add(1);
                 tokio::time::sleep(Duration::from_millis(10 << failures.min(6))).await;
                 continue;

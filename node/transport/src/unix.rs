@@ -120,7 +120,7 @@ impl LocalListener {
                 match accepted.and_then(|(stream, _)| LocalIo::new(stream, listener.role, place)) {
                     Ok(io) => return Some((Ok(io), (listener, places))),
                     Err(error) => {
-                        tracing::warn!(%error, role = %listener.role, "local accept failed");
+                        havenlink_runtime::repeated!(warn; %error, role = %listener.role, "local accept failed");
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 }

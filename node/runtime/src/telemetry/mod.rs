@@ -1,8 +1,8 @@
 //! What the node tells about itself: log lines, traces, metrics.
 //!
 //! What lives here: the allow-list of log fields and the layer that enforces it, the catalogue of metrics with closed
-//! label sets, trace contexts across cities, OTLP export, and `Sensitive`. What does not: decisions, and any text that
-//! a peer or a client gave.
+//! label sets, lines of conditions that repeat, trace contexts across cities, OTLP export, and `Sensitive`. What does
+//! not: decisions, and any text that a peer or a client gave.
 //! Invariants: only field names of the list reach a line or a span; other crates' events, which may print bytes they
 //! handle, reach nothing; a label has a value of its closed set or is counted as "other"; messages are literals.
 
@@ -11,10 +11,12 @@ mod lines;
 pub mod metrics;
 mod otlp;
 pub mod propagation;
+mod repeated;
 mod sensitive;
 
 pub use lines::Form;
 pub use otlp::Export;
+pub use repeated::Repeated;
 pub use sensitive::Sensitive;
 
 use tracing::level_filters::LevelFilter;

@@ -45,7 +45,7 @@ impl Agreements {
                 }
                 Err(error) => {
                     let reason = error.reason().code();
-                    tracing::warn!(agreement = %row.id, %to, reason, "the end of an agreement waits to be told");
+                    havenlink_runtime::repeated!(warn by reason; agreement = %row.id, %to, reason, "the end of an agreement waits to be told");
                     let key = OwedKey::to(to, Subject::EndNotice(row.id, end.by.clone()));
                     notices.owes.push(Owed::now(key, now));
                 }

@@ -118,7 +118,7 @@ impl Upkeep {
     }
 
     fn postponement(&self, row: &OwedRow, reason: Reason, passed: &mut Passed) -> Write {
-        tracing::warn!(owed = row.key.subject.what().name(), reason = reason.code(), "what is owed cannot be done yet");
+        havenlink_runtime::repeated!(warn by reason.code(); kind = row.key.subject.what().name(), reason = reason.code(), "what is owed cannot be done yet");
         passed.postpone(reason);
         let due = self.now() + pause(row.attempts, reason);
         Write { postpones: vec![Postponed { key: row.key.clone(), due, reason }], ..Write::default() }

@@ -101,7 +101,7 @@ impl KeyStore {
                         let this = self.clone();
                         tokio::spawn(async move {
                             if let Err(error) = this.fill().await {
-                                tracing::warn!(%error, "salts could not be made ahead of need");
+                                havenlink_runtime::repeated!(warn; %error, "salts could not be made ahead of need");
                             }
                             this.filling.store(false, Ordering::Release);
                         });

@@ -91,7 +91,7 @@ impl Stop {
             Self::Store(error) => error,
             Self::Constraint => Error::Damaged("the tables refuse what they never should"),
             Self::Broken { error, committing } => {
-                tracing::error!(%error, committing, "a write failed; its connection is given up");
+                havenlink_runtime::repeated!(error; %error, "a write failed; its connection is given up");
                 let class = classify(&error);
                 if class == ErrorClass::Io && committing {
                     end_process("a COMMIT reported an I/O error");
@@ -401,7 +401,7 @@ async fn in_savepoint<'a>(batch: &mut Batch<'a>, op: &'a WriteOp) -> std::result
             batch.state = state;
             batch.rows = Rows::default();
             batch.drafts.truncate(drafts);
-            tracing::error!(%error, "the tables refused an operation that had passed its checks");
+            havenlink_runtime::repeated!(error; %error, "the tables refused an operation that had passed its checks");
             Err(Reason::StorageDamaged)
         }
         Err(error) => return Err(error.into()),

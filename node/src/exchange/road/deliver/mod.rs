@@ -205,7 +205,7 @@ impl Road {
         if stream.first_unsettled < stream.next {
             let attempt = Attempt { reason, next_attempt, ..attempt(id, stream.first_unsettled, self.now()) };
             if let Err(error) = self.store().write(WriteOp::Attempt(attempt)).await {
-                tracing::warn!(reason = %error.reason(), "a failed attempt could not be written down");
+                havenlink_runtime::repeated!(warn; reason = %error.reason(), "a failed attempt could not be written down");
             }
         }
     }

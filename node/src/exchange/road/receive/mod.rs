@@ -109,7 +109,7 @@ impl Road {
         active(view, recipient, *now).map_err(|reason| Error::about(recipient, reason))?;
         let skew = now.since(batch.sender_time).0.abs();
         if skew > limits::CLOCK_WARN.0 {
-            tracing::warn!(origin = %origin, skew_ms = skew, "a partner's clock differs");
+            havenlink_runtime::repeated!(warn by origin.as_str(); origin = %origin, skew_ms = skew, "a partner's clock differs");
         }
         let known = self.incarnation_of(recipient, origin).await?;
         let ours = self.store().incarnation();

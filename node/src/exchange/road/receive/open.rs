@@ -73,7 +73,7 @@ fn one(item: &BatchItem, stream: &StreamId, view: &DirectoryView, now: UnixMs) -
             traceparent: item.traceparent.clone(),
         })),
         Err(error) => {
-            tracing::info!(origin = %stream.origin, reason = %error.reason, field = %error.field, "item not taken");
+            havenlink_runtime::repeated!(info by stream.origin.as_str(); origin = %stream.origin, reason = %error.reason, field = %error.field, "item not taken");
             let verdict = match error.reason {
                 // A register that is behind by however little may not know a new key yet. A key that was replaced or
                 // withdrawn is listed for ever, and final.
