@@ -11,8 +11,7 @@ use bytes::Bytes;
 use havenlink_proto::directory::v1 as proto;
 
 use super::state::RegisterState;
-use crate::domain::authority::PublicKey;
-use crate::domain::directory::Member;
+use crate::domain::authority::{KeyRecord, PublicKey};
 use crate::domain::ids::{AuthorityId, Digest, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -279,20 +278,24 @@ impl Beats {
         &self.forks
     }
 
-    /// Beats of a majority that name this snapshot: its signature; `None` while there are too few.
-    pub fn proof(&self, mark: &SnapshotMark, state: &RegisterState) -> Option<Vec<Bytes>> {
-        let stewards = self.marks.iter().filter(|(steward, _)| state.is_steward(steward));
-        let beats: Vec<Bytes> = stewards
-            .filter_map(|(_, marks)| marks.iter().find(|(said, _)| said == mark))
+    /// Beats that name this snapshot, of a majority of the stewards in force at its number (`there`: its own state): its
+    /// signature; `None` while there are too few. A later set proves nothing of it: whoever came in since may need this
+    /// very snapshot. `newest`: what is known of keys since.
+    pub fn proof(
+        &self,
+        mark: &SnapshotMark,
+        there: &RegisterState,
+        newest: &RegisterState,
+        verify: &dyn Verify,
+    ) -> Option<Vec<Bytes>> {
+        let beats: Vec<Bytes> = self
+            .marks
+            .values()
+            .filter_map(|marks| marks.iter().find(|(said, _)| said == mark))
+            .filter(|(_, bytes)| open(bytes).is_ok_and(|beat| beat.vouches(mark, there, newest, verify)))
             .map(|(_, bytes)| bytes.clone())
             .collect();
-        (beats.len() >= state.majority()).then_some(beats)
-    }
-
-    /// The newest snapshot that a majority has signed: the log may be purged below it.
-    pub fn proven(&self, state: &RegisterState) -> Option<SnapshotMark> {
-        let marks = self.marks.values().flatten().map(|(mark, _)| *mark);
-        marks.filter(|mark| self.proof(mark, state).is_some()).max_by_key(|mark| mark.number)
+        (beats.len() >= there.majority()).then_some(beats)
     }
 }
 
@@ -317,19 +320,36 @@ pub(super) fn open(signed: &Bytes) -> Result<Opened, Reason> {
 }
 
 impl Opened {
-    /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.
-    pub fn verify(&self, state: &RegisterState, verify: &dyn Verify) -> bool {
-        self.check(state, verify).is_ok()
+    /// Whether it signs this snapshot, by a steward of the set in force there, with a key of then or of later. A key that is
+    /// known to be withdrawn proves nothing, whenever it signed.
+    pub fn vouches(
+        &self,
+        mark: &SnapshotMark,
+        there: &RegisterState,
+        newest: &RegisterState,
+        verify: &dyn Verify,
+    ) -> bool {
+        let steward = &self.beat.steward;
+        let names_it = self.beat.snapshot == Some(*mark) && self.beat.federation == there.federation();
+        let (older, newer) = if newest.number() < there.number() { (newest, there) } else { (there, newest) };
+        let keys = |state: &RegisterState| state.member(steward).map(|member| member.keys.clone()).unwrap_or_default();
+        let (older, newer) = (keys(older), keys(newer));
+        let key_of = |id: &KeyId| {
+            // What the newer state says of a key holds; the older one may know one that the newer one is to learn yet.
+            let known = if newer.iter().any(|held| held.key.id() == *id) { &newer } else { &older };
+            key_at(known, id, self.beat.time)
+        };
+        names_it && there.is_steward(steward) && self.unverified.check(&there.federation(), key_of, verify).is_ok()
     }
 
-    /// The same, with the reason.
+    /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.
     ///
     /// # Errors
     /// `BEAT_INVALID` when the key is none of the steward's, `SIGNATURE_INVALID` when it is and did not sign this: nobody who
     /// verified it passed it on, and looking cost what a signature costs.
     pub fn check(&self, state: &RegisterState, verify: &dyn Verify) -> Result<(), Reason> {
         let member = state.member(&self.beat.steward).ok_or(Reason::BeatInvalid)?;
-        let key_of = |id: &KeyId| key_at(member, id, self.beat.time);
+        let key_of = |id: &KeyId| key_at(&member.keys, id, self.beat.time);
         match self.unverified.check(&state.federation(), key_of, verify) {
             Ok(_) => Ok(()),
             Err(error) if error.reason == Reason::SignatureInvalid => Err(Reason::SignatureInvalid),
@@ -338,7 +358,7 @@ impl Opened {
     }
 }
 
-fn key_at(member: &Member, id: &KeyId, at: UnixMs) -> Option<PublicKey> {
-    let held = member.keys.iter().find(|key| key.key.id() == *id && !key.compromised)?;
+fn key_at(keys: &[KeyRecord], id: &KeyId, at: UnixMs) -> Option<PublicKey> {
+    let held = keys.iter().find(|key| key.key.id() == *id && !key.compromised)?;
     held.replaced_at.is_none_or(|replaced| at.since(replaced) < limits::REPLACED_KEY).then_some(held.key)
 }

@@ -62,9 +62,9 @@ pub async fn beat(directory: Directory) {
         sleep(LEAST).await;
         tokio::select! {
             () = sleep(directory.view().policy.beat_interval.to_duration()) => {}
-            _ = snapshots.changed() => {}
-            _ = status.wait_for(|new| new.term != now.term || new.leads != now.leads) => {}
-            _ = nodes.changed() => {}
+            Ok(()) = snapshots.changed() => {}
+            Ok(_) = status.wait_for(|new| new.term != now.term || new.leads != now.leads) => {}
+            Ok(()) = nodes.changed() => {}
         }
     }
 }
@@ -88,7 +88,7 @@ fn sign_one(directory: &Directory, term: u64) {
     };
     let signed = statements::beat(&beat, &inner.key.load());
     if let Err(error) = inner.chain.accept_beat(&signed) {
-        tracing::warn!(%error, "this node's own beat was not taken");
+        havenlink_runtime::repeated!(warn by error.reason().code(); %error, "this node's own beat was not taken");
         return;
     }
     for steward in directory.other_stewards().unwrap_or_default() {
@@ -112,7 +112,7 @@ pub async fn exchange(directory: Directory) {
         directory.0.chain.forget_encoded();
         let forgotten = directory.0.chain.forget_overlay().and_then(|()| directory.0.chain.forget_changes());
         if let Err(error) = forgotten {
-            tracing::warn!(%error, "what nobody needs any more was not dropped");
+            havenlink_runtime::repeated!(warn; %error, "what nobody needs any more was not dropped");
         }
         let Some(partner) = partners(&directory, 1).pop() else { continue };
         let said = packed(&directory, &partner, &Said::default());

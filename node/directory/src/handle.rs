@@ -84,6 +84,10 @@ pub struct RegisterStatus {
     pub stopped_by_rules: Option<u32>,
     /// Why Raft does not run here although it should.
     pub raft_error: Option<String>,
+    /// Stewards that Raft does not count here although the register names them; on a steward only.
+    pub without_a_vote: Vec<AuthorityId>,
+    /// Snapshots of other nodes that were not taken, since the start.
+    pub snapshots_refused: u64,
 }
 
 pub(super) struct Inner {
@@ -349,6 +353,9 @@ impl Directory {
         let (state, view) = (self.state(), self.view());
         let raft = self.node().map(|node| node.status().borrow().clone());
         let leader = raft.as_ref().and_then(|status| status.leader);
+        let counted = |id: u64| raft.as_ref().is_none_or(|raft| raft.voters.is_empty() || raft.voters.contains(&id));
+        let without_a_vote =
+            state.stewards().iter().filter(|s| !counted(s.raft_id)).map(|s| s.authority.clone()).collect();
         let authority_of = |id| state.stewards().iter().find(|s| s.raft_id == id).map(|s| s.authority.clone());
         RegisterStatus {
             number: state.number(),
@@ -364,6 +371,8 @@ impl Directory {
             forks: self.0.chain.forks(),
             stopped_by_rules: state.stopped(),
             raft_error: self.0.raft_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            without_a_vote,
+            snapshots_refused: self.0.chain.snapshots_refused(),
         }
     }
 

@@ -59,16 +59,17 @@ pub async fn follow_stewards(directory: Directory) {
             Step::Wait => true,
             step => {
                 if let Err(error) = take(&directory, &node, step.clone()).await {
-                    tracing::warn!(%error, ?step, "the voters do not follow the stewards yet");
+                    havenlink_runtime::repeated!(warn; %error, "the voters do not follow the stewards yet");
                 }
                 true
             }
         };
         tokio::select! {
             () = sleep(LOOK), if waits => {}
-            _ = status.changed() => {}
-            _ = changes.changed() => {}
-            _ = nodes.changed() => {}
+            Ok(()) = status.changed() => {}
+            Ok(()) = changes.changed() => {}
+            Ok(()) = nodes.changed() => {}
+            else => return,
         }
     }
 }

@@ -60,7 +60,12 @@ pub async fn run(directory: Directory) {
     let mut pause = PAUSE.0;
     let mut shunned = Shunned::new();
     loop {
+        let quiet = Instant::now();
         until_needed(&directory).await;
+        if quiet.elapsed() >= PAUSE.1 {
+            pause = PAUSE.0;
+        }
+        let (began, before) = (Instant::now(), directory.0.chain.number());
         let mut followed = false;
         shunned.retain(|_, since| since.elapsed() < SHUNNED);
         let mut sources = sources(&directory);
@@ -69,21 +74,27 @@ pub async fn run(directory: Directory) {
             match follow(&directory, &source, &mut shunned).await {
                 Ok(()) => followed = true,
                 Err(error) if error.reason() == Reason::RulesTooOld => {
-                    tracing::error!(%error, "this version does not know the rules in force; the register stands still here");
+                    havenlink_runtime::repeated!(error; %error, "this version does not know the rules in force; the register stands still here");
                 }
-                Err(error) => tracing::info!(%source, %error, "following ended"),
+                Err(error) => havenlink_runtime::repeated!(info by source.as_str(); %source, %error, "following ended"),
             }
             if followed || raft_leads(&directory) {
                 break;
             }
         }
-        if followed {
+        if followed && was_of_use(began.elapsed(), before, directory.0.chain.number()) {
             pause = PAUSE.0;
         } else {
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
     }
+}
+
+/// Whether it brought changes, or went on for a while. A source that ends every stream at once, or answers with a snapshot
+/// of what is here already, earns the pause of one that does not answer; so does whoever makes this node ask for nothing.
+fn was_of_use(took: Duration, before: u64, number: u64) -> bool {
+    number > before || took >= LOOK
 }
 
 /// Raft is in charge here: it has a leader, and is not behind what was followed.
@@ -155,7 +166,7 @@ async fn follow(directory: &Directory, source: &AuthorityId, shunned: &mut Shunn
         let began = behind.filter(|(_, then)| number < then + STEADY).unwrap_or_else(|| (Instant::now(), number));
         behind = directory.0.chain.is_behind().then_some(began);
         if began.0.elapsed() >= BEHIND {
-            tracing::info!(%source, "it has less than the stewards say that there is; another one is asked, stewards first");
+            havenlink_runtime::repeated!(info by source.as_str(); %source, "it has less than the stewards say that there is; another one is asked, stewards first");
             return Ok(());
         }
         let Ok(event) = timeout(LOOK, events.message()).await else {
@@ -171,6 +182,9 @@ async fn follow(directory: &Directory, source: &AuthorityId, shunned: &mut Shunn
             Ok(After::Again) => return Ok(()),
             Ok(After::Changes | After::Other) => {}
             Err(error) => {
+                if error.reason() == Reason::SnapshotInvalid {
+                    directory.0.chain.snapshot_refused(source, &error);
+                }
                 shunned.insert(source.clone(), Instant::now());
                 return Err(error);
             }
@@ -217,7 +231,7 @@ async fn take(directory: &Directory, client: &mut Client, event: Event) -> Resul
                 let chain = Arc::clone(chain);
                 directory.0.tasks.spawn(async move {
                     if let Err(error) = chain.keep_snapshot(due).await {
-                        tracing::warn!(%error, "a snapshot of the register was not stored");
+                        havenlink_runtime::repeated!(warn; %error, "a snapshot of the register was not stored");
                     }
                 });
             }
@@ -235,7 +249,7 @@ async fn take(directory: &Directory, client: &mut Client, event: Event) -> Resul
             }
         }
         Event::SnapshotFirst(number) => {
-            tracing::info!(number, "the changes are gone there; taking a snapshot first");
+            havenlink_runtime::repeated!(info; number, "the changes are gone there; taking a snapshot first");
             snapshot(directory, client).await?;
             return Ok(After::Again);
         }
@@ -282,5 +296,16 @@ impl Directory {
     /// What the other side or `apply` refuses.
     pub async fn catch_up(&self, channel: PeerChannel) -> Result<(), Error> {
         catch_up(self, channel).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_brings_nothing_earns_a_pause() {
+        assert!(was_of_use(Duration::ZERO, 7, 8) && was_of_use(Duration::from_secs(1), 7, 7));
+        assert!(!was_of_use(Duration::from_millis(10), 7, 7));
     }
 }

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tonic::Request;
 
 use super::dial::{PeerChannel, refused};
@@ -252,12 +252,17 @@ impl Directory {
     /// Until the instance's status changes, or a moment has passed.
     async fn pause(&self, limit: Duration) {
         match self.node() {
-            Some(node) => {
-                let mut status = node.status();
-                drop(tokio::time::timeout(limit, status.changed()).await);
-            }
+            Some(node) => news(node.status(), limit).await,
             None => sleep(limit).await,
         }
+    }
+}
+
+/// Until the status changes, or a moment has passed. An instance that has ended has no news.
+async fn news(mut status: watch::Receiver<RaftStatus>, limit: Duration) {
+    let end = Instant::now() + limit;
+    if let Ok(Err(_)) = timeout_at(end, status.changed()).await {
+        sleep_until(end).await;
     }
 }
 
@@ -309,7 +314,27 @@ fn key_of(view: &DirectoryView, unverified: &Unverified<proto::Statement>, id: &
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_pause_waits_whatever_came_before_it() {
+        let (now, status) = watch::channel(RaftStatus::default());
+        now.send_replace(RaftStatus { term: 1, ..RaftStatus::default() });
+        let of_an_instance = || {
+            let mut status = status.clone();
+            status.mark_unchanged();
+            status
+        };
+        let mut pause = Box::pin(news(of_an_instance(), LIMIT));
+        assert!((&mut pause).now_or_never().is_none(), "a change that was is no news");
+        now.send_replace(RaftStatus { term: 2, ..RaftStatus::default() });
+        assert!(pause.now_or_never().is_some(), "one that comes is");
+        let status = of_an_instance();
+        drop(now);
+        assert!(news(status, LIMIT).now_or_never().is_none(), "an instance that has ended does not end the pause");
+    }
 
     #[tokio::test]
     async fn a_silent_leader_is_waited_for_until_there_is_another_one() {

@@ -57,8 +57,7 @@ impl Directory {
     /// `CHANGES_GONE` when there is none: then all changes are still kept; `MESSAGE_TOO_LARGE` when nobody would take it.
     pub async fn snapshot_messages(&self) -> Result<Vec<proto::SnapshotResponse>, Error> {
         let none = || Error::new(Reason::ChangesGone, "no snapshot that a majority has signed");
-        let (handle, proof) = self.0.chain.snapshot().ok_or_else(none)?;
-        let proof = proof.ok_or_else(none)?;
+        let (handle, proof) = self.0.chain.proven_snapshot().ok_or_else(none)?;
         let encoded = self.0.chain.encoded(handle).await?;
         snapshot_handle::fits(encoded.items.len())?;
         Ok(snapshot_handle::messages(&encoded, proof)
@@ -88,8 +87,8 @@ impl Follower {
                 return;
             }
             tokio::select! {
-                _ = changes.changed() => {}
-                _ = heard.changed() => {}
+                Ok(()) = changes.changed() => {}
+                Ok(()) = heard.changed() => {}
                 () = self.out.closed() => return,
             }
         }
@@ -100,7 +99,7 @@ impl Follower {
             let links = match self.directory.0.chain.after(self.number, PIECE) {
                 Ok(Some(links)) => links,
                 Ok(None) => {
-                    let first = self.directory.0.chain.snapshot().map_or(0, |(handle, _)| handle.mark.number);
+                    let first = self.directory.0.chain.proven_snapshot().map_or(0, |(handle, _)| handle.mark.number);
                     return self.send(Event::SnapshotFirst(first)).await.and(Err(Ended));
                 }
                 Err(error) => {

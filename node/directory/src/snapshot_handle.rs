@@ -61,11 +61,11 @@ const NEAR: usize = MOST / 4 * 3;
 /// `MESSAGE_TOO_LARGE`.
 pub fn fits(bytes: usize) -> Result<(), Error> {
     if bytes > MOST {
-        tracing::error!(bytes, most = MOST, "a snapshot of the register is larger than what other nodes take");
+        havenlink_runtime::repeated!(error; bytes, limit = MOST, "a snapshot of the register is larger than what other nodes take");
         return Err(Error::new(Reason::MessageTooLarge, format!("a snapshot of {bytes} bytes, at most {MOST}")));
     }
     if bytes > NEAR {
-        tracing::warn!(bytes, most = MOST, "a snapshot of the register is nearly as large as what other nodes take");
+        havenlink_runtime::repeated!(warn; bytes, limit = MOST, "a snapshot of the register is nearly as large as what other nodes take");
     }
     Ok(())
 }

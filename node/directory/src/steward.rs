@@ -47,7 +47,7 @@ pub async fn supervise(directory: Directory) {
                     return;
                 }
             } else if let Err(error) = start(&directory).await {
-                tracing::error!(%error, "Raft does not start; this node goes on as a mirror");
+                havenlink_runtime::repeated!(error; %error, "Raft does not start; this node goes on as a mirror");
                 tell(&directory, Some(error.to_string()));
                 sleep(AGAIN).await;
             } else {
@@ -71,7 +71,7 @@ pub async fn supervise(directory: Directory) {
             End::Broken => {
                 let rules = directory.state().stopped();
                 let why = rules.map_or("the disk, or a fault".to_owned(), |rules| format!("rules version {rules}"));
-                tracing::error!(%why, "Raft has stopped");
+                havenlink_runtime::repeated!(error; %why, "Raft has stopped");
                 tell(&directory, Some(format!("Raft has stopped: {why}")));
                 // A fault may have been of the moment; rules that this program does not know stay unknown to it.
                 if rules.is_some() {
@@ -119,7 +119,7 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             if since.elapsed() >= limit && node.silence() > since.elapsed() {
                 // It is known here alone, and has to be known after a restart.
                 if let Err(error) = directory.0.chain.disk().write(raft::left()).await {
-                    tracing::warn!(%error, "that Raft went on without this node was not noted");
+                    havenlink_runtime::repeated!(warn; %error, "that Raft went on without this node was not noted");
                 }
                 return End::Out;
             }
@@ -177,7 +177,7 @@ pub async fn announce(directory: Directory) {
         });
         if let Some(own) = stale {
             if let Err(error) = publish(&directory, &state, own.entry.clone()).await {
-                tracing::info!(%error, "the new Raft id is not announced yet");
+                havenlink_runtime::repeated!(info; %error, "the new Raft id is not announced yet");
             }
             sleep(pause).await;
             pause = (pause * 2).min(ANNOUNCE.1);

@@ -57,6 +57,8 @@ impl Upkeep for Care {
             self.freshness(),
             self.forks(),
             self.consensus(&reached),
+            self.votes(),
+            self.snapshots(),
             self.stewards(&reached),
             self.rules(),
             self.clock(&reached),

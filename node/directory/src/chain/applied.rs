@@ -38,7 +38,7 @@ impl Batch<'_> {
             self.replaced = true;
         } else if followed.is_some_and(|followed| followed != head) {
             // What was followed is not what was agreed on. Both heads are on record as a fork; Raft's goes on here.
-            tracing::error!(number, "this node had followed another order of changes than the one agreed on");
+            havenlink_runtime::repeated!(error; number, "this node had followed another order of changes than the one agreed on");
             self.core.recent.clear();
             self.core.beats.forget_own_above(number);
             self.writes.push(Write::DropChangesFrom(number + 1));
@@ -119,12 +119,13 @@ impl Chain {
     /// When the file's writer has ended.
     pub fn forget_changes(&self) -> Result<(), Error> {
         let mut core = self.lock();
-        let Some(handle) = &core.snapshot else { return Ok(()) };
+        self.note_proven(&mut core);
+        let Some((handle, _)) = &core.proven else { return Ok(()) };
         let mut below = handle.mark.number.saturating_sub(core.best.policy().snapshot_interval);
         if core.raft.is_some() {
             below = below.min(core.raft_snapshot.as_ref().map_or(0, |handle| handle.mark.number));
         }
-        if below <= core.dropped || core.beats.proof(&handle.mark, &core.best).is_none() {
+        if below <= core.dropped {
             return Ok(());
         }
         core.dropped = below;

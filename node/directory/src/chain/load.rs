@@ -1,6 +1,7 @@
 //! From disk to memory at start: the snapshots, then the changes after them, applied again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -86,6 +87,7 @@ impl Chain {
             recent,
             snapshot,
             raft_snapshot,
+            proven: None,
             dropped: 0,
             misled: 0,
         };
@@ -100,6 +102,7 @@ impl Chain {
             clock,
             verified: VerifiedSignatures::default(),
             sent: tokio::sync::Mutex::default(),
+            snapshots_refused: AtomicU64::new(0),
         })
     }
 }

@@ -16,6 +16,15 @@ use crate::snapshot_handle::SnapshotHandle;
 use crate::state::{RegisterState, entry_time_fits};
 use crate::{beats, overlay, snapshot};
 
+/// A snapshot that holds together and that a majority of its stewards signed.
+pub struct Verified {
+    pub handle: SnapshotHandle,
+    /// Their beats.
+    pub proof: Vec<Bytes>,
+    pub header: SnapshotHeader,
+    pub items: Bytes,
+}
+
 impl Chain {
     /// Takes followed changes into the newest state: each is applied here, and must come to the outcome that it was
     /// sent with. Answers with a state to take a snapshot of, when one was passed.
@@ -82,7 +91,7 @@ impl Chain {
     pub async fn install(self: &Arc<Self>, header: SnapshotHeader, items: Bytes) -> Result<(), Error> {
         let chain = Arc::clone(self);
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
-        let (handle, header, items) = verified.map_err(|_| Error::from(Reason::Internal))??;
+        let Verified { handle, proof, header, items } = verified.map_err(|_| Error::from(Reason::Internal))??;
         if handle.state.number() <= self.state().number() {
             return Ok(());
         }
@@ -92,7 +101,9 @@ impl Chain {
             core.beats.note_own(handle.mark.number, handle.mark.head);
             core.best = handle.state.clone();
             core.recent.clear();
-            self.took(&mut core, Arc::new(handle));
+            let handle = Arc::new(handle);
+            core.proven = Some((Arc::clone(&handle), proof));
+            self.took(&mut core, handle);
             self.publish(&mut core);
         }
         Ok(())
@@ -102,20 +113,16 @@ impl Chain {
     ///
     /// # Errors
     /// `SNAPSHOT_INVALID`.
-    pub fn verify_snapshot(
-        &self,
-        header: SnapshotHeader,
-        items: Bytes,
-    ) -> Result<(SnapshotHandle, SnapshotHeader, Bytes), Error> {
+    pub fn verify_snapshot(&self, header: SnapshotHeader, items: Bytes) -> Result<Verified, Error> {
         let invalid = |error: snapshot::Error| Error::new(error.reason(), error.to_string());
-        let known = self.state();
+        let newest = self.state();
         // A snapshot below what is known here cannot continue it; it is then judged on its own.
-        let known = (header.number >= known.number()).then_some(known);
+        let known = (header.number >= newest.number()).then_some(&newest);
         let federation = self.view.load().federation;
-        let opened = snapshot::open(&federation, &header, &items, known.as_ref(), &self.verified).map_err(invalid)?;
+        let opened = snapshot::open(&federation, &header, &items, known, &self.verified).map_err(invalid)?;
         let mark = opened.mark();
-        let state = opened.by_majority(&self.verified).map_err(invalid)?;
-        Ok((SnapshotHandle { state, mark }, header, items))
+        let (state, proof) = opened.by_majority(&newest, &self.verified).map_err(invalid)?;
+        Ok(Verified { handle: SnapshotHandle { state, mark }, proof, header, items })
     }
 
     /// Stores a snapshot of a state that was passed while following, if it still is on the way to the newest one: what was
@@ -185,11 +192,12 @@ impl Chain {
     /// Lets go of what was followed, if a majority of stewards contradicts it, each wherever it last beat: whoever it came
     /// from lied. The fork stays on record, with the beats that prove it.
     fn judge_own(&self, core: &mut Core) -> Result<(), Error> {
-        let Some(number) = core.beats.outvoted(&core.best, core.agreed_number()) else { return Ok(()) };
-        let agreed = core.agreed()?;
-        tracing::error!(
+        let certain = core.agreed_number(&self.verified);
+        let Some(number) = core.beats.outvoted(&core.best, certain) else { return Ok(()) };
+        let agreed = core.agreed(&self.verified)?;
+        havenlink_runtime::repeated!(error;
             number,
-            back = agreed.number(),
+            first = agreed.number(),
             "a majority of stewards has signed another order than the one followed"
         );
         let mut writes = vec![Write::DropChangesFrom(agreed.number() + 1)];

@@ -11,7 +11,10 @@ mod load;
 mod mirrored;
 mod sent;
 
+pub use mirrored::Verified;
+
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::store::v1::StoredChange;
+use havenlink_runtime::telemetry::metrics;
 use prost::Message;
 use tokio::sync::watch;
 
@@ -95,6 +99,8 @@ struct Core {
     snapshot: Option<Arc<SnapshotHandle>>,
     /// Raft's own snapshot: changes after it are needed to start again.
     raft_snapshot: Option<Arc<SnapshotHandle>>,
+    /// The newest one that a majority of its stewards has signed, with their beats.
+    proven: Option<(Arc<SnapshotHandle>, Vec<Bytes>)>,
     /// Changes below this number were dropped since the start.
     dropped: u64,
     /// How often what was followed had to go.
@@ -116,6 +122,7 @@ pub struct Chain {
     verified: VerifiedSignatures,
     /// The newest snapshot as it was sent last.
     sent: tokio::sync::Mutex<Option<sent::Sent>>,
+    snapshots_refused: AtomicU64,
 }
 
 impl Chain {
@@ -230,12 +237,25 @@ impl Chain {
         self.lock().overlay.digest(self.clock.now())
     }
 
-    /// The newest snapshot with the beats of a majority that prove it, if there are enough.
-    pub fn snapshot(&self) -> Option<(Arc<SnapshotHandle>, Option<Vec<Bytes>>)> {
-        let core = self.lock();
-        let handle = core.snapshot.clone()?;
-        let proof = core.beats.proof(&handle.mark, &core.best);
-        Some((handle, proof))
+    /// The newest snapshot, whoever has signed it.
+    #[cfg(test)]
+    pub fn snapshot(&self) -> Option<Arc<SnapshotHandle>> {
+        self.lock().snapshot.clone()
+    }
+
+    /// The newest snapshot that a majority has signed, with the beats that prove it: what others may be sent.
+    pub fn proven_snapshot(&self) -> Option<(Arc<SnapshotHandle>, Vec<Bytes>)> {
+        let mut core = self.lock();
+        self.note_proven(&mut core);
+        core.proven.clone()
+    }
+
+    /// Remembers the newest snapshot as proven once it is: a later one, which nobody has signed yet, does not push it out.
+    fn note_proven(&self, core: &mut Core) {
+        let Some(handle) = core.snapshot.clone() else { return };
+        if let Some(proof) = core.beats.proof(&handle.mark, &handle.state, &core.best, &self.verified) {
+            core.proven = Some((handle, proof));
+        }
     }
 
     /// Raft's own snapshot.
@@ -251,10 +271,22 @@ impl Chain {
         Some((raft.number(), raft.head(), core.raft_snapshot.as_ref().map(|handle| handle.mark)))
     }
 
-    /// Beats of a majority of stewards that sign this snapshot; `None` while there are too few.
-    pub fn proof(&self, mark: &SnapshotMark) -> Option<Vec<Bytes>> {
+    /// Beats that sign this snapshot, of a majority of the stewards in force at its number; `None` while there are too few.
+    pub fn proof(&self, handle: &SnapshotHandle) -> Option<Vec<Bytes>> {
         let core = self.lock();
-        core.beats.proof(mark, &core.best)
+        core.beats.proof(&handle.mark, &handle.state, &core.best, &self.verified)
+    }
+
+    /// A snapshot of another node was not taken: logged, counted and shown.
+    pub fn snapshot_refused(&self, from: &AuthorityId, error: &Error) {
+        self.snapshots_refused.fetch_add(1, Ordering::Relaxed);
+        metrics::SNAPSHOTS_REFUSED.add([], 1);
+        havenlink_runtime::repeated!(warn by from.as_str(); %from, %error, "a snapshot of the register was refused");
+    }
+
+    /// How many snapshots of other nodes were refused since the start.
+    pub fn snapshots_refused(&self) -> u64 {
+        self.snapshots_refused.load(Ordering::Relaxed)
     }
 
     /// Changes after a number, up to so many bytes; `None`: they are not kept any more.
@@ -342,6 +374,7 @@ impl Core {
 
     /// Lets go of a followed snapshot of a state that turned out to be another one.
     fn drop_snapshot_above(&mut self, number: u64) -> Option<Write> {
+        self.proven.take_if(|(handle, _)| handle.mark.number > number);
         self.snapshot.take_if(|handle| handle.mark.number > number)?;
         self.snapshot.clone_from(&self.raft_snapshot);
         Some(Write::DropSnapshot(Slot::Mirror))
@@ -349,25 +382,27 @@ impl Core {
 
     /// What stays when a majority of stewards has signed another order than the one that was followed: what Raft has
     /// applied here, or the newest snapshot that a majority signed, or the beginning.
-    fn agreed(&self) -> Result<RegisterState, Error> {
+    fn agreed(&self, verify: &VerifiedSignatures) -> Result<RegisterState, Error> {
         if let Some(raft) = &self.raft {
             return Ok(raft.clone());
         }
-        match self.proven() {
+        match self.proven(verify) {
             Some(handle) => Ok(handle.state.clone()),
             None => load::genesis(self.best.genesis_signed()),
         }
     }
 
     /// Its number.
-    fn agreed_number(&self) -> u64 {
+    fn agreed_number(&self, verify: &VerifiedSignatures) -> u64 {
         let raft = self.raft.as_ref().map(RegisterState::number);
-        raft.or_else(|| Some(self.proven()?.mark.number)).unwrap_or(0)
+        raft.or_else(|| Some(self.proven(verify)?.mark.number)).unwrap_or(0)
     }
 
     /// The followed snapshot, if beats of a majority sign it.
-    fn proven(&self) -> Option<&Arc<SnapshotHandle>> {
-        self.snapshot.as_ref().filter(|held| self.beats.proof(&held.mark, &held.state).is_some())
+    fn proven(&self, verify: &VerifiedSignatures) -> Option<&Arc<SnapshotHandle>> {
+        let signed =
+            |held: &&Arc<SnapshotHandle>| self.beats.proof(&held.mark, &held.state, &self.best, verify).is_some();
+        self.snapshot.as_ref().filter(signed)
     }
 
     fn keep(&mut self, link: Link) {

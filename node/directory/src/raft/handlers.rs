@@ -17,6 +17,7 @@ use super::message_guard::Passed;
 use super::node::Node;
 use super::snapshot::Carried;
 use super::types::{SnapshotMeta, TypeConfig, Vote};
+use crate::chain::Verified;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::error::Error;
@@ -192,6 +193,19 @@ impl Node {
     where
         S: Stream<Item = Result<proto::InstallSnapshotRequest, E>> + Send + 'static,
     {
+        let installed = self.install(sender, requests).await;
+        if let Err(error) = &installed
+            && error.reason() == Reason::SnapshotInvalid
+        {
+            self.chain.snapshot_refused(sender, error);
+        }
+        installed
+    }
+
+    async fn install<S, E>(&self, sender: &AuthorityId, requests: S) -> Result<proto::InstallSnapshotResponse, Error>
+    where
+        S: Stream<Item = Result<proto::InstallSnapshotRequest, E>> + Send + 'static,
+    {
         let invalid = |why: &str| Error::new(Reason::SnapshotInvalid, why);
         let mut requests = Box::pin(requests);
         let Some(Ok(proto::InstallSnapshotRequest { part: Some(Part::Begin(begin)) })) = requests.next().await else {
@@ -215,12 +229,12 @@ impl Node {
         let (header, items) = assembly.finish()?;
         let chain = Arc::clone(&self.chain);
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
-        let (handle, _, _) = verified.map_err(|_| Error::from(Reason::Internal))??;
+        let Verified { handle, proof, .. } = verified.map_err(|_| Error::from(Reason::Internal))??;
         self.guard.snapshot(&vote, &meta, &handle.state)?;
         if let Some(own) = self.take_leader(vote, &meta).await? {
             return Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&own)) });
         }
-        let carried = Carried { handle: Arc::new(handle), chain: Arc::clone(&self.chain) };
+        let carried = Carried { handle: Arc::new(handle), proof: Some(proof) };
         let snapshot = SnapshotOf::<TypeConfig, Carried> { meta, snapshot: carried };
         let answer = self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
         Ok(proto::InstallSnapshotResponse { vote: Some(convert::vote_to(&answer.vote)) })

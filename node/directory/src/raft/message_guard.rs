@@ -58,7 +58,7 @@ pub struct Passed {
 
 pub(super) fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
     let error = Error::new(reason, detail);
-    tracing::warn!(%error, "a message of another steward's Raft was refused");
+    havenlink_runtime::repeated!(warn by reason.code(); %error, "a message of another steward's Raft was refused");
     error
 }
 

@@ -1,7 +1,7 @@
 //! Raft's calls to other stewards, over the pool's channels.
 //!
-//! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off. In
-//! TLS 1.3 a refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the
+//! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off, where it
+//! sends; a stream that never opens is sent nothing, so the link itself waits before it opens the next one. In TLS 1.3 a refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the
 //! other side ended in order (its Raft is starting or stopping) is tried again at once.
 
 use std::future::Future;
@@ -28,7 +28,7 @@ use super::answers::{Asking, Stored, Terms};
 use super::convert::{self, To};
 use super::snapshot::{self, Carried};
 use super::types::{Peer, TypeConfig, Vote};
-use crate::dial::{Dial, PeerChannel};
+use crate::dial::{Dial, PeerChannel, refused};
 use crate::domain::ids::{AuthorityId, FederationId};
 
 type C = TypeConfig;
@@ -37,6 +37,8 @@ type Appended = Rpc<StreamAppendResult<C>>;
 
 /// Time for a stream to be opened; after that keepalive tells whether the other side lives.
 const OPEN: Duration = Duration::from_secs(2);
+/// Before a stream is opened after one that did not open.
+const REOPEN: Duration = Duration::from_millis(250);
 /// A vote is worth nothing after the longest election.
 const VOTE: Duration = Duration::from_secs(1);
 /// Time for a whole snapshot.
@@ -67,6 +69,7 @@ impl RaftNetworkFactory<C> for Network {
             authority: AuthorityId::parse(&node.authority),
             terms: self.terms.clone(),
             stored: self.stored.clone(),
+            shut: false,
         }
     }
 }
@@ -78,6 +81,8 @@ pub struct Link {
     authority: Option<AuthorityId>,
     terms: Terms,
     stored: Stored,
+    /// The last stream did not open.
+    shut: bool,
 }
 
 impl Link {
@@ -98,7 +103,7 @@ impl Link {
 
 /// An answer that no honest steward gives: the steward is as good as away.
 fn lied(target: u64, why: &str) -> RPCError<C> {
-    tracing::warn!(target_id = target, why, "an answer of another steward's Raft was refused");
+    havenlink_runtime::repeated!(warn by why; raft_id = target, why, "an answer of another steward's Raft was refused");
     unreachable(why)
 }
 
@@ -130,6 +135,9 @@ impl NetStreamAppend<C> for Link {
         S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            if std::mem::replace(&mut self.shut, true) {
+                tokio::time::sleep(REOPEN).await;
+            }
             let to = self.to.clone();
             let target = to.target;
             let asking = Arc::new(Asking::new(target, self.stored.clone(), self.terms.clone()));
@@ -141,6 +149,7 @@ impl NetStreamAppend<C> for Link {
             let mut client = self.client()?;
             let opened = tokio::time::timeout(OPEN, client.append_stream(within(requests, OPEN))).await;
             let answers = opened.map_err(|_| unreachable("no answer"))?.map_err(failed)?.into_inner();
+            self.shut = false;
             let answers = answers.map(move |answer| {
                 let answer = convert::appended_from(answer.map_err(failed)?).map_err(invalid)?;
                 asking.judge(answer).map_err(|why| lied(target, why))
@@ -182,11 +191,21 @@ impl NetSnapshot<C> for Link {
         let to = self.to.clone();
         let encoding = move || snapshot::messages(&to, &vote, &snapshot.meta, &snapshot.snapshot);
         let parts = tokio::task::spawn_blocking(encoding).await.map_err(|error| unreachable(&error.to_string()))?;
+        let Some(parts) = parts else {
+            havenlink_runtime::repeated!(warn; raft_id = self.to.target, "a steward needs a snapshot that no majority has signed yet");
+            return Err(unreachable("no majority has signed the snapshot yet").into());
+        };
         let call = client.install_snapshot(within(tokio_stream::iter(parts), SNAPSHOT));
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             answer = call => {
-                let answer = answer.map_err(failed)?.into_inner();
+                let answer = answer.map_err(|status| {
+                    let error = refused(&status);
+                    havenlink_runtime::repeated!(warn by error.reason().code();
+                        raft_id = self.to.target, reason = error.reason().code(), "a steward did not take the snapshot");
+                    failed(status)
+                })?;
+                let answer = answer.into_inner();
                 Ok(SnapshotResponse::new(self.heard(answer.vote)?))
             }
         }
@@ -208,5 +227,38 @@ impl NetTransferLeader<C> for Link {
 impl NetBackoff<C> for Link {
     fn backoff(&self) -> Option<Backoff> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::error::Error;
+    use crate::tests::{KEHL, World};
+
+    struct Nobody;
+
+    impl Dial for Nobody {
+        fn channel(&self, _to: &AuthorityId) -> Result<PeerChannel, Error> {
+            Err(crate::domain::reason::Reason::PeerUnreachable.into())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_did_not_open_is_not_opened_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, chain) =
+            super::super::tests::log_and_chain(&dir.path().join("directory.redb"), SystemClock::shared());
+        let federation = World::founded().state.federation();
+        let mut network = Network::new(&federation, Arc::new(Nobody), Terms::new(chain, 1, log));
+        let mut link = network.new_client(2, &Peer { authority: KEHL.to_owned() }).await;
+        let option = || RPCOption::new(OPEN);
+        let first = link.stream_append(futures_util::stream::pending(), option()).now_or_never();
+        assert!(first.is_some_and(|opened| opened.is_err()), "the first says at once that nobody is there");
+        let again = link.stream_append(futures_util::stream::pending(), option()).now_or_never();
+        assert!(again.is_none(), "the next one waits: openraft asks as fast as it is answered");
     }
 }

@@ -137,7 +137,7 @@ impl Node {
             tokio::spawn(watch_status(raft.clone(), raft_id, sender)),
             tokio::spawn(submit_batches(ordering, waiting)),
             tokio::spawn(take_snapshots(raft.clone(), machine.due())),
-            tokio::spawn(purge_proven(raft.clone(), machine.clone(), Arc::clone(&chain))),
+            tokio::spawn(purge_proven(raft.clone(), machine.clone(), chain.heard())),
         ];
         let (installing, heard) = (Mutex::default(), Mutex::new(Instant::now()));
         Ok(Self { raft, guard, chain, machine, id: raft_id, status, queue, installing, heard, tasks })
@@ -158,9 +158,11 @@ impl Node {
         self.id
     }
 
-    /// How it stands, and tells of changes.
+    /// How it stands, and tells of changes from now on: a clone of a receiver would tell of one that was long ago.
     pub fn status(&self) -> watch::Receiver<RaftStatus> {
-        self.status.clone()
+        let mut status = self.status.clone();
+        status.mark_unchanged();
+        status
     }
 
     /// Whether a snapshot of this steward is coming in.

@@ -35,6 +35,14 @@ struct Due {
     state: RegisterState,
 }
 
+/// A snapshot, and the beats that prove it.
+#[derive(Clone)]
+struct Proven {
+    meta: SnapshotMeta,
+    handle: Arc<SnapshotHandle>,
+    proof: Vec<Bytes>,
+}
+
 #[derive(Default)]
 struct Position {
     /// The instance has ended: whatever of it still runs writes nothing any more, as the next one may be there already.
@@ -44,6 +52,8 @@ struct Position {
     /// SnapshotHandle, not yet written.
     due: Option<Due>,
     current: Option<(SnapshotMeta, Arc<SnapshotHandle>)>,
+    /// The newest that a majority has signed: what others are sent until a newer one is proven.
+    proven: Option<Proven>,
 }
 
 /// The state machine; clones share it.
@@ -89,6 +99,30 @@ impl StateMachine {
     /// The newest snapshot, and where in the log it stands.
     pub fn current(&self) -> Option<(SnapshotMeta, Arc<SnapshotHandle>)> {
         self.lock().current.clone()
+    }
+
+    /// Whether a majority of the stewards in force at its number has signed it; remembered, with their beats.
+    pub fn is_proven(&self, meta: &SnapshotMeta, handle: &Arc<SnapshotHandle>) -> bool {
+        let Some(proof) = self.chain.proof(handle) else { return false };
+        let (meta, handle) = (meta.clone(), Arc::clone(handle));
+        let mut place = self.lock();
+        if place.proven.as_ref().is_none_or(|known| known.meta.last_log_id <= meta.last_log_id) {
+            place.proven = Some(Proven { meta, handle, proof });
+        }
+        true
+    }
+
+    /// What others are sent: the newest snapshot if it is proven, else the last one that was, else one to wait with.
+    fn to_send(&self) -> Option<Snapshot> {
+        let (meta, handle) = self.current()?;
+        self.is_proven(&meta, &handle);
+        let sent = self.lock().proven.clone();
+        Some(
+            sent.map_or(
+                Snapshot { meta, snapshot: Carried { handle, proof: None } },
+                |Proven { meta, handle, proof }| Snapshot { meta, snapshot: Carried { handle, proof: Some(proof) } },
+            ),
+        )
     }
 
     /// The last applied log id.
@@ -214,6 +248,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             membership: meta.last_membership.clone(),
             due: None,
             current: Some((meta.clone(), Arc::clone(&carried.handle))),
+            proven: carried.proof.map(|proof| Proven {
+                meta: meta.clone(),
+                handle: Arc::clone(&carried.handle),
+                proof,
+            }),
         };
         let _slot = self.slot.lock().await;
         self.in_use()?;
@@ -226,8 +265,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        let chain = Arc::clone(&self.chain);
-        Ok(self.current().map(|(meta, handle)| Snapshot { meta, snapshot: Carried { handle, chain } }))
+        Ok(self.to_send())
     }
 }
 
@@ -251,7 +289,7 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             place.current = Some((meta.clone(), Arc::clone(&handle)));
         }
         self.chain.taken_by_raft(Arc::clone(&handle));
-        Ok(Snapshot { meta, snapshot: Carried { handle, chain: Arc::clone(&self.chain) } })
+        Ok(Snapshot { meta, snapshot: Carried { handle, proof: None } })
     }
 }
 
@@ -261,7 +299,7 @@ impl StateMachine {
     fn newer(&self) -> io::Result<Snapshot> {
         let (meta, handle) = self.current().ok_or_else(|| io::Error::other("no snapshot is due"))?;
         self.lock().due.take_if(|due| due.meta.last_log_id <= meta.last_log_id);
-        Ok(Snapshot { meta, snapshot: Carried { handle, chain: Arc::clone(&self.chain) } })
+        Ok(Snapshot { meta, snapshot: Carried { handle, proof: None } })
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
         let (newest, now) = (ordering.newest().max(last), ordering.clock.now());
         let comparison = ordering.compare(&clock_guard, now);
         if !may_order(newest, now, comparison) {
-            tracing::error!(%newest, %now, ?comparison, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+            havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
             senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
             if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
                 handed_over = Some(Instant::now());
@@ -133,7 +133,7 @@ impl Ordering {
     async fn hand_over(&self) {
         let voters = self.raft.metrics().borrow_watched().membership_config.membership().voter_ids().collect();
         if let Some(heir) = foremost(&self.raft, self.raft_id, &voters) {
-            tracing::warn!(heir, "this node cannot order and lets another steward lead");
+            havenlink_runtime::repeated!(warn; to = heir, "this node cannot order and lets another steward lead");
             drop(self.raft.trigger().transfer_leader(heir).await);
         }
     }
@@ -152,15 +152,15 @@ pub(super) async fn take_snapshots(raft: Raft, due: Arc<Notify>) {
     }
 }
 
-/// Purges the log below a snapshot that a majority of stewards has signed.
-pub(super) async fn purge_proven(raft: Raft, machine: StateMachine, chain: Arc<Chain>) {
-    let mut heard = chain.heard();
+/// Purges the log below a snapshot that a majority of the stewards in force there has signed: never below one that could
+/// not be sent.
+pub(super) async fn purge_proven(raft: Raft, machine: StateMachine, mut heard: watch::Receiver<u64>) {
     let mut purged = 0;
     while heard.changed().await.is_ok() {
         let Some((meta, handle)) = machine.current() else { continue };
         let Some(index) = meta.last_log_id.as_ref().map(LogId::index) else { continue };
         let upto = index.saturating_sub(SLACK.min(handle.state.policy().snapshot_interval));
-        if upto <= purged || chain.proof(&handle.mark).is_none() {
+        if upto <= purged || !machine.is_proven(&meta, &handle) {
             continue;
         }
         if raft.trigger().purge_log(upto).await.is_err() {

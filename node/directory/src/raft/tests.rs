@@ -17,12 +17,13 @@ use super::message_guard::{MessageGuard, Passed};
 use super::state_machine::StateMachine;
 use super::types::{Command, Entry, LogId, Membership, Payload, Peer, SnapshotMeta, TypeConfig, Vote, config};
 use crate::chain::Chain;
-use crate::clock::{MovedClock, SystemClock};
+use crate::clock::{MovedClock, SharedClock, SystemClock};
 use crate::disk::{Disk, Meta, Write};
 use crate::domain::time::{Millis, UnixMs};
 use crate::tests::{GENT, KEHL, STRASBOURG, World, id};
 
-fn open(path: &Path) -> (LogStore, StateMachine) {
+/// A log and a register that is founded.
+pub(super) fn log_and_chain(path: &Path, clock: SharedClock) -> (LogStore, Arc<Chain>) {
     let disk = Disk::open(path).unwrap();
     if disk.meta(Meta::Genesis).unwrap().is_none() {
         let genesis = World::founded().state.genesis_signed().to_vec();
@@ -31,9 +32,14 @@ fn open(path: &Path) -> (LogStore, StateMachine) {
             std::thread::yield_now();
         }
     }
-    let chain = Arc::new(Chain::open(disk.clone(), SystemClock::shared()).unwrap());
+    let chain = Arc::new(Chain::open(disk.clone(), clock).unwrap());
     chain.open_raft().unwrap();
-    (LogStore::open(disk).unwrap(), StateMachine::open(chain).unwrap())
+    (LogStore::open(disk).unwrap(), chain)
+}
+
+fn open(path: &Path) -> (LogStore, StateMachine) {
+    let (log, chain) = log_and_chain(path, SystemClock::shared());
+    (log, StateMachine::open(chain).unwrap())
 }
 
 struct InTemporary;

@@ -1,6 +1,6 @@
 //! Items back to state: replayed, compared, and handed out only when somebody vouches for the digest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -66,23 +66,27 @@ impl Unproven {
         self.mark
     }
 
-    /// The state, if beats of a majority of its stewards name this number, head and digest.
+    /// The state, with the beats that prove it: those of a majority of its own stewards, who name this number, head and
+    /// digest. `newest`: what this node knows of their keys since.
     ///
     /// # Errors
     /// There is no such majority.
-    pub fn by_majority(self, verify: &dyn Verify) -> Result<RegisterState, Error> {
-        let mut stewards = BTreeSet::new();
-        for signed in &self.beats {
-            let opened = beats::open(signed).map_err(|_| Error("a beat is none"))?;
-            let names_it = opened.beat.snapshot == Some(self.mark) && opened.beat.federation == self.state.federation();
-            if names_it && self.state.is_steward(&opened.beat.steward) && opened.verify(&self.state, verify) {
-                stewards.insert(opened.beat.steward);
+    pub fn by_majority(
+        self,
+        newest: &RegisterState,
+        verify: &dyn Verify,
+    ) -> Result<(RegisterState, Vec<Bytes>), Error> {
+        let mut proof = BTreeMap::new();
+        for signed in self.beats {
+            let opened = beats::open(&signed).map_err(|_| Error("a beat is none"))?;
+            if opened.vouches(&self.mark, &self.state, newest, verify) {
+                proof.insert(opened.beat.steward, signed);
             }
         }
-        if stewards.len() < self.state.majority() {
+        if proof.len() < self.state.majority() {
             return Err(Error("no majority of stewards signed it"));
         }
-        Ok(self.state)
+        Ok((self.state, proof.into_values().collect()))
     }
 
     /// The state, where the caller answers for the digest: it comes from this node's own disk.

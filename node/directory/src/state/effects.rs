@@ -7,6 +7,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::proposal::{Proposal, ProposalState};
 use super::{Change, MemberHistory, RegisterState};
+use crate::domain::authority::KeyRecord;
 use crate::domain::directory::{Member, Policy, Steward};
 use crate::domain::ids::Digest;
 use crate::domain::mandate::IssuedMandate;
@@ -90,6 +91,9 @@ impl RegisterState {
     /// Does what the rules described, for the change that has been numbered.
     pub(super) fn commit(&mut self, effects: Effects, statement: Digest, change: &Arc<Change>) {
         let mut decided = vec![Arc::clone(change)];
+        if self.turns(&effects) {
+            self.turned_at = change.number;
+        }
         if let Some(mut proposal) = effects.proposal {
             proposal.changes.push(Arc::clone(change));
             if proposal.state == ProposalState::Carried {
@@ -130,6 +134,18 @@ impl RegisterState {
             self.put_member(Arc::new(member), history);
         }
         self.accepted.insert(statement, (change.number, change.outcome));
+    }
+
+    /// Whether from this change on others prove what is proven, or by other rules.
+    fn turns(&self, effects: &Effects) -> bool {
+        let withdraws = |changed: &MemberChange| {
+            let before = self.members.get(&changed.member.entry.authority);
+            let was = |key: &KeyRecord| before.is_some_and(|member| member.keys.contains(key));
+            changed.member.keys.iter().any(|key| key.compromised && !was(key))
+        };
+        effects.stewards.is_some()
+            || effects.policy.as_ref().is_some_and(|policy| policy.rules_version != self.policy.rules_version)
+            || effects.member.as_ref().is_some_and(withdraws)
     }
 
     /// The end of a replay: position, and what the statements do not give. `None` if that contradicts them, or if a pin

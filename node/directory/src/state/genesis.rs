@@ -69,6 +69,7 @@ impl RegisterState {
             proposals: OrdMap::new(),
             forget: OrdSet::new(),
             accepted: ordmap! {digest => (0, Outcome::Accepted)},
+            turned_at: 0,
         };
         let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];
         let member =

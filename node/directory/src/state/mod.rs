@@ -86,6 +86,9 @@ pub struct RegisterState {
     forget: OrdSet<(UnixMs, StatementId)>,
     /// Payloads that were accepted, with number and outcome.
     accepted: OrdMap<Digest, (u64, Outcome)>,
+    /// The newest change of who proves what: the stewards, the rules, a key that was withdrawn. Read at that number only,
+    /// so no snapshot carries it.
+    turned_at: u64,
 }
 
 impl RegisterState {
@@ -235,8 +238,12 @@ impl RegisterState {
     }
 
     /// Whether this is a place for a snapshot: its number is divisible by the policy's interval, and by more the larger the
-    /// register is, so that snapshots cost no more than the changes between them. Equal states, equal answers.
+    /// register is, so that snapshots cost no more than the changes between them; or at it the stewards, the rules or what
+    /// is known of stolen keys changed, since from there on others prove what is proven. Equal states, equal answers.
     pub(super) fn is_snapshot_due(&self) -> bool {
+        if self.turned_at == self.number && self.number > 0 {
+            return true;
+        }
         let interval = self.policy.snapshot_interval.max(1);
         let items = u64::try_from(self.members.len() + self.accepted.len()).unwrap_or(u64::MAX);
         let wider = (items / interval.saturating_mul(8)).next_power_of_two();

@@ -136,24 +136,56 @@ fn beats_of_a_majority_sign_a_snapshot() {
     world.hear(&mut beats, KEHL, |b| b.snapshot = Some(mark)).unwrap();
     let other = SnapshotMark { digest: Digest([1; 32]), ..mark };
     world.hear(&mut beats, ESCH, |b| b.snapshot = Some(other)).unwrap();
-    assert_eq!(beats.proof(&mark, &world.state), None);
-    assert_eq!(beats.proven(&world.state), None);
+    let proof =
+        |beats: &Beats, state: &RegisterState| beats.proof(&mark, state, state, &Plain).map(|beats| beats.len());
+    assert_eq!(proof(&beats, &world.state), None);
     world.now = world.now + Millis(1);
     world.hear(&mut beats, STRASBOURG, |b| b.snapshot = Some(mark)).unwrap();
-    assert_eq!(beats.proof(&mark, &world.state).unwrap().len(), 2);
-    assert_eq!(beats.proven(&world.state), Some(mark));
+    assert_eq!(proof(&beats, &world.state), Some(2));
     // The next snapshot of one steward takes nothing away from this one.
     world.now = world.now + Millis(1);
     let next = SnapshotMark { number: mark.number + 4_096, ..other };
     world.hear(&mut beats, KEHL, |b| b.snapshot = Some(next)).unwrap();
-    assert_eq!(beats.proven(&world.state), Some(mark));
+    assert_eq!(proof(&beats, &world.state), Some(2));
     // Nor do a hundred that a hostile steward invents.
     for n in 0..100 {
         world.now = world.now + Millis(1);
         let invented = SnapshotMark { number: u64::MAX - n, ..mark };
         world.hear(&mut beats, ESCH, |b| b.snapshot = Some(invented)).unwrap();
     }
-    assert_eq!(beats.proven(&world.state), Some(mark));
+    assert_eq!(proof(&beats, &world.state), Some(2));
+}
+
+#[test]
+fn a_snapshot_is_proved_by_the_stewards_in_force_at_its_number() {
+    let mut world = World::three();
+    let there = world.state.clone();
+    let mark = crate::snapshot::encode(&there).mark;
+    let mut beats = Beats::default();
+    for steward in [STRASBOURG, KEHL] {
+        world.hear(&mut beats, steward, |b| b.snapshot = Some(mark)).unwrap();
+    }
+    world.promote(GENT, 4);
+    let by_later_ones = beats.proof(&mark, &world.state, &world.state, &Plain);
+    assert_eq!(by_later_ones, None, "two of four are no majority");
+    let proof = beats.proof(&mark, &there, &world.state, &Plain).unwrap();
+    assert_eq!(proof.len(), 2, "two of the three that were stewards there");
+    // A key that merely was replaced goes on proving what it signed; one that was withdrawn proves nothing any more.
+    let key = new_key();
+    let rotation = world.sign(KEHL, |a, s| a.key_rotation(s, &key, false));
+    assert_eq!(world.outcome(&rotation), Outcome::Accepted);
+    world.keys.insert(id(KEHL), key);
+    assert!(beats.proof(&mark, &there, &world.state, &Plain).is_some());
+    let key = new_key();
+    let rotation = world.sign(STRASBOURG, |a, s| a.key_rotation(s, &key, true));
+    assert_eq!(world.outcome(&rotation), Outcome::Accepted);
+    world.keys.insert(id(STRASBOURG), key);
+    assert_eq!(beats.proof(&mark, &there, &world.state, &Plain), None);
+    // Signed with a key of later, by who was a steward there.
+    world.now = world.now + Millis(1);
+    world.hear(&mut beats, STRASBOURG, |b| b.snapshot = Some(SnapshotMark { number: mark.number, ..mark })).unwrap();
+    world.hear(&mut beats, ESCH, |b| b.snapshot = Some(mark)).unwrap();
+    assert_eq!(beats.proof(&mark, &there, &world.state, &Plain).map(|beats| beats.len()), Some(2));
 }
 
 #[test]

@@ -189,7 +189,7 @@ async fn a_snapshot_is_encoded_once_for_all_who_ask_and_let_go_when_nobody_does(
     let chain = Arc::new(mirror_at(&dir, &world, clock.clone()).await);
     chain.follow(changes(&world)).unwrap();
     chain.keep_snapshot(chain.state()).await.unwrap();
-    let (handle, _) = chain.snapshot().unwrap();
+    let handle = chain.snapshot().unwrap();
     let first = chain.encoded(handle.clone()).await.unwrap();
     let again = chain.encoded(handle.clone()).await.unwrap();
     assert!(Arc::ptr_eq(&first, &again));

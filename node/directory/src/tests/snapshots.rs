@@ -85,6 +85,32 @@ fn a_snapshot_gives_the_same_register() {
 }
 
 #[test]
+fn one_is_taken_wherever_others_prove_from_then_on() {
+    let mut world = World::three();
+    assert!(!world.state.is_snapshot_due(), "an admission changes nobody's word");
+    world.promote(GENT, 4);
+    assert!(world.state.is_snapshot_due(), "at each change of the stewards");
+    let next = new_key();
+    let rotation = world.sign(KEHL, |a, s| a.key_rotation(s, &next, false));
+    assert_eq!(world.outcome(&rotation), Outcome::Accepted);
+    assert!(!world.state.is_snapshot_due());
+    let stolen = new_key();
+    world.keys.insert(id(KEHL), next);
+    let rotation = world.sign(KEHL, |a, s| a.key_rotation(s, &stolen, true));
+    assert_eq!(world.outcome(&rotation), Outcome::Accepted);
+    assert!(world.state.is_snapshot_due(), "where a key is withdrawn");
+    world.keys.insert(id(KEHL), stolen);
+    let opened = world.act(STRASBOURG, |a, s| a.policy(s, &Policy { snapshot_interval: 4_000, ..Policy::default() }));
+    assert_eq!(world.decide(opened), Outcome::Accepted);
+    assert!(!world.state.is_snapshot_due());
+    let opened = world.act(STRASBOURG, |a, s| {
+        a.policy(s, &Policy { rules_version: 2, snapshot_interval: 4_000, ..Policy::default() })
+    });
+    assert_eq!(world.decide(opened), Outcome::Accepted);
+    assert!(world.state.is_snapshot_due(), "where the rules are raised");
+}
+
+#[test]
 fn replaced_entries_leave_no_trace_but_the_version() {
     let mut world = World::three();
     let before = encode(&world.state).items.len();
@@ -225,7 +251,9 @@ fn an_omitted_suspension_has_no_majority() {
     let mut world = World::three();
     let (mut whole, mut dressed) = without_suspension(&mut world);
     let majority = |encoded: &Encoded| {
-        snapshot::open(&world.state.federation(), &encoded.header, &encoded.items, None, &Plain)?.by_majority(&Plain)
+        snapshot::open(&world.state.federation(), &encoded.header, &encoded.items, None, &Plain)?
+            .by_majority(&world.state, &Plain)
+            .map(|(state, _)| state)
     };
     // Seen from the inside it holds together; what it lacks is the stewards.
     assert!(open(&world, &dressed, None).is_ok());

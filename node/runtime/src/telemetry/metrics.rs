@@ -130,6 +130,7 @@ catalogue! {
     REGISTER_FRESH Gauge "havenlink_register_fresh" [] "1 while a majority of stewards confirmed the register lately.";
     REGISTER_LEADER Gauge "havenlink_register_leader" [] "1 while this node leads the stewards.";
     FORKS Gauge "havenlink_register_forks" [] "Change numbers at which stewards signed different heads.";
+    SNAPSHOTS_REFUSED Counter "havenlink_register_snapshots_refused_total" [] "Snapshots of the register from other nodes that were not taken.";
     COMMIT_SECONDS Duration "havenlink_commit_seconds" [] "Time of one group commit of the store.";
     CERTIFICATE_EXPIRES Gauge "havenlink_certificate_expires_seconds" [] "When the node's certificate ends, Unix seconds.";
     UNREADABLE_ROWS Counter "havenlink_unreadable_rows_total" [] "Stored rows that could not be read; each once since the start.";

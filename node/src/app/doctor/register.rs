@@ -107,6 +107,36 @@ impl Care {
         }
     }
 
+    /// Whoever is named and does not vote counts for every majority, and adds to none.
+    pub(super) fn votes(&self) -> Check {
+        let (status, own) = (self.directory.status(), self.directory.authority());
+        let re_enrolled = status.raft.is_none() && !status.steward && self.directory.view().is_steward(own);
+        let first = if re_enrolled { Some(own) } else { status.without_a_vote.first() };
+        match first {
+            None => ok("votes", "every steward that is named votes"),
+            Some(first) => critical(
+                "votes",
+                format!("{first} is a steward without a vote: every decision needs one of the others more"),
+                format!(
+                    "if its node was lost or restored, another steward runs havenctl steward replace {first}; if it starts \
+                     just now, wait for a minute"
+                ),
+            ),
+        }
+    }
+
+    pub(super) fn snapshots(&self) -> Check {
+        match self.directory.status().snapshots_refused {
+            0 => ok("snapshots", "no snapshot of the register was refused"),
+            count => warning(
+                "snapshots",
+                format!("{count} snapshots of the register that other nodes sent were refused since the start"),
+                "journalctl -u havenlink names who sent them and why; havenctl directory status shows whether the \
+                 stewards tell one history",
+            ),
+        }
+    }
+
     /// Calls every other steward, and has it call back.
     pub(super) async fn reach_stewards(&self) -> ReachedStewards {
         let (view, own) = (self.directory.view(), self.directory.authority());

@@ -61,6 +61,39 @@ async fn a_late_steward_and_a_late_mirror_start_from_a_proven_snapshot() {
     federation.together().await;
 }
 
+/// Changes until the logs of the stewards begin late: whoever comes now needs a snapshot.
+async fn purged(federation: &Federation, stewards: &[&str]) {
+    changes(federation, stewards[0], 40).await;
+    until("old entries are dropped", || {
+        stewards.iter().all(|name| federation.at(name).first_log_index_for_tests() > 8)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_steward_votes_after_the_log_was_purged() {
+    let policy = crate::domain::directory::Policy { snapshot_interval: 4, ..quick() };
+    let mut federation = Federation::of(&[STRASBOURG], &[KEHL], &policy).await;
+    purged(&federation, &[STRASBOURG]).await;
+    federation.promote(KEHL).await;
+    changes(&federation, KEHL, 10).await;
+    federation.together().await;
+    assert_eq!(federation.at(KEHL).0.chain.snapshots_refused(), 0, "nothing was sent that could not be taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fourth_steward_votes_after_the_log_was_purged_while_another_one_is_down() {
+    let policy = crate::domain::directory::Policy { snapshot_interval: 4, ..quick() };
+    let mut federation = Federation::of(&[STRASBOURG, KEHL, ESCH], &[GENT], &policy).await;
+    federation.stop(ESCH).await;
+    purged(&federation, &[STRASBOURG, KEHL]).await;
+    federation.promote(GENT).await;
+    changes(&federation, GENT, 10).await;
+    federation.together().await;
+    federation.start(ESCH).await;
+    federation.together().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_acts_without_a_quorum() {
     let mut federation = Federation::of(&[STRASBOURG, KEHL, ESCH], &[GENT, GRAZ], &quick()).await;

@@ -294,7 +294,9 @@ async fn a_snapshot_is_refused_that_nobody_signed_that_is_old_or_that_names_othe
     let sent = async |signers: &[&str], state: &RegisterState, ahead, voters: &[u64]| {
         hostile.installed(&federation, signers, state, ahead, voters).await
     };
+    let refused = hostile.target.0.chain.snapshots_refused();
     assert_eq!(sent(&[], &now, 100, &voters).await, Some(Reason::SnapshotInvalid), "nobody signed it");
+    assert_eq!(hostile.target.0.chain.snapshots_refused(), refused + 1, "a refused one is counted, and shown");
     assert_eq!(
         sent(&[hostile.name.as_str()], &now, 100, &voters).await,
         Some(Reason::SnapshotInvalid),

@@ -46,6 +46,8 @@ async fn the_leader_dies_and_the_others_go_on() {
     let old = federation.leader().await;
     federation.stop(&old).await;
     let other = THREE.iter().find(|name| **name != old).unwrap();
+    let instance = federation.at(other).node().unwrap();
+    assert!(!instance.status().has_changed().unwrap(), "it tells of what comes, or whoever waits for it spins");
     let proposed = change(&federation, other, "after-the-leader").await;
     assert_eq!(proposed.outcome, Outcome::Accepted);
     assert_ne!(federation.leader().await, old);
