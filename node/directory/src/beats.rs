@@ -76,7 +76,7 @@ impl Beats {
         if beat.federation != state.federation() {
             return Err(Reason::WrongFederation);
         }
-        if !self.is_newer(beat) && !self.counts(beat, state, now) {
+        if !self.is_newer(beat, now) && !self.counts(beat, state, now) {
             return Ok(false);
         }
         let ahead = beat.time.since(now) > limits::BEAT_AHEAD;
@@ -101,7 +101,7 @@ impl Beats {
         opened.check(state, verify)?;
         let bytes = Bytes::copy_from_slice(signed);
         let beat = opened.beat;
-        let newer = self.is_newer(&beat);
+        let newer = self.is_newer(&beat, now);
         if self.counts(&beat, state, now) {
             self.remember(&beat, &bytes);
         }
@@ -121,8 +121,20 @@ impl Beats {
         Ok(true)
     }
 
-    fn is_newer(&self, beat: &Beat) -> bool {
-        self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time)
+    /// A beat that was heard while this clock, and the steward's, were ahead is none of now.
+    fn is_newer(&self, beat: &Beat, now: UnixMs) -> bool {
+        let ahead = |time: UnixMs| time.since(now) > limits::BEAT_AHEAD;
+        self.newest.get(&beat.steward).is_none_or(|(held, _)| held.time < beat.time || ahead(held.time))
+    }
+
+    /// Whether a majority of the stewards of this state names, in beats that are of now, one of these heads.
+    pub fn confirm(&self, heads: &[(u64, Digest)], state: &RegisterState, now: UnixMs) -> bool {
+        let of_now = |beat: &&Beat| is_recent(beat, state, now) && beat.time.since(now) <= limits::BEAT_AHEAD;
+        let named = self.counted(state).filter(of_now).filter(|beat| {
+            let place = heads.binary_search_by_key(&beat.number, |(number, _)| *number);
+            place.is_ok_and(|place| heads[place].1 == beat.head)
+        });
+        named.count() >= state.majority()
     }
 
     /// Whether it is kept for what it says about its number. An old one proves nothing that newer ones do not, and whoever

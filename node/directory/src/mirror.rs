@@ -116,6 +116,7 @@ async fn until_needed(directory: &Directory) {
         }
         tokio::select! {
             () = directory.0.pull.notified() => return,
+            () = directory.0.chain.wanted.notified() => return,
             () = sleep(LEADERLESS) => if !raft_leads(directory) && directory.node().is_some() { return },
             _ = nodes.changed() => {}
         }

@@ -116,7 +116,7 @@ impl Follower {
 
     async fn send_heard(&mut self) -> Result<(), Ended> {
         for (beat, bytes) in self.directory.0.chain.beats() {
-            if self.beats.get(&beat.steward).is_none_or(|sent| *sent < beat.time) {
+            if self.beats.get(&beat.steward).is_none_or(|sent| *sent != beat.time) {
                 self.beats.insert(beat.steward, beat.time);
                 self.send_signed(bytes, Event::Beat).await?;
             }

@@ -62,6 +62,7 @@ impl Upkeep for Care {
             self.stewards(&reached),
             self.rules(),
             self.clock(&reached),
+            self.register_time(),
             self.disk(),
             self.decisions().await,
             self.backup(),

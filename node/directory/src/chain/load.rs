@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use havenlink_proto::store::v1::{StoredChange, StoredOverlay, StoredPosition, StoredSnapshot};
 use prost::Message;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Chain, Core, CountersignatureQueue, Gate, Link, first_view};
 use crate::beats::Beats;
@@ -90,6 +90,7 @@ impl Chain {
             proven: None,
             dropped: 0,
             misled: 0,
+            ahead: Default::default(),
         };
         Ok(Self {
             core: Mutex::new(core),
@@ -103,6 +104,7 @@ impl Chain {
             verified: VerifiedSignatures::default(),
             sent: tokio::sync::Mutex::default(),
             snapshots_refused: AtomicU64::new(0),
+            wanted: Notify::new(),
         })
     }
 }

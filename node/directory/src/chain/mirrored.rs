@@ -7,7 +7,7 @@ use havenlink_proto::directory::v1::{Change, SnapshotHeader};
 use havenlink_proto::store::v1::{StoredOverlay, StoredSnapshot};
 use prost::Message;
 
-use super::{Chain, Core, Link, applied, load};
+use super::{Chain, Core, Link, ahead, applied, load};
 use crate::disk::{Slot, Write};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
@@ -30,27 +30,29 @@ impl Chain {
     /// sent with. Answers with a state to take a snapshot of, when one was passed.
     ///
     /// # Errors
-    /// `CHANGES_GONE` when a number is missing, `HEAD_MISMATCH` when an outcome differs, `ENTRY_TIME_INVALID` when the order
-    /// was not made when it says, `RULES_TOO_OLD`.
+    /// `CHANGES_GONE` when a number is missing, `HEAD_MISMATCH` when an outcome differs, `ENTRY_TIME_INVALID` when times run
+    /// backwards or too many lie ahead of this clock without a majority's word, `RULES_TOO_OLD`.
     pub fn follow(&self, changes: Vec<Change>) -> Result<Option<RegisterState>, Error> {
         let now = self.clock.now();
         let mut core = self.lock();
-        let mut state = core.best.clone();
+        core.ahead.compare(&changes);
+        let mut state = core.ahead.end(&core.best).unwrap_or(&core.best).clone();
         let mut writes = Vec::with_capacity(changes.len());
         let mut refused = None;
         let mut due = None;
-        let known = state.number();
+        let (known, mut best) = (state.number(), core.best.clone());
         for change in changes.into_iter().skip_while(|change| change.number <= known) {
             if let Some(rules) = state.stopped() {
                 refused = Some(Error::new(Reason::RulesTooOld, format!("rules version {rules}")));
                 break;
             }
             let entry_time = UnixMs(change.entry_time_ms);
-            if !entry_time_fits(state.entry_time(), entry_time, now) {
+            if entry_time < state.entry_time() || core.ahead.len() >= ahead::MOST {
                 let detail = format!("change {} at {entry_time}", change.number);
                 refused = Some(Error::new(Reason::EntryTimeInvalid, detail));
                 break;
             }
+            let waits = core.ahead.end(&best).is_some() || !entry_time_fits(state.entry_time(), entry_time, now);
             let mut next = state.clone();
             let applied = next.apply(entry_time, &change.signed, &self.verified);
             if change.number != state.number() + 1 {
@@ -63,6 +65,12 @@ impl Chain {
                 break;
             }
             state = next;
+            if waits {
+                let link = Link { change, head: state.head() };
+                core.ahead.push(&best, state.clone(), link);
+                continue;
+            }
+            best = state.clone();
             core.beats.note_own(state.number(), state.head());
             if state.is_snapshot_due() {
                 due = Some(state.clone());
@@ -71,9 +79,15 @@ impl Chain {
             writes.push(link.row());
             core.keep(link);
         }
+        core.best = best;
+        let (confirmed, passed) = core.confirm(now);
+        writes.extend(confirmed);
+        due = passed.or(due);
+        if core.ahead.len() > 0 {
+            havenlink_runtime::repeated!(warn; items = core.ahead.len(), "changes lie ahead of this clock and wait for a majority of stewards");
+        }
         if !writes.is_empty() {
             self.disk.submit(writes, true, None)?;
-            core.best = state;
             // What stewards said about these numbers may have come before them.
             self.judge_own(&mut core)?;
             self.publish(&mut core);
@@ -166,6 +180,10 @@ impl Chain {
         let best = core.best.clone();
         let new = core.beats.accept(signed, &best, now, &self.verified)?;
         if new {
+            let (confirmed, _) = core.confirm(now);
+            if !confirmed.is_empty() {
+                self.disk.submit(confirmed, true, None)?;
+            }
             self.weigh(&mut core, opened.beat.number)?;
             self.judge_own(&mut core)?;
             self.publish(&mut core);

@@ -6,6 +6,7 @@
 //! Invariants: nothing enters a state but through `RegisterState::apply`; rows of changes are written in order, in the
 //! same commit as the Raft position that they belong to; a view is published only after the rows it shows are queued.
 
+mod ahead;
 mod applied;
 mod load;
 mod mirrored;
@@ -24,7 +25,7 @@ use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::store::v1::StoredChange;
 use havenlink_runtime::telemetry::metrics;
 use prost::Message;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::awaiting_countersignature::{AwaitingCountersignature, CountersignatureQueue};
 use super::beats::{Beats, Fork};
@@ -105,6 +106,8 @@ struct Core {
     dropped: u64,
     /// How often what was followed had to go.
     misled: u64,
+    /// What was followed and lies ahead of this clock.
+    ahead: ahead::Ahead,
 }
 
 /// The verified register.
@@ -123,6 +126,8 @@ pub struct Chain {
     /// The newest snapshot as it was sent last.
     sent: tokio::sync::Mutex<Option<sent::Sent>>,
     snapshots_refused: AtomicU64,
+    /// Told when Raft here is sent entries whose time this node has to have confirmed by following.
+    pub wanted: Notify,
 }
 
 impl Chain {

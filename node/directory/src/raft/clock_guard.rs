@@ -45,8 +45,12 @@ impl ClockGuard {
     /// A steward's newest beat, as often as it is seen.
     pub fn hear(&mut self, steward: &AuthorityId, time: UnixMs, at: Instant) {
         let (newest, beats) = self.heard.entry(steward.clone()).or_insert((UnixMs(i64::MIN), VecDeque::new()));
-        if time <= *newest {
+        if time == *newest {
             return;
+        }
+        // Its clock was put right, and so says nothing by what it showed before.
+        if time < *newest {
+            beats.clear();
         }
         *newest = time;
         beats.push_back((time, at));
@@ -97,10 +101,12 @@ impl ClockGuard {
     }
 }
 
-/// Whether an entry may be ordered now: nothing stands in the log that lies further ahead than entries may, and the
-/// others' clocks do not say that this one is wrong.
-pub fn may_order(newest: UnixMs, now: UnixMs, comparison: ClockComparison) -> bool {
-    newest.since(now) <= limits::ENTRY_TIME_AHEAD && comparison != ClockComparison::Differs
+/// Whether an entry may be ordered now: nothing stands in the log, beyond what is agreed on, that lies further ahead than
+/// entries may (nobody would take it), and the others' clocks do not say that this one is wrong. What is agreed on may lie
+/// ahead, from when a clock was wrong: what follows has its time until the clock has reached it.
+pub fn may_order(newest: UnixMs, agreed: UnixMs, now: UnixMs, comparison: ClockComparison) -> bool {
+    let taken = newest <= agreed || newest.since(now) <= limits::ENTRY_TIME_AHEAD;
+    taken && comparison != ClockComparison::Differs
 }
 
 #[cfg(test)]
@@ -140,6 +146,14 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_put_right_counts_from_then_on() {
+        let at = Instant::now();
+        let ahead = NOW + Millis::days(3);
+        let clock_guard = heard_of(&[(KEHL, ahead), (ESCH, ahead), (KEHL, NOW), (ESCH, NOW)], at);
+        assert_eq!(judged(&clock_guard, NOW, at), ClockComparison::Fits);
+    }
+
+    #[test]
     fn a_beat_that_was_long_under_way_says_nothing_and_one_steward_alone_decides_nothing() {
         let at = Instant::now();
         let late = heard_of(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR)], at);
@@ -155,8 +169,16 @@ mod tests {
 
     #[test]
     fn nothing_is_ordered_behind_an_entry_from_the_future() {
-        assert!(may_order(NOW + Millis::seconds(60), NOW, ClockComparison::Unknown));
-        assert!(!may_order(NOW + Millis::seconds(61), NOW, ClockComparison::Unknown));
-        assert!(!may_order(NOW, NOW, ClockComparison::Differs));
+        let agreed = UnixMs(0);
+        assert!(may_order(NOW + Millis::seconds(60), agreed, NOW, ClockComparison::Unknown));
+        assert!(!may_order(NOW + Millis::seconds(61), agreed, NOW, ClockComparison::Unknown));
+        assert!(!may_order(NOW, agreed, NOW, ClockComparison::Differs));
+    }
+
+    #[test]
+    fn what_is_agreed_on_and_lies_ahead_is_gone_on_from() {
+        let ahead = NOW + Millis::days(3);
+        assert!(may_order(ahead, ahead, NOW, ClockComparison::Unknown));
+        assert!(!may_order(ahead + Millis(1), ahead, NOW, ClockComparison::Unknown), "nobody took that one");
     }
 }

@@ -153,6 +153,7 @@ impl MessageGuard {
             request.entries.clear();
         }
         let now = self.clock.now();
+        let agreed = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
         let previous = request.prev_log_id.as_ref().map(LogId::index);
         let mut time = match passed.time {
             Some((index, time)) if previous.is_some_and(|previous| previous >= index) => Some(time),
@@ -163,7 +164,12 @@ impl MessageGuard {
                 Payload::Blank => {}
                 Payload::Normal(command) => {
                     let least = time.unwrap_or(UnixMs(i64::MIN));
-                    if !entry_time_fits(least, command.entry_time, now) {
+                    let fits = entry_time_fits(least, command.entry_time, now)
+                        || (least <= command.entry_time && command.entry_time <= agreed)
+                        || (least <= command.entry_time && self.is_confirmed(request, place).await?);
+                    if !fits {
+                        // Whoever follows hears the stewards' word for it; then it is taken here as well.
+                        self.chain.wanted.notify_one();
                         let detail = format!("entry {} at {}", entry.index(), command.entry_time);
                         return Err(refuse(Reason::EntryTimeInvalid, detail));
                     }
@@ -177,6 +183,20 @@ impl MessageGuard {
             }
         }
         Ok(())
+    }
+
+    /// Whether the register that this node has verified by following has this very entry: its time was confirmed there.
+    async fn is_confirmed(&self, request: &AppendEntriesRequest<TypeConfig>, place: usize) -> Result<bool, Error> {
+        if let Some(previous) = request.prev_log_id
+            && !self.holds(previous).await?
+        {
+            return Ok(false);
+        }
+        let (applied, previous) = (self.machine.applied(), request.prev_log_id);
+        let index = |id: &Option<LogId>| id.as_ref().map(LogId::index);
+        let unapplied = self.log.unapplied(index(&applied), index(&previous));
+        let state = self.state_at(unapplied.iter().chain(&request.entries[..=place]))?;
+        self.chain.has_head(state.number(), state.head())
     }
 
     fn membership(

@@ -86,9 +86,10 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
             return;
         }
         let (statements, senders): (Vec<Bytes>, Vec<_>) = batch.drain(..).unzip();
-        let (newest, now) = (ordering.newest().max(last), ordering.clock.now());
+        let (agreed, now) = (ordering.agreed(), ordering.clock.now());
+        let newest = ordering.newest(agreed).max(last);
         let comparison = ordering.compare(&clock_guard, now);
-        if !may_order(newest, now, comparison) {
+        if !may_order(newest, agreed, now, comparison) {
             havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
             senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
             if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
@@ -117,10 +118,14 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
 }
 
 impl Ordering {
+    /// The time of the newest change that is agreed on.
+    fn agreed(&self) -> UnixMs {
+        self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time())
+    }
+
     /// The time that the next entry may not fall behind.
-    fn newest(&self) -> UnixMs {
-        let applied = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
-        self.log.last().and_then(|id| self.log.time_at(id)).map_or(applied, |time| time.max(applied))
+    fn newest(&self, agreed: UnixMs) -> UnixMs {
+        self.log.last().and_then(|id| self.log.time_at(id)).map_or(agreed, |time| time.max(agreed))
     }
 
     fn compare(&self, clock_guard: &ClockGuard, now: UnixMs) -> ClockComparison {

@@ -23,9 +23,10 @@ use havenlink_proto::directory::v1 as proto;
 /// The newest rules that this program knows. A raise beyond it stops it.
 pub const KNOWN_RULES: u32 = 1;
 
-/// Whether an entry may be taken from a leader or a member: its time runs forward, and not ahead of the local clock (9.4).
+/// Whether an entry may be taken from a leader or a member without anybody confirming its time: it runs forward, and not
+/// further ahead of the local clock than the entry before it does already (9.4).
 pub fn entry_time_fits(previous: UnixMs, entry_time: UnixMs, now: UnixMs) -> bool {
-    previous <= entry_time && entry_time <= now + limits::ENTRY_TIME_AHEAD
+    previous <= entry_time && entry_time <= previous.max(now + limits::ENTRY_TIME_AHEAD)
 }
 
 /// Whether statements come as they were ordered, or only those that a snapshot carries.

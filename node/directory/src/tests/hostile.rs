@@ -145,6 +145,9 @@ fn entry_time_never_runs_back_and_is_bounded_at_the_door() {
     assert!(!entry_time_fits(now, now + Millis(60_001), now), "a minute and no more ahead");
     assert!(!entry_time_fits(now, now + Millis::days(365), now), "a year ahead");
     assert!(!entry_time_fits(now, now - Millis(1), now), "backwards");
+    let ahead = now + Millis::days(3);
+    assert!(entry_time_fits(ahead, ahead, now), "what is agreed on is gone on from");
+    assert!(!entry_time_fits(ahead, ahead + Millis(1), now) && !entry_time_fits(ahead, now, now));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Stories of the register, told by driving `apply` alone, as stewards and as hostile stewards would.
 
+mod ahead;
 mod beats;
 mod decisions;
 mod entries;

@@ -11,6 +11,8 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::Millis;
 
+/// How far the newest change may lie ahead of the stewards' beats.
+const ENTRY_AHEAD: Millis = Millis::minutes(10);
 /// Beyond this two clocks differ by more than the network explains.
 const CLOCK_OFF: Millis = Millis::minutes(1);
 
@@ -199,7 +201,8 @@ impl Care {
             // A sign of life ages: only one from the future shows anything.
             let ahead =
                 |b: crate::wire::beat::Beat| (b.time > self.now()).then(|| (b.steward, b.time.since(self.now())));
-            told = self.directory.beats().into_iter().filter_map(ahead).collect();
+            let others = self.directory.beats().into_iter().filter(|b| b.steward != *self.directory.authority());
+            told = others.filter_map(ahead).collect();
         }
         let worst = told.into_iter().max_by_key(|(_, ahead)| ahead.0.abs());
         let Some((steward, ahead)) = worst.filter(|(_, ahead)| ahead.0.abs() > CLOCK_OFF.0) else {
@@ -212,6 +215,24 @@ impl Care {
             return critical("clock", format!("{finding}: content about a person stops"), remedy);
         }
         warning("clock", finding, remedy)
+    }
+
+    /// Against the oldest beat of the newest majority: an entry that lies ahead of it was ordered by a wrong clock.
+    pub(super) fn register_time(&self) -> Check {
+        let status = self.directory.status();
+        let ahead = status.majority_beat.map_or(Millis(0), |beat| status.entry_time.since(beat));
+        if ahead <= ENTRY_AHEAD {
+            return ok("register-time", "the newest change lies in time");
+        }
+        warning(
+            "register-time",
+            format!(
+                "the newest change lies {} min ahead of the stewards' clocks, from when one of them was wrong: changes are \
+                 decided and followed, and what ends by the register's time ends that much earlier",
+                ahead.0 / 60_000
+            ),
+            format!("timedatectl set-ntp true on every steward; right again by itself on {}", status.entry_time),
+        )
     }
 
     pub(super) async fn decisions(&self) -> Check {

@@ -297,17 +297,20 @@ async fn a_leader_whose_clock_jumps_orders_nothing_and_lets_another_one_lead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lone_steward_orders_nothing_behind_an_entry_from_the_future() {
-    let federation = Federation::founded(STRASBOURG, &quick()).await;
-    federation.city(STRASBOURG).clock.advance(Millis::hours(1));
-    change(&federation, STRASBOURG, "an-hour-early").await;
-    federation.city(STRASBOURG).clock.advance(Millis::hours(-1));
-    let number = federation.at(STRASBOURG).view().number;
-    let signed = federation.sign(STRASBOURG, STRASBOURG, |a, s| {
-        let entry = s.member(&id(STRASBOURG)).unwrap().entry.clone();
-        a.entry(s, &entry)
-    });
-    let refused = federation.at(STRASBOURG).propose(signed).await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::EntryTimeInvalid);
-    assert_eq!(federation.at(STRASBOURG).view().number, number);
+async fn a_lone_steward_goes_on_from_an_entry_of_a_clock_that_was_ahead() {
+    let mut federation = Federation::of(&[STRASBOURG], &[GENT], &quick()).await;
+    federation.city(STRASBOURG).clock.advance(Millis::days(3));
+    let early = change(&federation, STRASBOURG, "three-days-early").await;
+    let ahead = federation.at(STRASBOURG).status().entry_time;
+    federation.city(STRASBOURG).clock.advance(Millis::days(-3));
+    let next = change(&federation, STRASBOURG, "by-the-right-clock").await;
+    assert_eq!((next.outcome, next.number), (Outcome::Accepted, early.number + 1));
+    assert_eq!(federation.at(STRASBOURG).status().entry_time, ahead, "no earlier than what stands, and no later");
+    federation.at(GENT).wait_for(next.number, LIMIT).await.unwrap();
+    until("it is fresh again", || federation.at(STRASBOURG).status().fresh && federation.at(GENT).status().fresh).await;
+    // Whoever comes now has a right clock, and takes the same way: as a member, then as a steward.
+    federation.admit(KEHL).await;
+    federation.promote(KEHL).await;
+    assert_eq!(change(&federation, KEHL, "by-the-second-steward").await.outcome, Outcome::Accepted);
+    federation.together().await;
 }
