@@ -1,5 +1,6 @@
 //! The directory as the rest of the node sees it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -105,6 +107,10 @@ pub(super) struct Inner {
     pub follows: Mutex<Option<AuthorityId>>,
     /// Asks the mirror to pull once, even on a steward.
     pub pull: Notify,
+    /// Nodes that this one, while it leads, brings up to date before they vote: Raft id, whose, and since when.
+    pub enlisted: Mutex<BTreeMap<u64, (AuthorityId, Instant)>>,
+    /// When a steward's Raft last called this node although no instance runs here: it is to learn.
+    pub called: watch::Sender<Option<Instant>>,
     /// Statements on their way to the leader.
     pub passing: mpsc::Sender<Passing>,
     pub waiting: Mutex<Option<mpsc::Receiver<Passing>>>,
@@ -209,6 +215,8 @@ impl Directory {
             raft_error: Mutex::default(),
             follows: Mutex::default(),
             pull: Notify::new(),
+            enlisted: Mutex::default(),
+            called: watch::Sender::new(None),
             passing,
             waiting: Mutex::new(Some(waiting)),
             stop: CancellationToken::new(),

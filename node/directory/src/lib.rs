@@ -30,6 +30,7 @@ mod gossip;
 mod handle;
 mod membership;
 mod mirror;
+mod newcomer;
 pub mod overlay;
 mod propose;
 mod raft;

@@ -53,15 +53,18 @@ impl Directory {
     }
 
     async fn propose_until(&self, deadline: Instant, signed: Bytes) -> Result<Applied, Error> {
-        let mut pause = AGAIN;
+        let (mut pause, mut told) = (AGAIN, None);
         loop {
             match self.attempt(&signed).await {
                 Err(error) if error.retryable() && Instant::now() + pause < deadline => {
                     tracing::debug!(%error, "the statement is proposed again");
+                    if error.reason() != Reason::BudgetExhausted {
+                        told = Some(error);
+                    }
                     self.pause(pause).await;
                     pause = (pause * 2).min(AGAIN * 16);
                 }
-                result => return result,
+                result => return result.map_err(|last| cause(last, told)),
             }
         }
     }
@@ -287,6 +290,12 @@ pub(super) async fn while_leading<T>(
     }
 }
 
+/// What is told at the end: that asking again took the budget is no cause, what was answered before it is.
+fn cause(last: Error, told: Option<Error>) -> Error {
+    let asked_too_often = last.reason() == Reason::BudgetExhausted;
+    told.filter(|_| asked_too_often).unwrap_or(last)
+}
+
 /// A leader whose followers are gone leads on, and commits nothing: whoever asked is told so before its own patience ends.
 async fn by<T>(deadline: Instant, doing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = || Error::new(Reason::NoLeader, "a majority did not answer in time; the outcome is not known yet");
@@ -334,6 +343,16 @@ mod tests {
         let status = of_an_instance();
         drop(now);
         assert!(news(status, LIMIT).now_or_never().is_none(), "an instance that has ended does not end the pause");
+    }
+
+    #[test]
+    fn who_asked_until_the_budget_was_spent_is_told_why_it_had_to_ask() {
+        let error = |reason: Reason| Error::from(reason);
+        let told = cause(error(Reason::BudgetExhausted), Some(error(Reason::NoLeader)));
+        assert_eq!(told.reason(), Reason::NoLeader);
+        assert_eq!(cause(error(Reason::BudgetExhausted), None).reason(), Reason::BudgetExhausted);
+        let last = cause(error(Reason::LastRegisterUnreachable), Some(error(Reason::NoLeader)));
+        assert_eq!(last.reason(), Reason::LastRegisterUnreachable);
     }
 
     #[tokio::test]

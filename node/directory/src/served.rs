@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures_util::Stream;
 use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::raft::v1 as raft_proto;
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::gossip;
 use super::handle::Directory;
 use super::raft::Node;
+use crate::domain::directory::Steward;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 
@@ -20,7 +22,29 @@ impl Directory {
         if self.0.chain.gate().ids(sender, self.0.chain.monotonic()).next().is_none() {
             self.0.pull.notify_one();
         }
-        self.node().ok_or_else(|| Error::new(Reason::NodeStarting, "no Raft instance runs here"))
+        self.node().ok_or_else(|| {
+            // It may be a leader that brings this node up to date before it votes.
+            if self.0.chain.view().is_steward(sender) {
+                self.0.called.send_replace(Some(Instant::now()));
+            }
+            Error::new(Reason::NodeStarting, "no Raft instance runs here")
+        })
+    }
+
+    /// A steward asks this node, which leads, to bring a newcomer up to date; whether it is.
+    ///
+    /// # Errors
+    /// What a door refuses, and what `enlist` does.
+    pub fn enlisted(
+        &self,
+        sender: &AuthorityId,
+        request: &raft_proto::EnlistRequest,
+    ) -> Result<raft_proto::EnlistResponse, Error> {
+        let node = self.served(sender)?;
+        node.hears(sender, &request.federation_id, request.target)?;
+        let authority = AuthorityId::parse(&request.authority).ok_or_else(|| Error::from(Reason::FieldInvalid))?;
+        let caught_up = self.enlist(&node, &Steward { authority, raft_id: request.raft_id })?;
+        Ok(raft_proto::EnlistResponse { caught_up })
     }
 
     /// Appends and heartbeats.

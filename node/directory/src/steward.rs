@@ -1,5 +1,5 @@
-//! When this node's Raft runs: while the register names it as a steward under its own Raft id, and after that for as long
-//! as Raft counts its vote.
+//! When this node's Raft runs: while the register names it as a steward under its own Raft id, after that for as long as
+//! Raft counts its vote, and before it while a leader brings it up to date.
 //!
 //! The register decides, Raft follows: between the two a quorum may need the one that goes. So its instance ends, and its
 //! log and vote are forgotten, only once the voters have changed. An instance that broke down is started again from what
@@ -38,13 +38,15 @@ pub fn is_spent(state: &RegisterState, authority: &AuthorityId, raft_id: u64) ->
 /// Starts and stops the instance as the register says, and starts one again that has broken down.
 pub async fn supervise(directory: Directory) {
     let mut changes = directory.changes();
+    let mut calls = directory.0.called.subscribe();
     // What was decided while this node was away, or a moment ago: Raft may still count its vote.
     let mut counts = raft::counts(directory.0.chain.disk(), directory.0.raft_id).unwrap_or(true);
     loop {
         let Some(node) = directory.node() else {
-            if !named(&directory) && !counts {
-                if changes.changed().await.is_err() {
-                    return;
+            if !named(&directory) && !counts && !is_called(&directory) {
+                tokio::select! {
+                    changed = changes.changed() => if changed.is_err() { return },
+                    Ok(()) = calls.changed() => {}
                 }
             } else if let Err(error) = start(&directory).await {
                 havenlink_runtime::repeated!(error; %error, "Raft does not start; this node goes on as a mirror");
@@ -66,7 +68,8 @@ pub async fn supervise(directory: Directory) {
         match end {
             End::Out => {
                 counts = false;
-                tracing::info!("this node is no steward any more; it goes on as a mirror");
+                directory.0.called.send_replace(None);
+                tracing::info!("this node does not vote; it goes on as a mirror");
             }
             End::Broken => {
                 let rules = directory.state().stopped();
@@ -108,6 +111,17 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             continue;
         }
         let now = status.borrow_and_update().clone();
+        if !directory.state().has_voted(directory.0.raft_id) && !now.leads {
+            // It learns before it votes, for as long as a leader brings it up to date.
+            if node.silence() >= limit * 2 {
+                return End::Out;
+            }
+            tokio::select! {
+                () = sleep(limit / 6) => {}
+                Ok(()) = changes.changed() => {}
+            }
+            continue;
+        }
         // None at all: openraft has not told yet what is stored, or nothing ever was.
         if !now.voters.is_empty() && !now.voters.contains(&node.id()) && !now.leads {
             return End::Out;
@@ -134,6 +148,11 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
     }
 }
 
+/// A steward's Raft has called this node lately, although none runs here.
+fn is_called(directory: &Directory) -> bool {
+    directory.0.called.borrow().is_some_and(|at| at.elapsed() < AGAIN)
+}
+
 fn named(directory: &Directory) -> bool {
     is_named(&directory.state(), &directory.0.authority, directory.0.raft_id)
 }
@@ -154,7 +173,8 @@ async fn start(directory: &Directory) -> Result<(), super::Error> {
     .await?;
     inner.node.store(Some(Arc::new(node)));
     inner.node_changed.send_modify(|count| *count += 1);
-    tracing::info!(raft_id = inner.raft_id, "this node votes as a steward");
+    let votes = named(directory);
+    tracing::info!(raft_id = inner.raft_id, votes, "this node takes part in the stewards' log");
     Ok(())
 }
 

@@ -97,6 +97,12 @@ impl RaftService for Raft {
         answer.map(Response::new).map_err(|e| errors::directory(&e))
     }
 
+    async fn enlist(&self, request: Request<raft::EnlistRequest>) -> Answer<raft::EnlistResponse> {
+        let sender = layers::peer(&request)?;
+        let answer = self.directory.enlisted(&sender, request.get_ref());
+        answer.map(Response::new).map_err(|e| errors::directory(&e))
+    }
+
     async fn forward(&self, request: Request<raft::ForwardRequest>) -> Answer<raft::ForwardResponse> {
         let sender = layers::peer(&request)?;
         let quota = layers::quota(&request);

@@ -28,6 +28,7 @@ mod well_known;
 
 use super::state::{Effects, RegisterState};
 use crate::domain::audit::AuditAct;
+use crate::domain::directory::Steward;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
@@ -81,6 +82,11 @@ pub trait Rules: Send + Sync {
     /// Whom it is about, for lists and the ledger.
     fn concerns(&self, _state: &RegisterState, subject: &Subject) -> Option<AuthorityId> {
         subject.authority().cloned()
+    }
+
+    /// Who votes once it is carried out and does not now: its node catches up before anybody signs.
+    fn newcomer(&self, _state: &RegisterState) -> Option<Steward> {
+        None
     }
 
     /// What the ledger calls it.

@@ -36,6 +36,16 @@ impl Rules for StewardSet {
         added.or(taken).map(|steward| steward.authority.clone())
     }
 
+    fn newcomer(&self, state: &RegisterState) -> Option<Steward> {
+        self.stewards.iter().find(|steward| !state.stewards().contains(steward)).cloned()
+    }
+
+    /// A node whose Raft id is spent is not brought up to date: it takes another one when it starts again.
+    fn check_before_signing(&self, state: &RegisterState, _subject: &Subject) -> Result<(), Reason> {
+        let spent = self.newcomer(state).is_some_and(|newcomer| state.has_voted(newcomer.raft_id));
+        if spent { Err(Reason::RaftIdReused) } else { Ok(()) }
+    }
+
     fn noted_as(&self) -> AuditAct {
         AuditAct::StewardsChanged
     }

@@ -15,7 +15,7 @@ use crate::directory::statements::Author;
 use crate::directory::{self, Directory};
 use crate::domain::audit::Actor;
 use crate::domain::authority::{Name, PinnedKey};
-use crate::domain::directory::Policy;
+use crate::domain::directory::{Policy, Steward};
 use crate::domain::ids::{AuthorityId, Digest, Incarnation, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, SuspendReason};
@@ -201,6 +201,9 @@ impl RegisterPort for Refusing {
     }
     fn propose(&self, _signed: Bytes) -> BoxFuture<'_, Result<Applied, directory::Error>> {
         async { Err(Reason::SignatureInvalid.into()) }.boxed()
+    }
+    fn prepare(&self, _newcomer: Steward) -> BoxFuture<'_, Result<(), directory::Error>> {
+        async { Ok(()) }.boxed()
     }
 }
 

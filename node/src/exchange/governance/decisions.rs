@@ -16,6 +16,7 @@ use crate::directory::statements::Author;
 use crate::directory::{self, Directory};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::authority::AuthorityEntry;
+use crate::domain::directory::Steward;
 use crate::domain::ids::{AuthorityId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, Outcome};
@@ -38,6 +39,8 @@ pub trait RegisterPort: Send + Sync + 'static {
     fn changes(&self) -> watch::Receiver<u64>;
     /// Orders a statement; answers with what `apply` said.
     fn propose(&self, signed: Bytes) -> BoxFuture<'_, Result<Applied, directory::Error>>;
+    /// Waits until the node that is to vote has caught up.
+    fn prepare(&self, newcomer: Steward) -> BoxFuture<'_, Result<(), directory::Error>>;
 }
 
 impl RegisterPort for Directory {
@@ -51,6 +54,10 @@ impl RegisterPort for Directory {
 
     fn propose(&self, signed: Bytes) -> BoxFuture<'_, Result<Applied, directory::Error>> {
         Box::pin(self.propose(signed))
+    }
+
+    fn prepare(&self, newcomer: Steward) -> BoxFuture<'_, Result<(), directory::Error>> {
+        Box::pin(async move { Directory::prepare(self, &newcomer).await })
     }
 }
 
@@ -110,6 +117,7 @@ impl Decisions {
                     return Err(Reason::NotASteward.into());
                 }
                 act.check_before_signing(&state, &decision.subject)?;
+                self.prepared(act.newcomer(&state)).await?;
                 let applied = self.order(|author, state| Ok(author.propose(state, asked(state)?))).await?;
                 self.decided(applied, applied.statement)
             }
@@ -137,10 +145,19 @@ impl Decisions {
         if open.is_open(self.0.clock.now()) && open.approvals(state).any(|s| *s == self.0.authority) {
             return Ok(looked_up(state, open));
         }
+        self.prepared(rules(&open.act).newcomer(state)).await?;
         let vote =
             |author: &Author<'_>, state: &RegisterState| author.approve(state, &open.id).ok_or(Reason::ProposalUnknown);
         let applied = self.order(vote).await?;
         Ok(self.decided(applied, open.id))
+    }
+
+    /// Whoever is to vote has caught up before this authority signs that it does.
+    async fn prepared(&self, newcomer: Option<Steward>) -> Result<(), Error> {
+        match newcomer {
+            Some(newcomer) => Ok(self.0.register.prepare(newcomer).await?),
+            None => Ok(()),
+        }
     }
 
     /// Changes this authority's own entry: alone where it may, otherwise as a proposal.

@@ -11,11 +11,11 @@ use super::{Decisions, Error, RegisterPort};
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::acts::steward_set;
-use crate::directory::samples::{ESCH, GENT, KEHL, STRASBOURG, World, id};
+use crate::directory::samples::{ESCH, GENT, GRAZ, KEHL, STRASBOURG, World, id};
 use crate::directory::state::{KNOWN_RULES, RegisterState};
 use crate::domain::audit::Actor;
 use crate::domain::authority::ParticipantKind;
-use crate::domain::directory::Policy;
+use crate::domain::directory::{Policy, Steward};
 use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome, SuspendReason};
@@ -46,6 +46,12 @@ impl RegisterPort for Table {
     fn propose(&self, signed: Bytes) -> BoxFuture<'_, Result<Applied, directory::Error>> {
         let applied = self.with(|world| world.apply(&signed));
         Box::pin(async move { Ok(applied) })
+    }
+
+    /// In this world Graz has no node that answers.
+    fn prepare(&self, newcomer: Steward) -> BoxFuture<'_, Result<(), directory::Error>> {
+        let answers = newcomer.authority != id(GRAZ);
+        Box::pin(async move { if answers { Ok(()) } else { Err(Reason::NewcomerCatchingUp.into()) } })
     }
 }
 
@@ -151,4 +157,27 @@ async fn what_is_asked_for_twice_is_proposed_once() {
     assert_eq!(refused(gone), Reason::NotASteward, "nothing is signed about one that is none");
     let known = decisions.decide(|state| Ok(steward_set::promoted(state, &id(KEHL))?.into()), Actor::NODE).await;
     assert_eq!(refused(known), Reason::AlreadyApproved);
+}
+
+/// Whoever is in the set counts for every majority: nobody signs for a node that has not caught up.
+#[tokio::test]
+async fn nothing_is_signed_for_a_newcomer_that_has_not_caught_up() {
+    let (table, decisions) = kehl().await;
+    table.with(|world| world.admit(GRAZ, 5));
+    let number = table.state().number();
+    let promoted = |who: &'static str| move |state: &RegisterState| Ok(steward_set::promoted(state, &id(who))?.into());
+    let behind = decisions.decide(promoted(GRAZ), Actor::NODE).await;
+    assert_eq!(refused(behind), Reason::NewcomerCatchingUp);
+    assert_eq!(table.state().number(), number, "nor proposed");
+    let set = |world: &mut World| {
+        let mut set = world.state.stewards().to_vec();
+        set.push(Steward { authority: id(GRAZ), raft_id: 5 });
+        world.act(STRASBOURG, |a, s| a.steward_set(s, &set)).statement
+    };
+    let theirs = table.with(set);
+    let behind = decisions.approve(&theirs, Actor::NODE).await;
+    assert_eq!(refused(behind), Reason::NewcomerCatchingUp, "nor approved");
+    assert!(table.state().proposal(&theirs).unwrap().votes.len() == 1);
+    let opened = decisions.decide(promoted(GENT), Actor::NODE).await.unwrap();
+    assert_eq!(opened.applied.outcome, Outcome::Pending);
 }

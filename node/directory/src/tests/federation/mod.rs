@@ -3,6 +3,7 @@
 mod cities;
 mod following;
 mod hostile;
+mod learners;
 mod pipes;
 mod speed;
 mod stewards;

@@ -198,6 +198,10 @@ impl RaftService for Served {
         self.directory.install_snapshot(&self.peer, requests).await.map(Response::new).map_err(status)
     }
 
+    async fn enlist(&self, request: Request<raft::EnlistRequest>) -> Result<Response<raft::EnlistResponse>, Status> {
+        self.directory.enlisted(&self.peer, request.get_ref()).map(Response::new).map_err(status)
+    }
+
     async fn forward(&self, request: Request<raft::ForwardRequest>) -> Result<Response<raft::ForwardResponse>, Status> {
         self.directory.forwarded(&self.peer, request.into_inner()).await.map(Response::new).map_err(status)
     }
