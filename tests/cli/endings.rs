@@ -63,6 +63,7 @@ async fn every_ending_has_its_code() {
     assert_eq!(code(strasbourg, &["status"]).await, 0);
     assert_eq!(code(strasbourg, &["member", "suspend", "de-kehl", "--reason", "OWN_REQUEST"]).await, 2, "no --yes");
     assert_eq!(code(kehl, &["steward", "promote", "de-kehl"]).await, 3, "no steward");
+    assert_eq!(code(strasbourg, &["steward", "promote", "de-kehl"]).await, 2, "neither of two may fail: it asks");
     assert_eq!(code(strasbourg, &["--role", "publisher", "member", "restore", "de-kehl"]).await, 3, "another door");
     assert_eq!(code(strasbourg, &["member", "show", "xx-nobody"]).await, 4);
     assert_eq!(code(strasbourg, &["explain", "NO_SUCH_REASON"]).await, 4);

@@ -20,7 +20,12 @@ pub enum Verb {
     /// Each steward's last sign of life
     List,
     /// Makes a member a steward, once a majority agrees
-    Promote { authority: String },
+    Promote {
+        authority: String,
+        /// Only the second steward is asked about
+        #[arg(long)]
+        yes: bool,
+    },
     /// Makes a steward a member, once a majority of the others agrees
     Demote {
         authority: String,
@@ -39,8 +44,17 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let request_id = session.request_id();
     match verb {
         Verb::List => list(session).await,
-        Verb::Promote { authority } => {
+        Verb::Promote { authority, yes } => {
             let act = format!("promote {authority}");
+            let status = status::fetch(session).await?;
+            if status.steward && status.stewards.len() == 1 {
+                let consequences = [
+                    "of two stewards neither may fail: while one is away, nothing can be decided",
+                    "one that loses its disk or its key leaves the other without a majority: keep a backup of each",
+                    "three bear one failure: promote a third one soon",
+                ];
+                confirm::severe(session, &act, &consequences, &authority, yes)?;
+            }
             let request = PromoteStewardRequest { request_id, authority };
             decision::show(session, &act, call!(session, MemberServiceClient, promote_steward, request)?.decision)
         }
