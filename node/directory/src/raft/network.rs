@@ -1,8 +1,9 @@
 //! Raft's calls to other stewards, over the pool's channels.
 //!
 //! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off, where it
-//! sends; a stream that never opens is sent nothing, so the link itself waits before it opens the next one. In TLS 1.3 a refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the
-//! other side ended in order (its Raft is starting or stopping) is tried again at once.
+//! sends; a stream that never opens is sent nothing, so the link itself waits before it opens the next one. In TLS 1.3 a
+//! refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the other side ended
+//! in order (its Raft is starting or stopping) is tried again at once.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -93,3 +93,18 @@ fn a_beat_that_was_heard_while_the_clocks_were_ahead_gives_way_to_one_of_now() {
     assert_eq!(beats.accept(&signed, &world.state, then, &Plain), Ok(true));
     assert_eq!(beats.majority_beat(&world.state), Some(then), "or nothing would be fresh for three days");
 }
+
+#[tokio::test]
+async fn a_change_of_stewards_that_lies_ahead_is_confirmed_by_those_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, chain, missing, then) = ordered_ahead(&dir).await;
+    chain.follow(missing).unwrap();
+    world.promote(GENT, 4);
+    let set = changes(&world).into_iter().filter(|change| change.number > chain.number() + 2).collect();
+    chain.follow(set).unwrap();
+    // Three of four would need Gent, whose beats nobody takes before this very change, and Esch is down.
+    for steward in [STRASBOURG, KEHL] {
+        assert!(chain.accept_beat(&word(&world, steward, then)).unwrap());
+    }
+    assert_eq!((chain.number(), chain.view().stewards.len()), (world.state.number(), 4));
+}

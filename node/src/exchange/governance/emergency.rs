@@ -155,7 +155,8 @@ impl Governance {
     /// Nothing acts: no line. Should the store fail, the next start finds that.
     async fn owe_no_entry(&self, key: OwedKey) {
         if let Err(error) = self.own().store.write(Write { settles: vec![key], ..Write::default() }.into()).await {
-            tracing::warn!(reason = error.reason().code(), "a line that is not owed any more stays noted");
+            let reason = error.reason().code();
+            havenlink_runtime::repeated!(warn by reason; reason, "a line that is not owed any more stays noted");
         }
     }
 
@@ -176,7 +177,8 @@ impl Governance {
             changes.borrow_and_update();
             let left = self.enter_or_drop_each().await;
             let left = left.inspect_err(|error| {
-                tracing::error!(reason = error.reason().code(), "lines of the ledger are missing")
+                let reason = error.reason().code();
+                havenlink_runtime::repeated!(error by reason; reason, "lines of the ledger are missing");
             });
             if matches!(left, Ok(0)) {
                 return;

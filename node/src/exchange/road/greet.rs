@@ -99,7 +99,7 @@ impl Road {
         if !lost || expected > LAST_NUMBER {
             return Ok(greeted);
         }
-        tracing::warn!(recipient = %id.recipient, next = expected, "a stream is numbered again: one side has lost its place");
+        havenlink_runtime::repeated!(warn by id.recipient.as_str(); recipient = %id.recipient, next = expected, "a stream is numbered again: one side has lost its place");
         let op = Requeue {
             origin: id.origin.clone(),
             recipient: id.recipient.clone(),
