@@ -107,7 +107,7 @@ fn row(method: &MethodDescriptor, option: &ExtensionDescriptor, kinds: &[Kinds])
     let (work, effect) = (name(access, "work"), name(access, "effect"));
     let peer = listeners.iter().any(|listener| listener == "Peer");
     let keyed = method.input().get_field_by_name("request_id").is_some();
-    let minimum = name(access, "minimum_status");
+    let (minimum, certificate) = (name(access, "minimum_status"), name(access, "certificate"));
     let says = [
         (listeners.is_empty() && roles.is_empty(), "neither a listener nor a role"),
         (by_kind && !said.is_empty(), "the kinds say the roles of a verb"),
@@ -118,6 +118,7 @@ fn row(method: &MethodDescriptor, option: &ExtensionDescriptor, kinds: &[Kinds])
         (streams && deadline > 0, "a stream has no deadline"),
         (!streams && idle > 0, "only a stream may be silent"),
         (!peer && minimum != "Unspecified", "minimum_status without LISTENER_PEER"),
+        (!peer && certificate != "Unspecified", "certificate without LISTENER_PEER"),
     ];
     if let Some((_, what)) = says.into_iter().find(|(wrong, _)| *wrong) {
         return Err(what.to_owned());
@@ -128,13 +129,14 @@ fn row(method: &MethodDescriptor, option: &ExtensionDescriptor, kinds: &[Kinds])
     let roles = list(&roles, ROLE);
     let verb = if by_kind { format!("Some(Verb::{verb})") } else { "None".to_owned() };
     let minimum = if minimum == "Unspecified" { "Active" } else { &minimum };
+    let certificate = if certificate == "Unspecified" { "Pinned" } else { &certificate };
     let bytes = Some(number(access, "request_bytes")).filter(|n| *n > 0).unwrap_or(REQUEST_BYTES);
     let deadline = (!streams).then_some(if deadline > 0 { deadline } else { DEADLINE_MS });
     let idle = Some(idle).filter(|n| *n > 0);
     let (orders, waits) = (flag(access, "orders"), flag(access, "waits"));
     Ok(format!(
         "    Method {{\n        path: \"{path}\",\n        service: \"{service}\",\n        listeners: &[{listeners}],\n        roles: &[{roles}],\n        verb: {verb},\n        \
-         minimum_status: MinimumStatus::{minimum},\n        request_bytes: {bytes},\n        deadline_ms: {deadline:?},\n        idle_ms: {idle:?},\n        \
+         minimum_status: MinimumStatus::{minimum},\n        certificate: Certificate::{certificate},\n        request_bytes: {bytes},\n        deadline_ms: {deadline:?},\n        idle_ms: {idle:?},\n        \
          work: Work::{work},\n        effect: Effect::{effect},\n        orders: {orders},\n        waits: {waits},\n    }},\n"
     ))
 }

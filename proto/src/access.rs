@@ -25,6 +25,15 @@ pub enum MinimumStatus {
     Member,
 }
 
+/// What the caller's certificate must be at the peer listener; asked for each request (9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// Its key is a pin of the caller's register entry.
+    Pinned,
+    /// One that the caller's current authority key issued is enough.
+    Issued,
+}
+
 /// On which threads a call runs, and from which budget a member's call is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -110,6 +119,8 @@ pub struct Method {
     pub verb: Option<Verb>,
     /// At the peer listener.
     pub minimum_status: MinimumStatus,
+    /// At the peer listener.
+    pub certificate: Certificate,
     /// Largest message of the request, in bytes.
     pub request_bytes: u32,
     /// Of a unary call, in milliseconds; a stream has none.
@@ -162,9 +173,11 @@ mod tests {
     }
 
     fn who(row: &Method) -> String {
-        let status = match row.minimum_status {
-            MinimumStatus::Active => "members",
-            MinimumStatus::Member => "members, suspended ones too",
+        let status = match (row.minimum_status, row.certificate) {
+            (MinimumStatus::Active, Certificate::Pinned) => "members",
+            (MinimumStatus::Active, Certificate::Issued) => "members, by an issued certificate too",
+            (MinimumStatus::Member, Certificate::Pinned) => "members, suspended ones too",
+            (MinimumStatus::Member, Certificate::Issued) => "members, suspended ones too, by an issued certificate too",
         };
         let ports = row.listeners.iter().map(|listener| match listener {
             Listener::Peer => status.to_owned(),

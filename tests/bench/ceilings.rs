@@ -88,6 +88,7 @@ async fn serve(work: Work, name: &str) -> anyhow::Result<ExchangeServiceClient<h
         view: view.clone(),
         clock: clock.clone(),
         connections: Connections::new(view.clone(), clock, &Limits::default()),
+        issued: false,
         gate: JoinGate::closed(),
         limits: Limits::default(),
     })?;

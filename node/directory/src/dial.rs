@@ -8,16 +8,26 @@ pub use crate::transport::PeerChannel;
 
 /// Opens channels to members; in a running node, the pool.
 pub trait Dial: Send + Sync + 'static {
-    /// A channel to the member's own node; opening may still fail with the first call.
+    /// A channel to the member's own node, by its exact pin; opening may still fail with the first call.
     ///
     /// # Errors
     /// When the member is unknown, or has no endpoint.
     fn channel(&self, to: &AuthorityId) -> Result<PeerChannel, Error>;
+
+    /// The same for following, gossip and a change of the own entry: a certificate that the member's authority issued will do.
+    ///
+    /// # Errors
+    /// As `channel`.
+    fn reunion(&self, to: &AuthorityId) -> Result<PeerChannel, Error>;
 }
 
 impl Dial for Pool {
     fn channel(&self, to: &AuthorityId) -> Result<PeerChannel, Error> {
         self.lane(to, Lane::Register).map_err(|error| Error::new(error.reason(), error.to_string()))
+    }
+
+    fn reunion(&self, to: &AuthorityId) -> Result<PeerChannel, Error> {
+        self.lane(to, Lane::Reunion).map_err(|error| Error::new(error.reason(), error.to_string()))
     }
 }
 

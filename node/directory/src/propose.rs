@@ -175,7 +175,9 @@ impl Directory {
     async fn ask(&self, to: &AuthorityId, signed: &Bytes) -> Result<Applied, Error> {
         let mut request = Request::new(proto::ProposeRequest { signed: signed.clone() });
         request.set_timeout(LIMIT);
-        let answer = self.client(to)?.propose(request).await.map_err(|status| refused(&status))?;
+        let own = statement::own_entry(signed).as_ref() == Some(&self.0.authority);
+        let mut client = if own { self.client(to)? } else { DirectoryServiceClient::new(self.channel(to)?) };
+        let answer = client.propose(request).await.map_err(|status| refused(&status))?;
         Ok(statement::applied_from_proto(answer.get_ref())?)
     }
 
@@ -216,7 +218,8 @@ impl Directory {
         let consistency = proto::Consistency::Linearizable.into();
         let mut request = Request::new(proto::GetRequest { authority: steward.to_string(), consistency });
         request.set_timeout(CALL);
-        let answer = self.client(steward)?.get(request).await.map_err(|status| refused(&status))?;
+        let mut client = DirectoryServiceClient::new(self.channel(steward)?);
+        let answer = client.get(request).await.map_err(|status| refused(&status))?;
         Ok(answer.into_inner().number)
     }
 
@@ -224,8 +227,10 @@ impl Directory {
         self.0.dial.get().ok_or_else(|| Error::from(Reason::NodeStarting))?.channel(to)
     }
 
+    /// For what a certificate that the other authority issued is enough.
     pub(super) fn client(&self, to: &AuthorityId) -> Result<Client, Error> {
-        Ok(DirectoryServiceClient::new(self.channel(to)?))
+        let dial = self.0.dial.get().ok_or_else(|| Error::from(Reason::NodeStarting))?;
+        Ok(DirectoryServiceClient::new(dial.reunion(to)?))
     }
 
     /// Every other steward, beginning anywhere.

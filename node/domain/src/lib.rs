@@ -18,6 +18,7 @@ pub mod fault;
 pub mod forms;
 pub mod handling;
 pub mod ids;
+pub mod issued;
 pub mod join;
 pub mod light;
 pub mod limits;

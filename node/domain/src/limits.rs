@@ -108,8 +108,10 @@ pub const TERM_AHEAD: u64 = 1_000;
 pub const HANDSHAKE: Millis = Millis::seconds(5);
 /// TLS: pending handshakes per address.
 pub const PENDING_HANDSHAKES: usize = 32;
-/// TLS: connections per peer.
-pub const CONNECTIONS: usize = 4;
+/// TLS: connections per peer. Three lanes, each twice while a certificate is renewed, and room for one that is ending.
+pub const CONNECTIONS: usize = 8;
+/// TLS: connections of all applicants together.
+pub const JOIN_CONNECTIONS: usize = 4;
 /// HTTP/2: streams per connection.
 pub const STREAMS: u32 = 64;
 /// HTTP/2: bytes of the header list.

@@ -245,9 +245,10 @@ reasons! {
     PeerUnreachable "PEER_UNREACHABLE" Unavailable true NoAnswer { "the partner's node does not answer", "it is down, or the network between is", "nothing is lost: everything waits; havenctl delivery list shows what" }
     PeerPinUnknown "PEER_PIN_UNKNOWN" Unauthenticated true NoAnswer { "the partner presented a certificate that its register entry does not list", "it renewed without publishing, or somebody else answers at its address", "the partner runs havenctl node renew; nothing was sent" }
     PeerRefusedUs "PEER_REFUSED_US" Unauthenticated true NoAnswer { "the partner's node refused this node's certificate", "our pin is not in its view of the register yet, or we are suspended", "havenctl member show OWN-ID, then havenctl node renew" }
+    CertificateNotPinned "CERTIFICATE_NOT_PINNED" Unauthenticated true NoAnswer { "the caller's certificate was issued by its authority, but its pin is not in the register view of who was called", "a renewal has not reached it yet: until then both follow the register, greet and gossip, and nothing else", "nothing, if it passes within minutes; havenctl doctor names what keeps two registers apart" }
     PeerUnknown "PEER_UNKNOWN" Unauthenticated false NoAnswer { "the caller's certificate belongs to no member", "a stranger, or a certificate that was never published", "join the federation first" }
     PeerTlsFailed "PEER_TLS_FAILED" Unavailable true NoAnswer { "the TLS handshake failed", "another service answers at that address, or something between the nodes interferes", "havenctl member show AUTHORITY, then check its endpoint from this machine" }
-    TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true Final { "the peer has too many connections open", "more than four at once", "close the others, or wait" }
+    TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true Final { "the peer has too many connections open", "more than eight at once", "close the others, or wait" }
     BudgetExhausted "BUDGET_EXHAUSTED" ResourceExhausted true Final { "the peer has used up its budget", "too many calls, bytes or rows in a short time", "wait as long as the answer says" }
     DeadlineExceeded "DEADLINE_EXCEEDED" DeadlineExceeded true NoAnswer { "the call took longer than its limit", "a slow partner or a loaded machine", "repeat it; a request id makes that safe" }
     CertificateInvalid "CERTIFICATE_INVALID" FailedPrecondition false Final { "the new certificate was not taken into use", "it does not load, does not fit its key, is not valid now, or its pin is not published", "havenctl node renew" }
@@ -307,6 +308,7 @@ mod tests {
             (
                 RoadEffect::NoAnswer,
                 vec![
+                    R::CertificateNotPinned,
                     R::PeerUnknown,
                     R::PeerUnreachable,
                     R::PeerPinUnknown,

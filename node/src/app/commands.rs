@@ -15,6 +15,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::directory::statements::Author;
 use crate::directory::{self, Directory, Opening};
+use crate::domain::authority::PinnedKey;
 use crate::domain::directory::Policy;
 use crate::domain::join::applicant::Next;
 use crate::domain::reason::Reason;
@@ -117,7 +118,8 @@ fn own_entry(
     let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
     NodeIdentity::store(data.path(), &generated)?;
     let raft_id = directory::raft_id(data.path())?;
-    let entry = entry::entry(config, key.public(), generated.certificate.pin, raft_id)?;
+    let pin = PinnedKey { pin: generated.certificate.pin, valid_until: generated.certificate.not_after };
+    let entry = entry::entry(config, key.public(), pin, raft_id)?;
     // What the register would refuse is told before anything is signed.
     wire::entry::from_proto(wire::entry::to_proto(&entry))
         .map_err(|e| CommandFailure::new(e.reason).about(format!("{} {}", e.field, e.detail)))?;

@@ -124,7 +124,11 @@ impl Care {
         if view.authority_of_pin(&pin, self.now()) == Some(self.directory.authority()) {
             return ok("pin", "the register lists this node's certificate");
         }
-        critical("pin", "the register does not list this node's certificate: partners refuse it", "havenctl node renew")
+        critical(
+            "pin",
+            "the register does not list this node's certificate: it follows and greets, and partners refuse its records",
+            "havenctl node renew",
+        )
     }
 
     fn disk(&self) -> Check {

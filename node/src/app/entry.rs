@@ -3,15 +3,13 @@
 use super::failure::CommandFailure;
 use crate::config::Config;
 use crate::domain::authority::{AuthorityEntry, ContactPoint, Identifier, Name, PinnedKey, PublicKey};
-use crate::domain::ids::Pin;
 use crate::domain::reason::Reason;
-use crate::domain::time::UnixMs;
 
 /// The entry of a node that is being made.
 ///
 /// # Errors
 /// `ENTRY_INVALID` when no address can be named under which partners reach it.
-pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<AuthorityEntry, CommandFailure> {
+pub fn entry(config: &Config, key: PublicKey, pin: PinnedKey, raft_id: u64) -> Result<AuthorityEntry, CommandFailure> {
     let languages: Vec<String> = config.names.keys().cloned().collect();
     let names = match config.names.is_empty() {
         true => vec![Name { language: "und".into(), name: config.authority.to_string() }],
@@ -32,7 +30,7 @@ pub fn entry(config: &Config, key: PublicKey, pin: Pin, raft_id: u64) -> Result<
         identifiers: identifiers.collect(),
         authority_key: key,
         endpoints: endpoints(config)?,
-        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+        pins: vec![pin],
         contacts: if has_contact { vec![contact] } else { Vec::new() },
         hosted_by: None,
         networks: Vec::new(),
@@ -68,6 +66,8 @@ pub fn endpoints(config: &Config) -> Result<Vec<String>, CommandFailure> {
 mod tests {
     use super::*;
     use crate::config::{Sources, load};
+    use crate::domain::ids::Pin;
+    use crate::domain::time::UnixMs;
 
     #[test]
     fn an_entry_says_what_the_configuration_says() {
@@ -79,14 +79,15 @@ mod tests {
             "contact.email=veille@strasbourg.example",
         ];
         let config = load(&Sources { set: set.map(str::to_owned).to_vec(), ..Default::default() }).unwrap();
-        let entry = entry(&config, PublicKey([0; 44]), Pin([1; 32]), 7).unwrap();
+        let pin = PinnedKey { pin: Pin([1; 32]), valid_until: UnixMs::NEVER };
+        let entry = entry(&config, PublicKey([0; 44]), pin, 7).unwrap();
         assert_eq!(entry.endpoints, ["127.0.0.1:7443"]);
         assert_eq!((entry.names[0].language.as_str(), entry.identifiers[0].value.as_str()), ("fr", "67482"));
         assert_eq!((entry.contacts.len(), entry.raft_id), (1, 7));
         let free =
             load(&Sources { set: vec!["authority=fr-x".into(), "listen=127.0.0.1:0".into()], ..Default::default() });
         assert_eq!(
-            super::entry(&free.unwrap(), PublicKey([0; 44]), Pin([1; 32]), 7).unwrap_err().reason(),
+            super::entry(&free.unwrap(), PublicKey([0; 44]), pin, 7).unwrap_err().reason(),
             Reason::EntryInvalid
         );
     }

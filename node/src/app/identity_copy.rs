@@ -14,6 +14,7 @@ const FILES: &[(&str, bool)] = &[
     ("tls.crt", true),
     ("genesis", false),
     (super::contacts::FILE, false),
+    (crate::transport::crosses::FILE, false),
     ("authority.key", true),
 ];
 

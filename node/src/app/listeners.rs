@@ -37,7 +37,7 @@ fn identify(extensions: &http::Extensions) -> Option<Connection> {
     }
     let peer = extensions.get::<Arc<PeerInfo>>()?;
     Some(match peer.alpn {
-        Alpn::Peer => Connection::Peer { pin: peer.pin },
+        Alpn::Peer => Connection::Peer { pin: peer.pin, vouched: peer.vouched.clone() },
         Alpn::Join => Connection::Applicant { pin: peer.pin },
     })
 }
@@ -205,7 +205,15 @@ pub async fn remote(
     let listener = Listener::bind(*address).await?;
     let handle = on.of(Work::Exchange);
     let _entered = handle.enter();
-    let parts = ListenerParts { identity, view, clock: clock.clone(), connections, gate: JoinGate::closed(), limits };
+    let parts = ListenerParts {
+        identity,
+        view,
+        clock: clock.clone(),
+        connections,
+        gate: JoinGate::closed(),
+        limits,
+        issued: false,
+    };
     let served = listener.serve(parts)?;
     let roles = config.local_clients.clone();
     let by_key = move |extensions: &http::Extensions| {

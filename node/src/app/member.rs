@@ -70,6 +70,7 @@ struct Rooms {
     data_dir: std::path::PathBuf,
     health: HealthReporter,
     renewing: Arc<tokio::sync::Mutex<()>>,
+    rotated: Arc<tokio::sync::Notify>,
 }
 
 impl RunningMember {
@@ -100,7 +101,7 @@ impl RunningMember {
         let opened = tokio::task::spawn_blocking(move || Directory::open(opening)).await;
         let directory = opened.map_err(|_| CommandFailure::new(Reason::Internal))??;
         let view = directory.source();
-        let finished = rotation::finish(&dir, &config.authority, &directory.view());
+        let finished = rotation::finish(&dir, &config.authority, &key, &directory.view(), clock.now());
         if finished.map_err(|e| CommandFailure::file(&dir, &e))? {
             key = Arc::new(data.authority_key()?);
             directory.set_key(key.clone());
@@ -133,6 +134,7 @@ impl RunningMember {
         let inviter = Inviter::new(authority, key, store.clone(), Arc::new(governance.clone()), clock.clone());
         inviter.refresh_gate().await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
+        let rotated = Arc::<tokio::sync::Notify>::default();
         let rooms = Rooms {
             codes: listeners::codes(&dir)?,
             clock: clock.clone(),
@@ -145,6 +147,8 @@ impl RunningMember {
                 directory: directory.clone(),
                 governance: governance.clone(),
                 moving: Arc::default(),
+                clock: clock.clone(),
+                rotated: rotated.clone(),
             },
             governance,
             inviter: inviter.clone(),
@@ -156,7 +160,10 @@ impl RunningMember {
             config: config.clone(),
             health: HealthReporter::new(),
             renewing: Arc::default(),
+            rotated,
         };
+        // Before anybody is dialled or answered: it may have ended, or be of a key that is gone.
+        rooms.renewal().issue();
         let mut serving = Serving::new();
         let gate = JoinGate::closed();
         gate.set(*inviter.gate().borrow());
@@ -167,6 +174,7 @@ impl RunningMember {
             connections: connections.clone(),
             gate: gate.clone(),
             limits,
+            issued: true,
         };
         rooms.peer_door(&mut serving, listener, door, on)?;
         rooms.local_doors(&mut serving, on).await?;
@@ -286,6 +294,8 @@ impl Rooms {
             clock: self.clock.clone(),
             inviter: self.inviter.clone(),
             renewing: self.renewing.clone(),
+            keys: self.keys.clone(),
+            rotated: self.rotated.clone(),
         }
     }
 

@@ -16,7 +16,6 @@ use crate::directory::statements::Author;
 use crate::directory::{self, Directory, Opening};
 use crate::domain::authority::{AuthorityEntry, PinnedKey};
 use crate::domain::reason::Reason;
-use crate::domain::time::UnixMs;
 use crate::exchange::Keys;
 use crate::transport::{self, NodeIdentity};
 use crate::wire;
@@ -47,21 +46,22 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), C
             );
         }
         data.retire_authority_key()?;
+        transport::crosses::forget(data.path())?;
     }
     let clock = SystemClock::shared();
     let identity = match data.has_keys() {
-        true => NodeIdentity::load(data.path())?.pin(),
+        true => NodeIdentity::load(data.path())?.certificate().as_ref().clone(),
         false => {
             let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
             NodeIdentity::store(data.path(), &generated)?;
-            generated.certificate.pin
+            generated.certificate
         }
     };
     let key = if data.has_keys() { data.authority_key()? } else { data.make_authority_key()? };
     let new = AuthorityEntry {
         authority_key: key.public(),
         endpoints: entry::endpoints(config)?,
-        pins: vec![PinnedKey { pin: identity, valid_until: UnixMs::NEVER }],
+        pins: vec![PinnedKey { pin: identity.pin, valid_until: identity.not_after }],
         raft_id: directory::raft_id(data.path())?,
         ..before
     };

@@ -4,29 +4,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::clock::SharedClock;
 use crate::domain::audit::Actor;
 use crate::domain::authority::PinnedKey;
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::issued::NodeName;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
 use crate::telemetry::metrics;
-use crate::transport::NodeIdentity;
+use crate::transport::{Certificate, Issuing, NodeIdentity, crosses};
 
 /// Life of a self-issued certificate.
 pub const LIFE: Millis = Millis::days(90);
-/// How long the old pin stands beside the new one.
-const OVERLAP: Millis = Millis::hours(24);
 /// Pins that an entry may have.
 const PINS: usize = 4;
 /// Partners learn the new pin within this time, mostly; then it is used.
 const SPREAD: Duration = Duration::from_secs(60);
-/// Between two looks at the certificate.
+/// Between two looks at the certificate; and while the register does not list it.
 const LOOK: Duration = Duration::from_secs(3_600);
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Applicants dial the pins of their invitation: while one may still ask, the certificate stays, as long as there is time.
 const FOR_APPLICANTS: Millis = Millis::days(8);
@@ -41,6 +42,9 @@ pub struct Renewal {
     pub clock: SharedClock,
     pub inviter: Inviter,
     pub renewing: Arc<Mutex<()>>,
+    pub keys: Keys,
+    /// The authority's key was rotated: it vouches for the certificate from now on.
+    pub rotated: Arc<Notify>,
 }
 
 impl Renewal {
@@ -48,21 +52,43 @@ impl Renewal {
     pub async fn keep(self) {
         loop {
             self.look(SPREAD).await;
-            tokio::time::sleep(LOOK).await;
+            let pin = self.identity.pin();
+            let again = if self.is_unlisted(&pin, self.clock.now()) { AGAIN } else { LOOK };
+            // That nothing happened meanwhile is the usual case.
+            let _ = tokio::time::timeout(again, self.rotated.notified()).await;
         }
+    }
+
+    /// Has the authority's current key vouch for the certificate in use.
+    pub(super) fn issue(&self) {
+        let now = self.clock.now();
+        if let Err(error) = self.with_key(|issuing| self.identity.issue(&self.data_dir, issuing, now)) {
+            tracing::warn!(reason = error.reason().code(), "the authority's key does not vouch for the certificate");
+        }
+    }
+
+    pub(super) fn with_key<T>(&self, issue: impl FnOnce(&Issuing<'_>) -> T) -> T {
+        let key = self.keys.of(&self.authority).expect("the node's own key is never taken away");
+        let name = NodeName { federation: self.governance.view().federation, authority: self.authority.clone() };
+        let crosses = crosses::read(&self.data_dir, &key.public());
+        issue(&Issuing { name: &name, key: key.as_ref(), crosses: &crosses })
     }
 
     /// Renews if it is time; whether it did.
     pub async fn look(&self, spread: Duration) -> bool {
         let _one_at_a_time = self.renewing.lock().await;
+        self.issue();
         let certificate = self.identity.certificate();
         metrics::CERTIFICATE_EXPIRES.set([], certificate.not_after.0 / 1_000);
         let now = self.clock.now();
         let due =
             now >= certificate.renew_at() && (now + FOR_APPLICANTS >= certificate.not_after || !self.is_asked().await);
-        if !due && !self.is_replaced(&certificate.pin) {
+        let unlisted = self.is_unlisted(&certificate.pin, now);
+        if !due && !unlisted && !self.is_prepared() {
             return false;
         }
+        // Nobody is waited for who knows the one in use.
+        let spread = if unlisted { Duration::ZERO } else { spread };
         metrics::PASSES.add(["renew"], 1);
         if let Err(reason) = self.replace(Actor::NODE, spread).await {
             metrics::PASSES_FAILED.add(["renew", reason.code()], 1);
@@ -80,12 +106,19 @@ impl Renewal {
         *self.inviter.gate().borrow()
     }
 
-    /// Whether the register lists another pin that is to follow this one: a renewal was cut short after it was published, and
-    /// this one lapses soon.
-    fn is_replaced(&self, pin: &Pin) -> bool {
+    /// Whether the register lists this authority, and not this pin of it: nothing but what an issued certificate opens works
+    /// until it does.
+    fn is_unlisted(&self, pin: &Pin, now: UnixMs) -> bool {
         let view = self.governance.view();
-        let pins = view.member(&self.authority).map(|member| &member.entry.pins);
-        pins.is_some_and(|pins| pins.iter().any(|p| p.pin == *pin && p.valid_until < UnixMs::NEVER))
+        view.member(&self.authority).is_some() && view.authority_of_pin(pin, now) != Some(&self.authority)
+    }
+
+    /// Whether the register lists the pin that is to follow: a renewal was cut short after it was published.
+    fn is_prepared(&self) -> bool {
+        let view = self.governance.view();
+        let next = NodeIdentity::prepared(&self.data_dir).ok().flatten();
+        let listed = |next: &Pin| view.member(&self.authority)?.entry.pins.iter().find(|p| p.pin == *next).map(drop);
+        next.is_some_and(|next| listed(&next).is_some())
     }
 
     /// Makes a new certificate, publishes its pin, waits for it to spread, and takes it into use. To its end: a caller that
@@ -104,31 +137,38 @@ impl Renewal {
 
     async fn replace(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
         let now = self.clock.now();
-        let next = NodeIdentity::prepare(&self.data_dir, &self.authority, now, LIFE).map_err(|e| e.reason())?;
-        self.publish(next.pin, now, actor).await?;
+        let prepared = self.with_key(|issuing| NodeIdentity::prepare(&self.data_dir, issuing, now, LIFE));
+        let next = prepared.map_err(|e| e.reason())?;
+        self.publish(&next, now, actor).await?;
         tokio::time::sleep(spread).await;
         let view = self.governance.view();
-        let pin = self.identity.promote(&self.data_dir, &self.authority, &view, self.clock.now());
+        let now = self.clock.now();
+        let pin = self.with_key(|issuing| self.identity.promote(&self.data_dir, issuing, &view, now));
         let pin = pin.map_err(|e| e.reason())?;
         tracing::info!(expires = %next.not_after, "a new certificate is in use");
         Ok((pin, next.not_after))
     }
 
-    async fn publish(&self, pin: Pin, now: UnixMs, actor: Actor) -> Result<(), Reason> {
+    /// A pin stands until its certificate ends, and so do those before it: a partner that was away knows one of them.
+    async fn publish(&self, next: &Certificate, now: UnixMs, actor: Actor) -> Result<(), Reason> {
         let view = self.governance.view();
         let member = view.member(&self.authority).ok_or(Reason::NotJoined)?;
-        if member.entry.pins.iter().any(|p| p.pin == pin) {
+        if member.entry.pins.iter().any(|p| p.pin == next.pin) {
             return Ok(());
         }
         let mut entry = member.entry.clone();
         entry.pins.retain(|p| now < p.valid_until);
+        let used = self.identity.certificate();
         for old in &mut entry.pins {
-            old.valid_until = old.valid_until.min(now + OVERLAP);
+            if old.pin == used.pin {
+                old.valid_until = old.valid_until.min(used.not_after);
+            }
         }
-        entry.pins.sort_by_key(|p| p.valid_until);
+        // Those that end first make room, and the one in use last.
+        entry.pins.sort_by_key(|p| (p.pin == used.pin, p.valid_until));
         let excess = entry.pins.len().saturating_sub(PINS - 1);
         entry.pins.drain(..excess);
-        entry.pins.push(PinnedKey { pin, valid_until: UnixMs::NEVER });
+        entry.pins.push(PinnedKey { pin: next.pin, valid_until: next.not_after });
         self.governance.decisions.update_entry(entry, actor).await.map(drop).map_err(|e| e.reason())
     }
 }

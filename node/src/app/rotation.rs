@@ -9,19 +9,24 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use tonic::Status;
 
+use crate::clock::SharedClock;
 use crate::directory::Directory;
 use crate::domain::audit::Actor;
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
+use crate::domain::issued::NodeName;
 use crate::domain::reason::Reason;
 use crate::domain::register::Decided;
+use crate::domain::time::UnixMs;
 use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::services::admin::member::KeyRotation;
 use crate::services::errors;
+use crate::transport::{Issuing, crosses};
 use crate::wire::keys::SigningKey;
 
 const CURRENT: &str = "authority.key";
@@ -37,6 +42,9 @@ pub struct Rotation {
     pub governance: Governance,
     /// One at a time moves the key's file.
     pub moving: Arc<Mutex<()>>,
+    pub clock: SharedClock,
+    /// Told after each: the new key vouches for the node's certificate.
+    pub rotated: Arc<Notify>,
 }
 
 #[tonic::async_trait]
@@ -74,15 +82,18 @@ impl Rotation {
         self.take_into_use(Arc::new(next))
     }
 
-    /// The file first: what signs is what a restart finds.
+    /// The old key's last word first, then the file: what signs is what a restart finds.
     fn take_into_use(&self, next: Arc<SigningKey>) -> std::io::Result<()> {
         let _alone = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.keys.of(&self.authority).is_some_and(|key| key.public() == next.public()) {
+        let Some(old) = self.keys.of(&self.authority).filter(|key| key.public() != next.public()) else {
             return Ok(());
-        }
+        };
+        let name = NodeName { federation: self.directory.view().federation, authority: self.authority.clone() };
+        hand_over(&self.data_dir, &name, &old, &next.public(), self.clock.now())?;
         promote(&self.data_dir)?;
         self.keys.set(&self.authority, &next);
         self.directory.set_key(next);
+        self.rotated.notify_one();
         Ok(())
     }
 }
@@ -111,6 +122,14 @@ fn current(view: &DirectoryView, authority: &AuthorityId) -> Option<PublicKey> {
     view.member(authority).and_then(|m| m.keys.last()).map(|k| k.key)
 }
 
+/// The old key issues a cross certificate for the new one: whoever still holds the old one for current is led on by it. The old
+/// key itself is gone after this. Also when it is withdrawn: who knows that believes none of its certificates, and who does not
+/// learns it by following.
+fn hand_over(dir: &Path, name: &NodeName, old: &SigningKey, new: &PublicKey, now: UnixMs) -> std::io::Result<()> {
+    let cross = Issuing { name, key: old, crosses: &[] }.cross(new, now).map_err(std::io::Error::other)?;
+    crosses::add(dir, &cross).map_err(std::io::Error::other)
+}
+
 fn promote(dir: &Path) -> std::io::Result<()> {
     std::fs::rename(dir.join(NEXT), dir.join(CURRENT))?;
     File::open(dir)?.sync_all()
@@ -120,10 +139,16 @@ fn promote(dir: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When the file cannot be renamed.
-pub fn finish(dir: &Path, authority: &AuthorityId, view: &DirectoryView) -> std::io::Result<bool> {
-    let accepted = read(dir).is_some_and(|key| Some(key.public()) == current(view, authority));
-    if accepted {
-        promote(dir)?;
-    }
-    Ok(accepted)
+pub fn finish(
+    dir: &Path,
+    authority: &AuthorityId,
+    old: &SigningKey,
+    view: &DirectoryView,
+    now: UnixMs,
+) -> std::io::Result<bool> {
+    let Some(next) = read(dir).filter(|key| Some(key.public()) == current(view, authority)) else { return Ok(false) };
+    let name = NodeName { federation: view.federation, authority: authority.clone() };
+    hand_over(dir, &name, old, &next.public(), now)?;
+    promote(dir)?;
+    Ok(true)
 }

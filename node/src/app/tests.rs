@@ -24,6 +24,7 @@ use crate::domain::time::Millis;
 use crate::services::layers::Runtimes;
 use crate::transport::{self, Connections, Limits, NodeIdentity, Pool};
 
+mod away;
 mod budgets;
 mod endpoints;
 mod register_acts;

@@ -16,7 +16,7 @@ use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
 use crate::domain::time::Millis;
 use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
-use crate::transport::{Pool, classify};
+use crate::transport::{Lane, Pool, classify};
 use crate::wire::peer;
 
 /// The line over the pool: mutual TLS to the endpoints that the register lists.
@@ -30,8 +30,8 @@ impl PoolLink {
         Self { pool }
     }
 
-    fn client(&self, host: &AuthorityId) -> Result<ExchangeServiceClient<PeerChannel>, LinkError> {
-        let channel = self.pool.channel(host).map_err(|error| LinkError::from(error.reason()))?;
+    fn client(&self, host: &AuthorityId, lane: Lane) -> Result<ExchangeServiceClient<PeerChannel>, LinkError> {
+        let channel = self.pool.lane(host, lane).map_err(|error| LinkError::from(error.reason()))?;
         Ok(ExchangeServiceClient::new(channel)
             .max_decoding_message_size(limits::CALL_BYTES)
             .max_encoding_message_size(limits::DELIVER_BYTES))
@@ -47,7 +47,7 @@ impl PeerLink for PoolLink {
     ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
         async move {
             let request = peer::greet_to_proto(hello, &recipient);
-            let answer = self.client(&host)?.greet(request).await.map_err(|status| failed(&status))?;
+            let answer = self.client(&host, Lane::Reunion)?.greet(request).await.map_err(|status| failed(&status))?;
             peer::greet_answer_from_proto(answer.into_inner()).map_err(|error| LinkError::from(error.reason))
         }
         .boxed()
@@ -56,7 +56,8 @@ impl PeerLink for PoolLink {
     fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>> {
         async move {
             let request = peer::batch_to_proto(batch);
-            let answer = self.client(&host)?.deliver(request).await.map_err(|status| failed(&status))?;
+            let answer =
+                self.client(&host, Lane::Exchange)?.deliver(request).await.map_err(|status| failed(&status))?;
             Ok(peer::answer_from_proto(answer.into_inner()))
         }
         .boxed()

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use havenlink_proto::access::Listener as Port;
 use havenlink_proto::access::METHODS;
-pub use havenlink_proto::access::{Effect, Method, MinimumStatus, Work};
+pub use havenlink_proto::access::{Certificate, Effect, Method, MinimumStatus, Work};
 use havenlink_proto::record::v1::ActorRole as Role;
 
 use crate::domain::audit::ActorRole;
@@ -41,6 +41,7 @@ const fn health(path: &'static str, listeners: &'static [Port]) -> Method {
         roles: ANYONE_LOCAL,
         verb: None,
         minimum_status: MinimumStatus::Member,
+        certificate: Certificate::Pinned,
         request_bytes: 1_024,
         deadline_ms: Some(10_000),
         idle_ms: None,
@@ -136,6 +137,17 @@ mod tests {
         }
         assert!(contract.len() > 50);
         assert!(find("/havenlink.peer.v1.ExchangeService/Nothing").is_none());
+    }
+
+    /// What brings two nodes back together, and nothing else (9.6).
+    #[test]
+    fn an_issued_certificate_opens_five_methods() {
+        let open: Vec<_> = table().filter(|row| row.certificate == Certificate::Issued).map(|row| row.path).collect();
+        let directory = |method: &str| format!("/havenlink.directory.v1.DirectoryService/{method}");
+        let mut named = ["Propose", "Follow", "Snapshot", "Gossip"].map(directory).to_vec();
+        named.push("/havenlink.peer.v1.ExchangeService/Greet".to_owned());
+        assert_eq!(open, named);
+        assert!(table().filter(|row| !opens_at(row, Listener::Peer)).all(|row| row.certificate == Certificate::Pinned));
     }
 
     #[test]

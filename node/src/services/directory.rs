@@ -10,6 +10,7 @@ use havenlink_proto::directory::v1 as proto;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryService;
 use tonic::{Request, Response, Status};
 
+use super::access::Certificate;
 use super::layers::{self, Charge, Now};
 use super::{errors, page};
 use crate::directory::Directory;
@@ -103,14 +104,17 @@ impl DirectoryService for Register {
     }
 
     async fn propose(&self, request: Request<proto::ProposeRequest>) -> Answer<proto::ProposeResponse> {
-        let member = layers::peer(&request).is_ok();
+        let (member, proof) = (layers::peer(&request).ok(), layers::proof(&request));
         let asked = request.into_inner();
         if asked.signed.is_empty() {
             return Err(errors::field(&wire::Error::missing("signed")));
         }
         // A member asks a steward. One that is none would pass it on under its own name, and each such node would add its
         // budget to the member's. Whoever takes it for a steward has another view than it, and asks the next one.
-        if member && !self.directory.view().is_steward(self.directory.authority()) {
+        if proof == Some(Certificate::Issued) && statement::own_entry(&asked.signed) != member {
+            return Err(errors::refuse(Reason::CertificateNotPinned));
+        }
+        if member.is_some() && !self.directory.view().is_steward(self.directory.authority()) {
             return Err(errors::refuse(Reason::NodeStarting));
         }
         let applied = self.directory.propose(asked.signed).await.map_err(|e| errors::directory(&e))?;
@@ -193,11 +197,54 @@ mod tests {
             let refused = register.propose(request).await.unwrap_err();
             tonic_types::StatusExt::get_details_error_info(&refused).map(|info| info.reason).unwrap()
         };
-        let member = || Caller::Peer { authority: id(crate::directory::samples::KEHL), pin: pin("x") };
+        let member = || Caller::Peer {
+            authority: id(crate::directory::samples::KEHL),
+            pin: pin("x"),
+            proof: Certificate::Pinned,
+        };
         assert_eq!(asked(GENT, member()).await, "NODE_STARTING", "it would pass it on under its own name");
         assert_eq!(asked(STRASBOURG, member()).await, "STATEMENT_MALFORMED", "a steward looks at it");
         let operator = Caller::Local { role: ActorRole::Operator, actor: Actor::Uid(1) };
         assert_eq!(asked(GENT, operator).await, "STATEMENT_MALFORMED", "its own operator may");
+    }
+
+    /// By an issued certificate a node brings its own new pin into the register, and does nothing else to it.
+    #[tokio::test]
+    async fn an_issued_certificate_changes_its_own_entry_and_nothing_else() {
+        use crate::directory::samples::KEHL;
+        use crate::directory::statements::Author;
+        use crate::domain::time::UnixMs;
+        let (world, dir) = (World::three(), tempfile::tempdir().unwrap());
+        let steward = id(STRASBOURG);
+        let directory = Directory::open(Opening {
+            data_dir: dir.path().to_owned(),
+            authority: steward.clone(),
+            key: world.keys[&steward].clone(),
+            clock: crate::clock::MovedClock::new(),
+            genesis: Some(world.state.genesis_signed().clone()),
+        });
+        let register =
+            Register { directory: directory.unwrap(), now: Arc::new(|| UnixMs(0)), reading: ReadingNow::default() };
+        let (kehl, genesis) = (id(KEHL), register.directory.state());
+        let key = &world.keys[&kehl];
+        let author = Author { authority: &kehl, key, now: world.now, nonce: [3; 16] };
+        let own = author.entry(&genesis, &world.state.member(&kehl).unwrap().entry);
+        let rotation = author.key_rotation(&genesis, &crate::directory::samples::new_key(), false);
+        let asked = async |signed: bytes::Bytes, who: &AuthorityId, proof| {
+            let mut request = Request::new(proto::ProposeRequest { signed });
+            request.extensions_mut().insert(Caller::Peer { authority: who.clone(), pin: pin("x"), proof });
+            let answer = register.propose(request).await.map(drop).map_err(|status| {
+                tonic_types::StatusExt::get_details_error_info(&status).map(|info| info.reason).unwrap_or_default()
+            });
+            answer.err().unwrap_or_default()
+        };
+        let refused = "CERTIFICATE_NOT_PINNED";
+        assert_eq!(asked(rotation.clone(), &kehl, Certificate::Issued).await, refused);
+        assert_eq!(asked(own.clone(), &id(GENT), Certificate::Issued).await, refused, "another's entry");
+        assert_eq!(asked(vec![1].into(), &kehl, Certificate::Issued).await, refused);
+        // These get as far as the register; nobody orders there.
+        assert_ne!(asked(own, &kehl, Certificate::Issued).await, refused);
+        assert_ne!(asked(rotation, &kehl, Certificate::Pinned).await, refused);
     }
 
     #[test]

@@ -26,12 +26,13 @@ use tracing::Instrument;
 pub use body::RequestDigest;
 pub use quota::{Budget, Charge, PeerQuota, quota};
 
-use super::access::{self, Effect, Listener, Method, MinimumStatus, Work};
+use super::access::{self, Certificate, Effect, Listener, Method, MinimumStatus, Work};
 use super::errors::{self, RefusalDetails};
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::issued::Vouched;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::telemetry::{metrics, propagation};
@@ -40,8 +41,8 @@ use quota::exhausted;
 /// Who calls, as the connection proves it. In the extensions of every request that was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// A member's node.
-    Peer { authority: AuthorityId, pin: Pin },
+    /// A member's node. `proof`: what its certificate is now, by the register's view.
+    Peer { authority: AuthorityId, pin: Pin, proof: Certificate },
     /// An applicant's node, by the key it holds.
     Applicant { pin: Pin },
     /// A person or system of this city.
@@ -62,9 +63,18 @@ pub enum Actor {
 /// Who is at the other end of a connection, before the register was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
-    Peer { pin: Pin },
-    Applicant { pin: Pin },
-    Local { role: ActorRole, actor: Actor },
+    /// `vouched`: what its handshake proved beside the pin, if it did.
+    Peer {
+        pin: Pin,
+        vouched: Option<Vouched>,
+    },
+    Applicant {
+        pin: Pin,
+    },
+    Local {
+        role: ActorRole,
+        actor: Actor,
+    },
 }
 
 /// Reads the connection from what the listener put into the extensions.
@@ -148,11 +158,13 @@ impl Guard {
         Ok(match connection {
             Connection::Local { role, actor } => (Caller::Local { role, actor }, Listener::Local(role)),
             Connection::Applicant { pin } => (Caller::Applicant { pin }, Listener::Join),
-            Connection::Peer { pin } => {
+            Connection::Peer { pin, vouched } => {
                 let view = self.view.load();
-                let authority = view.authority_of_pin(&pin, (self.now)()).cloned();
-                let authority = authority.ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
-                (Caller::Peer { authority, pin }, Listener::Peer)
+                let pinned = view.authority_of_pin(&pin, (self.now)()).map(|id| (id.clone(), Certificate::Pinned));
+                let vouched = vouched.filter(|vouched| view.vouches(vouched));
+                let issued = || vouched.map(|vouched| (vouched.authority, Certificate::Issued));
+                let member = pinned.or_else(issued).ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
+                (Caller::Peer { authority: member.0, pin, proof: member.1 }, Listener::Peer)
             }
         })
     }
@@ -162,7 +174,10 @@ impl Guard {
             Listener::Local(_) => errors::refuse(Reason::MethodNotOpen),
             Listener::Peer | Listener::Join => errors::peer_not_found(),
         })?;
-        let Caller::Peer { authority, .. } = caller else { return Ok(row) };
+        let Caller::Peer { authority, proof, .. } = caller else { return Ok(row) };
+        if *proof == Certificate::Issued && row.certificate == Certificate::Pinned {
+            return Err(errors::refuse(Reason::CertificateNotPinned));
+        }
         let view = self.view.load();
         match (view.status(authority, (self.now)()), row.minimum_status) {
             (MemberStatus::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
@@ -362,6 +377,14 @@ pub fn peer<T>(request: &tonic::Request<T>) -> Result<AuthorityId, Status> {
     match request.extensions().get::<Caller>() {
         Some(Caller::Peer { authority, .. }) => Ok(authority.clone()),
         _ => Err(errors::refuse(Reason::PeerUnknown)),
+    }
+}
+
+/// What the certificate of the member that calls is; `None` for a local caller.
+pub fn proof<T>(request: &tonic::Request<T>) -> Option<Certificate> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Peer { proof, .. }) => Some(*proof),
+        _ => None,
     }
 }
 

@@ -74,6 +74,13 @@ impl Certificate {
     }
 }
 
+/// Whether somebody else than this node or its authority issued the certificate: a national PKI. Its names are its own matter.
+pub(super) fn is_by_another(der: &[u8]) -> bool {
+    let own = super::issued::Claimed::read(der).is_some();
+    let parsed = x509_parser::parse_x509_certificate(der);
+    !own && parsed.is_ok_and(|(_, x509)| x509.issuer() != x509.subject())
+}
+
 /// A new key with its self-issued certificate. Holds a private key: no Debug.
 pub struct Generated {
     /// PKCS#8.
@@ -81,7 +88,8 @@ pub struct Generated {
     pub certificate: Certificate,
 }
 
-/// A fresh ECDSA P-256 key and a certificate for it that any X.509 tool can show; what authorises it is its pin.
+/// A fresh ECDSA P-256 key and a certificate for it that any X.509 tool can show; what authorises it is its pin. Its authority
+/// issues another one for the same key as soon as the federation's id is known (`issued`).
 ///
 /// # Errors
 /// When the system gives no randomness.

@@ -19,6 +19,7 @@ use tonic::transport::server::Connected;
 use super::registry::Lease;
 use super::settings::Limits;
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::issued::Vouched;
 
 /// What is spoken over a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +43,11 @@ impl Alpn {
 /// Who is at the other end; a handler finds it with `request.extensions().get::<Arc<PeerInfo>>()`.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
-    /// The member whose entry lists the pin; `None` for an applicant, and for whom we dial by pin alone.
+    /// The member whose entry lists the pin, or whose key issued the certificate; `None` for an applicant, and for whom we dial by pin alone.
     pub authority: Option<AuthorityId>,
     pub pin: Pin,
+    /// By which keys its authority vouches for the certificate, if a list that it showed proves that.
+    pub vouched: Option<Vouched>,
     /// DER SubjectPublicKeyInfo of the presented certificate, whose key was proved.
     pub spki: Bytes,
     pub remote: SocketAddr,

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -20,14 +20,15 @@ use super::certificate::Certificate;
 use super::connection::prepare_socket;
 use super::error::{Error, Target, from_io};
 use super::verify::{Accepted, PinVerifier};
-use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, tls};
+use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
 use crate::clock::SharedClock;
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::issued::Vouched;
 
 /// Whom to dial. Endpoints of a member are read from the view at each attempt, so a change needs no new channel.
 pub(super) enum Goal {
-    /// A node's own authority, by its register entry.
-    Member(AuthorityId, ViewSource),
+    /// A node's own authority, by its register entry. `issued`: a certificate that its current key issued is enough.
+    Member { authority: AuthorityId, view: ViewSource, issued: bool },
     /// An endpoint that an operator gave (an invitation, a bootstrap), by pin alone.
     Pinned { endpoint: String, pins: Vec<Pin>, alpn: Alpn },
 }
@@ -47,7 +48,7 @@ impl Dialer {
     pub(super) async fn dial(&self) -> Result<PeerIo, Error> {
         let (authority, endpoints) = match &self.goal {
             Goal::Pinned { endpoint, .. } => (None, vec![endpoint.clone()]),
-            Goal::Member(authority, view) => {
+            Goal::Member { authority, view, .. } => {
                 let view = view.load();
                 let member = view.member(authority).ok_or_else(|| Error::UnknownMember(authority.clone()))?;
                 (Some(authority.clone()), member.entry.endpoints.clone())
@@ -70,7 +71,10 @@ impl Dialer {
 
     async fn connect(&self, target: Target) -> Result<PeerIo, Error> {
         let (accepted, alpn) = match &self.goal {
-            Goal::Member(authority, view) => (Accepted::Authority(authority.clone(), view.clone()), Alpn::Peer),
+            Goal::Member { authority, view, issued } => {
+                let seen = issued.then(|| self.connections.successors().clone());
+                (Accepted::Authority(authority.clone(), view.clone(), seen), Alpn::Peer)
+            }
             Goal::Pinned { pins, alpn, .. } => (Accepted::Pins(pins.clone()), *alpn),
         };
         let fail = |error| from_io(&target, alpn == Alpn::Join, error);
@@ -95,14 +99,15 @@ impl Dialer {
         let (socket, session) = tls.get_ref();
         let failed = |source| Error::Unreachable { target: target.clone(), source };
         let remote = socket.peer_addr().map_err(failed)?;
-        let presented = session.peer_certificates().and_then(|chain| chain.first());
-        let certificate = presented.and_then(|der| Certificate::parse(der).ok());
+        let list = session.peer_certificates().unwrap_or_default();
+        let certificate = list.first().and_then(|der| Certificate::parse(der).ok());
         let certificate = certificate.ok_or_else(|| failed(io::Error::other("no certificate")))?;
         let spki = Bytes::from(certificate.spki);
         let _ = self.proved.set(spki.clone());
         let info = PeerInfo {
             authority: target.authority.clone(),
             pin: certificate.pin,
+            vouched: self.vouched(list),
             spki,
             remote,
             alpn,
@@ -111,6 +116,14 @@ impl Dialer {
         let lease = self.connections.enter(&info, Direction::Out, Some(target.endpoint.clone()));
         let lease = lease.ok_or(Error::TooManyConnections { target })?;
         Ok(PeerIo::new(tls.into(), Arc::new(info), lease, ahead))
+    }
+}
+
+impl Dialer {
+    /// What the list proves beside the pin, where that is of use.
+    fn vouched(&self, list: &[CertificateDer<'_>]) -> Option<Vouched> {
+        let Goal::Member { authority, view, issued: true } = &self.goal else { return None };
+        issued::vouched(&view.load(), self.connections.successors(), list, Some(authority), self.clock.now())
     }
 }
 

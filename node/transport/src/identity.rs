@@ -12,8 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::certificate::{self, Certificate, Generated};
+use super::certificate::{self, Certificate, Generated, LIFETIME};
 use super::error::{CertificateFault, Error};
+use super::issued::{self, Issuing};
 use super::{identity_files, tls, verify};
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -29,6 +30,7 @@ struct Inner {
 }
 
 struct InUse {
+    /// The list that handshakes show: the certificate, then what its authority issued beside it.
     key: Arc<CertifiedKey>,
     certificate: Arc<Certificate>,
 }
@@ -51,6 +53,23 @@ impl NodeIdentity {
         Ok(Self(Arc::new(Inner { held: ArcSwap::from_pointee(held), generation: AtomicU64::new(0) })))
     }
 
+    /// Shows this list, as a test made it.
+    #[cfg(test)]
+    pub(super) fn from_list(key: &[u8], list: &[Vec<u8>]) -> Self {
+        let made = Self::from_der(key, &list[0]).expect("a pair");
+        let list = list.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let held = made.0.held.load();
+        let key = Arc::new(CertifiedKey::new(list, held.key.key.clone()));
+        made.take(InUse { key, certificate: held.certificate.clone() });
+        made
+    }
+
+    /// The list that handshakes show.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> Vec<Vec<u8>> {
+        self.0.held.load().key.cert.iter().map(|der| der.to_vec()).collect()
+    }
+
     /// From `tls.key` and `tls.crt` of a data directory (PEM or DER), finishing a renewal that a crash cut short.
     ///
     /// # Errors
@@ -68,12 +87,59 @@ impl NodeIdentity {
         identity_files::write_current(dir, generated)
     }
 
+    /// Has the authority's key vouch for the certificate in use, and shows that from the next handshake on. One that this
+    /// node made for itself, or under another key, is replaced by one for the same TLS key, in memory and in the data
+    /// directory; with the dates that it had, or fresh ones if it has ended. A national PKI's stays in front, with one of ours
+    /// for the same key beside it. Called at the start, after each rotation, and now and then; usually nothing changes.
+    ///
+    /// # Errors
+    /// When the key is of no kind that can be issued for, or a file cannot be written; what was shown goes on being shown.
+    pub fn issue(&self, dir: &Path, issuing: &Issuing<'_>, now: UnixMs) -> Result<(), Error> {
+        let held = self.0.held.load();
+        let not_issued = |_| CertificateFault::NotIssued;
+        let used = &held.certificate;
+        let good = |der: &[u8]| {
+            issued::Claimed::read(der).filter(|claimed| {
+                claimed.name == *issuing.name && claimed.spki == used.spki && claimed.is_by(&issuing.key.public_key())
+            })
+        };
+        let mut list = vec![CertificateDer::from(used.der.clone())];
+        if !certificate::is_by_another(&used.der) {
+            if good(&used.der).is_none_or(|claimed| claimed.not_after <= now) {
+                let (from, to) = match now < used.not_after {
+                    true => (used.not_before, used.not_after),
+                    false => (now, now + LIFETIME),
+                };
+                let leaf = issuing.leaf(&used.spki, from, to).map_err(not_issued)?;
+                identity_files::write_certificate(dir, &leaf)?;
+                list = vec![CertificateDer::from(leaf)];
+            }
+        } else {
+            let third = |claimed: &issued::Claimed| Millis(claimed.not_after.since(claimed.not_before).0 / 3);
+            let fresh = |claimed: &issued::Claimed| now < claimed.not_after - third(claimed);
+            let beside = held.key.cert.iter().skip(1).find(|der| good(der).is_some_and(|claimed| fresh(&claimed)));
+            let leaf = match beside {
+                Some(leaf) => leaf.clone(),
+                None => issuing.leaf(&used.spki, now, now + LIFETIME).map_err(not_issued)?.into(),
+            };
+            list.push(leaf);
+        }
+        let crosses = &issuing.crosses[issuing.crosses.len().saturating_sub(issued::CROSSES)..];
+        list.extend(crosses.iter().map(|cross| CertificateDer::from(cross.clone())));
+        if list != held.key.cert {
+            let certificate = Certificate::parse(&list[0]).map_err(CertificateFault::Certificate)?;
+            let key = CertifiedKey::new(list, held.key.key.clone());
+            self.take(InUse { key: Arc::new(key), certificate: Arc::new(certificate) });
+        }
+        Ok(())
+    }
+
     /// The next pair of a renewal: the stored one if it is still good for most of its life, else a fresh one, stored.
     /// Its pin is to be published before `promote`.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn prepare(dir: &Path, authority: &AuthorityId, now: UnixMs, lifetime: Millis) -> Result<Certificate, Error> {
+    pub fn prepare(dir: &Path, issuing: &Issuing<'_>, now: UnixMs, lifetime: Millis) -> Result<Certificate, Error> {
         if let Some((key, certificate)) = identity_files::read_next(dir)?
             && let Ok(held) = load(&key, &certificate)
             && held.certificate.is_valid(now)
@@ -81,26 +147,35 @@ impl NodeIdentity {
         {
             return Ok(held.certificate.as_ref().clone());
         }
-        let generated = Self::generate(authority, now, lifetime)?;
+        let made = Self::generate(&issuing.name.authority, now, lifetime)?;
+        let leaf = issuing.leaf(&made.certificate.spki, made.certificate.not_before, made.certificate.not_after);
+        let certificate = Certificate::parse(&leaf.map_err(|_| CertificateFault::NotIssued)?);
+        let certificate = certificate.map_err(CertificateFault::Certificate)?;
+        let generated = Generated { key: made.key, certificate };
         identity_files::write_next(dir, &generated)?;
         Ok(generated.certificate)
+    }
+
+    /// The pin of a renewal under way; `None`: there is none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn prepared(dir: &Path) -> Result<Option<Pin>, Error> {
+        let next = identity_files::read_next(dir)?;
+        Ok(next.and_then(|(key, certificate)| load(&key, &certificate).ok()).map(|held| held.certificate.pin))
     }
 
     /// Takes the prepared pair into use once it is proved, in memory and in the data directory.
     ///
     /// # Errors
     /// `CERTIFICATE_INVALID` when nothing is prepared or the proof fails; the old pair stays in use.
-    pub fn promote(
-        &self,
-        dir: &Path,
-        authority: &AuthorityId,
-        view: &DirectoryView,
-        now: UnixMs,
-    ) -> Result<Pin, Error> {
+    pub fn promote(&self, dir: &Path, issuing: &Issuing<'_>, view: &DirectoryView, now: UnixMs) -> Result<Pin, Error> {
         let (key, certificate) = identity_files::read_next(dir)?.ok_or(CertificateFault::NothingPrepared)?;
-        let held = prove(&key, &certificate, authority, view, now)?;
+        let held = prove(&key, &certificate, &issuing.name.authority, view, now)?;
         identity_files::promote(dir)?;
-        Ok(self.take(held))
+        let pin = self.take(held);
+        self.issue(dir, issuing, now)?;
+        Ok(pin)
     }
 
     /// Takes a pair into use after proving it: it loads, the key fits, it is valid now, and its pin is published in

@@ -59,6 +59,11 @@ pub(super) fn write_next(dir: &Path, generated: &Generated) -> Result<(), Error>
     write_pair(dir, generated, NEXT_KEY, NEXT_CERTIFICATE)
 }
 
+pub(super) fn write_certificate(dir: &Path, der: &[u8]) -> Result<(), Error> {
+    write(&dir.join(CERTIFICATE), &pem("CERTIFICATE", der), 0o644)?;
+    sync_dir(dir)
+}
+
 pub(super) fn promote(dir: &Path) -> Result<(), Error> {
     rename(&dir.join(NEXT_KEY), &dir.join(KEY))?;
     sync_dir(dir)?;
@@ -72,7 +77,7 @@ fn write_pair(dir: &Path, generated: &Generated, key: &str, certificate: &str) -
     sync_dir(dir)
 }
 
-fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64.encode(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 80));
     text.push_str(&format!("-----BEGIN {label}-----\n"));
@@ -112,7 +117,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Beside the target first, synced, then renamed over it: a reader sees the old file or the new one.
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let beside = beside(path);
     match std::fs::remove_file(&beside) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(file(&beside, e)),
@@ -138,7 +143,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::rename(from, to).map_err(|source| file(to, source))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), Error> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), Error> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|source| file(dir, source))
 }
 

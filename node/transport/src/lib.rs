@@ -6,8 +6,10 @@
 //! how the register comes to its view: the view is given in as `ViewSource`, and this room never asks for more.
 //!
 //! Invariants
-//! - Who answers or calls is decided by an exact SPKI pin in a signed register entry, never by a chain or a name, and
-//!   the TLS 1.3 handshake signature is verified with the provider: presenting a certificate is not holding its key.
+//! - Who answers or calls is decided by an exact SPKI pin in a signed register entry. For what brings two nodes back
+//!   together, and for nothing else, a certificate that the authority's current key issued is enough; which of the two it was
+//!   stands in `PeerInfo`, and is asked again for each request. The TLS 1.3 handshake signature is verified with the provider:
+//!   presenting a certificate is not holding its key.
 //! - Every handshake runs the verifier: no tickets, no session storage, no early data, so nothing skips a suspension.
 //! - Every connection, in or out, stands in `Connections` from before its first byte of HTTP until it is closed, and
 //!   can be aborted there.
@@ -20,16 +22,19 @@ use havenlink_runtime::clock;
 pub mod budget;
 pub mod certificate;
 mod connection;
+pub mod crosses;
 mod dial;
 pub mod error;
 mod http2;
 pub mod identity;
 mod identity_files;
+pub mod issued;
 pub mod listener;
 mod pending;
 pub mod pool;
 pub mod registry;
 mod settings;
+mod successors;
 mod tls;
 pub mod unix;
 mod verify;
@@ -46,6 +51,7 @@ pub use connection::{Alpn, PeerInfo, PeerIo};
 pub use error::{Diagnosis, Error, classify, diagnose};
 pub use http2::{Deadline, PeerChannel, server_builder};
 pub use identity::NodeIdentity;
+pub use issued::Issuing;
 pub use listener::{Incoming, JoinGate, Listener, ListenerParts, Refused, Serving, Stranger};
 pub use pool::{JoinChannel, Lane, Pool};
 pub use registry::{Connections, Counts, Direction};

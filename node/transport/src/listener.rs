@@ -24,7 +24,7 @@ use super::connection::prepare_socket;
 use super::error::{Error, refused_pin};
 use super::pending::Pending;
 use super::verify::{self, Accepted, PinVerifier};
-use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, tls};
+use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
 use crate::clock::SharedClock;
 use crate::domain::ids::Pin;
 use crate::domain::time::UnixMs;
@@ -57,6 +57,8 @@ pub struct ListenerParts {
     pub connections: Connections,
     pub gate: JoinGate,
     pub limits: Limits,
+    /// Whether a certificate that a member's authority key issued lets in as well: partners, but no local clients.
+    pub issued: bool,
 }
 
 /// What the listener turned away, for metrics and `status`.
@@ -167,7 +169,8 @@ pub(super) fn serve_from(source: impl Source, parts: ListenerParts) -> Result<Se
         tls::server_config(&parts.identity, PinVerifier::new(accepted, parts.clock.clone()), alpn)
             .map_err(Error::Configuration)
     };
-    let members = configuration(Accepted::Members(parts.view.clone()), Alpn::Peer)?;
+    let issued = parts.issued.then(|| parts.connections.successors().clone());
+    let members = configuration(Accepted::Members(parts.view.clone(), issued), Alpn::Peer)?;
     let applicants = configuration(Accepted::Anybody, Alpn::Join)?;
     let (peers, peers_out) = mpsc::channel(64);
     let (joins, joins_out) = mpsc::channel(parts.limits.join_connections.max(1));
@@ -283,18 +286,22 @@ impl Porter {
         if session.alpn_protocol() != Some(alpn.protocol()) {
             return Err(io::Error::other("no protocol was agreed"));
         }
-        let presented = session.peer_certificates().and_then(|chain| chain.first());
-        let presented = presented.ok_or_else(|| io::Error::other("no certificate"))?;
+        let list = session.peer_certificates().unwrap_or_default();
+        let presented = list.first().ok_or_else(|| io::Error::other("no certificate"))?;
         let certificate = Certificate::parse(presented).map_err(io::Error::other)?;
+        let (view, now, mut vouched) = (self.parts.view.load(), self.parts.clock.now(), None);
         let authority = match alpn {
             Alpn::Join => None,
             Alpn::Peer => {
-                let view = self.parts.view.load();
-                let member = verify::member_of_pin(&view, &certificate.pin, self.parts.clock.now());
+                let pinned = verify::member_of_pin(&view, &certificate.pin, now);
+                if self.parts.issued {
+                    vouched = issued::vouched(&view, self.parts.connections.successors(), list, pinned.as_ref(), now);
+                }
+                let member = pinned.or_else(|| vouched.as_ref().map(|vouched| vouched.authority.clone()));
                 Some(member.ok_or_else(|| io::Error::other("no longer a member"))?)
             }
         };
         let spki = certificate.spki.into();
-        Ok(PeerInfo { authority, pin: certificate.pin, spki, remote, alpn, progress: Arc::default() })
+        Ok(PeerInfo { authority, pin: certificate.pin, vouched, spki, remote, alpn, progress: Arc::default() })
     }
 }

@@ -20,13 +20,17 @@ use super::{Connections, Limits, NodeIdentity, ViewSource};
 use crate::clock::SharedClock;
 use crate::domain::ids::{AuthorityId, Pin};
 
-/// Connections that must not wait for each other's bytes.
+/// Connections that must not wait for each other's bytes, and that do not open by the same certificates: what goes over one
+/// is sent to nobody who proved less than it needs (9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Greet and Deliver.
+    /// Deliver. By the exact pin.
     Exchange,
-    /// Raft, the register, suspensions.
+    /// Consensus between stewards, and what they are asked to decide. By the exact pin.
     Register,
+    /// What brings two nodes back together: Follow, Snapshot, Gossip, Greet, a change of the own entry. By a certificate
+    /// that the target's authority issued as well.
+    Reunion,
 }
 
 /// The pool. Cheap to clone; all clones are one.
@@ -106,8 +110,9 @@ impl Pool {
         {
             return Ok(kept.channel.clone());
         }
-        let goal = Goal::Member(host.clone(), self.0.view.clone());
-        let _entered = self.0.home.as_ref().filter(|_| lane == Lane::Register).map(Handle::enter);
+        let (authority, view) = (host.clone(), self.0.view.clone());
+        let goal = Goal::Member { authority, view, issued: lane == Lane::Reunion };
+        let _entered = self.0.home.as_ref().filter(|_| lane != Lane::Exchange).map(Handle::enter);
         let (channel, _) = self.open(host.as_str(), goal)?;
         channels.insert(key, Kept { made_for, channel: channel.clone() });
         Ok(channel)

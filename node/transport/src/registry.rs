@@ -3,7 +3,8 @@
 //! A maximum connection age does not end open streams, so ending is done here, on the socket. Each connection carries the
 //! status under which it was last judged: one that got worse since then ends it, once; a suspended steward may come
 //! back for Raft and the register (9.4), and is judged per request there. A removed authority's connections to us end
-//! whenever they are seen, and so does every connection under a pin that is no longer listed.
+//! whenever they are seen, and so does every connection under a pin that is no longer listed, unless its authority's current key
+//! vouches for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -18,11 +19,13 @@ use tokio::sync::{broadcast, watch};
 use super::connection::Progress;
 use super::pending::grouped;
 use super::settings::Limits;
+use super::successors::Successors;
 use super::{Alpn, PeerInfo, ViewSource, verify};
 use crate::clock::SharedClock;
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::issued::Vouched;
 use crate::domain::time::UnixMs;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ struct Inner {
     join_grace: Duration,
     live: Mutex<Live>,
     arrivals: broadcast::Sender<AuthorityId>,
+    successors: Successors,
 }
 
 #[derive(Default)]
@@ -65,6 +69,7 @@ struct Entry {
     direction: Direction,
     alpn: Alpn,
     pin: Pin,
+    vouched: Option<Vouched>,
     remote: SocketAddr,
     /// The configured endpoint that we dialled.
     endpoint: Option<String>,
@@ -147,7 +152,8 @@ impl Connections {
         let (per_peer, joins) = (limits.connections_per_peer, limits.join_connections);
         let arrivals = broadcast::Sender::new(256);
         let (join_grace, live) = (limits.join_grace, Mutex::default());
-        Self(Arc::new(Inner { view, clock, per_peer, joins, join_grace, live, arrivals }))
+        let successors = Successors::default();
+        Self(Arc::new(Inner { view, clock, per_peer, joins, join_grace, live, arrivals, successors }))
     }
 
     /// Enters a connection that finished its handshake; `None` when the peer has as many as it may. Applicants share
@@ -175,6 +181,7 @@ impl Connections {
             direction,
             alpn: info.alpn,
             pin: info.pin,
+            vouched: info.vouched.clone(),
             remote: info.remote,
             endpoint,
             judged: MemberStatus::Active,
@@ -185,7 +192,7 @@ impl Connections {
         if let Some(authority) = &info.authority {
             entry.judged = view.status(authority, now);
         }
-        if entry.must_end(&view, now) {
+        if entry.must_end(&view, &self.0.successors, now) {
             entry.stop.abort();
         }
         live.all.insert(id, entry);
@@ -238,6 +245,11 @@ impl Connections {
         self.0.arrivals.subscribe()
     }
 
+    /// Which key followed which: one memory for all that this node accepts and dials.
+    pub(super) fn successors(&self) -> &Successors {
+        &self.0.successors
+    }
+
     /// All connections that are open.
     pub fn total(&self) -> usize {
         self.0.live().all.values().filter(|e| e.is_open()).count()
@@ -255,7 +267,7 @@ impl Connections {
         let view = self.0.view.load();
         let mut ended = 0;
         for entry in self.0.live().all.values_mut() {
-            if entry.must_end(&view, now) && entry.stop.abort() {
+            if entry.must_end(&view, &self.0.successors, now) && entry.stop.abort() {
                 ended += 1;
                 tracing::info!(
                     authority = entry.authority.as_ref().map(AuthorityId::as_str),
@@ -286,16 +298,20 @@ impl Entry {
     }
 
     /// Whether the view ends this connection; remembers the status that it was judged under.
-    fn must_end(&mut self, view: &DirectoryView, now: UnixMs) -> bool {
+    fn must_end(&mut self, view: &DirectoryView, successors: &Successors, now: UnixMs) -> bool {
         let Some(authority) = &self.authority else { return false };
         let status = view.status(authority, now);
         let worse = severity(status) > severity(self.judged);
         self.judged = status;
-        let gone = match self.direction {
-            Direction::In => verify::member_of_pin(view, &self.pin, now).as_ref() != Some(authority),
-            Direction::Out => !verify::pins_of(view, authority, now).contains(&self.pin) || self.moved(view, authority),
+        let vouched = self.vouched.as_ref().is_some_and(|vouched| {
+            vouched.authority == *authority && view.vouches(vouched) && !successors.doubts(authority, &vouched.keys)
+        });
+        let pinned = match self.direction {
+            Direction::In => verify::member_of_pin(view, &self.pin, now).as_ref() == Some(authority),
+            Direction::Out => verify::pins_of(view, authority, now).contains(&self.pin),
         };
-        worse || gone
+        let moved = self.direction == Direction::Out && self.moved(view, authority);
+        worse || moved || !(pinned || vouched)
     }
 
     fn moved(&self, view: &DirectoryView, authority: &AuthorityId) -> bool {

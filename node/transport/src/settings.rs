@@ -34,7 +34,7 @@ impl Default for Limits {
             pending_per_address: limits::PENDING_HANDSHAKES,
             pending_total: 1_024,
             connections_per_peer: limits::CONNECTIONS,
-            join_connections: limits::CONNECTIONS,
+            join_connections: limits::JOIN_CONNECTIONS,
             join_life: Duration::from_secs(300),
             join_proof: Duration::from_secs(10),
             join_idle: Duration::from_secs(60),

@@ -1,4 +1,9 @@
 //! Who may answer and who may call: exact pin, validity, and proof of the key. One rule for both directions (9.6).
+//!
+//! The walk of one handshake: the certificate in use is parsed and valid now; its pin is listed, or else, where that is
+//! enough, the list proves that the authority's current key vouches for it (`issued`); then the provider verifies that the
+//! other side holds the key. What was proved is found again by the same two questions when the connection is entered, and
+//! asked anew for each request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +16,8 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 
 use super::ViewSource;
 use super::certificate::Certificate;
-use super::tls;
+use super::successors::Successors;
+use super::{issued, tls};
 use crate::clock::SharedClock;
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
@@ -35,9 +41,10 @@ pub struct PinUnknown {
 #[derive(Clone)]
 pub(super) enum Accepted {
     /// Any authority of the view that is not removed. A suspended one keeps its Raft and directory calls (9.4).
-    Members(ViewSource),
-    /// Exactly this authority: being pinned somewhere is not being Kehl.
-    Authority(AuthorityId, ViewSource),
+    /// `Some`: by an issued certificate too.
+    Members(ViewSource, Option<Successors>),
+    /// Exactly this authority: being pinned somewhere is not being Kehl. `Some`: by an issued certificate too.
+    Authority(AuthorityId, ViewSource, Option<Successors>),
     /// Exactly these pins, for a node that has no view yet.
     Pins(Vec<Pin>),
     /// Any certificate whose key the caller holds: an applicant.
@@ -56,7 +63,7 @@ impl PinVerifier {
         Arc::new(Self { accepted, clock, algorithms: tls::provider().signature_verification_algorithms })
     }
 
-    fn judge(&self, end_entity: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+    fn judge(&self, end_entity: &CertificateDer<'_>, beside: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
         let certificate = Certificate::parse(end_entity).map_err(|_| CertificateError::BadEncoding)?;
         let now = self.clock.now();
         if !certificate.is_valid(now) {
@@ -66,17 +73,20 @@ impl PinVerifier {
             Accepted::Anybody => return Ok(()),
             Accepted::Pins(pins) if pins.contains(&certificate.pin) => return Ok(()),
             Accepted::Pins(pins) => (pins.clone(), 0),
-            Accepted::Members(view) => {
+            Accepted::Members(view, issued) => {
                 let view = view.load();
-                if member_of_pin(&view, &certificate.pin, now).is_some() {
+                if member_of_pin(&view, &certificate.pin, now).is_some()
+                    || issued.as_ref().is_some_and(|seen| self.vouched(&view, seen, end_entity, beside, None))
+                {
                     return Ok(());
                 }
                 (Vec::new(), view.number)
             }
-            Accepted::Authority(authority, view) => {
+            Accepted::Authority(authority, view, issued) => {
                 let view = view.load();
                 let pins = pins_of(&view, authority, now);
-                if pins.contains(&certificate.pin) {
+                let vouched = |seen| self.vouched(&view, seen, end_entity, beside, Some(authority));
+                if pins.contains(&certificate.pin) || issued.as_ref().is_some_and(vouched) {
                     return Ok(());
                 }
                 (pins, view.number)
@@ -84,6 +94,18 @@ impl PinVerifier {
         };
         let unknown = PinUnknown { presented: certificate.pin, not_after: certificate.not_after, expected, number };
         Err(CertificateError::Other(OtherError(Arc::new(unknown))).into())
+    }
+
+    fn vouched(
+        &self,
+        view: &DirectoryView,
+        seen: &Successors,
+        end_entity: &CertificateDer<'_>,
+        beside: &[CertificateDer<'_>],
+        only: Option<&AuthorityId>,
+    ) -> bool {
+        let list: Vec<_> = std::iter::once(end_entity).chain(beside).cloned().collect();
+        issued::vouched(view, seen, &list, only, self.clock.now()).is_some()
     }
 
     fn signature(
@@ -129,10 +151,10 @@ impl ClientCertVerifier for PinVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.judge(end_entity).map(|()| ClientCertVerified::assertion())
+        self.judge(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -162,12 +184,12 @@ impl ServerCertVerifier for PinVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.judge(end_entity).map(|()| ServerCertVerified::assertion())
+        self.judge(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

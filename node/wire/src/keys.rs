@@ -5,6 +5,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
 use crate::domain::authority::PublicKey;
+use crate::domain::issued::AuthoritySigner;
 
 /// An authority's private key. Has no Debug, Display or Serialize.
 pub struct SigningKey {
@@ -42,6 +43,16 @@ impl SigningKey {
         let mut out = [0_u8; 64];
         out.copy_from_slice(signature.as_ref());
         out
+    }
+}
+
+impl AuthoritySigner for SigningKey {
+    fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.sign(message)
     }
 }
 

@@ -7,7 +7,7 @@ use prost::Message;
 use super::keys::SigningKey;
 use super::signed::{self, Unverified};
 use super::{Error, acts, entry, fields};
-use crate::domain::ids::{Digest, FederationId, StatementId};
+use crate::domain::ids::{AuthorityId, Digest, FederationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome};
 use crate::domain::statement::{Statement, Subject};
@@ -40,6 +40,14 @@ pub struct SignedStatement {
 pub fn sign(statement: &Statement, keys: &[&SigningKey]) -> SignedStatement {
     let signed = signed::sign(&statement.federation, &to_proto(statement), keys);
     SignedStatement { id: id(&Digest::of(&signed.payload)), signed: signed.encode_to_vec().into() }
+}
+
+/// Whose own entry an encoded `Signed` says that it changes; `None` for any other statement. Trusts nothing.
+pub fn own_entry(bytes: &Bytes) -> Option<AuthorityId> {
+    let claims = signed::open::<proto::Statement>(bytes.clone()).ok()?.claims;
+    let author = AuthorityId::parse(&claims.author)?;
+    let Some(proto::statement::Body::Entry(entry)) = claims.body else { return None };
+    (claims.subject == claims.author && entry.authority == claims.author).then_some(author)
 }
 
 /// Reads a statement.

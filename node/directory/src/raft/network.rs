@@ -246,6 +246,10 @@ mod tests {
         fn channel(&self, _to: &AuthorityId) -> Result<PeerChannel, Error> {
             Err(crate::domain::reason::Reason::PeerUnreachable.into())
         }
+
+        fn reunion(&self, to: &AuthorityId) -> Result<PeerChannel, Error> {
+            self.channel(to)
+        }
     }
 
     #[tokio::test]

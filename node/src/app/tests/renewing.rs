@@ -5,7 +5,6 @@ use crate::app::renewal::LIFE;
 use crate::clock::{MovedClock, SharedClock};
 use crate::domain::audit::Actor;
 use crate::domain::authority::PinnedKey;
-use crate::domain::time::UnixMs;
 
 async fn member_at(clock: &SharedClock, config: &Config) -> RunningMember {
     transport::install_provider();
@@ -27,10 +26,9 @@ async fn a_renewal_that_was_cut_short_after_publishing_is_finished() {
     let renewal = member.renewal();
     let (before, now) = (renewal.identity.pin(), clock.now());
     assert!(!renewal.look(Duration::ZERO).await, "nothing is due");
-    let next = NodeIdentity::prepare(&config.data_dir, &config.authority, now, LIFE).unwrap();
+    let next = renewal.with_key(|issuing| NodeIdentity::prepare(&config.data_dir, issuing, now, LIFE)).unwrap();
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
-    entry.pins[0].valid_until = now + Millis::hours(24);
-    entry.pins.push(PinnedKey { pin: next.pin, valid_until: UnixMs::NEVER });
+    entry.pins.push(PinnedKey { pin: next.pin, valid_until: next.not_after });
     renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
     assert_eq!(renewal.identity.pin(), before);
     assert!(renewal.look(Duration::ZERO).await);

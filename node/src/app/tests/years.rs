@@ -23,19 +23,19 @@ use crate::transport;
 
 const DAYS: usize = 400;
 
-async fn ready(member: RunningMember) -> RunningMember {
+pub(super) async fn ready(member: RunningMember) -> RunningMember {
     let mut readiness = member.readiness();
     let ready = readiness.wait_for(Option::is_none);
     tokio::time::timeout(Duration::from_secs(20), ready).await.expect("ready in time").unwrap();
     member
 }
 
-fn config_of(root: &Path, authority: &str) -> Config {
+pub(super) fn config_of(root: &Path, authority: &str) -> Config {
     config(&root.join(authority), &[format!("authority={authority}"), format!("names=en={authority}")])
 }
 
 /// The second node joins the first as its operator would have it.
-async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> RunningMember {
+pub(super) async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> RunningMember {
     let mut members = MemberServiceClient::new(door(first, "operator").await);
     let invitation = admin::CreateInvitationRequest {
         request_id: request_id(),
@@ -57,7 +57,7 @@ async fn joined(first: &Config, second: &Config, clock: &SharedClock) -> Running
     ready(RunningMember::start(second.clone(), data, clock.clone(), &on, Some(approved)).await.unwrap()).await
 }
 
-async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
+pub(super) async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
     use admin::agreement_service_client::AgreementServiceClient;
     let level = havenlink_proto::record::v1::DisclosureLevel::Light;
     let mut agreement = sample::agreement(first.authority.as_str(), second.authority.as_str(), level, clock.now().0);
@@ -88,7 +88,7 @@ async fn agreed(first: &Config, second: &Config, clock: &MovedClock) {
 }
 
 /// An alert goes from one to the other, and arrives.
-async fn exchange(from: &Config, to: &Config, member: &RunningMember, day: usize) {
+pub(super) async fn exchange(from: &Config, to: &Config, member: &RunningMember, day: usize) {
     use havenlink_proto::local::v1::PublishRecordRequest;
     use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
     use havenlink_proto::record::v1::{Purpose, Tlp};

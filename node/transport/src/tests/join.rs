@@ -50,14 +50,14 @@ async fn four_applicants_at_once_and_none_for_good() {
     let mut config = world.raw_as(&stranger);
     config.alpn_protocols = vec![Alpn::Join.protocol().to_vec()];
     let mut open = Vec::new();
-    for _ in 0..limits::CONNECTIONS {
+    for _ in 0..limits::JOIN_CONNECTIONS {
         open.push(raw_connect(kehl.address, config.clone()).await.unwrap());
     }
     let applicant = world.stranger("fr-erstein").await;
     let join = applicant.pool.join_channel(&kehl.address.to_string(), vec![kehl.identity.pin()]).unwrap();
     let full = greet(join.channel.clone(), "").await.unwrap_err();
     assert_eq!(classify(&full), Reason::TooManyConnections, "{full:?}");
-    eventually("idle applicants are put out", || kehl.connections.total() < limits::CONNECTIONS).await;
+    eventually("idle applicants are put out", || kehl.connections.total() < limits::JOIN_CONNECTIONS).await;
     assert_eq!(greet(join.channel, "").await.unwrap(), "applicant");
 }
 
@@ -79,10 +79,10 @@ async fn one_address_does_not_hold_the_door_against_another() {
     let kehl = world.member("de-kehl").await;
     kehl.gate.set(true);
     let mut idle = Vec::new();
-    for _ in 0..limits::CONNECTIONS {
+    for _ in 0..limits::JOIN_CONNECTIONS {
         idle.push(idle_stranger(&world, "127.0.0.2", &kehl).await);
     }
-    assert_eq!(kehl.connections.total(), limits::CONNECTIONS);
+    assert_eq!(kehl.connections.total(), limits::JOIN_CONNECTIONS);
     // Two honest applicants come while all places are taken: each gets in at its first try.
     let pins = vec![kehl.identity.pin()];
     let mut inside = Vec::new();
@@ -92,7 +92,7 @@ async fn one_address_does_not_hold_the_door_against_another() {
         assert_eq!(greet(join.channel.clone(), "").await.unwrap(), "applicant", "{name}");
         inside.push((applicant, join));
     }
-    assert_eq!(kehl.connections.total(), limits::CONNECTIONS, "the door is no wider for it");
+    assert_eq!(kehl.connections.total(), limits::JOIN_CONNECTIONS, "the door is no wider for it");
     // Nor does the first address get them out again, however often it comes.
     for _ in 0..8 {
         let mut config = world.raw_as(&world.identity(&id("fr-nobody")));
@@ -145,7 +145,7 @@ async fn behind_one_address_a_newcomer_takes_the_place_of_who_has_only_held_it()
     let kehl = world.member("de-kehl").await;
     kehl.gate.set(true);
     let mut idle = Vec::new();
-    for _ in 0..limits::CONNECTIONS {
+    for _ in 0..limits::JOIN_CONNECTIONS {
         idle.push(idle_stranger(&world, "127.0.0.1", &kehl).await);
     }
     let applicant = world.stranger("fr-erstein").await;

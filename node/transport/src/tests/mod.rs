@@ -3,6 +3,7 @@
 mod access;
 mod classify;
 mod flood;
+mod issued;
 mod join;
 mod local;
 mod renewal;

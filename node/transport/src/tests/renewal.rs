@@ -73,18 +73,23 @@ async fn a_renewal_survives_a_restart_at_each_step() {
     let world = World::new();
     let dir = tempfile::tempdir().unwrap();
     let (authority, now) = (id("de-kehl"), world.clock.now());
+    let key = Key::new(&authority);
     let first = NodeIdentity::generate(&authority, now, LIFETIME).unwrap();
     NodeIdentity::store(dir.path(), &first).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::mode(&dir.path().join("tls.key").metadata().unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     let identity = NodeIdentity::load(dir.path()).unwrap();
     assert_eq!(identity.pin(), first.certificate.pin);
-    let nothing = identity.promote(dir.path(), &authority, &world.view.load(), now).unwrap_err();
+    let nothing = identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).unwrap_err();
     assert_eq!(nothing.reason(), Reason::CertificateInvalid);
 
-    let next = NodeIdentity::prepare(dir.path(), &authority, now, LIFETIME).unwrap();
-    assert_eq!(NodeIdentity::prepare(dir.path(), &authority, now, LIFETIME).unwrap(), next, "the same after a restart");
-    assert!(identity.promote(dir.path(), &authority, &world.view.load(), now).is_err(), "not published yet");
+    let next = NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap();
+    assert_eq!(
+        NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap(),
+        next,
+        "the same after a restart"
+    );
+    assert!(identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).is_err(), "not published yet");
     assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), first.certificate.pin);
     world.admit(&authority, &[], &[first.certificate.pin, next.pin]);
     // The process dies after the first of the two renames.
@@ -92,10 +97,10 @@ async fn a_renewal_survives_a_restart_at_each_step() {
     assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), next.pin);
 
     let identity = NodeIdentity::load(dir.path()).unwrap();
-    let third = NodeIdentity::prepare(dir.path(), &authority, now, LIFETIME).unwrap();
+    let third = NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap();
     assert_ne!(third.pin, next.pin);
     world.admit(&authority, &[], &[next.pin, third.pin]);
-    assert_eq!(identity.promote(dir.path(), &authority, &world.view.load(), now).unwrap(), third.pin);
+    assert_eq!(identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).unwrap(), third.pin);
     assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), third.pin);
     assert_eq!(third.renew_at(), third.not_before + Millis::days(60));
 }
@@ -112,13 +117,13 @@ async fn four_hundred_days_of_renewals_drop_no_exchange() {
             if now < node.identity.certificate().renew_at() {
                 continue;
             }
-            let next = NodeIdentity::prepare(dir.path(), &node.authority, now, LIFETIME).unwrap();
+            let next = NodeIdentity::prepare(dir.path(), &node.key.issuing(), now, LIFETIME).unwrap();
             let overlap = now + Millis::days(7);
             world.edit(&node.authority, |member| {
                 member.entry.pins.iter_mut().for_each(|old| old.valid_until = old.valid_until.min(overlap));
                 member.entry.pins.push(PinnedKey { pin: next.pin, valid_until: UnixMs::NEVER });
             });
-            let taken = node.identity.promote(dir.path(), &node.authority, &world.view.load(), now).unwrap();
+            let taken = node.identity.promote(dir.path(), &node.key.issuing(), &world.view.load(), now).unwrap();
             assert_eq!(taken, next.pin);
             renewals += 1;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
@@ -23,6 +24,7 @@ use crate::clock::{Clock, MovedClock};
 use crate::domain::authority::{AuthorityEntry, ParticipantKind, PinnedKey, PublicKey};
 use crate::domain::directory::{DirectoryView, Member, Policy};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, Pin};
+use crate::domain::issued::{AuthoritySigner, NodeName};
 use crate::domain::time::UnixMs;
 use crate::verify::{Accepted, PinVerifier};
 use crate::*;
@@ -95,12 +97,17 @@ impl World {
 
     /// A member with these endpoints and pins.
     pub fn admit(&self, authority: &AuthorityId, endpoints: &[SocketAddr], pins: &[Pin]) {
+        self.admit_with(authority, &PublicKey([0; 44]), endpoints, pins);
+    }
+
+    /// The same, under this authority key.
+    pub fn admit_with(&self, authority: &AuthorityId, key: &PublicKey, endpoints: &[SocketAddr], pins: &[Pin]) {
         let entry = AuthorityEntry {
             authority: authority.clone(),
             kind: ParticipantKind::LocalAuthority,
             names: Vec::new(),
             identifiers: Vec::new(),
-            authority_key: PublicKey([0; 44]),
+            authority_key: *key,
             endpoints: endpoints.iter().map(SocketAddr::to_string).collect(),
             pins: pins.iter().map(|&pin| PinnedKey { pin, valid_until: UnixMs::NEVER }).collect(),
             contacts: Vec::new(),
@@ -124,14 +131,18 @@ impl World {
     /// A member with a running node.
     pub async fn member(&self, text: &str) -> Node {
         let node = self.stranger(text).await;
-        self.admit(&node.authority, &[node.address], &[node.identity.pin()]);
+        self.admit_with(&node.authority, &node.key.public_key(), &[node.address], &[node.identity.pin()]);
         node
     }
 
     /// A running node that the register does not know.
     pub async fn stranger(&self, text: &str) -> Node {
+        self.node(text, self.identity(&id(text)), Key::new(&id(text))).await
+    }
+
+    /// A running node that shows this certificate, and whose authority has this key.
+    pub async fn node(&self, text: &str, identity: NodeIdentity, key: Key) -> Node {
         let authority = id(text);
-        let identity = self.identity(&authority);
         let connections = Connections::new(self.view.clone(), self.clock.clone(), &self.limits);
         tokio::spawn(connections.clone().follow(self.changes.subscribe()));
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -152,7 +163,7 @@ impl World {
             connections.clone(),
             self.limits.clone(),
         );
-        Node { authority, identity, connections, gate, address, pool, fake, refused }
+        Node { authority, key, identity, connections, gate, address, pool, fake, refused }
     }
 
     pub fn door(&self, identity: &NodeIdentity, connections: &Connections, gate: &JoinGate) -> ListenerParts {
@@ -163,6 +174,7 @@ impl World {
             connections: connections.clone(),
             gate: gate.clone(),
             limits: self.limits.clone(),
+            issued: true,
         }
     }
 
@@ -190,6 +202,7 @@ impl World {
 
 pub(super) struct Node {
     pub authority: AuthorityId,
+    pub key: Key,
     pub identity: NodeIdentity,
     pub connections: Connections,
     pub gate: JoinGate,
@@ -200,6 +213,11 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// The same over the lane that a certificate issued by the other's authority opens too.
+    pub async fn meet(&self, other: &Node) -> Result<String, Status> {
+        greet(self.pool.lane(&other.authority, Lane::Reunion).unwrap(), "").await
+    }
+
     /// One call to the other node; the answer is who it says we are.
     pub async fn greet(&self, other: &Node) -> Result<String, Status> {
         greet(self.pool.channel(&other.authority).unwrap(), "").await
@@ -210,6 +228,35 @@ pub(super) async fn greet(channel: PeerChannel, recipient: &str) -> Result<Strin
     let request = GreetRequest { recipient: recipient.into(), ..Default::default() };
     let answer = ExchangeServiceClient::new(channel).greet(request).await?;
     Ok(String::from_utf8(answer.into_inner().hello.into()).unwrap())
+}
+
+/// An authority's key.
+pub(super) struct Key {
+    pair: Ed25519KeyPair,
+    pub name: NodeName,
+    pub crosses: Vec<Vec<u8>>,
+}
+
+impl Key {
+    pub fn new(authority: &AuthorityId) -> Self {
+        let name = NodeName { federation: FederationId([7; 32]), authority: authority.clone() };
+        Self { pair: Ed25519KeyPair::generate().unwrap(), name, crosses: Vec::new() }
+    }
+
+    pub fn issuing(&self) -> Issuing<'_> {
+        Issuing { name: &self.name, key: self, crosses: &self.crosses }
+    }
+}
+
+impl AuthoritySigner for Key {
+    fn public_key(&self) -> PublicKey {
+        let spki = [&PublicKey::PREFIX[..], self.pair.public_key().as_ref()].concat();
+        PublicKey::from_spki(&spki).unwrap()
+    }
+
+    fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.pair.sign(message).as_ref().try_into().unwrap()
+    }
 }
 
 /// Connects and waits for the first byte of HTTP, as every client here does.
