@@ -109,6 +109,7 @@ fn told(decision: &PendingDecision, wanted: Act, now: Option<Act>) -> Option<Vec
         }
         (Act::Policy(wanted), Some(Act::Policy(now))) => policy_changes(&now, &wanted),
         (Act::StewardSet(wanted), Some(Act::StewardSet(now))) => steward_changes(&now, &wanted),
+        (Act::Retime(wanted), Some(Act::Retime(now))) => retiming(now.time_ms, wanted.time_ms),
         (Act::Suspend(suspend), _) => {
             let lasts = if decision.act == "SUSPEND" { "until restored" } else { "for as long as the policy says" };
             vec![format!("reason: {}; {lasts}", contract_enum::name::<SuspendReason>(suspend.reason))]
@@ -118,8 +119,20 @@ fn told(decision: &PendingDecision, wanted: Act, now: Option<Act>) -> Option<Vec
             0 => vec!["it is let in again".to_owned()],
             lifted => vec![format!("it is let in again; emergency suspensions lifted: {lifted}")],
         },
-        (Act::EntryChange(_) | Act::KeyRecovery(_) | Act::Policy(_) | Act::StewardSet(_), _) => return None,
+        (Act::EntryChange(_) | Act::KeyRecovery(_) | Act::Policy(_) | Act::StewardSet(_) | Act::Retime(_), _) => {
+            return None;
+        }
     })
+}
+
+/// The register's time, from what to what, and what that does to what stands in it.
+pub fn retiming(now_ms: i64, wanted_ms: i64) -> Vec<String> {
+    vec![
+        format!("the register's time: {} → {}", when::exact(now_ms), when::exact(wanted_ms)),
+        "whatever lies later in it is cut: suspensions and open decisions end that much earlier, replaced keys too"
+            .to_owned(),
+        "compare the new time with a clock that you trust".to_owned(),
+    ]
 }
 
 fn entry_changes(now: &AuthorityEntry, wanted: &AuthorityEntry) -> Vec<String> {
@@ -207,7 +220,15 @@ pub fn is_severe(decision: &PendingDecision) -> bool {
         (Some(Act::Admit(_) | Act::Restore(_) | Act::EntryChange(_)), _) => false,
         (Some(Act::Policy(wanted)), Some(Act::Policy(now))) => wanted.rules_version > now.rules_version,
         (
-            Some(Act::Suspend(_) | Act::Remove(_) | Act::StewardSet(_) | Act::KeyRecovery(_) | Act::Policy(_)) | None,
+            Some(
+                Act::Suspend(_)
+                | Act::Remove(_)
+                | Act::StewardSet(_)
+                | Act::KeyRecovery(_)
+                | Act::Policy(_)
+                | Act::Retime(_),
+            )
+            | None,
             _,
         ) => true,
     }

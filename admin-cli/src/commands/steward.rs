@@ -2,10 +2,10 @@
 
 use clap::Subcommand;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
-use havenlink_proto::admin::v1::{DemoteStewardRequest, PromoteStewardRequest, ReplaceStewardRequest};
+use havenlink_proto::admin::v1::{DemoteStewardRequest, PromoteStewardRequest, ReplaceStewardRequest, RetimeRequest};
 use serde_json::json;
 
-use super::{decision, status};
+use super::{decision, plan, status};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::id;
@@ -35,6 +35,11 @@ pub enum Verb {
     /// Takes a steward's new node in place of its lost one
     Replace {
         authority: String,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Puts the register's time right after a clock that was ahead, once a majority agrees
+    Retime {
         #[arg(long)]
         yes: bool,
     },
@@ -76,7 +81,19 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let request = ReplaceStewardRequest { request_id, authority };
             decision::show(session, &act, call!(session, MemberServiceClient, replace_steward, request)?.decision)
         }
+        Verb::Retime { yes } => retime(session, request_id, yes).await,
     }
+}
+
+/// By the clock of the node that is asked: what it would do is shown, and that is asked for.
+async fn retime(session: &Session, request_id: String, yes: bool) -> Result<(), Failure> {
+    let request = RetimeRequest { request_id: request_id.clone(), plan: true, ..Default::default() };
+    let plan = call!(session, MemberServiceClient, retime, request)?;
+    let lines = plan::retiming(plan.entry_time_ms, plan.time_ms);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    confirm::severe(session, "retime", &lines, "retime", yes)?;
+    let request = RetimeRequest { request_id, time_ms: plan.time_ms, plan: false };
+    decision::show(session, "retime", call!(session, MemberServiceClient, retime, request)?.decision)
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {

@@ -188,6 +188,7 @@ impl MemberService for Node {
         replace_steward(ReplaceStewardRequest) -> ReplaceStewardResponse;
         update_entry(UpdateEntryRequest) -> UpdateEntryResponse;
         propose_policy(ProposePolicyRequest) -> ProposePolicyResponse;
+        retime(RetimeRequest) -> RetimeResponse;
         rotate_key(RotateKeyRequest) -> RotateKeyResponse;
         recover_key(RecoverKeyRequest) -> RecoverKeyResponse;
         create_recovery_ticket(CreateRecoveryTicketRequest) -> CreateRecoveryTicketResponse;

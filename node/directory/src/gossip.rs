@@ -87,6 +87,7 @@ fn sign_one(directory: &Directory, term: u64) {
         time: inner.clock.now(),
     };
     let signed = statements::beat(&beat, &inner.key.load());
+    inner.chain.note_alone(state.stewards().len() == 1);
     if let Err(error) = inner.chain.accept_beat(&signed) {
         havenlink_runtime::repeated!(warn by error.reason().code(); %error, "this node's own beat was not taken");
         return;
@@ -160,7 +161,7 @@ impl Room {
 }
 
 /// Other members with a node of their own, in no order; stewards first when there are many.
-fn partners(directory: &Directory, most: usize) -> Vec<AuthorityId> {
+pub(super) fn partners(directory: &Directory, most: usize) -> Vec<AuthorityId> {
     let (view, now) = (directory.view(), directory.0.clock.now());
     let reachable = |id: &&AuthorityId| {
         **id != directory.0.authority

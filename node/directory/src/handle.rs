@@ -21,12 +21,12 @@ use super::error::Error;
 use super::forward::{self, Passing};
 use super::raft::{self, Node};
 use super::state::RegisterState;
-use super::{gossip, membership, mirror, steward};
+use super::{asking_members, gossip, membership, mirror, steward};
 use crate::clock::SharedClock;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::reason::Reason;
-use crate::domain::time::UnixMs;
+use crate::domain::time::{Millis, UnixMs};
 use crate::transport::ViewSource;
 use crate::wire::beat::Beat;
 use crate::wire::keys::SigningKey;
@@ -237,6 +237,7 @@ impl Directory {
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(steward::supervise(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(steward::announce(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(membership::follow_stewards(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(asking_members::ask(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(mirror::run(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::beat(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::exchange(self.clone())));
@@ -253,6 +254,16 @@ impl Directory {
         if let Err(error) = self.0.chain.disk().close().await {
             tracing::error!(%error, "the register's file was not closed in order");
         }
+    }
+
+    /// The operator of the only steward knows its clock to be right, whatever members' clocks show.
+    pub fn clock_is_right(&self) {
+        self.0.chain.members.override_them();
+    }
+
+    /// How far members' clocks are ahead of this one (negative: behind), and how many agree on it; on the only steward.
+    pub fn members_ahead(&self) -> Option<(Millis, usize)> {
+        self.0.chain.members.ahead(self.0.clock.now(), self.0.clock.monotonic())
     }
 
     /// The authority's key was rotated: what is signed from now on is signed with the new one.

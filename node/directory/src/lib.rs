@@ -19,6 +19,7 @@ use havenlink_transport as transport;
 use havenlink_wire as wire;
 
 pub mod acts;
+mod asking_members;
 pub mod awaiting_countersignature;
 pub mod beats;
 mod chain;
@@ -28,6 +29,7 @@ mod error;
 mod forward;
 mod gossip;
 mod handle;
+mod members_clocks;
 mod membership;
 mod mirror;
 mod newcomer;

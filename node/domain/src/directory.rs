@@ -5,11 +5,13 @@
 //! judged here by the clock of the caller; what the register decided stands in `Member`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::{HashMap, OrdMap};
 
 use super::authority::{AuthorityEntry, KeyRecord, MemberStatus, PublicKey};
 use super::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
+use super::light::Clocks;
 use super::limits;
 use super::mandate::IssuedMandate;
 use super::time::{Millis, UnixMs};
@@ -79,6 +81,15 @@ pub struct DirectoryView {
     pub overlay: OrdMap<AuthorityId, UnixMs>,
     /// Time of the oldest beat of the newest majority of stewards' beats; `None`: never had a majority.
     pub majority_beat: Option<UnixMs>,
+    /// The last of them that confirmed the time, and when it came here.
+    pub confirmed: Option<ConfirmedTime>,
+}
+
+/// A time that a majority of stewards confirmed by its beats, and this node's monotonic clock when it heard so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfirmedTime {
+    pub beat: UnixMs,
+    pub heard: Duration,
 }
 
 /// Nothing is known of any register.
@@ -95,6 +106,7 @@ impl Default for DirectoryView {
             mandates: OrdMap::new(),
             overlay: OrdMap::new(),
             majority_beat: None,
+            confirmed: None,
         }
     }
 }
@@ -154,6 +166,20 @@ impl DirectoryView {
     /// More than half of the stewards.
     pub fn majority(&self) -> usize {
         self.stewards.len() / 2 + 1
+    }
+
+    /// The time by which things are destroyed: the last majority beat and what has passed since by a clock that nobody sets;
+    /// `None` when that is longer ago than the policy's limit, and then nothing is destroyed by date (9.3).
+    pub fn confirmed_time(&self, monotonic: Duration) -> Option<UnixMs> {
+        let ConfirmedTime { beat, heard } = self.confirmed?;
+        let passed = Millis(i64::try_from(monotonic.saturating_sub(heard).as_millis()).unwrap_or(i64::MAX));
+        (passed <= self.policy.freshness_limit).then(|| beat + passed)
+    }
+
+    /// The time by which things are neither shown nor sent any more: the later of this clock's and the confirmed one; while
+    /// none is confirmed, of this clock's and the last stored one (9.3).
+    pub fn closing_time(&self, clocks: Clocks, last_stored: UnixMs) -> UnixMs {
+        clocks.wall.max(self.confirmed_time(clocks.monotonic).unwrap_or(last_stored))
     }
 
     /// Whether beats of a majority of stewards are recent enough for content about a person, and not from a clock far

@@ -74,6 +74,7 @@ pub fn view() -> DirectoryView {
         pins: HashMap::new(),
         overlay: OrdMap::new(),
         majority_beat: Some(NOW - Millis::seconds(10)),
+        confirmed: None,
         ..DirectoryView::default()
     }
 }

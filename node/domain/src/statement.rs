@@ -42,6 +42,7 @@ macro_rules! acts {
                 Policy: "POLICY",
                 EntryChange: "ENTRY_CHANGE",
                 KeyRecovery: "KEY_RECOVERY",
+                Retime: "RETIME",
             }
         }
     };
@@ -161,6 +162,12 @@ impl From<StewardSet> for Decision {
 impl From<Policy> for Decision {
     fn from(policy: Policy) -> Self {
         Self { subject: Subject::Policy, act: policy.into() }
+    }
+}
+
+impl From<Retime> for Decision {
+    fn from(retime: Retime) -> Self {
+        Self { subject: Subject::Policy, act: retime.into() }
     }
 }
 
@@ -284,4 +291,10 @@ impl std::fmt::Debug for SignedEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SignedEntry").field("entry", &self.entry).finish_non_exhaustive()
     }
+}
+
+/// The register's time, put right after a clock that was ahead: nothing in the register lies beyond it any more (9.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retime {
+    pub time: UnixMs,
 }

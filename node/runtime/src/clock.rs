@@ -55,6 +55,11 @@ impl MovedClock {
         })
     }
 
+    /// Sets the wall clock alone, as somebody does whose clock was wrong.
+    pub fn set(&self, by: Millis) {
+        self.offset_ms.fetch_add(by.0, Ordering::SeqCst);
+    }
+
     /// Moves the clock; monotonic time follows forward moves only.
     pub fn advance(&self, span: Millis) {
         self.forward_ms.fetch_add(u64::try_from(span.0).unwrap_or(0), Ordering::SeqCst);

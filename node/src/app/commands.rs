@@ -272,16 +272,16 @@ async fn introduce(
     Ok(())
 }
 
-/// Runs the node until it is asked to end.
+/// Runs the node until it is asked to end. `clock_is_right`: it orders by its clock although members agree on another time.
 ///
 /// # Errors
 /// The first part that cannot start, or why an application is over.
-pub fn run(config: Config) -> Result<(), CommandFailure> {
+pub fn run(config: Config, clock_is_right: bool) -> Result<(), CommandFailure> {
     transport::install_provider();
     let runtimes = Runtimes::start(config.worker_threads.0)?;
     let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
     let on = runtimes.handles();
-    let ran = runtimes.block_on(run_until_asked(config, &on));
+    let ran = runtimes.block_on(run_until_asked(config, &on, clock_is_right));
     if let Err(failure) = &ran {
         tracing::error!(reason = failure.reason().code(), "the node ends");
     }
@@ -290,7 +290,7 @@ pub fn run(config: Config) -> Result<(), CommandFailure> {
     ran
 }
 
-async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), CommandFailure> {
+async fn run_until_asked(config: Config, on: &layers::Runtimes, clock_is_right: bool) -> Result<(), CommandFailure> {
     let clock = SystemClock::shared();
     metrics::START_SECONDS.set([], clock.now().0 / 1_000);
     let watchdog = tokio::spawn(signals::watchdog());
@@ -306,6 +306,9 @@ async fn run_until_asked(config: Config, on: &layers::Runtimes) -> Result<(), Co
     }
     let authority = config.authority.clone();
     let member = RunningMember::start(config, data, clock, on, joined).await?;
+    if clock_is_right {
+        member.clock_is_right();
+    }
     tracing::info!(authority = %authority, address = %member.address(), version = env!("CARGO_PKG_VERSION"), "the node runs");
     signals::ready("runs");
     let ended = asked.await;

@@ -7,6 +7,7 @@ use havenlink_proto::directory::v1 as proto;
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::Member;
 use crate::domain::ids::{AuthorityId, KeyId, StatementId};
+use crate::domain::limits;
 use crate::domain::register::Outcome;
 use crate::domain::statement::{SignedEntry, Statement, StatementBody, Subject};
 use crate::domain::time::UnixMs;
@@ -47,6 +48,12 @@ impl<'a> Context<'a> {
 
     pub(super) fn is_live(&self) -> bool {
         self.mode == Mode::Live
+    }
+
+    /// The instant from which a span counts whose end lies in the register: an entry's time may lie ahead, the author's own
+    /// clock is then the better word for when it was said.
+    pub(super) fn counted_from(&self) -> UnixMs {
+        self.now.min(self.time + limits::ENTRY_TIME_AHEAD)
     }
 
     /// The author as a member that has not been removed.

@@ -40,7 +40,7 @@ impl Judge for EmergencySuspend {
         if signers.iter().any(used) {
             return Err(Outcome::EmergencyUsed);
         }
-        let until = context.now + context.state.policy().emergency;
+        let until = context.counted_from() + context.state.policy().emergency;
         let mut history = MemberHistory::clone(history);
         Arc::make_mut(&mut history.emergencies).extend(signers.into_iter().map(|steward| (steward, context.now)));
         Ok(suspended_until(member, history, Some(member.suspended_until.map_or(until, |before| before.max(until)))))

@@ -16,7 +16,7 @@ pub(super) fn check_new(context: &Context<'_>, key: &PublicKey) -> Result<(), Ou
 /// Puts a new key in the place of the current one.
 pub(super) fn replace(context: &Context<'_>, member: &mut Member, new_key: PublicKey, compromised: bool) {
     if let Some(last) = member.keys.last_mut() {
-        last.replaced_at = Some(context.now);
+        last.replaced_at = Some(context.counted_from());
         last.compromised |= compromised;
     }
     member.keys.push(KeyRecord { key: new_key, replaced_at: None, compromised: false });

@@ -20,6 +20,7 @@ mod policy;
 mod propose;
 mod remove;
 mod restore;
+mod retime;
 mod rotate_key;
 pub mod steward_set;
 mod suspend;
@@ -33,6 +34,7 @@ use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
 use crate::domain::statement::*;
+use crate::domain::time::UnixMs;
 
 pub use admit::Invited;
 pub(super) use context::Context;
@@ -101,6 +103,14 @@ pub trait Rules: Send + Sync {
             Some(authority) if state.member(authority).is_none() => Err(Reason::MemberUnknown),
             _ => Ok(()),
         }
+    }
+
+    /// What a steward's own program refuses to sign by its own clock.
+    ///
+    /// # Errors
+    /// The reason.
+    fn check_clock(&self, _now: UnixMs) -> Result<(), Reason> {
+        Ok(())
     }
 
     /// What is judged once, when it is proposed.

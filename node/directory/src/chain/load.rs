@@ -1,7 +1,7 @@
 //! From disk to memory at start: the snapshots, then the changes after them, applied again.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -91,6 +91,7 @@ impl Chain {
             dropped: 0,
             misled: 0,
             ahead: Default::default(),
+            confirmed: None,
         };
         Ok(Self {
             core: Mutex::new(core),
@@ -105,6 +106,8 @@ impl Chain {
             sent: tokio::sync::Mutex::default(),
             snapshots_refused: AtomicU64::new(0),
             wanted: Notify::new(),
+            members: Arc::default(),
+            only_steward: AtomicBool::new(false),
         })
     }
 }

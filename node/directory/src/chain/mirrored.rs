@@ -281,10 +281,12 @@ impl Chain {
     /// # Errors
     /// When the file's writer has ended.
     pub fn forget_overlay(&self) -> Result<(), Error> {
-        let (mut core, now) = (self.lock(), self.clock.now());
+        let (now, confirmed) = (self.clock.now(), self.confirmed_time());
+        let mut core = self.lock();
         let Core { awaiting_countersignature, overlay, best, .. } = &mut *core;
         awaiting_countersignature.forget(best, now);
-        let gone = overlay.forget(now);
+        // What denied somebody is gone for good: not by a clock that may be ahead.
+        let gone = confirmed.map(|confirmed| overlay.forget(confirmed)).unwrap_or_default();
         if gone.is_empty() {
             return Ok(());
         }

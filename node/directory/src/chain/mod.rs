@@ -15,7 +15,7 @@ mod sent;
 pub use mirrored::Verified;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,10 +36,11 @@ use super::snapshot_handle::SnapshotHandle;
 use super::state::RegisterState;
 use super::verified_signatures::VerifiedSignatures;
 use crate::clock::SharedClock;
-use crate::domain::directory::{DirectoryView, Steward};
+use crate::domain::directory::{ConfirmedTime, DirectoryView, Steward};
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
+use crate::members_clocks::MembersClocks;
 use crate::transport::ViewSource;
 use crate::wire::beat::{Beat, SnapshotMark};
 
@@ -108,6 +109,7 @@ struct Core {
     misled: u64,
     /// What was followed and lies ahead of this clock.
     ahead: ahead::Ahead,
+    confirmed: Option<ConfirmedTime>,
 }
 
 /// The verified register.
@@ -128,6 +130,10 @@ pub struct Chain {
     snapshots_refused: AtomicU64,
     /// Told when Raft here is sent entries whose time this node has to have confirmed by following.
     pub wanted: Notify,
+    /// What members' clocks show, where this node is the only steward.
+    pub members: Arc<MembersClocks>,
+    /// This node signs all the beats that there are.
+    only_steward: AtomicBool,
 }
 
 impl Chain {
@@ -342,9 +348,32 @@ impl Chain {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// This node is about to sign a beat; `alone`: nobody else does.
+    pub fn note_alone(&self, alone: bool) {
+        self.only_steward.store(alone, Ordering::Relaxed);
+    }
+
+    /// The time that a majority of stewards has confirmed lately: by it things are destroyed (9.3).
+    pub fn confirmed_time(&self) -> Option<UnixMs> {
+        self.view.load().confirmed_time(self.clock.monotonic())
+    }
+
+    /// A new beat of the majority confirms the time. The beat of a steward that is alone is its own clock once more: it counts
+    /// where a member's clock shows the same.
+    fn confirm_time(&self, core: &mut Core, beat: Option<UnixMs>) {
+        let Some(beat) = beat.filter(|beat| core.confirmed.is_none_or(|known| known.beat != *beat)) else { return };
+        let heard = self.clock.monotonic();
+        let own_word = self.only_steward.load(Ordering::Relaxed) && core.best.stewards().len() == 1;
+        if !own_word || self.members.vouch(self.clock.now(), heard) {
+            core.confirmed = Some(ConfirmedTime { beat, heard });
+        }
+    }
+
     /// Swaps the view and tells everyone.
     fn publish(&self, core: &mut Core) {
-        let view = core.best.view(&core.overlay, core.beats.majority_beat(&core.best));
+        let beat = core.beats.majority_beat(&core.best);
+        self.confirm_time(core, beat);
+        let view = DirectoryView { confirmed: core.confirmed, ..core.best.view(&core.overlay, beat) };
         let mut gate = Gate::clone(&self.gate.load());
         if gate.stewards != view.stewards {
             gate.outgoing = Some((self.clock.monotonic() + HANDOVER, gate.stewards));

@@ -4,7 +4,7 @@
 //! whose clock has jumped would order an entry that nobody takes, and lead on over a queue behind it. So a leader looks at
 //! its own clock first. What it has to compare with are the other stewards' beats: a beat's time and the time that has
 //! passed since it came, by a clock that nobody sets, is what that steward's clock shows now, or less, as beats are under
-//! way for a while. A lone steward has nothing but the newest entry to compare with; its clock is taken for right.
+//! way for a while. A lone steward asks its members (`members_clocks`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

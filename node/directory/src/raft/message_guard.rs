@@ -152,8 +152,6 @@ impl MessageGuard {
         {
             request.entries.clear();
         }
-        let now = self.clock.now();
-        let agreed = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
         let previous = request.prev_log_id.as_ref().map(LogId::index);
         let mut time = match passed.time {
             Some((index, time)) if previous.is_some_and(|previous| previous >= index) => Some(time),
@@ -163,10 +161,7 @@ impl MessageGuard {
             match &entry.payload {
                 Payload::Blank => {}
                 Payload::Normal(command) => {
-                    let least = time.unwrap_or(UnixMs(i64::MIN));
-                    let fits = entry_time_fits(least, command.entry_time, now)
-                        || (least <= command.entry_time && command.entry_time <= agreed)
-                        || (least <= command.entry_time && self.is_confirmed(request, place).await?);
+                    let fits = self.time_fits(request, place, time, command.entry_time).await?;
                     if !fits {
                         // Whoever follows hears the stewards' word for it; then it is taken here as well.
                         self.chain.wanted.notify_one();
@@ -185,17 +180,39 @@ impl MessageGuard {
         Ok(())
     }
 
-    /// Whether the register that this node has verified by following has this very entry: its time was confirmed there.
-    async fn is_confirmed(&self, request: &AppendEntriesRequest<TypeConfig>, place: usize) -> Result<bool, Error> {
-        if let Some(previous) = request.prev_log_id
-            && !self.holds(previous).await?
+    /// Whether an entry's time may be taken. One that runs forward, no further ahead than entries may, shows that by the log
+    /// alone; any other is judged by the register at its place, since a RETIME may stand before it: it runs forward there and
+    /// lies no further ahead than the register does, or this node's own mirror has this very entry, confirmed.
+    async fn time_fits(
+        &self,
+        request: &AppendEntriesRequest<TypeConfig>,
+        place: usize,
+        previous: Option<UnixMs>,
+        at: UnixMs,
+    ) -> Result<bool, Error> {
+        let now = self.clock.now();
+        if previous.is_none_or(|previous| previous <= at) && at.since(now) <= limits::ENTRY_TIME_AHEAD {
+            return Ok(true);
+        }
+        let (applied, before) = (self.machine.applied(), request.prev_log_id);
+        let index = |id: &Option<LogId>| id.as_ref().map(LogId::index);
+        if index(&applied).is_some_and(|applied| request.entries[place].index() <= applied) {
+            // Already applied here, and the same one (`place`): openraft skips it.
+            return Ok(true);
+        }
+        if let Some(before) = before
+            && !self.holds(before).await?
         {
             return Ok(false);
         }
-        let (applied, previous) = (self.machine.applied(), request.prev_log_id);
-        let index = |id: &Option<LogId>| id.as_ref().map(LogId::index);
-        let unapplied = self.log.unapplied(index(&applied), index(&previous));
-        let state = self.state_at(unapplied.iter().chain(&request.entries[..=place]))?;
+        let unapplied = self.log.unapplied(index(&applied), index(&before));
+        let mut state = self.state_at(unapplied.iter().chain(&request.entries[..place]))?;
+        if at < state.entry_time() || entry_time_fits(state.entry_time(), at, now) {
+            return Ok(at >= state.entry_time());
+        }
+        if let Payload::Normal(command) = &request.entries[place].payload {
+            state.apply(command.entry_time, &command.signed, self.chain.verified_signatures());
+        }
         self.chain.has_head(state.number(), state.head())
     }
 

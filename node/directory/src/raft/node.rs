@@ -131,7 +131,16 @@ impl Node {
             raft.initialize(BTreeMap::from([(raft_id, peer)])).await.map_err(stopped)?;
         }
         let (queue, waiting) = mpsc::channel(WAITING);
-        let ordering = Ordering { raft: raft.clone(), raft_id, authority, log, chain: Arc::clone(&chain), clock };
+        let ordering = Ordering {
+            raft: raft.clone(),
+            raft_id,
+            authority,
+            log,
+            chain: Arc::clone(&chain),
+            machine: machine.clone(),
+            members: Arc::clone(&chain.members),
+            clock,
+        };
         let (sender, status) = watch::channel(RaftStatus::default());
         let tasks = vec![
             tokio::spawn(watch_status(raft.clone(), raft_id, sender)),

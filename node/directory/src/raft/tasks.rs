@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::ClientWriteError;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::clock_guard::{ClockComparison, ClockGuard, may_order};
 use super::log_store::LogStore;
@@ -17,8 +18,10 @@ use super::types::{Answer, Command, LogId, Raft};
 use crate::chain::Chain;
 use crate::clock::SharedClock;
 use crate::domain::ids::AuthorityId;
+use crate::domain::limits;
 use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
+use crate::members_clocks::MembersClocks;
 
 /// Statements handed to Raft in one go.
 const BATCH: usize = 256;
@@ -63,6 +66,8 @@ pub(super) struct Ordering {
     pub authority: AuthorityId,
     pub log: LogStore,
     pub chain: Arc<Chain>,
+    pub machine: StateMachine,
+    pub members: Arc<MembersClocks>,
     pub clock: SharedClock,
 }
 
@@ -71,7 +76,7 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
     let mut heard = ordering.chain.heard();
     let before = ordering.chain.beats();
     let mut clock_guard = ClockGuard::begin(before.iter().map(|(beat, _)| (&beat.steward, beat.time)));
-    let (mut last, mut handed_over) = (UnixMs(i64::MIN), None::<Instant>);
+    let (mut last, mut handed_over, mut members_first) = (UnixMs(i64::MIN), None::<Instant>, true);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let received = tokio::select! {
@@ -85,51 +90,77 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
         if received == 0 {
             return;
         }
-        let (statements, senders): (Vec<Bytes>, Vec<_>) = batch.drain(..).unzip();
-        let (agreed, now) = (ordering.agreed(), ordering.clock.now());
-        let newest = ordering.newest(agreed).max(last);
-        let comparison = ordering.compare(&clock_guard, now);
-        if !may_order(newest, agreed, now, comparison) {
-            havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
-            senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::ClockWrong))));
-            if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
-                handed_over = Some(Instant::now());
-                ordering.hand_over().await;
-            }
-            continue;
+        if members_first {
+            members_first = false;
+            ordering.members.first_word().await;
         }
-        last = newest.max(now);
-        let commands = statements.into_iter().map(|signed| Command { entry_time: last, signed });
-        match ordering.raft.client_write_many(commands).await {
-            Err(_) => senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::Stopped)))),
-            Ok(mut answers) => drop(tokio::spawn(async move {
-                for sender in senders {
-                    let answer = answers.next().await;
-                    drop(sender.send(answer.map_or(Err(NotDone::Stopped), |answer| match answer {
-                        Err(_) => Err(NotDone::Stopped),
-                        Ok(Ok(written)) => applied(written.response),
-                        Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(not_leader(&to)),
-                        Ok(Err(_)) => Err(NotDone::Unknown),
-                    })));
+        while !batch.is_empty() {
+            let ((agreed, newest), now) = (ordering.times(), ordering.clock.now());
+            let newest = newest.max(last);
+            let comparison = ordering.compare(&clock_guard, now);
+            if !may_order(newest, agreed, now, comparison) {
+                havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+                batch.drain(..).for_each(|(_, sender)| drop(sender.send(Err(NotDone::ClockWrong))));
+                if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
+                    handed_over = Some(Instant::now());
+                    ordering.hand_over().await;
                 }
-            })),
+                break;
+            }
+            last = newest.max(now);
+            // While the register lies ahead, each waits until the one before it is applied: a RETIME takes the time back.
+            let ahead = newest.since(now) > limits::ENTRY_TIME_AHEAD;
+            let together = batch.drain(..if ahead { 1 } else { batch.len() }).collect();
+            let ordered = ordering.order(together, last).await;
+            if ahead {
+                drop(ordered.await);
+                last = UnixMs(i64::MIN);
+            }
         }
     }
 }
 
 impl Ordering {
-    /// The time of the newest change that is agreed on.
-    fn agreed(&self) -> UnixMs {
-        self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time())
+    /// Hands statements to Raft under one time; the task ends when each of them is answered.
+    async fn order(&self, together: Vec<Waiting>, entry_time: UnixMs) -> JoinHandle<()> {
+        let (statements, senders): (Vec<Bytes>, Vec<_>) = together.into_iter().unzip();
+        let commands = statements.into_iter().map(move |signed| Command { entry_time, signed });
+        let answers = self.raft.client_write_many(commands).await;
+        tokio::spawn(async move {
+            let Ok(mut answers) = answers else {
+                return senders.into_iter().for_each(|sender| drop(sender.send(Err(NotDone::Stopped))));
+            };
+            for sender in senders {
+                let answer = answers.next().await;
+                drop(sender.send(answer.map_or(Err(NotDone::Stopped), |answer| match answer {
+                    Err(_) => Err(NotDone::Stopped),
+                    Ok(Ok(written)) => applied(written.response),
+                    Ok(Err(ClientWriteError::ForwardToLeader(to))) => Err(not_leader(&to)),
+                    Ok(Err(_)) => Err(NotDone::Unknown),
+                })));
+            }
+        })
     }
 
-    /// The time that the next entry may not fall behind.
-    fn newest(&self, agreed: UnixMs) -> UnixMs {
-        self.log.last().and_then(|id| self.log.time_at(id)).map_or(agreed, |time| time.max(agreed))
+    /// The time of the newest change that is agreed on, and the one that the next entry may not fall behind: that of the log's
+    /// end as well, while it is not applied. What is applied has said all that it had to say, a RETIME the opposite.
+    fn times(&self) -> (UnixMs, UnixMs) {
+        // Looked at first: the register that is read after it has all of it.
+        let applied = self.machine.applied();
+        let agreed = self.chain.raft_state().map_or(UnixMs(i64::MIN), |state| state.entry_time());
+        let waits = self.log.last().filter(|last| applied.is_none_or(|applied| applied < *last));
+        (agreed, waits.and_then(|last| self.log.time_at(last)).map_or(agreed, |time| time.max(agreed)))
     }
 
     fn compare(&self, clock_guard: &ClockGuard, now: UnixMs) -> ClockComparison {
         let stewards = self.chain.raft_state().map(|state| state.stewards().clone()).unwrap_or_default();
+        if stewards.len() == 1 {
+            return match self.members.contradict(now, self.clock.monotonic()) {
+                Some(true) => ClockComparison::Differs,
+                Some(false) => ClockComparison::Fits,
+                None => ClockComparison::Unknown,
+            };
+        }
         let others = stewards.iter().map(|steward| &steward.authority).filter(|other| **other != self.authority);
         clock_guard.compare(others, now, Instant::now())
     }

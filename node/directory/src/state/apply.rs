@@ -82,12 +82,18 @@ impl RegisterState {
             Judged::Repeated(number, outcome) => {
                 return Applied { statement, outcome, number, is_new: false, head: None };
             }
-            Judged::Rejected(outcome) => outcome,
-            Judged::Accepted(effects) => self.accept(*effects, payload, position, signed),
+            Judged::Rejected(outcome) => {
+                self.entry_time = self.entry_time.max(entry_time);
+                outcome
+            }
+            Judged::Accepted(effects) => {
+                // Before its effects: a RETIME takes it back.
+                self.entry_time = entry_time;
+                self.accept(*effects, payload, position, signed)
+            }
         };
         self.head = next_head(&self.head, position.number, entry_time, signed, outcome);
         self.number = position.number;
-        self.entry_time = self.entry_time.max(entry_time);
         Applied { statement, outcome, number: position.number, is_new: true, head: Some(self.head) }
     }
 

@@ -49,6 +49,8 @@ pub struct Effects {
     pub policy: Option<Policy>,
     pub proposal: Option<Proposal>,
     pub mandate: Option<IssuedMandate>,
+    /// The time that the register goes on from.
+    pub retime: Option<UnixMs>,
 }
 
 impl Effects {
@@ -108,6 +110,10 @@ impl RegisterState {
             self.policy = Arc::new(policy);
             self.policy_version += 1;
             extend(&mut self.policy_changes, decided.iter().cloned());
+        }
+        if let Some(time) = effects.retime {
+            extend(&mut self.policy_changes, decided.iter().cloned());
+            self.retime(time);
         }
         if let Some(stewards) = effects.stewards {
             self.voted.extend(stewards.iter().map(|s| s.raft_id));

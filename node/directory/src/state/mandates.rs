@@ -53,6 +53,14 @@ impl Mandates {
         }
     }
 
+    /// Nothing ended after the instant.
+    pub(super) fn retime(&mut self, to: UnixMs) {
+        for issued in self.current.clone().values().filter(|issued| issued.mandate.as_ref().is_err_and(|at| *at > to)) {
+            let cut = IssuedMandate { mandate: Err(to), ..IssuedMandate::clone(issued) };
+            self.current.insert((cut.holder.clone(), cut.issuer.clone()), Arc::new(cut));
+        }
+    }
+
     /// What proves the mandates of a holder, by issuer.
     pub(crate) fn changes_about(&self, holder: &AuthorityId) -> impl Iterator<Item = &Arc<Change>> {
         self.changes.get(holder).into_iter().flat_map(|by_issuer| by_issuer.values())

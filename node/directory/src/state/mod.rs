@@ -11,6 +11,7 @@ mod effects;
 mod genesis;
 mod mandates;
 mod proposal;
+mod retime;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -197,7 +198,7 @@ impl RegisterState {
         &self.histories
     }
 
-    /// The genesis statement and every decision on policy.
+    /// The genesis statement, every decision on policy, and every RETIME.
     pub(super) fn policy_changes(&self) -> &[Arc<Change>] {
         &self.policy_changes
     }
@@ -268,6 +269,7 @@ impl RegisterState {
             mandates: self.mandates.all().clone(),
             overlay: overlay.denied(self),
             majority_beat,
+            confirmed: None,
         }
     }
 }

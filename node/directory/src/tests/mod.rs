@@ -11,6 +11,7 @@ mod mandates;
 mod overlay;
 mod pinned;
 mod properties;
+mod retime;
 mod snapshots;
 mod suspension;
 

@@ -15,7 +15,7 @@ pub(super) const NAMES: [&str; 6] = [STRASBOURG, KEHL, ESCH, GENT, GRAZ, "it-tre
 pub(super) type Step = (u8, u8, u8, u16, u8);
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec((0_u8..26, 0_u8..6, 0_u8..6, any::<u16>(), any::<u8>()), 1..most)
+    proptest::collection::vec((0_u8..28, 0_u8..6, 0_u8..6, any::<u16>(), any::<u8>()), 1..most)
 }
 
 fn pick<T: Clone>(of: &[T], n: u16) -> Option<T> {
@@ -68,6 +68,15 @@ impl World {
             18 => Some(self.sign(author, |a, s| a.remove(s, &id(target), RemoveReason::BreachOfRules))),
             19 => self.random_key(author, target, n),
             20 => Some(self.random_decision(author, target, n)),
+            26 => {
+                let time = self.state.entry_time() - Millis::hours(i64::from(n % 500));
+                Some(self.sign(author, |a, s| a.retime(s, time)))
+            }
+            27 => {
+                // A clock is put right, after a RETIME or without one.
+                self.now = self.state.entry_time();
+                self.random_own(author, n)
+            }
             _ => pick(&self.log, n).map(|(_, bytes)| bytes),
         };
         let built = built
@@ -278,6 +287,6 @@ fn random_histories_carry_out_every_act() {
             *carried.entry(proposal.act.name()).or_insert(0) += 1;
         }
     }
-    assert_eq!(carried.len(), 8, "{carried:?}");
+    assert_eq!(carried.len(), crate::domain::statement::Act::NAMES.len(), "{carried:?}");
     assert!(outcomes.len() > 20 && outcomes[&Outcome::Accepted] > 500, "{outcomes:?}");
 }

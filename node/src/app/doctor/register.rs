@@ -204,6 +204,11 @@ impl Care {
             let others = self.directory.beats().into_iter().filter(|b| b.steward != *self.directory.authority());
             told = others.filter_map(ahead).collect();
         }
+        if let Some((ahead, agreeing)) = self.directory.members_ahead()
+            && ahead.0.abs() > CLOCK_OFF.0
+        {
+            return self.against_members(ahead, agreeing);
+        }
         let worst = told.into_iter().max_by_key(|(_, ahead)| ahead.0.abs());
         let Some((steward, ahead)) = worst.filter(|(_, ahead)| ahead.0.abs() > CLOCK_OFF.0) else {
             return ok("clock", "no steward's clock differs from this one");
@@ -215,6 +220,20 @@ impl Care {
             return critical("clock", format!("{finding}: content about a person stops"), remedy);
         }
         warning("clock", finding, remedy)
+    }
+
+    /// Of the only steward: members that agree with each other say that its clock is wrong, and it orders nothing meanwhile.
+    fn against_members(&self, ahead: Millis, agreeing: usize) -> Check {
+        let side = if ahead.0 > 0 { "behind" } else { "ahead of" };
+        critical(
+            "clock",
+            format!(
+                "this clock is {} s {side} those of {agreeing} members that agree: this steward decides nothing",
+                ahead.0.abs() / 1_000
+            ),
+            "timedatectl shows the clock; timedatectl set-ntp true mends it. If this one is right and theirs are not, start \
+             this node with havenlink run --clock-is-right",
+        )
     }
 
     /// Against the oldest beat of the newest majority: an entry that lies ahead of it was ordered by a wrong clock.
@@ -231,7 +250,8 @@ impl Care {
                  decided and followed, and what ends by the register's time ends that much earlier",
                 ahead.0 / 60_000
             ),
-            format!("timedatectl set-ntp true on every steward; right again by itself on {}", status.entry_time),
+            "havenctl steward retime, on one steward; the others agree with havenctl member approve. Before that, \
+             timedatectl set-ntp true on every steward",
         )
     }
 

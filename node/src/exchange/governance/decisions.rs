@@ -20,7 +20,8 @@ use crate::domain::directory::Steward;
 use crate::domain::ids::{AuthorityId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, Outcome};
-use crate::domain::statement::{Decision, EntryChange, KeyRecovery};
+use crate::domain::statement::{Decision, EntryChange, KeyRecovery, Retime};
+use crate::domain::time::UnixMs;
 use crate::storage::Store;
 use crate::storage::ops::Write;
 use crate::wire::acts::signed_entry;
@@ -59,6 +60,14 @@ impl RegisterPort for Directory {
     fn prepare(&self, newcomer: Steward) -> BoxFuture<'_, Result<(), directory::Error>> {
         Box::pin(async move { Directory::prepare(self, &newcomer).await })
     }
+}
+
+/// The register's time, from what to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retiming {
+    /// The newest entry's.
+    pub now: UnixMs,
+    pub time: UnixMs,
 }
 
 /// Deciding, as one authority. Clones share it.
@@ -117,6 +126,7 @@ impl Decisions {
                     return Err(Reason::NotASteward.into());
                 }
                 act.check_before_signing(&state, &decision.subject)?;
+                act.check_clock(now)?;
                 self.prepared(act.newcomer(&state)).await?;
                 let applied = self.order(|author, state| Ok(author.propose(state, asked(state)?))).await?;
                 self.decided(applied, applied.statement)
@@ -142,6 +152,7 @@ impl Decisions {
 
     async fn approve_open(&self, state: &RegisterState, open: &Proposal) -> Result<Decided, Error> {
         rules(&open.act).check_before_signing(state, &open.subject)?;
+        rules(&open.act).check_clock(self.0.clock.now())?;
         if open.is_open(self.0.clock.now()) && open.approvals(state).any(|s| *s == self.0.authority) {
             return Ok(looked_up(state, open));
         }
@@ -150,6 +161,27 @@ impl Decisions {
             |author: &Author<'_>, state: &RegisterState| author.approve(state, &open.id).ok_or(Reason::ProposalUnknown);
         let applied = self.order(vote).await?;
         Ok(self.decided(applied, open.id))
+    }
+
+    /// What putting the register's time right would do: to this time, or to what this node's clock shows.
+    ///
+    /// # Errors
+    /// `REGISTER_NOT_AHEAD` when there is nothing to put right.
+    pub fn retiming(&self, time: Option<UnixMs>) -> Result<Retiming, Error> {
+        let (now, time) = (self.state().entry_time(), time.unwrap_or_else(|| self.0.clock.now()));
+        if time < now { Ok(Retiming { now, time }) } else { Err(Reason::RegisterNotAhead.into()) }
+    }
+
+    /// Puts the register's time right, after a clock that was ahead.
+    ///
+    /// # Errors
+    /// `REGISTER_NOT_AHEAD`, `ENTRY_TIME_INVALID` for a time that is ahead of this clock, and what the rules answer.
+    pub async fn retime(&self, plan: Retiming, actor: Actor) -> Result<Decided, Error> {
+        let asked = |state: &RegisterState| {
+            let ahead = plan.time < state.entry_time();
+            if ahead { Ok(Retime { time: plan.time }.into()) } else { Err(Reason::RegisterNotAhead) }
+        };
+        self.decide(asked, actor).await
     }
 
     /// Whoever is to vote has caught up before this authority signs that it does.

@@ -27,7 +27,7 @@ use crate::domain::register::Decided;
 use crate::storage::Store;
 use crate::wire::keys::SigningKey;
 
-pub use decisions::{Decisions, RegisterPort};
+pub use decisions::{Decisions, RegisterPort, Retiming};
 pub use pending::Pending;
 
 /// Why a decision was not made.

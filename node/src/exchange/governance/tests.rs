@@ -181,3 +181,28 @@ async fn nothing_is_signed_for_a_newcomer_that_has_not_caught_up() {
     let opened = decisions.decide(promoted(GENT), Actor::NODE).await.unwrap();
     assert_eq!(opened.applied.outcome, Outcome::Pending);
 }
+
+#[tokio::test]
+async fn the_register_s_time_is_put_right_once_and_only_if_it_lies_ahead() {
+    let (table, decisions) = kehl().await;
+    let right = UnixMs(table.state().entry_time().0);
+    assert_eq!(decisions.retiming(None).unwrap_err().reason(), Reason::RegisterNotAhead);
+    table.with(|world| {
+        world.now = world.now + Millis::days(3);
+        assert_eq!(world.change_own(GENT, |entry| entry.services = vec![2]), Outcome::Accepted);
+        world.now = right;
+    });
+    let plan = decisions.retiming(None).unwrap();
+    assert_eq!((plan.now, plan.time), (table.state().entry_time(), right));
+    let early = decisions.retiming(Some(right + Millis::hours(1))).unwrap();
+    assert_eq!(refused(decisions.retime(early, Actor::NODE).await), Reason::EntryTimeInvalid, "ahead of this clock");
+    // Asked for twice, signed once.
+    table.with(|world| world.now = world.state.entry_time());
+    let plan = decisions.retiming(Some(right)).unwrap();
+    let asked = decisions.retime(plan, Actor::NODE).await.unwrap();
+    let number = table.state().number();
+    let again = decisions.retime(plan, Actor::NODE).await.unwrap();
+    assert_eq!((again.applied.statement, table.state().number()), (asked.applied.statement, number));
+    table.with(|world| assert_eq!(world.approve(ESCH, &asked.applied.statement), Outcome::Accepted));
+    assert_eq!(table.state().entry_time(), right);
+}

@@ -14,7 +14,7 @@ use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason, RemoveReason, SuspendReason};
 use crate::domain::statement::{self, Remove, Restore, Suspend};
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::governance::{Governance, Pending};
 use crate::exchange::join::{Inviter, PendingApplication};
 use crate::services::actor::Codes;
@@ -310,6 +310,19 @@ impl MemberService for Members {
         let policy = acts::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
         let decision = self.decide(|_| Ok(policy.clone().into()), actor).await?;
         Ok(Response::new(admin::ProposePolicyResponse { decision }))
+    }
+
+    async fn retime(&self, request: Request<admin::RetimeRequest>) -> Answer<admin::RetimeResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let time = (asked.time_ms > 0).then_some(UnixMs(asked.time_ms));
+        let plan = self.governance.decisions.retiming(time).map_err(|e| errors::governing(&e))?;
+        let (entry_time_ms, time_ms) = (plan.now.0, plan.time.0);
+        let mut decided = None;
+        if !asked.plan {
+            decided = decision(self.governance.decisions.retime(plan, actor).await.map_err(|e| errors::governing(&e))?);
+        }
+        Ok(Response::new(admin::RetimeResponse { decision: decided, entry_time_ms, time_ms }))
     }
 
     async fn rotate_key(&self, request: Request<admin::RotateKeyRequest>) -> Answer<admin::RotateKeyResponse> {

@@ -15,6 +15,7 @@ mod policy;
 mod propose;
 mod remove;
 mod restore;
+mod retime;
 mod rotate_key;
 mod steward_set;
 mod suspend;

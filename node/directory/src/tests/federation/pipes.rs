@@ -265,6 +265,8 @@ impl DirectoryService for Served {
     }
 
     async fn gossip(&self, request: Request<proto::GossipRequest>) -> Result<Response<proto::GossipResponse>, Status> {
-        Ok(Response::new(self.directory.gossip(&self.peer, request.into_inner()).await))
+        let mut answer = self.directory.gossip(&self.peer, request.into_inner()).await;
+        answer.time_ms = self.directory.0.clock.now().0;
+        Ok(Response::new(answer))
     }
 }

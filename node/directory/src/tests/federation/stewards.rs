@@ -4,7 +4,7 @@ use super::cities::{Federation, LIMIT, quick, until};
 use crate::clock::Clock;
 use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
@@ -313,4 +313,80 @@ async fn a_lone_steward_goes_on_from_an_entry_of_a_clock_that_was_ahead() {
     federation.promote(KEHL).await;
     assert_eq!(change(&federation, KEHL, "by-the-second-steward").await.outcome, Outcome::Accepted);
     federation.together().await;
+}
+
+/// Puts the register's time right, as the stewards decide it.
+async fn retime(federation: &Federation, to: UnixMs) {
+    assert_eq!(federation.decide(|a, s| a.retime(s, to)).await, Outcome::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_steward_puts_the_register_s_time_right() {
+    let mut federation = Federation::of(&[STRASBOURG], &[GENT], &quick()).await;
+    federation.city(STRASBOURG).clock.advance(Millis::days(3));
+    change(&federation, STRASBOURG, "three-days-early").await;
+    federation.city(STRASBOURG).clock.advance(Millis::days(-3));
+    let now = federation.city(STRASBOURG).clock.now();
+    retime(&federation, now).await;
+    let next = change(&federation, STRASBOURG, "by-the-right-clock").await;
+    let entry_time = federation.at(STRASBOURG).status().entry_time;
+    assert!(now <= entry_time && entry_time.since(now) < Millis::minutes(1), "{entry_time} is in time again");
+    federation.at(GENT).wait_for(next.number, LIMIT).await.unwrap();
+    // A steward that starts from the log, and one that comes now.
+    federation.stop(STRASBOURG).await;
+    federation.start(STRASBOURG).await;
+    federation.admit(KEHL).await;
+    federation.promote(KEHL).await;
+    assert_eq!(change(&federation, KEHL, "by-the-second-steward").await.outcome, Outcome::Accepted);
+    federation.together().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_stewards_put_the_register_s_time_right_and_one_that_was_away_follows() {
+    let mut federation = Federation::of(THREE, &[GENT], &quick()).await;
+    THREE.iter().for_each(|name| federation.city(name).clock.advance(Millis::days(3)));
+    change(&federation, STRASBOURG, "three-days-early").await;
+    federation.stop(ESCH).await;
+    THREE.iter().for_each(|name| federation.city(name).clock.advance(Millis::days(-3)));
+    let now = federation.city(STRASBOURG).clock.now();
+    retime(&federation, now).await;
+    change(&federation, KEHL, "in-time").await;
+    assert!(federation.at(KEHL).status().entry_time.since(now) < Millis::minutes(1));
+    federation.start(ESCH).await;
+    federation.together().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_steward_orders_nothing_while_three_members_agree_on_another_time() {
+    let mut federation = Federation::of(&[STRASBOURG], &[KEHL, ESCH, GENT], &quick()).await;
+    federation.stop(STRASBOURG).await;
+    federation.city(STRASBOURG).clock.set(Millis::days(3));
+    federation.start(STRASBOURG).await;
+    federation.leader().await;
+    until("the members are asked", || federation.at(STRASBOURG).members_ahead().is_some()).await;
+    let (ahead, agreeing) = federation.at(STRASBOURG).members_ahead().unwrap();
+    assert!((ahead.0 + Millis::days(3).0).abs() < 60_000 && agreeing == 3, "{ahead:?} {agreeing}");
+    let signed = federation.sign(STRASBOURG, STRASBOURG, |a, s| {
+        let entry = s.member(&id(STRASBOURG)).unwrap().entry.clone();
+        a.entry(s, &entry)
+    });
+    let refused = federation.at(STRASBOURG).propose(signed).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::EntryTimeInvalid);
+    let now = federation.city(KEHL).clock.now();
+    let confirmed = federation.at(STRASBOURG).0.chain.confirmed_time();
+    assert!(confirmed.is_none_or(|at| at.since(now).0 < 60_000), "nor is anything destroyed by its clock");
+    federation.at(STRASBOURG).clock_is_right();
+    assert_eq!(change(&federation, STRASBOURG, "by-the-operator-s-word").await.outcome, Outcome::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_is_confirmed_where_a_majority_beats_and_a_member_vouches_for_a_lone_steward() {
+    let federation = Federation::of(&[STRASBOURG], &[KEHL], &quick()).await;
+    let confirmed = |name: &str| federation.at(name).0.chain.confirmed_time();
+    until("a member takes a beat's word", || confirmed(KEHL).is_some()).await;
+    until("the steward takes a member's", || confirmed(STRASBOURG).is_some()).await;
+    let now = federation.city(KEHL).clock.now();
+    assert!(confirmed(KEHL).unwrap().since(now).0.abs() < 60_000);
+    federation.city(KEHL).clock.set(Millis::days(3_653));
+    assert!(confirmed(KEHL).unwrap().since(now).0.abs() < 60_000, "no setting of the clock moves it");
 }
