@@ -92,7 +92,9 @@ impl Exchange {
         let context = Context::new(store, register, keys, (clock, wakeups), KnownAgreements::of(&set));
         let context = Arc::new(context);
         context.wakeups().advance_inbox(context.store().inbox_position().await?);
-        let heard = Arc::new(HeardOffers::new(context.store().audit_head().await?.time, context.clocks()));
+        let last_stored = context.store().audit_head().await?.time;
+        context.note_stored(last_stored);
+        let heard = Arc::new(HeardOffers::new(last_stored, context.clocks()));
         let agreements = Arc::new(Agreements::open(context.clone(), set).await?);
         let road = Arc::new(Road::new(context.clone(), agreements.clone(), link, heard.clone()));
         let capacity = Arc::new(Capacity::new(context.clone(), road.clone(), heard));

@@ -193,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// For whom something of a sort is due; `None`: for nobody in particular.
     fn owed_recipients(&self, what: What, now: UnixMs) -> BoxFuture<'_, Result<Vec<Option<AuthorityId>>>>;
-    /// What of a sort is due for somebody, oldest first.
+    /// What of a sort is due for somebody, oldest first; also what was owed or postponed while the clock was ahead.
     fn owed(
         &self,
         what: What,
@@ -226,6 +226,8 @@ pub trait Store: Send + Sync + 'static {
     /// records and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
     /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
+    /// Looks after the backups of `keys.db`, as a sweep does as well: while nothing is swept, new keys are still backed up.
+    fn back_up_keys(&self, now: UnixMs) -> BoxFuture<'_, Result<()>>;
 }
 
 #[cfg(test)]

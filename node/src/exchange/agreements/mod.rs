@@ -235,9 +235,8 @@ impl Agreements {
     }
 
     /// Proposals that not everybody signed in time. Returns how many.
-    pub(in crate::exchange) async fn forget_proposals(&self) -> Result<u64, Error> {
+    pub(in crate::exchange) async fn forget_proposals(&self, now: UnixMs) -> Result<u64, Error> {
         let _change = self.one_change().await;
-        let now = self.now();
         let set = self.context.agreements().load_full();
         let past = set.all().filter(|held| !held.complete && held.agreement.created + limits::PROPOSAL_LIFE <= now);
         let past: Vec<AgreementId> = past.map(|held| held.id).collect();

@@ -16,6 +16,7 @@ mod unreadable;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -26,6 +27,7 @@ use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
 use crate::domain::light::Clocks;
+use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::RecordKind;
 use crate::domain::stream::StreamId;
@@ -74,6 +76,8 @@ pub(in crate::exchange) struct Context {
     clock: SharedClock,
     wakeups: Wakeups,
     agreements: KnownAgreements,
+    /// Time of the newest line of the ledger, as it was last looked at; Unix ms.
+    last_stored: AtomicI64,
 }
 
 impl Context {
@@ -84,7 +88,7 @@ impl Context {
         (clock, wakeups): (SharedClock, Wakeups),
         agreements: KnownAgreements,
     ) -> Self {
-        Self { store, register, keys, clock, wakeups, agreements }
+        Self { store, register, keys, clock, wakeups, agreements, last_stored: AtomicI64::new(i64::MIN) }
     }
 
     pub(in crate::exchange) fn store(&self) -> &dyn Store {
@@ -98,6 +102,27 @@ impl Context {
 
     pub(in crate::exchange) fn now(&self) -> UnixMs {
         self.clock.now()
+    }
+
+    /// The time by which content is neither shown nor sent any more (9.3).
+    pub(in crate::exchange) fn closing_time(&self) -> UnixMs {
+        self.view().closing_time(self.clocks(), UnixMs(self.last_stored.load(Ordering::Relaxed)))
+    }
+
+    /// The time by which content is destroyed; `None`: none is confirmed, and nothing is destroyed by date (9.3).
+    pub(in crate::exchange) fn confirmed_time(&self) -> Option<UnixMs> {
+        self.view().confirmed_time(self.monotonic())
+    }
+
+    /// The time by which what is prepared is judged and dated: this clock's, unless the confirmed time says that it is ahead.
+    pub(in crate::exchange) fn best_time(&self) -> UnixMs {
+        let now = self.now();
+        self.confirmed_time().filter(|confirmed| now.since(*confirmed) > limits::BEAT_AHEAD).unwrap_or(now)
+    }
+
+    /// The ledger's newest line is of this time.
+    pub(in crate::exchange) fn note_stored(&self, time: UnixMs) {
+        self.last_stored.store(time.0, Ordering::Relaxed);
     }
 
     /// Time that no setting of the clock moves.

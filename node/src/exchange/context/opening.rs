@@ -22,7 +22,7 @@ impl Context {
         role: ActorRole,
         purpose: ReadPurpose,
     ) -> Result<Reading<'r>, Reason> {
-        policy::may_read(record, role, purpose, self.now())
+        policy::may_read(record, role, purpose, self.closing_time())
     }
 
     /// What an own record says; one that cannot be read is noted.

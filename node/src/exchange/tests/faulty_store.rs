@@ -159,6 +159,7 @@ impl Store for FaultyStore {
         partner_incarnation(ours: AuthorityId, theirs: AuthorityId) -> Option<Incarnation>;
         meta(name: Named) -> Option<Bytes>;
         sweep(now: UnixMs) -> u64;
+        back_up_keys(now: UnixMs) -> ();
     }
 
     fn incarnation(&self) -> Incarnation {

@@ -3,6 +3,7 @@
 mod agreements;
 mod answers;
 mod backfill;
+mod clock_jumps;
 mod consumers;
 mod damaged_rows;
 mod disk;

@@ -245,7 +245,7 @@ async fn an_unknown_key_waits_while_the_register_is_behind() {
     let sealed = crate::wire::sealed::seal(&understood(&bytes), &new_key);
     let mut batch = Batch { first: 2, ..good };
     batch.items[0].body = ItemBody::Envelope(sealed.bytes);
-    let long_ago = world.clock.now() - Millis::hours(1);
+    let long_ago = world.clock.now() - Millis::days(36_501);
     world.change_view(|view| view.majority_beat = Some(long_ago));
     // The call fails, not the item: nothing is consumed, however long the register stays behind.
     let refused = world.exchange(KEHL).road.receive(&id(STRASBOURG), batch).await.unwrap_err();

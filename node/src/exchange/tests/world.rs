@@ -12,7 +12,7 @@ use crate::demo::sample;
 use crate::domain::agreement::{Agreement, CorridorRole, Grant, Party, TransferBasis};
 use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind};
-use crate::domain::directory::{DirectoryView, Member, Policy};
+use crate::domain::directory::{ConfirmedTime, DirectoryView, Member, Policy};
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
@@ -97,15 +97,15 @@ impl World {
             federation: FederationId([9; 32]),
             number: 1,
             head: Digest([0; 32]),
-            policy: Policy::default(),
+            policy: Policy { freshness_limit: Millis::days(36_500), ..Policy::default() },
             members,
             pins: imbl::HashMap::new(),
             overlay: imbl::OrdMap::new(),
             majority_beat: Some(clock.now()),
+            confirmed: Some(ConfirmedTime { beat: clock.now(), heard: clock.monotonic() }),
             ..DirectoryView::default()
         };
-        let (changes, _) = watch::channel(1);
-        let view = Arc::new(ArcSwap::from_pointee(view));
+        let (changes, view) = (watch::channel(1).0, Arc::new(ArcSwap::from_pointee(view)));
         Self { clock, view, changes, line: Arc::default(), nodes: HashMap::new(), keys }
     }
 

@@ -75,6 +75,7 @@ impl Upkeep {
     /// When the store fails.
     pub async fn checkpoint_pass(&self) -> Result<bool, Error> {
         let head = self.store().audit_head().await?;
+        self.context.note_stored(head.time);
         let covered = head.checkpoint.as_ref().map_or(0, |(size, _)| *size);
         if head.size <= covered {
             return Ok(false);
@@ -94,13 +95,17 @@ impl Upkeep {
         Ok(true)
     }
 
-    /// Removes what is past its time. Returns how many rows.
+    /// Removes what is past its time, by the confirmed one: a clock that jumps destroys nothing. Returns how many rows.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn sweep_pass(&self) -> Result<u64, Error> {
-        let forgotten = self.agreements.forget_proposals().await?;
-        Ok(forgotten + self.store().sweep(self.now()).await?)
+        let Some(confirmed) = self.context.confirmed_time() else {
+            self.store().back_up_keys(self.now()).await?;
+            return Ok(0);
+        };
+        let forgotten = self.agreements.forget_proposals(confirmed).await?;
+        Ok(forgotten + self.store().sweep(confirmed).await?)
     }
 
     /// Greets every partner: tells our incarnation after a start, learns theirs, and shows who answers. Returns those

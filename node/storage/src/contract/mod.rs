@@ -66,6 +66,7 @@ sections! {
     rest::a_write_is_whole_or_not_at_all,
     owed::what_is_owed_is_listed_by_sort_and_recipient_oldest_first,
     owed::what_cannot_be_done_is_in_nobodys_way,
+    owed::what_a_clock_that_was_ahead_put_off_is_due_once_it_is_right,
     owed::a_fulfilling_write_settles_in_its_transaction,
     owed::the_dispatchers_and_a_received_batch_owe_too,
     rest::a_store_is_one_authoritys_in_one_federation,

@@ -59,6 +59,19 @@ pub(super) async fn what_cannot_be_done_is_in_nobodys_way(store: &dyn Store) {
     assert_eq!((count.rows, count.postponed, count.reason), (3, 1, Some(reason)));
 }
 
+pub(super) async fn what_a_clock_that_was_ahead_put_off_is_due_once_it_is_right(store: &dyn Store) {
+    let ahead = NOW + Millis::days(3_650);
+    owe(store, vec![owed_at(record_for(THERE, 1), NOW), owed_at(record_for(THERE, 2), ahead)]).await;
+    let agreed_for = Owed { key: record_for(THERE, 3), since: NOW, due: NOW + Millis::days(30) };
+    owe(store, vec![agreed_for]).await;
+    let postponed =
+        Postponed { key: record_for(THERE, 1), due: ahead + Millis::minutes(15), reason: Reason::PeerUnreachable };
+    store.write(Write { postpones: vec![postponed], ..Write::default() }.into()).await.unwrap();
+    assert_eq!(due(store, THERE, NOW).await, [record_for(THERE, 1), record_for(THERE, 2)], "no wall clock is an order");
+    assert_eq!(store.owed_recipients(What::SuspendedRecord, NOW).await.unwrap(), [Some(authority(THERE))]);
+    assert_eq!(due(store, THERE, NOW + Millis::days(30)).await.len(), 3, "what was agreed for later comes later");
+}
+
 pub(super) async fn a_fulfilling_write_settles_in_its_transaction(store: &dyn Store) {
     owe(store, (1..=70).map(|n| owed_at(record_for(THERE, n), NOW)).collect()).await;
     let fulfil = |n, version| Write {

@@ -428,6 +428,10 @@ impl Store for SqliteStore {
         .boxed()
     }
 
+    fn back_up_keys(&self, now: UnixMs) -> Read<'_, ()> {
+        self.keys.back_up(now).boxed()
+    }
+
     fn sweep(&self, now: UnixMs) -> Read<'_, u64> {
         async move {
             let mut swept = 0;

@@ -44,13 +44,18 @@ impl Road {
     /// stored before it is sent: whatever the receipt says of the number is what happened.
     pub(super) fn prepare(&self, id: &StreamId, view: &DirectoryView, now: UnixMs, queued: Vec<OutItem>) -> Prepared {
         let agreements = self.context.agreements().load();
-        let asked = Asked { side: Side::Sender, agreements: &agreements, view, now };
+        let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: self.context.closing_time() };
+        let confirmed = Some(self.context.best_time()).filter(|best| *best < now);
         let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
         let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
         let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
         for item in queued {
             let (refused, again) = match self.looked_at(id, &item, &asked) {
                 Ok(again) => (None, again),
+                // What a clock that is ahead refuses is not given up for that: it waits until the clock is right.
+                Err(_) if confirmed.is_some_and(|now| self.goes_at(id, &item, &Asked { now, ..asked })) => {
+                    (Some(Reason::RegisterNotFresh), None)
+                }
                 Err(reason) => (Some(reason), None),
             };
             if refused.is_some_and(waits) {
@@ -60,6 +65,11 @@ impl Road {
             prepared.items.push(Going { item, given_up: refused, again });
         }
         prepared
+    }
+
+    /// Whether it would go at that time, or wait.
+    fn goes_at(&self, id: &StreamId, item: &OutItem, asked: &Asked<'_>) -> bool {
+        self.looked_at(id, item, asked).map_or_else(waits, |_| true)
     }
 
     /// The item with a new signature, if it needs one; or why it does not go.

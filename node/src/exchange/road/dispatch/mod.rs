@@ -98,7 +98,7 @@ impl Road {
     }
 
     fn preparer(&self) -> Preparer {
-        Preparer { view: self.view(), agreements: self.context.agreements().load_full(), now: self.now() }
+        Preparer { view: self.view(), agreements: self.context.agreements().load_full(), now: self.context.best_time() }
     }
 
     /// Queues, together, and wakes the streams; also those of what was stored before something failed.
