@@ -203,8 +203,13 @@ fn an_agreement_is_read_with_both_its_signatures() {
 #[test]
 fn hello_and_receipt_are_read_as_they_were_signed() {
     let hello = golden::bytes("hello", || {
-        let hello =
-            peer_proto::Hello { federation_id: federation(), authority: KEHL.into(), incarnation: 3, time_ms: NOW };
+        let hello = peer_proto::Hello {
+            federation_id: federation(),
+            authority: KEHL.into(),
+            incarnation: 3,
+            time_ms: NOW,
+            recipient: STRASBOURG.into(),
+        };
         sign(&hello, &[2]).encode_to_vec().into()
     });
     let read = peer::open_hello(hello.clone(), &FEDERATION, &anybody).unwrap();

@@ -94,8 +94,10 @@ impl Intruder {
     /// A greeting to a partner: a call of the exchange that stores nothing when it is repeated.
     pub fn greeting(&self, to: &str) -> GreetRequest {
         let (federation, time) = (self.federation, self.now());
-        let hello = Hello { federation, authority: self.authority.clone(), incarnation: self.incarnation, time };
-        GreetRequest { hello: sign_hello(&hello, &self.key), recipient: to.to_owned() }
+        let (authority, incarnation) = (self.authority.clone(), self.incarnation);
+        let recipient = AuthorityId::parse(to).expect("an authority is greeted");
+        let hello = Hello { federation, authority, incarnation, time, recipient };
+        GreetRequest { hello: sign_hello(&hello, &self.key), recipient: to.to_owned(), ..Default::default() }
     }
 
     pub fn now(&self) -> UnixMs {

@@ -27,6 +27,8 @@ fn a_row_has_no_bytes_of_a_record() {
     let bare: Vec<&str> =
         rows.lines().map(str::trim).filter(|l| l.contains("Bytes") && !l.starts_with("use ")).collect();
     let known = [
+        // Signed by a partner about itself.
+        "pub hello: Bytes,",
         // On its way out: carried to the socket, not read.
         "Envelope(Bytes),",
         // Signed by a node of ours or a partner's, about the road and agreements.

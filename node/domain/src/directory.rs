@@ -158,6 +158,13 @@ impl DirectoryView {
             .map(|k| &k.key)
     }
 
+    /// A key of the authority that was not withdrawn, however long ago it was replaced: what it signed about itself then
+    /// is still its own word (9.10).
+    pub fn unwithdrawn_key(&self, authority: &AuthorityId, key_id: &KeyId) -> Option<&PublicKey> {
+        let keys = &self.members.get(authority)?.keys;
+        keys.iter().find(|k| k.key.id() == *key_id && !k.compromised).map(|k| &k.key)
+    }
+
     /// Whether the authority votes in the register.
     pub fn is_steward(&self, authority: &AuthorityId) -> bool {
         self.stewards.iter().any(|s| s.authority == *authority)

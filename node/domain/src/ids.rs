@@ -135,8 +135,8 @@ impl Default for Hasher {
     }
 }
 
-/// A node's life between start from nothing or restore: Unix ms, strictly rising (9.10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A node's life between start from nothing or restore: at first Unix ms, strictly rising (9.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
 impl fmt::Display for Incarnation {

@@ -22,6 +22,8 @@ pub struct Hello {
     pub authority: AuthorityId,
     pub incarnation: Incarnation,
     pub time: UnixMs,
+    /// Whom it is told to.
+    pub recipient: AuthorityId,
 }
 
 /// What one number of a stream carries.
@@ -63,6 +65,17 @@ pub struct BatchAnswer {
     pub receipt: Option<Bytes>,
 }
 
+/// What `Greet` asks with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Encoded signed `Hello` of the caller.
+    pub hello: Bytes,
+    /// The authority that is called.
+    pub recipient: AuthorityId,
+    /// The called one's own signed `Hello`, as the caller holds it; empty: it holds none.
+    pub held: Bytes,
+}
+
 /// The answer to `Greet`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GreetAnswer {
@@ -70,4 +83,6 @@ pub struct GreetAnswer {
     pub hello: Bytes,
     pub next_content: u64,
     pub next_control: u64,
+    /// The caller's own signed `Hello` of a later incarnation, as the called one holds it; empty: what it told was taken.
+    pub held: Bytes,
 }

@@ -2,7 +2,6 @@
 
 pub mod join;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
@@ -12,7 +11,7 @@ use tonic_types::StatusExt;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
 use crate::domain::time::Millis;
 use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
@@ -39,14 +38,9 @@ impl PoolLink {
 }
 
 impl PeerLink for PoolLink {
-    fn greet(
-        &self,
-        host: AuthorityId,
-        hello: Bytes,
-        recipient: AuthorityId,
-    ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
+    fn greet(&self, host: AuthorityId, greeting: Greeting) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
         async move {
-            let request = peer::greet_to_proto(hello, &recipient);
+            let request = peer::greet_to_proto(greeting);
             let answer = self.client(&host, Lane::Reunion)?.greet(request).await.map_err(|status| failed(&status))?;
             peer::greet_answer_from_proto(answer.into_inner()).map_err(|error| LinkError::from(error.reason))
         }

@@ -26,8 +26,8 @@ pub struct Peer {
 impl ExchangeService for Peer {
     async fn greet(&self, request: Request<peer::GreetRequest>) -> Result<Response<peer::GreetResponse>, Status> {
         let caller = layers::peer(&request)?;
-        let (hello, recipient) = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
-        let answer = self.road.greet(&caller, hello, &recipient).await.map_err(|e| errors::exchange(&e))?;
+        let greeting = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        let answer = self.road.greet(&caller, greeting).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(wire::greet_answer_to_proto(answer)))
     }
 

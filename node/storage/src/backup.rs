@@ -16,7 +16,7 @@ use super::owed::{Owed, OwedKey, Subject};
 use super::sqlite::db::{self, Args, Columns, failed};
 use super::sqlite::rare::bind_new_owed;
 use super::sqlite::read::offer_id;
-use super::sqlite::state::State;
+use super::sqlite::state::{State, stored_incarnation};
 use super::sqlite::{RESTORING_FILE, STORE_FILE, schema, statements};
 use super::unreadable::UnreadableRows;
 use super::{Error, Result};
@@ -161,7 +161,7 @@ async fn read_through(file: &Path) -> Result<BackupReport> {
         file: file.to_owned(),
         whose: identity::told(&mut conn).await?,
         bytes,
-        incarnation: stored_incarnation(&mut conn).await?,
+        incarnation: stored_incarnation(&mut conn).await?.ok_or(Error::Damaged("the incarnation"))?,
         audit_size: state.ledger.frontier.size(),
         audit_root: state.ledger.frontier.root(),
         publications: count(0)?,
@@ -185,14 +185,6 @@ async fn replay(conn: &mut SqliteConnection) -> Result<Replay> {
             return Ok(replay);
         }
     }
-}
-
-async fn stored_incarnation(conn: &mut SqliteConnection) -> Result<Incarnation> {
-    let row =
-        db::one(conn, &statements::META_GET, Args::new().with(Named::Incarnation.name())).await.map_err(failed)?;
-    let bytes = row.map(|row| row.blob(0)).transpose().map_err(failed)?;
-    let bytes: Option<[u8; 8]> = bytes.and_then(|b| b.try_into().ok());
-    bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"))
 }
 
 /// Puts a backup (a file, or a folder's newest one), whosever it is, in the place of the data directory's store. `keys.db`
@@ -256,19 +248,12 @@ pub async fn prepare(backup: &BackupReport, data_dir: &Path, now: UnixMs) -> Res
     Ok(Prepared { restoring, store, report })
 }
 
-/// Inbox positions of an incarnation that began with a restore lie above this one, and so above all that were given out
-/// before: what came after the backup comes again, and a reader that kept a cursor from then must not pass over it.
-fn first_position(incarnation: Incarnation) -> u64 {
-    // No node stores a thousand records each millisecond; the product stays below 2^53 for 280 years.
-    incarnation.0.saturating_mul(1_000)
-}
-
 /// New incarnation, RESTORED leaf, offers unconfirmed and partners to be told of it: in one commit, and with no log left beside the file.
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
     schema::migrate_store(&mut conn).await?;
     let mut state = State::load(&mut conn, &UnreadableRows::default()).await?;
-    state.position = state.position.max(first_position(report.incarnation));
+    state.begin(report.incarnation);
     let draft = AuditDraft {
         sizes: Some((report.from_size, report.to_size)),
         ..AuditDraft::by_node(AuditAct::RestoredFromBackup)
@@ -304,7 +289,7 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
 async fn old_store(file: &Path) -> Result<(Incarnation, u64)> {
     let mut conn = schema::options(file).connect().await.map_err(failed)?;
     let state = State::load_counters(&mut conn).await?;
-    let incarnation = stored_incarnation(&mut conn).await?;
+    let incarnation = stored_incarnation(&mut conn).await?.ok_or(Error::Damaged("the incarnation"))?;
     sqlx::Connection::close(conn).await.map_err(failed)?;
     Ok((incarnation, state.ledger.frontier.size()))
 }

@@ -210,13 +210,16 @@ pub trait Store: Send + Sync + 'static {
     fn invitation(&self, id: InvitationId) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
     /// What a request for an invitation led to.
     fn invitation_request(&self, request: Digest) -> BoxFuture<'_, Result<Option<InvitationRequestRow>>>;
-    /// The incarnation that a partner last told to an authority of this node.
-    fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId)
-    -> BoxFuture<'_, Result<Option<Incarnation>>>;
+    /// What a partner last told of its incarnation to an authority of this node.
+    fn partner_incarnation(
+        &self,
+        ours: AuthorityId,
+        theirs: AuthorityId,
+    ) -> BoxFuture<'_, Result<Option<PartnerIncarnation>>>;
 
     /// A named value.
     fn meta(&self, name: Named) -> BoxFuture<'_, Result<Option<bytes::Bytes>>>;
-    /// This node's incarnation.
+    /// This node's incarnation; it rises while it runs when a partner shows that it had come further (9.10).
     fn incarnation(&self) -> Incarnation;
     /// The rows that could not be read: those that a read left out, and those of whose bytes a reader found the same.
     fn unreadable(&self) -> &UnreadableRows;

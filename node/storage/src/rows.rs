@@ -35,6 +35,14 @@ impl PublicationRow {
     }
 }
 
+/// What a partner last told of its incarnation (9.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerIncarnation {
+    pub incarnation: Incarnation,
+    /// The encoded signed `Hello` that told it; empty where it was not kept.
+    pub hello: Bytes,
+}
+
 /// One outgoing stream (9.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutStream {

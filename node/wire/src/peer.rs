@@ -12,7 +12,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::receipt::Receipt;
 use crate::domain::record::StreamClass;
-use crate::domain::stream::{Batch, BatchAnswer, BatchItem, GreetAnswer, Hello, ItemBody, StreamId};
+use crate::domain::stream::{Batch, BatchAnswer, BatchItem, GreetAnswer, Greeting, Hello, ItemBody, StreamId};
 use crate::domain::time::UnixMs;
 use crate::domain::trace::TraceContext;
 
@@ -46,6 +46,7 @@ pub fn sign_hello(hello: &Hello, key: &SigningKey) -> Bytes {
         authority: hello.authority.to_string(),
         incarnation: hello.incarnation.0,
         time_ms: hello.time.0,
+        recipient: hello.recipient.to_string(),
     };
     signed::sign(&hello.federation, &message, &[key]).encode_to_vec().into()
 }
@@ -67,6 +68,7 @@ pub fn open_hello(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Resul
         authority: name,
         incarnation: Incarnation(message.incarnation),
         time: UnixMs(message.time_ms),
+        recipient: authority(&message.recipient, "hello.recipient")?,
     })
 }
 
@@ -172,21 +174,24 @@ pub fn answer_from_proto(response: proto::DeliverResponse) -> BatchAnswer {
 }
 
 /// A greeting, for the wire. The hello's bytes go as they were signed.
-pub fn greet_to_proto(hello: Bytes, recipient: &AuthorityId) -> proto::GreetRequest {
-    proto::GreetRequest { hello, recipient: recipient.to_string() }
+pub fn greet_to_proto(greeting: Greeting) -> proto::GreetRequest {
+    let Greeting { hello, recipient, held } = greeting;
+    proto::GreetRequest { hello, recipient: recipient.to_string(), held }
 }
 
-/// A greeting, from the wire: the encoded signed hello, not looked at (`open_hello`), and who is called.
+/// A greeting, from the wire: its encoded signed hellos are not looked at (`open_hello`).
 ///
 /// # Errors
-/// When one of the two is missing or malformed.
-pub fn greet_from_proto(request: proto::GreetRequest) -> Result<(Bytes, AuthorityId), Error> {
-    Ok((hello(request.hello)?, authority(&request.recipient, "recipient")?))
+/// When the caller's own is missing, or who is called is missing or malformed.
+pub fn greet_from_proto(request: proto::GreetRequest) -> Result<Greeting, Error> {
+    let recipient = authority(&request.recipient, "recipient")?;
+    Ok(Greeting { hello: hello(request.hello)?, recipient, held: request.held })
 }
 
 /// The answer to a greeting, for the wire.
 pub fn greet_answer_to_proto(answer: GreetAnswer) -> proto::GreetResponse {
-    proto::GreetResponse { hello: answer.hello, next_content: answer.next_content, next_control: answer.next_control }
+    let GreetAnswer { hello, next_content, next_control, held } = answer;
+    proto::GreetResponse { hello, next_content, next_control, held }
 }
 
 /// The answer to a greeting, from the wire.
@@ -198,6 +203,7 @@ pub fn greet_answer_from_proto(response: proto::GreetResponse) -> Result<GreetAn
         hello: hello(response.hello)?,
         next_content: response.next_content,
         next_control: response.next_control,
+        held: response.held,
     })
 }
 
@@ -251,10 +257,12 @@ mod tests {
         assert_eq!(sent.encode_to_vec(), [b"\x08\x07\x12\x09", &signed[..]].concat());
         assert_eq!(answer_from_proto(sent), answer);
         assert_eq!(answer_from_proto(proto::DeliverResponse { next: 7, receipt: None }).receipt, None);
-        let greeting = greet_to_proto(signed.clone(), &id("de-kehl"));
-        assert_eq!(greeting.encode_to_vec(), [b"\x0a\x09", &signed[..], b"\x12\x07de-kehl"].concat());
-        assert_eq!(greet_from_proto(greeting).unwrap(), (signed.clone(), id("de-kehl")));
-        let answer = GreetAnswer { hello: signed, next_content: 3, next_control: 4 };
+        let greeting = Greeting { hello: signed.clone(), recipient: id("de-kehl"), held: signed.clone() };
+        let sent = greet_to_proto(greeting.clone());
+        let bytes = [b"\x0a\x09", &signed[..], b"\x12\x07de-kehl", b"\x1a\x09", &signed[..]].concat();
+        assert_eq!(sent.encode_to_vec(), bytes);
+        assert_eq!(greet_from_proto(sent).unwrap(), greeting);
+        let answer = GreetAnswer { hello: signed.clone(), next_content: 3, next_control: 4, held: signed };
         assert_eq!(greet_answer_from_proto(greet_answer_to_proto(answer.clone())).unwrap(), answer);
         let nothing = proto::GreetRequest { recipient: "de-kehl".into(), ..Default::default() };
         assert_eq!(greet_from_proto(nothing).unwrap_err().reason, Reason::FieldMissing);

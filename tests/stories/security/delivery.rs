@@ -50,9 +50,10 @@ impl Voice {
             authority: AuthorityId::parse("fr-strasbourg").unwrap(),
             incarnation: Incarnation(now.0.unsigned_abs()),
             time: now,
+            recipient: AuthorityId::parse(to.id()).unwrap(),
         };
         let hello = sign_hello(&hello, &peer::authority_key(strasbourg).unwrap());
-        let request = GreetRequest { hello, recipient: to.id().to_owned() };
+        let request = GreetRequest { hello, recipient: to.id().to_owned(), ..Default::default() };
         let answer = client.greet(request).await.unwrap().into_inner();
         let signed = Signed::decode(answer.hello).unwrap();
         let theirs = HelloMessage::decode(signed.payload).unwrap().incarnation;

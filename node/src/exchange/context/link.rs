@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
 use crate::domain::time::{Millis, UnixMs};
 
 /// A call that brought no answer, or a refusal as a whole: nothing was consumed.
@@ -36,12 +35,7 @@ impl LinkError {
 /// Calls the node of another authority. `host` is whose node it is: the authority itself, or its host.
 pub trait PeerLink: Send + Sync + 'static {
     /// Tells our incarnation and learns the partner's.
-    fn greet(
-        &self,
-        host: AuthorityId,
-        hello: Bytes,
-        recipient: AuthorityId,
-    ) -> BoxFuture<'_, Result<GreetAnswer, LinkError>>;
+    fn greet(&self, host: AuthorityId, greeting: Greeting) -> BoxFuture<'_, Result<GreetAnswer, LinkError>>;
     /// Sends one batch; answered after the partner stored it.
     fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>>;
 }

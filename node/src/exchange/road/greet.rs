@@ -1,7 +1,7 @@
 //! Incarnations (9.10): each side tells its own, signed, before the first batch and whenever one of them changed.
 //!
 //! A new incarnation on either side makes the sender queue again what is unexpired; dedup at the receiver hides what it
-//! already has.
+//! already has. Whoever tells an incarnation below the one known is shown its own signed word (`incarnation`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,14 @@ use bytes::Bytes;
 use crate::domain::ids::{AuthorityId, Incarnation};
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::domain::stream::{GreetAnswer, Hello, StreamId};
+use crate::domain::stream::{GreetAnswer, Greeting, Hello, StreamId};
 use crate::exchange::context::{Error, active, key_of, speaks_for};
 use crate::storage::ops::{Put, Renumber, Requeue, Write, WriteOp, Written};
-use crate::storage::rows::{InStreamKey, OutStream};
+use crate::storage::rows::{InStreamKey, OutStream, PartnerIncarnation};
 use crate::wire::peer;
 
 use super::Road;
+use super::incarnation::{is_too_far, told_to};
 
 /// No partner's word brings the numbers of a stream near their end.
 const LAST_NUMBER: u64 = 1 << 62;
@@ -36,31 +37,39 @@ impl Greetings {
     }
 }
 
+/// What came of a partner's word.
+enum HelloOutcome {
+    Taken,
+    /// It lies below the one known: the partner's own signed `Hello` that told that one.
+    Below(Bytes),
+}
+
 impl Road {
     /// Answers a partner's greeting. `caller` is the authority of the connection.
     ///
     /// # Errors
-    /// Refused unless the hello is signed by a member that the connection may speak for; `INCARNATION_CHANGED` for an
-    /// incarnation older than one seen before.
-    pub async fn greet(
-        &self,
-        caller: &AuthorityId,
-        hello: Bytes,
-        recipient: &AuthorityId,
-    ) -> Result<GreetAnswer, Error> {
+    /// Refused unless the hello is told to this recipient, and signed by a member that the connection may speak for;
+    /// `INCARNATION_CHANGED` for one too far above the known one.
+    pub async fn greet(&self, caller: &AuthorityId, greeting: Greeting) -> Result<GreetAnswer, Error> {
+        let Greeting { hello: signed, recipient, held } = &greeting;
         let (now, view) = (self.now(), self.view());
         if !self.context.keys().serves(recipient) {
             return Err(Reason::WrongRecipient.into());
         }
-        let hello = peer::open_hello(hello, &view.federation, &key_of(&view, now))?;
+        let hello = peer::open_hello(signed.clone(), &view.federation, &key_of(&view, now))?;
         speaks_for(&view, caller, &hello.authority)?;
         active(&view, &hello.authority, now).map_err(|reason| Error::about(&hello.authority, reason))?;
-        self.learn(recipient, &hello).await?;
-        let own = self.sign_hello(recipient)?;
+        told_to(&hello, recipient)?;
+        self.believe_own(recipient, &hello.authority, held).await?;
+        let held = match self.learn(recipient, &hello, signed).await? {
+            HelloOutcome::Taken => Bytes::new(),
+            HelloOutcome::Below(held) => held,
+        };
         Ok(GreetAnswer {
-            hello: own,
+            hello: self.sign_hello(recipient, &hello.authority)?,
             next_content: self.next_expected(recipient, &hello, StreamClass::Content).await?,
             next_control: self.next_expected(recipient, &hello, StreamClass::Control).await?,
+            held,
         })
     }
 
@@ -116,18 +125,32 @@ impl Road {
     async fn greet_out(&self, ours: &AuthorityId, partner: &AuthorityId) -> Result<(GreetAnswer, Incarnation), Error> {
         let view = self.view();
         let host = view.host_of(partner).ok_or_else(|| Error::about(partner, Reason::MemberUnknown))?.clone();
-        let own = self.sign_hello(ours)?;
-        let answer = if self.context.keys().serves(partner) {
-            self.greet(&host, own, partner).await?
-        } else {
-            self.link.greet(host, own, partner.clone()).await?
-        };
+        let mut answer = self.ask(&host, ours, partner).await?;
+        if self.believe_own(ours, partner, &answer.held).await? {
+            answer = self.ask(&host, ours, partner).await?;
+        }
         let hello = peer::open_hello(answer.hello.clone(), &view.federation, &key_of(&view, self.now()))?;
         if hello.authority != *partner {
             return Err(Error::about(partner, Reason::WrongRecipient));
         }
-        self.learn(ours, &hello).await?;
-        Ok((answer, hello.incarnation))
+        told_to(&hello, ours)?;
+        match self.learn(ours, &hello, &answer.hello).await? {
+            // It was shown its own word with the question, and keeps to less.
+            HelloOutcome::Below(_) => Err(Error::about(partner, Reason::IncarnationChanged)),
+            HelloOutcome::Taken if answer.held.is_empty() => Ok((answer, hello.incarnation)),
+            // It did not take ours, and showed nothing that we believe.
+            HelloOutcome::Taken => Err(Error::about(partner, Reason::IncarnationChanged)),
+        }
+    }
+
+    async fn ask(&self, host: &AuthorityId, ours: &AuthorityId, partner: &AuthorityId) -> Result<GreetAnswer, Error> {
+        let hello = self.sign_hello(ours, partner)?;
+        let held = self.shown_to(ours, partner).await?.unwrap_or_default();
+        let greeting = Greeting { hello, recipient: partner.clone(), held };
+        match self.context.keys().serves(partner) {
+            true => self.greet(host, greeting).await,
+            false => Ok(self.link.greet(host.clone(), greeting).await?),
+        }
     }
 
     /// Greets a partner for once, and notes whether it answers. `Some`: it did not.
@@ -151,28 +174,39 @@ impl Road {
         Ok(self.store().out_stream(id.origin.clone(), id.recipient.clone(), id.class).await?)
     }
 
-    fn sign_hello(&self, authority: &AuthorityId) -> Result<Bytes, Error> {
+    fn sign_hello(&self, authority: &AuthorityId, partner: &AuthorityId) -> Result<Bytes, Error> {
         let key = self.context.keys().of(authority).ok_or(Reason::WrongOrigin)?;
         let hello = Hello {
             federation: self.view().federation,
             authority: authority.clone(),
             incarnation: self.store().incarnation(),
             time: self.now(),
+            recipient: partner.clone(),
         };
         Ok(peer::sign_hello(&hello, &key))
     }
 
     /// Stores a partner's incarnation if it is new, and queues again what is unexpired.
-    async fn learn(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
+    async fn learn(&self, ours: &AuthorityId, hello: &Hello, signed: &Bytes) -> Result<HelloOutcome, Error> {
         let pair = self.greetings.of(ours, &hello.authority);
         let mut known = pair.lock().await;
         let stored = self.load(&mut known, ours, &hello.authority).await?;
-        if stored.is_some_and(|stored| hello.incarnation < stored) {
+        let held = match stored {
+            Some(stored) if stored != hello.incarnation => self.shown_to(ours, &hello.authority).await?,
+            _ => None,
+        };
+        // The first is free, and so is the one after a word under a key that was withdrawn since.
+        let bound = held.as_ref().and(stored).unwrap_or(hello.incarnation);
+        if is_too_far(bound, hello.incarnation) {
             return Err(Error::about(&hello.authority, Reason::IncarnationChanged));
+        }
+        if hello.incarnation < bound {
+            return Ok(HelloOutcome::Below(held.unwrap_or_default()));
         }
         if stored != Some(hello.incarnation) {
             let (ours, theirs) = (ours.clone(), hello.authority.clone());
-            let put = Put::PartnerIncarnation { ours, theirs, incarnation: hello.incarnation };
+            let told = PartnerIncarnation { incarnation: hello.incarnation, hello: signed.clone() };
+            let put = Put::PartnerIncarnation { ours, theirs, told };
             self.store().write(Write::put(put).into()).await?;
         }
         self.requeue(ours, hello).await?;
@@ -181,7 +215,7 @@ impl Road {
             let id = StreamId { origin: ours.clone(), recipient: hello.authority.clone(), class };
             self.context.wakeups().retry_stream(&id);
         }
-        Ok(())
+        Ok(HelloOutcome::Taken)
     }
 
     /// Outgoing streams that belong to other incarnations start again from number 1.
@@ -225,7 +259,8 @@ impl Road {
         theirs: &AuthorityId,
     ) -> Result<Option<Incarnation>, Error> {
         if known.is_none() {
-            *known = self.store().partner_incarnation(ours.clone(), theirs.clone()).await?;
+            let told = self.store().partner_incarnation(ours.clone(), theirs.clone()).await?;
+            *known = told.map(|told| told.incarnation);
         }
         Ok(*known)
     }

@@ -17,6 +17,7 @@ mod deliver;
 mod dispatch;
 mod greet;
 mod held;
+mod incarnation;
 mod later;
 mod lists;
 mod publish;

@@ -156,7 +156,7 @@ impl Store for FaultyStore {
         invitations() -> Vec<(InvitationId, Bytes)>;
         invitation(id: InvitationId) -> Option<Bytes>;
         invitation_request(request: Digest) -> Option<InvitationRequestRow>;
-        partner_incarnation(ours: AuthorityId, theirs: AuthorityId) -> Option<Incarnation>;
+        partner_incarnation(ours: AuthorityId, theirs: AuthorityId) -> Option<PartnerIncarnation>;
         meta(name: Named) -> Option<Bytes>;
         sweep(now: UnixMs) -> u64;
         back_up_keys(now: UnixMs) -> ();

@@ -244,7 +244,7 @@ async fn streams_of(world: &World, seen: &mut Seen) {
     for row in store.pending_publications(100).await.unwrap() {
         seen.insert(format!("pending {}", row.record_id), row.record.kind().name().to_owned());
     }
-    let told = store.partner_incarnation(id(STRASBOURG), id(KEHL)).await.unwrap();
+    let told = store.partner_incarnation(id(STRASBOURG), id(KEHL)).await.unwrap().map(|told| told.incarnation);
     seen.insert("incarnation of de-kehl".to_owned(), format!("{}", told.is_some()));
     for class in [StreamClass::Content, StreamClass::Control] {
         let key = InStreamKey {

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer};
+use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
 use crate::exchange::*;
 use crate::wire::peer;
 
@@ -47,11 +47,11 @@ impl Link {
 }
 
 impl PeerLink for Link {
-    fn greet(&self, host: AuthorityId, hello: Bytes, to: AuthorityId) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
+    fn greet(&self, host: AuthorityId, greeting: Greeting) -> BoxFuture<'_, Result<GreetAnswer, LinkError>> {
         async move {
             let node = self.node(&host)?;
-            let (hello, to) = peer::greet_from_proto(peer::greet_to_proto(hello, &to)).unwrap();
-            let answer = node.road.greet(&self.caller, hello, &to).await.map_err(|e| LinkError::from(e.reason()))?;
+            let greeting = peer::greet_from_proto(peer::greet_to_proto(greeting)).unwrap();
+            let answer = node.road.greet(&self.caller, greeting).await.map_err(|e| LinkError::from(e.reason()))?;
             Ok(peer::greet_answer_from_proto(peer::greet_answer_to_proto(answer)).unwrap())
         }
         .boxed()

@@ -12,6 +12,7 @@ mod furnished;
 mod gate;
 mod golden_store;
 mod impossible;
+mod incarnations;
 mod later;
 mod line;
 mod loops;

@@ -1,5 +1,7 @@
 //! What is refused, by whom, and with which reason.
 
+use bytes::Bytes;
+
 use super::world::*;
 use crate::clock::Clock;
 use crate::domain::agreement::AgreementEndReason;
@@ -9,7 +11,7 @@ use crate::domain::reason::Reason;
 use crate::domain::receipt::Verdict;
 use crate::domain::record::StreamClass;
 use crate::domain::records::offer::DisclosureLevel;
-use crate::domain::stream::{Batch, ItemBody, StreamId};
+use crate::domain::stream::{Batch, Greeting, Hello, ItemBody, StreamId};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
 use crate::wire::keys::SigningKey;
@@ -199,17 +201,26 @@ async fn a_stale_or_unknown_incarnation_is_refused_as_a_whole() {
         let refused = world.exchange(KEHL).road.receive(&id(STRASBOURG), batch).await.unwrap_err();
         assert_eq!(refused.reason(), Reason::IncarnationChanged);
     }
-    let old = crate::domain::stream::Hello {
+    let old = Hello {
         federation: world.view.load().federation,
         authority: id(STRASBOURG),
         incarnation: Incarnation(0),
         time: world.clock.now(),
+        recipient: id(KEHL),
     };
-    let hello = peer::sign_hello(&old, &world.node(STRASBOURG).key);
-    let refused = world.exchange(KEHL).road.greet(&id(STRASBOURG), hello.clone(), &id(KEHL)).await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::IncarnationChanged);
-    let foreign = world.exchange(KEHL).road.greet(&id(ESCH), hello, &id(KEHL)).await.unwrap_err();
+    let told = |hello: &Hello| Greeting {
+        hello: peer::sign_hello(hello, &world.node(STRASBOURG).key),
+        recipient: id(KEHL),
+        held: Bytes::new(),
+    };
+    let kehl = &world.exchange(KEHL).road;
+    let shown = kehl.greet(&id(STRASBOURG), told(&old)).await.unwrap().held;
+    assert!(!shown.is_empty(), "it is shown its own word, and nothing is taken");
+    let foreign = kehl.greet(&id(ESCH), told(&old)).await.unwrap_err();
     assert_eq!(foreign.reason(), Reason::WrongOrigin);
+    let to_esch = Hello { recipient: id(ESCH), ..old };
+    let passed_on = kehl.greet(&id(STRASBOURG), told(&to_esch)).await.unwrap_err();
+    assert_eq!(passed_on.reason(), Reason::WrongRecipient);
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ sections! {
     rest::invitations_compare_and_swap,
     rest::what_a_request_made_is_forgotten_in_time,
     rest::a_partners_incarnation_is_kept_for_each_of_ours,
+    rest::the_own_incarnation_only_rises,
     rest::a_write_is_whole_or_not_at_all,
     owed::what_is_owed_is_listed_by_sort_and_recipient_oldest_first,
     owed::what_cannot_be_done_is_in_nobodys_way,

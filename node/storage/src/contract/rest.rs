@@ -147,14 +147,28 @@ pub(super) async fn what_a_request_made_is_forgotten_in_time(store: &dyn Store) 
 }
 
 pub(super) async fn a_partners_incarnation_is_kept_for_each_of_ours(store: &dyn Store) {
-    let told = async |ours: &str| store.partner_incarnation(authority(ours), authority(THERE)).await.unwrap();
+    let told = async |ours: &str| {
+        let told = store.partner_incarnation(authority(ours), authority(THERE)).await.unwrap();
+        told.map(|told| (told.incarnation, told.hello))
+    };
     for (ours, number) in [(HERE, 1), (ELSEWHERE, 2), (HERE, 3)] {
         let (ours, theirs) = (authority(ours), authority(THERE));
-        let put = Put::PartnerIncarnation { ours, theirs, incarnation: Incarnation(number) };
+        let told = PartnerIncarnation { incarnation: Incarnation(number), hello: format!("signed {number}").into() };
+        let put = Put::PartnerIncarnation { ours, theirs, told };
         store.write(Write::put(put).into()).await.unwrap();
     }
-    assert_eq!((told(HERE).await, told(ELSEWHERE).await), (Some(Incarnation(3)), Some(Incarnation(2))));
+    let kept = |number: u64| Some((Incarnation(number), format!("signed {number}").into()));
+    assert_eq!((told(HERE).await, told(ELSEWHERE).await), (kept(3), kept(2)));
     assert_eq!(told(THERE).await, None);
+}
+
+pub(super) async fn the_own_incarnation_only_rises(store: &dyn Store) {
+    let first = store.incarnation();
+    let later = Incarnation(first.0 + 7);
+    for (told, stands) in [(later, later), (first, later), (later, later)] {
+        store.write(Write::put(Put::OwnIncarnation(told)).into()).await.unwrap();
+        assert_eq!(store.incarnation(), stands);
+    }
 }
 
 pub(super) async fn a_write_is_whole_or_not_at_all(store: &dyn Store) {

@@ -8,7 +8,7 @@ use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, Invitati
 use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::{AgreementRow, InvitationRequestRow};
+use crate::rows::{AgreementRow, InvitationRequestRow, PartnerIncarnation};
 
 /// One transaction. A repeated request is answered first; then what is expected is compared, and only when all of it
 /// holds anything is stored, in the order of the fields.
@@ -57,8 +57,10 @@ pub enum Put {
     PartnerIncarnation {
         ours: AuthorityId,
         theirs: AuthorityId,
-        incarnation: Incarnation,
+        told: PartnerIncarnation,
     },
+    /// This node's own incarnation; one that is not above the stored one changes nothing.
+    OwnIncarnation(Incarnation),
     /// A signed audit checkpoint: encoded `Signed`, and the size that it covers.
     Checkpoint {
         size: u64,
@@ -141,7 +143,8 @@ impl Put {
             Self::Agreement(row) => row.signed.len() + row.ends.iter().map(|end| end.notice.len()).sum::<usize>(),
             Self::OwnOffer(row) => row.body.len(),
             Self::PartnerOffer(row) => row.view.len(),
-            Self::InvitationRequest(..) | Self::PartnerIncarnation { .. } => 0,
+            Self::PartnerIncarnation { told, .. } => told.hello.len(),
+            Self::InvitationRequest(..) | Self::OwnIncarnation(_) => 0,
         }
     }
 }

@@ -33,7 +33,6 @@ pub(super) struct Batch<'a> {
     pub rows: Rows<'a>,
     /// Drafts of the operations that were accepted.
     pub drafts: Vec<&'a AuditDraft>,
-    pub incarnation: Incarnation,
 }
 
 impl<'a> Batch<'a> {
@@ -129,7 +128,7 @@ impl<'a> Batch<'a> {
         let name = (item.permit.from().clone(), item.permit.to().clone(), item.permit.kind().class());
         let mut stream = self.state.out.get(&name).cloned().unwrap_or_else(|| {
             self.state.streams += 1;
-            new_stream(self.state.streams, self.incarnation)
+            new_stream(self.state.streams, self.state.incarnation)
         });
         let number = stream.next;
         stream.next += 1;

@@ -168,7 +168,7 @@ async fn state(conn: &mut SqliteConnection) -> Result<()> {
         let pair = name.split_once('/').and_then(|(a, b)| Some((AuthorityId::parse(a)?, AuthorityId::parse(b)?)));
         let number: Option<[u8; 8]> = value.try_into().ok();
         let (Some((ours, theirs)), Some(number)) = (pair, number) else { continue };
-        let args = Args::new().with(&ours).with(&theirs).with(u64::from_be_bytes(number));
+        let args = Args::new().with(&ours).with(&theirs).with(u64::from_be_bytes(number)).with(&[][..]);
         db::run(&mut *conn, &statements::PARTNER_INCARNATION_PUT, args).await.map_err(failed)?;
     }
     Ok(())

@@ -27,6 +27,7 @@ mod sweep;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,12 +37,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::named::Named;
 use super::{EndProcess, Error, Now, Result};
-use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 use crate::unreadable::UnreadableRows;
 pub use ballast::{BALLAST_FILE, make_room_to_start};
 pub use data_version::DATA_VERSION;
-use db::{Args, Columns, failed};
+use db::{Args, failed};
 use keys::KeyStore;
 use state::State;
 use writer::{Command, Writer};
@@ -96,7 +96,7 @@ impl Options {
 /// The store on SQLite. Dropping it without `close` is what a kill does, except that taken writes are finished first.
 pub struct SqliteStore {
     dir: PathBuf,
-    incarnation: Incarnation,
+    incarnation: Arc<AtomicU64>,
     commands: Option<mpsc::Sender<Command>>,
     readers: SqlitePool,
     keys: Arc<KeyStore>,
@@ -123,9 +123,10 @@ impl SqliteStore {
         schema::create_private(&file).map_err(io)?;
         let mut conn = schema::connect_writing(&file, &options.pragmas()).await?;
         schema::migrate_store(&mut conn).await?;
-        let incarnation = incarnation(&mut conn, &options).await?;
+        begin(&mut conn, &options).await?;
         let unreadable = Arc::<UnreadableRows>::default();
         let state = State::load(&mut conn, &unreadable).await?;
+        let incarnation = Arc::new(AtomicU64::new(state.incarnation.0));
         let keys = KeyStore::open(dir, state.slot, options.end_process.clone()).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers)
@@ -140,7 +141,7 @@ impl SqliteStore {
         let writer = Writer {
             file,
             pragmas: options.pragmas(),
-            incarnation,
+            incarnation: incarnation.clone(),
             now: options.now,
             end_process: options.end_process,
             keys: keys.clone(),
@@ -201,17 +202,15 @@ impl Drop for SqliteStore {
     }
 }
 
-/// The stored incarnation, or the first one.
-async fn incarnation(conn: &mut SqliteConnection, options: &Options) -> Result<Incarnation> {
-    let name = || Args::new().with(Named::Incarnation.name());
-    if let Some(row) = db::one(&mut *conn, &statements::META_GET, name()).await.map_err(failed)? {
-        let bytes: Option<[u8; 8]> = row.blob(0).map_err(failed)?.try_into().ok();
-        return bytes.map(|b| Incarnation(u64::from_be_bytes(b))).ok_or(Error::Damaged("the incarnation"));
+/// The first incarnation, if the file has none yet.
+async fn begin(conn: &mut SqliteConnection, options: &Options) -> Result<()> {
+    if state::stored_incarnation(&mut *conn).await?.is_some() {
+        return Ok(());
     }
     let first = u64::try_from((options.now)().0).unwrap_or(0).max(1);
-    let args = name().with(first.to_be_bytes().as_slice());
+    let args = Args::new().with(Named::Incarnation.name()).with(first.to_be_bytes().as_slice());
     db::run(conn, &statements::META_PUT, args).await.map_err(failed)?;
-    Ok(Incarnation(first))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::facts::key_of;
 use super::statements;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
+use crate::named::Named;
 use crate::ops::{Delete, Expect, NewPartnerOffer, Put, Write, Written};
 use crate::owed::{Owed, OwedKey, Postponed};
 use crate::rows::AgreementRow;
@@ -90,9 +91,16 @@ impl<'a> Batch<'a> {
                 let args = args.with(row.invitation.0.as_slice()).with(row.expires);
                 self.script.push(&statements::INVITATION_REQUEST_PUT, args);
             }
-            Put::PartnerIncarnation { ours, theirs, incarnation } => {
-                let args = Args::new().with(ours).with(theirs).with(incarnation.0);
+            Put::PartnerIncarnation { ours, theirs, told } => {
+                let args = Args::new().with(ours).with(theirs).with(told.incarnation.0).with(&told.hello);
                 self.script.push(&statements::PARTNER_INCARNATION_PUT, args);
+            }
+            Put::OwnIncarnation(incarnation) => {
+                if self.state.begin(*incarnation) {
+                    let bytes = incarnation.0.to_be_bytes();
+                    let args = Args::new().with(Named::Incarnation.name()).with(bytes.as_slice());
+                    self.script.push(&statements::META_PUT, args);
+                }
             }
             Put::Checkpoint { size, signed } => {
                 self.script.push(&statements::AUDIT_CHECKPOINT_PUT, Args::new().with(*size).with(signed));

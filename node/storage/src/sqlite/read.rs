@@ -1,6 +1,7 @@
 //! Reads: a small pool of read-only connections, each read one statement (`lists` a few), bounded in rows and in time.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -402,9 +403,11 @@ impl Store for SqliteStore {
         })
     }
 
-    fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId) -> Read<'_, Option<Incarnation>> {
+    fn partner_incarnation(&self, ours: AuthorityId, theirs: AuthorityId) -> Read<'_, Option<PartnerIncarnation>> {
         let args = Args::new().with(&ours).with(&theirs);
-        self.find_readable(&statements::PARTNER_INCARNATION_GET, args, |row| row.number(0).map(Incarnation))
+        self.find_readable(&statements::PARTNER_INCARNATION_GET, args, |row| {
+            Ok(PartnerIncarnation { incarnation: Incarnation(row.number(0)?), hello: row.bytes(1)? })
+        })
     }
 
     fn meta(&self, name: Named) -> Read<'_, Option<Bytes>> {
@@ -412,7 +415,7 @@ impl Store for SqliteStore {
     }
 
     fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        Incarnation(self.incarnation.load(Ordering::Acquire))
     }
 
     fn unreadable(&self) -> &UnreadableRows {

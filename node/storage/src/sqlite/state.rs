@@ -11,6 +11,7 @@ use crate::domain::ids::{AuthorityId, Digest, Incarnation};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::domain::time::UnixMs;
+use crate::named::Named;
 use crate::rows::InStreamKey;
 use crate::unreadable::UnreadableRows;
 
@@ -48,6 +49,7 @@ impl InState {
 /// The writer's knowledge.
 #[derive(Clone, Default)]
 pub(crate) struct State {
+    pub incarnation: Incarnation,
     pub publication: u64,
     pub delivery: u64,
     pub position: u64,
@@ -67,8 +69,19 @@ impl State {
     /// `Damaged` when counters or ledger do not hold together: nothing could be written after them.
     pub async fn load(conn: &mut SqliteConnection, unreadable: &UnreadableRows) -> crate::Result<Self> {
         let mut state = Self::load_counters(conn).await?;
+        state.incarnation = stored_incarnation(conn).await?.ok_or(crate::Error::Damaged("the incarnation"))?;
         state.load_streams(conn, unreadable).await.map_err(failed)?;
         Ok(state)
+    }
+
+    /// A later incarnation begins; whether it is one. What comes under it is read after all that was given out before.
+    pub fn begin(&mut self, incarnation: Incarnation) -> bool {
+        let later = incarnation > self.incarnation;
+        if later {
+            self.incarnation = incarnation;
+            self.position = self.position.max(first_position(incarnation));
+        }
+        later
     }
 
     /// Counters and ledger alone, which stand in a file of any version.
@@ -160,6 +173,24 @@ fn out_state(row: &SqliteRow) -> Result<OutState, sqlx::Error> {
         reason: row.reason(10)?,
         next_attempt: row.time_or_none(11)?,
     })
+}
+
+/// Inbox positions of an incarnation that began with a restore lie above this one, and so above all that were given out
+/// before: what came after the backup comes again, and a reader that kept a cursor from then must not pass over it.
+fn first_position(incarnation: Incarnation) -> u64 {
+    // No node stores a thousand records each millisecond; the product stays below 2^53 for 280 years.
+    incarnation.0.saturating_mul(1_000)
+}
+
+/// The incarnation of a file; `None`: it has none yet.
+///
+/// # Errors
+/// `Damaged` when it does not read.
+pub(crate) async fn stored_incarnation(conn: &mut SqliteConnection) -> crate::Result<Option<Incarnation>> {
+    let name = Args::new().with(Named::Incarnation.name());
+    let Some(row) = one(conn, &statements::META_GET, name).await.map_err(failed)? else { return Ok(None) };
+    let bytes: Option<[u8; 8]> = row.blob(0).map_err(failed)?.try_into().ok();
+    bytes.map(|b| Some(Incarnation(u64::from_be_bytes(b)))).ok_or(crate::Error::Damaged("the incarnation"))
 }
 
 /// A stream whose numbers are lost: of no incarnation, so that the next greeting queues again what is not expired.

@@ -12,6 +12,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
@@ -27,7 +28,7 @@ use super::script::Script;
 use super::state::State;
 use super::{schema, statements, sweep};
 use crate::audit::{Salt, begins};
-use crate::domain::ids::{Incarnation, RecordId};
+use crate::domain::ids::RecordId;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::ops::*;
@@ -53,7 +54,8 @@ pub(super) enum Command {
 pub(super) struct Writer {
     pub file: PathBuf,
     pub pragmas: Vec<(&'static str, String)>,
-    pub incarnation: Incarnation,
+    /// What readers of the store see: that of the last commit.
+    pub incarnation: Arc<AtomicU64>,
     pub now: Now,
     pub end_process: EndProcess,
     pub keys: Arc<KeyStore>,
@@ -200,6 +202,7 @@ impl Writer {
         }
         match tried {
             Ok((state, answers)) => {
+                self.incarnation.store(state.incarnation.0, Ordering::Release);
                 self.open = Some((conn, state));
                 Ok(answers)
             }
@@ -242,7 +245,6 @@ impl Writer {
             state: state.clone(),
             rows: Rows::default(),
             drafts: Vec::new(),
-            incarnation: self.incarnation,
         };
         let mut answers = Vec::with_capacity(ops.len());
         for op in ops {

@@ -1,2 +1,2 @@
-INSERT INTO partner_incarnation (ours, theirs, incarnation) VALUES ($1, $2, $3)
-ON CONFLICT (ours, theirs) DO UPDATE SET incarnation = excluded.incarnation
+INSERT INTO partner_incarnation (ours, theirs, incarnation, hello) VALUES ($1, $2, $3, $4)
+ON CONFLICT (ours, theirs) DO UPDATE SET incarnation = excluded.incarnation, hello = excluded.hello
