@@ -6,6 +6,7 @@
 
 mod applicant;
 mod backups;
+mod budgets;
 mod commands;
 mod contacts;
 mod data_dir;
@@ -18,6 +19,7 @@ mod listeners;
 mod member;
 mod recovery;
 mod renewal;
+mod reread;
 mod rotation;
 mod runtimes;
 mod serve;

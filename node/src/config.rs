@@ -53,6 +53,15 @@ macro_rules! keys {
         /// Every key, in the order of the example file.
         pub const KEYS: &[Key] = &[$(Key { name: $name, what: $what, form: <$type as Value>::FORM, default: $default }),+];
 
+        impl Config {
+            /// The keys whose values are not the same in both, in the order of the example file.
+            pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+                let mut keys = Vec::new();
+                $(if self.$field != other.$field { keys.push($name); })+
+                keys
+            }
+        }
+
         fn build(given: &BTreeMap<&'static str, Given>, faults: &mut Vec<Fault>) -> Option<Config> {
             $(let $field = take::<$type>($name, $default, given, faults);)+
             Some(Config { $($field: $field?,)+ })

@@ -88,6 +88,9 @@ enum Command {
         /// Of the only steward: orders by this clock although members agree on another time. Ask a clock that you trust first.
         #[arg(long)]
         clock_is_right: bool,
+        /// Ends with whoever holds the other end of standard input, which is a pipe then.
+        #[arg(long, hide = true)]
+        with_starter: bool,
     },
     /// Plays the main job with three cities on this machine.
     Demo {
@@ -179,7 +182,10 @@ fn dispatch(common: Common, command: Command) -> Result<(), CommandFailure> {
         }
         Command::Withdraw => app::withdraw(&load(&common, Vec::new())?),
         Command::Recover { ticket, replace_key } => app::recover(&load(&common, Vec::new())?, &ticket, replace_key),
-        Command::Run { clock_is_right } => app::run(load(&common, Vec::new())?, clock_is_right),
+        Command::Run { clock_is_right, with_starter } => {
+            let config = load(&common, Vec::new())?;
+            app::run(config, Box::new(move || load(&common, Vec::new())), with_starter, clock_is_right)
+        }
         Command::Check => app::check(&load(&common, Vec::new())?),
         Command::Backup { directory } => app::backup(&load(&common, Vec::new())?, &directory),
         Command::Restore { file } => app::restore(&load(&common, Vec::new())?, &file),

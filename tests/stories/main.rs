@@ -15,6 +15,7 @@ mod refusals;
 mod removal;
 mod restoring;
 mod security;
+mod signals;
 mod standing;
 mod steps;
 mod stewards;

@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::data_dir::DataDir;
 use super::failure::CommandFailure;
 use super::member::RunningMember;
 use super::renewal::LIFE;
+use super::reread::{Load, Rereading};
 use super::runtimes::Runtimes;
+use super::signals::{Asked, Signals};
 use super::token::Token;
 use super::{applicant, entry, signals};
 use crate::clock::{SharedClock, SystemClock};
@@ -272,16 +276,20 @@ async fn introduce(
     Ok(())
 }
 
-/// Runs the node until it is asked to end. `clock_is_right`: it orders by its clock although members agree on another time.
+/// Runs the node until it is asked to end. `reread` loads the configuration again when SIGHUP asks for it.
+/// `with_starter`: ends with whoever holds the other end of standard input. `clock_is_right`: it orders by its clock although
+/// members agree on another time.
 ///
 /// # Errors
 /// The first part that cannot start, or why an application is over.
-pub fn run(config: Config, clock_is_right: bool) -> Result<(), CommandFailure> {
+pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: bool) -> Result<(), CommandFailure> {
     transport::install_provider();
     let runtimes = Runtimes::start(config.worker_threads.0)?;
+    let signals = runtimes.block_on(async { Signals::take(with_starter) })?;
     let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
     let on = runtimes.handles();
-    let ran = runtimes.block_on(run_until_asked(config, &on, clock_is_right));
+    let rereading = Rereading::new(config.clone(), reread, telemetry.levels());
+    let ran = runtimes.block_on(run_until_asked(config, &on, signals, &rereading, clock_is_right));
     if let Err(failure) = &ran {
         tracing::error!(reason = failure.reason().code(), "the node ends");
     }
@@ -290,18 +298,32 @@ pub fn run(config: Config, clock_is_right: bool) -> Result<(), CommandFailure> {
     ran
 }
 
-async fn run_until_asked(config: Config, on: &layers::Runtimes, clock_is_right: bool) -> Result<(), CommandFailure> {
+async fn run_until_asked(
+    config: Config,
+    on: &layers::Runtimes,
+    mut signals: Signals,
+    rereading: &Rereading,
+    clock_is_right: bool,
+) -> Result<(), CommandFailure> {
     let clock = SystemClock::shared();
     metrics::START_SECONDS.set([], clock.now().0 / 1_000);
     let watchdog = tokio::spawn(signals::watchdog());
-    let asked = signals::asked_to_end();
-    tokio::pin!(asked);
     let data = DataDir::take(&config.data_dir)?;
     let mut joined = None;
     if let Some(applicant) = Applicant::resume(data.path())? {
-        tokio::select! {
-            ended = &mut asked => return ended,
-            decided = applicant::wait(&config, &data, &clock, on, applicant) => joined = Some(decided?),
+        let decided = applicant::wait(&config, &data, &clock, on, applicant);
+        tokio::pin!(decided);
+        while joined.is_none() {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::End => {
+                        tracing::info!("the node stops");
+                        return Ok(());
+                    }
+                    Asked::Reread => drop(rereading.read()),
+                },
+                decided = &mut decided => joined = Some(decided?),
+            }
         }
     }
     let authority = config.authority.clone();
@@ -311,23 +333,39 @@ async fn run_until_asked(config: Config, on: &layers::Runtimes, clock_is_right: 
     }
     tracing::info!(authority = %authority, address = %member.address(), version = env!("CARGO_PKG_VERSION"), "the node runs");
     signals::ready("runs");
-    let ended = asked.await;
+    let mut taking = None;
+    while signals.next().await == Asked::Reread {
+        signals::rereading();
+        if let Some((config, _)) = rereading.read() {
+            let changeable = member.changeable().clone();
+            // A partner that does not answer does not keep the node from ending.
+            taking = Some(tokio::spawn(async move { changeable.take(&config).await }));
+        }
+        signals::ready("runs");
+    }
+    if let Some(taking) = taking {
+        taking.abort();
+    }
     signals::stopping();
     tracing::info!("the node stops");
     member.stop().await;
     watchdog.abort();
-    ended
+    Ok(())
 }
 
-fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, CommandFailure> {
-    use tracing::level_filters::LevelFilter;
-    let level = match config.log_level {
+/// The level of the configuration as the log has it.
+pub(super) fn level_of(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
+    }
+}
+
+fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, CommandFailure> {
+    let level = level_of(config.log_level);
     let form = match config.log_format {
         LogFormat::Text => Form::Text,
         LogFormat::Json => Form::Json,
@@ -390,7 +428,10 @@ pub fn check(config: &Config) -> Result<(), CommandFailure> {
 pub fn demo(dir: Option<PathBuf>, exit: bool) -> Result<(), CommandFailure> {
     let runtimes = Runtimes::start(2)?;
     let options = crate::demo::Options { exit, dir, alerts: 1_000 };
-    let played = runtimes.block_on(crate::demo::run(options));
+    let played = runtimes.block_on(async {
+        let signals = Signals::take(false)?;
+        Ok::<_, CommandFailure>(crate::demo::run(options, signals.any()).await)
+    })?;
     runtimes.shutdown();
     match played {
         Ok(true) => Ok(()),

@@ -22,6 +22,8 @@ pub const FILE: &str = "contacts";
 const MOST: usize = 16;
 /// Between two rounds while nobody answers.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long one round may take when an operator asked for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where one member's node was reached last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,22 +113,37 @@ pub async fn keep(directory: Directory, dir: std::path::PathBuf) {
     }
 }
 
-/// Follows from the first contact that answers, for a node that has nothing but the genesis statement.
-pub async fn find(directory: Directory, pool: Pool, contacts: Vec<Contact>) {
+/// Follows from the first contact that answers, for a node that has nothing but the genesis statement. The file is read
+/// again for each round: an operator may have named another address.
+pub async fn find(directory: Directory, pool: Pool, dir: std::path::PathBuf, first: Vec<Contact>) {
+    let mut contacts = first;
     while directory.view().number == 0 && !contacts.is_empty() {
-        for Contact { authority, endpoints, pins } in &contacts {
-            for endpoint in endpoints {
-                let Ok(channel) = pool.dial_pinned(endpoint, pins.clone()) else { continue };
-                if let Err(error) = directory.catch_up(channel).await {
+        if ask(&directory, &pool, &contacts).await {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+        let kept = read(&dir);
+        if !kept.is_empty() {
+            contacts = kept;
+        }
+    }
+}
+
+/// One round over these contacts; whether the register was found, or gone on with, at one of them.
+pub async fn ask(directory: &Directory, pool: &Pool, contacts: &[Contact]) -> bool {
+    for Contact { authority, endpoints, pins } in contacts {
+        for endpoint in endpoints {
+            let Ok(channel) = pool.dial_pinned(endpoint, pins.clone()) else { continue };
+            match directory.catch_up(channel).await {
+                Ok(()) if directory.view().number > 0 => return true,
+                Ok(()) => {}
+                Err(error) => {
                     havenlink_runtime::repeated!(info by authority.as_str(); source = %authority, reason = error.reason().code(), "the register was not found there");
-                }
-                if directory.view().number > 0 {
-                    return;
                 }
             }
         }
-        tokio::time::sleep(PAUSE).await;
     }
+    false
 }
 
 #[cfg(test)]

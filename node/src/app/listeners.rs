@@ -16,18 +16,14 @@ use crate::config::Config;
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::{AuthorityEntry, PinnedKey, PublicKey};
 use crate::domain::directory::{DirectoryView, Member, Policy};
-use crate::domain::ids::{AuthorityId, Digest, FederationId, Hasher};
+use crate::domain::ids::{Digest, FederationId, Hasher};
 use crate::domain::reason::Reason;
-use crate::domain::record::StreamClass;
 use crate::domain::time::UnixMs;
 use crate::services::access::Work;
 use crate::services::actor::Codes;
-use crate::services::layers::{Actor, Budget, Charge, Connection, Guard, Runtimes, StreamPermit, StreamPermits};
-use crate::services::peer::Rows;
-use crate::transport::budget::Allowance;
+use crate::services::layers::{Actor, Budget, Connection, Guard, Runtimes, StreamPermits};
 use crate::transport::{
-    Alpn, Budgets, Connections, Cost, JoinGate, Limits, Listener, ListenerParts, LocalInfo, NodeIdentity, PeerInfo,
-    ViewSource, unix,
+    Alpn, Connections, JoinGate, Limits, Listener, ListenerParts, LocalInfo, NodeIdentity, PeerInfo, ViewSource, unix,
 };
 
 /// Reads who is at the other end from what the listeners put into every request.
@@ -68,71 +64,6 @@ pub fn guard(
         runtimes: on.clone(),
         stopping,
     }
-}
-
-/// How many times as much a steward may ask and propose: it passes on what others ask of it.
-const STEWARDS: u32 = 10;
-
-/// What each partner may ask of the register.
-fn questions(config: &Config, times: u32) -> Allowance {
-    Allowance {
-        calls: config.budget_register_calls.0.saturating_mul(times),
-        bytes: config.budget_register_bytes.0.saturating_mul(times),
-        ..Allowance::default()
-    }
-}
-
-/// A member's budget, or a steward's.
-fn of<'a>(view: &ViewSource, peer: &AuthorityId, [members, stewards]: &'a [Budgets; 2]) -> &'a Budgets {
-    if view.load().is_steward(peer) { stewards } else { members }
-}
-
-/// What each partner may take: of the exchange, of what the register is asked, and of the register's log. Statements are
-/// counted before they are looked at, since one that is refused is numbered, stored and replicated all the same.
-pub fn budgets(config: &Config, view: ViewSource, clock: &SharedClock) -> (Budget, StreamPermits, Rows) {
-    let exchange = Allowance {
-        calls: config.budget_calls.0,
-        bytes: config.budget_bytes.0,
-        rows: config.budget_rows.0,
-        ..Allowance::default()
-    };
-    let statements = |times: u32| Allowance {
-        calls: config.budget_statements.0.saturating_mul(times),
-        rows: config.budget_statements_day.0.saturating_mul(times),
-        ..Allowance::default()
-    };
-    // Control needs no agreement (9.2), so its budget is its own, and small.
-    let control = Allowance { rows: config.budget_control.0, ..exchange };
-    let control = Budgets::new(control, clock.clone());
-    let budgets = Budgets::new(exchange, clock.clone());
-    let statements = [1, STEWARDS].map(|times| Budgets::new(statements(times), clock.clone()));
-    let asked = [1, STEWARDS].map(|times| Budgets::new(questions(config, times), clock.clone()));
-    let (rows, streams) = (budgets.clone(), budgets.clone());
-    let permit = move |peer: &AuthorityId| -> Result<StreamPermit, _> {
-        streams.stream(peer).map(|permit| Box::new(permit) as StreamPermit).map_err(|wait| wait.0)
-    };
-    let spend = move |peer: &AuthorityId, spent| match spent {
-        Charge::ExchangeCall => budgets.check(peer, Cost::call(0)).map_err(|wait| wait.0),
-        Charge::ExchangeBytes(bytes) => budgets.check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0),
-        Charge::RegisterCall => of(&view, peer, &asked).check(peer, Cost::call(0)).map_err(|wait| wait.0),
-        Charge::RegisterBytes(bytes) => {
-            of(&view, peer, &asked).check(peer, Cost { bytes, ..Cost::default() }).map_err(|wait| wait.0)
-        }
-        Charge::Statement => {
-            let log = of(&view, peer, &statements);
-            log.check(peer, Cost { calls: 1, rows: 1, bytes: 0 }).map_err(|wait| wait.0)
-        }
-    };
-    (
-        Arc::new(spend),
-        Arc::new(permit),
-        Arc::new(move |peer, class, items| {
-            if class == StreamClass::Control {
-                control.check(peer, Cost::rows(items)).map_err(|wait| wait.0)?;
-            }
-            rows.check(peer, Cost::rows(items)).map_err(|wait| wait.0)
-        }),
-    )
 }
 
 /// No budget: for local doors, and before there are members.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
+use super::budgets::PartnerBudgets;
 use super::contacts;
 use super::data_dir::DataDir;
 use super::doctor::Care;
@@ -16,6 +17,7 @@ use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, reg
 use super::listeners;
 use super::recovery;
 use super::renewal::Renewal;
+use super::reread::Changeable;
 use super::rotation::{self, Rotation};
 use super::serve::Serving;
 use crate::clock::SharedClock;
@@ -48,8 +50,7 @@ pub struct RunningMember {
     readiness: watch::Receiver<Option<Reason>>,
     address: SocketAddr,
     drain: std::time::Duration,
-    #[cfg(test)]
-    renewal: Renewal,
+    changeable: Changeable,
     _data: DataDir,
 }
 
@@ -176,7 +177,10 @@ impl RunningMember {
             limits,
             issued: true,
         };
-        rooms.peer_door(&mut serving, listener, door, on)?;
+        let budgets = PartnerBudgets::new(&config, &clock);
+        let changeable =
+            Changeable { budgets, renewal: rooms.renewal(), directory: directory.clone(), pool: pool.clone() };
+        rooms.peer_door(&mut serving, listener, door, &changeable.budgets, on)?;
         rooms.local_doors(&mut serving, on).await?;
         let readiness = rooms.followers(&mut serving, inviter, gate, connections.clone(), joined).await?;
 
@@ -184,7 +188,7 @@ impl RunningMember {
             let _entered = on.register.enter();
             directory.start(Arc::new(pool.clone()));
         }
-        serving.until_stop(contacts::find(directory.clone(), pool, contacts));
+        serving.until_stop(contacts::find(directory.clone(), pool, rooms.data_dir.clone(), contacts));
         let workers = Workers::start(&exchange, &on.exchange);
         let drain = config.shutdown_drain.to_duration();
         Ok(Self {
@@ -197,8 +201,7 @@ impl RunningMember {
             readiness,
             address,
             drain,
-            #[cfg(test)]
-            renewal: rooms.renewal(),
+            changeable,
             _data: data,
         })
     }
@@ -218,10 +221,15 @@ impl RunningMember {
         self.readiness.clone()
     }
 
+    /// What takes something new while the node runs.
+    pub(super) fn changeable(&self) -> &Changeable {
+        &self.changeable
+    }
+
     /// What renews the certificate: a test with a clock of its own says when to look.
     #[cfg(test)]
     pub(super) fn renewal(&self) -> &Renewal {
-        &self.renewal
+        &self.changeable.renewal
     }
 
     /// The register of this node.
@@ -271,9 +279,10 @@ impl Rooms {
         serving: &mut Serving,
         listener: transport::Listener,
         door: transport::ListenerParts,
+        budgets: &PartnerBudgets,
         on: &Runtimes,
     ) -> Result<(), CommandFailure> {
-        let (budget, permits, rows) = listeners::budgets(&self.config, self.directory.source(), &self.clock);
+        let (budget, permits, rows) = budgets.doors(self.directory.source());
         let guard = listeners::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
         let handle = on.of(Work::Register);
         let _entered = handle.enter();

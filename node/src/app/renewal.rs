@@ -135,6 +135,16 @@ impl Renewal {
         renewed.await.map_err(|_| Reason::Internal)?
     }
 
+    /// Takes the pair of the data directory into use if its owner put another one there: a national PKI's, say.
+    ///
+    /// # Errors
+    /// `CERTIFICATE_INVALID` when it does not prove itself; the one in use stays.
+    pub async fn reread(&self) -> Result<Option<Pin>, Reason> {
+        let _one_at_a_time = self.renewing.lock().await;
+        let (view, now) = (self.governance.view(), self.clock.now());
+        self.identity.reread(&self.data_dir, &self.authority, &view, now).map_err(|e| e.reason())
+    }
+
     async fn replace(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
         let now = self.clock.now();
         let prepared = self.with_key(|issuing| NodeIdentity::prepare(&self.data_dir, issuing, now, LIFE));

@@ -107,17 +107,18 @@ impl City {
     /// # Errors
     /// When it ends with another code than 0; its stderr is in the error.
     pub async fn once(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let Output { status, stdout, stderr } = self.command(arguments).output().await?;
+        let Output { status, stdout, stderr } = self.command(arguments).kill_on_drop(true).output().await?;
         if !status.success() {
             bail!("havenlink {} ended with {status}:\n{}", arguments.join(" "), String::from_utf8_lossy(&stderr));
         }
         Ok(String::from_utf8_lossy(&stdout).into_owned())
     }
 
-    /// Starts the node.
+    /// Starts the node. It ends with this process, even if this process is killed: the pipe between them closes then.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("node.log"))?;
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn()?;
+        let mut command = self.command(&["run", "--with-starter"]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn()?;
         self.child = Some(child);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! What lives here: starting three child processes of this binary, the acts of the story, the bundled sample. What does
 //! not: any shortcut. The demo speaks to the nodes as an operator, a coordinator and a city's own software would, over
 //! their sockets; what it prints is what the nodes answered.
-//! Invariant: a step that was not as it should be makes `--exit` end with an error.
+//! Invariants: a step that was not as it should be makes `--exit` end with an error; no node outlives the demo, whatever ends it.
 
 pub mod acts;
 pub mod city;
@@ -52,11 +52,11 @@ pub struct Options {
     pub alerts: usize,
 }
 
-/// Plays the demo. Gives false when a step was not as it should be.
+/// Plays the demo, until `ended` says otherwise. Gives false when a step was not as it should be.
 ///
 /// # Errors
 /// When the stage itself cannot be set: no folder, no free port, a node that does not start.
-pub async fn run(options: Options) -> anyhow::Result<bool> {
+pub async fn run(options: Options, ended: impl Future<Output = ()>) -> anyhow::Result<bool> {
     let temporary =
         if options.dir.is_none() { Some(tempfile::Builder::new().prefix("havenlink-demo-").tempdir()?) } else { None };
     let root = match (&options.dir, &temporary) {
@@ -68,9 +68,10 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     println!("Three cities in three countries, three processes, folder {}", root.display());
     println!("Nothing leaves 127.0.0.1.");
     let mut stage = Stage::new();
+    tokio::pin!(ended);
     let played = tokio::select! {
         played = play(&mut stage, &mut cities, options.alerts) => played,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        () = &mut ended => Err(anyhow::anyhow!("interrupted")),
     };
     if let Err(error) = &played {
         println!("    ✗ the demo stopped: {error:#}");
@@ -78,7 +79,7 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     let fine = stage.close() && played.is_ok();
     if !options.exit && played.is_ok() {
         next(&cities);
-        tokio::signal::ctrl_c().await?;
+        ended.await;
     }
     for city in cities.all() {
         city.stop().await?;
@@ -104,5 +105,5 @@ fn next(cities: &Cities) {
     {
         println!("  havenctl --sockets {} {command}", city.sockets().display());
     }
-    println!("Ctrl-C ends the demo.");
+    println!("Ctrl-C ends the demo, and so does the end of this terminal.");
 }

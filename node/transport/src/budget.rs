@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -14,7 +15,7 @@ use crate::clock::SharedClock;
 use crate::domain::ids::AuthorityId;
 
 /// How much a peer may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Calls per second; twice as many at once.
     pub calls: u32,
@@ -60,12 +61,38 @@ pub struct RetryAfter(pub Duration);
 pub struct Budgets(Arc<Inner>);
 
 struct Inner {
-    calls: Limiter,
-    bytes: Limiter,
-    rows: Limiter,
+    calls: ArcSwap<Metered>,
+    bytes: ArcSwap<Metered>,
+    rows: ArcSwap<Metered>,
     clock: Monotonic,
     streams: u32,
     open: Mutex<HashMap<AuthorityId, u32>>,
+}
+
+/// How much of one thing there is in a period and at once, and what each peer took of it.
+struct Metered {
+    much: (Duration, u32, u32),
+    taken: Limiter,
+}
+
+impl Metered {
+    fn new(much: (Duration, u32, u32), clock: &Monotonic) -> Self {
+        let (period, n, at_once) = much;
+        let each = (period / n.max(1)).max(Duration::from_nanos(1));
+        let burst = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(each).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
+        Self { much, taken: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()) }
+    }
+}
+
+/// Of calls, bytes and rows: how much in a period, and at once.
+fn quantities(allowance: &Allowance) -> [(Duration, u32, u32); 3] {
+    let second = Duration::from_secs(1);
+    [
+        (second, allowance.calls, allowance.calls.saturating_mul(2)),
+        (second, allowance.bytes, allowance.bytes.saturating_mul(4)),
+        (DAY, allowance.rows, allowance.rows),
+    ]
 }
 
 type Limiter = RateLimiter<AuthorityId, DashMapStateStore<AuthorityId>, Monotonic, NoOpMiddleware<Duration>>;
@@ -88,21 +115,19 @@ impl Budgets {
     /// The same allowance for every peer.
     pub fn new(allowance: Allowance, clock: SharedClock) -> Self {
         let clock = Monotonic(clock);
-        let quota = |period: Duration, n: u32, at_once: u32| {
-            let each = (period / n.max(1)).max(Duration::from_nanos(1));
-            let burst = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
-            let quota = Quota::with_period(each).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
-            RateLimiter::new(quota, DashMapStateStore::default(), clock.clone())
-        };
-        let second = Duration::from_secs(1);
-        Self(Arc::new(Inner {
-            calls: quota(second, allowance.calls, allowance.calls.saturating_mul(2)),
-            bytes: quota(second, allowance.bytes, allowance.bytes.saturating_mul(4)),
-            rows: quota(DAY, allowance.rows, allowance.rows),
-            clock: clock.clone(),
-            streams: allowance.streams,
-            open: Mutex::default(),
-        }))
+        let [calls, bytes, rows] = quantities(&allowance).map(|much| ArcSwap::from_pointee(Metered::new(much, &clock)));
+        Self(Arc::new(Inner { calls, bytes, rows, clock, streams: allowance.streams, open: Mutex::default() }))
+    }
+
+    /// Puts another allowance in force, but for the number of streams. What a peer took counts on where the number is the
+    /// same, and anew where it is another one.
+    pub fn change(&self, allowance: &Allowance) {
+        let inner = &self.0;
+        for (held, much) in [&inner.calls, &inner.bytes, &inner.rows].into_iter().zip(quantities(allowance)) {
+            if held.load().much != much {
+                held.store(Arc::new(Metered::new(much, &inner.clock)));
+            }
+        }
     }
 
     /// Takes the cost from the peer's budgets.
@@ -115,9 +140,9 @@ impl Budgets {
         self.take(&self.0.rows, authority, u32::try_from(cost.rows).unwrap_or(u32::MAX))
     }
 
-    fn take(&self, limiter: &Limiter, authority: &AuthorityId, n: u32) -> Result<(), RetryAfter> {
+    fn take(&self, metered: &ArcSwap<Metered>, authority: &AuthorityId, n: u32) -> Result<(), RetryAfter> {
         let Some(n) = NonZeroU32::new(n) else { return Ok(()) };
-        match limiter.check_key_n(authority, n) {
+        match metered.load().taken.check_key_n(authority, n) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(not_yet)) => Err(RetryAfter(not_yet.wait_time_from(self.0.clock.now()))),
             // More than may ever be taken at once: waiting does not help, but the answer is the same.

@@ -194,6 +194,25 @@ impl NodeIdentity {
         Ok(self.take(prove(key, certificate, authority, view, now)?))
     }
 
+    /// Takes the pair of the data directory into use if another one was put there, after the same proof. `None`: it is the
+    /// one in use.
+    ///
+    /// # Errors
+    /// As `replace`, and when a file cannot be read.
+    pub fn reread(
+        &self,
+        dir: &Path,
+        authority: &AuthorityId,
+        view: &DirectoryView,
+        now: UnixMs,
+    ) -> Result<Option<Pin>, Error> {
+        let (key, certificate) = identity_files::read_current(dir)?;
+        if self.certificate().der == certificate {
+            return Ok(None);
+        }
+        self.replace(&key, &certificate, authority, view, now).map(Some)
+    }
+
     fn take(&self, held: InUse) -> Pin {
         let pin = held.certificate.pin;
         self.0.held.store(Arc::new(held));

@@ -32,6 +32,7 @@ const ALLOWED: &[&str] = &[
     "incarnation",
     "index",
     "items",
+    "keys",
     "kind",
     "last",
     "leader",

@@ -19,10 +19,13 @@ pub use otlp::Export;
 pub use repeated::Repeated;
 pub use sensitive::Sensitive;
 
+use std::sync::Arc;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What to log, in which form, and where to send traces and metrics.
@@ -36,12 +39,29 @@ pub struct Settings {
     pub instance: String,
 }
 
+/// Changes the most detailed level that is written, while the node runs.
+#[derive(Clone)]
+pub struct Levels(Arc<dyn Fn(LevelFilter) + Send + Sync>);
+
+impl Levels {
+    /// From the next line on.
+    pub fn set(&self, level: LevelFilter) {
+        (self.0)(level);
+    }
+}
+
 /// Ends the export in order when the node stops.
 pub struct Telemetry {
     exporters: Option<otlp::Exporters>,
+    levels: Levels,
 }
 
 impl Telemetry {
+    /// What changes the level of what is logged.
+    pub fn levels(&self) -> Levels {
+        self.levels.clone()
+    }
+
     /// Sends what is left. Blocks: call it where blocking is allowed.
     pub fn shutdown(self) {
         if let Some(exporters) = self.exporters {
@@ -56,12 +76,17 @@ impl Telemetry {
 /// When the exporter cannot be built, or logging was started before.
 pub fn start(settings: Settings) -> Result<Telemetry, Box<dyn std::error::Error + Send + Sync>> {
     let ours = |meta: &tracing::Metadata<'_>| fields::is_ours(meta.target());
-    let lines = lines::Lines::new(settings.form).with_filter(filter_fn(ours)).with_filter(settings.level);
+    let (level, handle) = reload::Layer::new(settings.level);
+    let levels = Levels(Arc::new(move |level| {
+        // It fails only when there is no log any more.
+        let _ = handle.reload(level);
+    }));
+    let lines = lines::Lines::new(settings.form).with_filter(filter_fn(ours)).with_filter(level);
     let registry = tracing_subscriber::registry().with(lines);
     match &settings.export {
         None => {
             registry.try_init()?;
-            Ok(Telemetry { exporters: None })
+            Ok(Telemetry { exporters: None, levels })
         }
         Some(export) => {
             let exporters = otlp::Exporters::build(export, &settings.instance)?;
@@ -75,7 +100,7 @@ pub fn start(settings: Settings) -> Result<Telemetry, Box<dyn std::error::Error 
                 .with_filter(LevelFilter::INFO);
             registry.with(spans).try_init()?;
             propagation::exporting();
-            Ok(Telemetry { exporters: Some(exporters) })
+            Ok(Telemetry { exporters: Some(exporters), levels })
         }
     }
 }

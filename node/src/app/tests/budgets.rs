@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::app::listeners::budgets;
+use crate::app::budgets::PartnerBudgets;
 use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;
@@ -21,7 +21,7 @@ fn statements_are_counted_per_authority_each_second_and_in_a_day_and_stewards_ha
     view.store(Arc::new(DirectoryView { stewards, ..DirectoryView::clone(&view.load()) }));
     let clock = MovedClock::new();
     let shared: crate::clock::SharedClock = clock.clone();
-    let (budget, places, _) = budgets(&config, view, &shared);
+    let (budget, places, _) = PartnerBudgets::new(&config, &shared).doors(view);
     let take = |who: &AuthorityId| (0..100).take_while(|_| budget(who, Charge::Statement).is_ok()).count();
     assert_eq!(take(&kehl), 4, "twice as many at once");
     let wait = budget(&kehl, Charge::Statement).unwrap_err();
@@ -43,7 +43,7 @@ fn bytes_are_counted_as_they_come() {
     let config = config(root.path(), &["budget.bytes_per_second=1000".to_owned()]);
     let kehl = AuthorityId::parse("de-kehl").unwrap();
     let shared: crate::clock::SharedClock = MovedClock::new();
-    let (budget, _, _) = budgets(&config, empty_view(), &shared);
+    let (budget, _, _) = PartnerBudgets::new(&config, &shared).doors(empty_view());
     for _ in 0..4 {
         budget(&kehl, Charge::ExchangeBytes(1_000)).unwrap();
     }
@@ -58,7 +58,7 @@ fn control_has_a_budget_of_its_own_within_that_of_all_rows() {
     let config = config(root.path(), &set);
     let kehl = AuthorityId::parse("de-kehl").unwrap();
     let shared: crate::clock::SharedClock = MovedClock::new();
-    let (_, _, rows) = budgets(&config, empty_view(), &shared);
+    let (_, _, rows) = PartnerBudgets::new(&config, &shared).doors(empty_view());
     rows(&kehl, StreamClass::Control, 10).unwrap();
     assert!(rows(&kehl, StreamClass::Control, 1).unwrap_err() > Duration::from_secs(3_600));
     rows(&kehl, StreamClass::Content, 90).unwrap();
@@ -75,7 +75,7 @@ fn questions_to_the_register_have_a_budget_of_their_own_and_stewards_ten_times_a
     view.store(Arc::new(DirectoryView { stewards, ..DirectoryView::clone(&view.load()) }));
     let clock = MovedClock::new();
     let shared: crate::clock::SharedClock = clock.clone();
-    let (budget, _, _) = budgets(&config, view, &shared);
+    let (budget, _, _) = PartnerBudgets::new(&config, &shared).doors(view);
     let take = |who: &AuthorityId, spent| (0..10_000).take_while(|_| budget(who, spent).is_ok()).count();
     // The clock goes on while the test runs: a little more than the number is the number.
     let about = |taken: usize, n: usize| assert!((n..n + n / 4).contains(&taken), "{taken} of {n}");
@@ -98,7 +98,7 @@ fn by_default_a_member_cannot_fill_what_everybody_keeps_for_ever() {
     let kehl = AuthorityId::parse("de-kehl").unwrap();
     let clock = MovedClock::new();
     let shared: crate::clock::SharedClock = clock.clone();
-    let (budget, _, _) = budgets(&config, empty_view(), &shared);
+    let (budget, _, _) = PartnerBudgets::new(&config, &shared).doors(empty_view());
     let mut taken = 0;
     for _ in 0..4_000 {
         taken += (0..100).take_while(|_| budget(&kehl, Charge::Statement).is_ok()).count();
@@ -106,4 +106,24 @@ fn by_default_a_member_cannot_fill_what_everybody_keeps_for_ever() {
     }
     // A day's at once, and what comes again in a day.
     assert!((5_000..10_000).contains(&taken), "{taken}");
+}
+
+#[test]
+fn a_budget_that_is_changed_counts_anew_and_the_others_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |control: u32| {
+        let set = [format!("budget.control_per_day={control}"), "budget.register_calls_per_second=5".to_owned()];
+        config(root.path(), &set)
+    };
+    let kehl = AuthorityId::parse("de-kehl").unwrap();
+    let shared: crate::clock::SharedClock = MovedClock::new();
+    let budgets = PartnerBudgets::new(&of(10), &shared);
+    let (budget, _, rows) = budgets.doors(empty_view());
+    let questions = || (0..100).take_while(|_| budget(&kehl, Charge::RegisterCall).is_ok()).count();
+    let control = || (0..1_000).take_while(|_| rows(&kehl, StreamClass::Control, 1).is_ok()).count();
+    assert_eq!((questions(), control()), (10, 10));
+    budgets.change(&of(10));
+    assert_eq!((questions(), control()), (0, 0), "nothing is new");
+    budgets.change(&of(300));
+    assert_eq!((questions(), control()), (0, 300), "only what changed");
 }

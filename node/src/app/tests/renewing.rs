@@ -61,3 +61,25 @@ async fn a_renewal_waits_while_an_applicant_may_ask_as_long_as_there_is_time() {
     assert!(renewal.look(Duration::ZERO).await, "open or not, before it ends");
     member.stop().await;
 }
+
+/// A national PKI's certificate is put into the data directory by hand: it must prove itself like a renewed one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_was_put_there_is_taken_once_the_register_lists_it() {
+    let (root, clock) = (tempfile::tempdir().unwrap(), SystemClock::shared());
+    let config = config(root.path(), &[]);
+    let member = member_at(&clock, &config).await;
+    let (renewal, changeable) = (member.renewal(), member.changeable());
+    let before = renewal.identity.pin();
+    assert_eq!(renewal.reread().await, Ok(None), "it is the one in use");
+    let given = NodeIdentity::generate(&config.authority, clock.now(), LIFE).unwrap();
+    NodeIdentity::store(&config.data_dir, &given).unwrap();
+    assert_eq!(renewal.reread().await, Err(crate::domain::reason::Reason::CertificateInvalid));
+    changeable.take(&config).await;
+    assert_eq!(renewal.identity.pin(), before, "partners would refuse it");
+    let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
+    entry.pins.push(PinnedKey { pin: given.certificate.pin, valid_until: crate::domain::time::UnixMs::NEVER });
+    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
+    changeable.take(&config).await;
+    assert_eq!(renewal.identity.pin(), given.certificate.pin);
+    member.stop().await;
+}
