@@ -7,6 +7,7 @@
 mod applicant;
 mod backups;
 mod budgets;
+mod check;
 mod commands;
 mod contacts;
 mod data_dir;
@@ -17,6 +18,7 @@ mod following;
 mod identity_copy;
 mod listeners;
 mod member;
+mod owner;
 mod recovery;
 mod renewal;
 mod reread;
@@ -30,7 +32,8 @@ mod token;
 
 pub use applicant::withdraw;
 pub use backups::{backup, restore};
-pub use commands::{GenesisPolicy, check, demo, init, join, run};
+pub use check::check;
+pub use commands::{GenesisPolicy, demo, init, join, run};
 pub use data_dir::DataDir;
 pub use failure::CommandFailure;
 pub use member::RunningMember;

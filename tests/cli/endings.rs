@@ -72,7 +72,8 @@ async fn every_ending_has_its_code() {
     kehl.kill().await.unwrap();
     assert_eq!(code(kehl, &["status"]).await, 6);
     assert_eq!(havenlink(kehl, &["restore", "/nonexistent"]).await.unwrap().code, 2, "no backup");
-    assert_eq!(havenlink(strasbourg, &["check"]).await.unwrap().code, 5, "the node runs");
+    assert_eq!(havenlink(strasbourg, &["check"]).await.unwrap().code, 0, "beside the running node");
+    assert_eq!(havenlink(strasbourg, &["run"]).await.unwrap().code, 5, "the node runs");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

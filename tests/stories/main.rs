@@ -10,6 +10,7 @@ mod inspection;
 mod keys;
 mod later;
 mod mirror;
+mod other_user;
 mod readme;
 mod refusals;
 mod removal;

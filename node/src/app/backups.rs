@@ -5,28 +5,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commands::GENESIS;
-use super::data_dir::DataDir;
+use super::data_dir::{self, DataDir};
 use super::failure::CommandFailure;
 use super::identity_copy;
+use super::owner::{self, Owner};
 use super::runtimes::Runtimes;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::directory::{self, Directory, Opening};
 use crate::domain::ids::FederationId;
 use crate::domain::reason::Reason;
+use crate::domain::time::UnixMs;
 use crate::storage::backup::{self, BackupReport};
 use crate::storage::identity::{self, Whose};
 use crate::wire::statement;
 
 /// Makes a backup of a node, running or not, and reads it back: the store in one file, and beside it what this node is
-/// (keys, certificate, the federation's genesis), readable by its owner only.
+/// (keys, certificate, the federation's genesis), readable by its owner only: the owner of the folder.
 ///
 /// # Errors
-/// `NOT_JOINED` when there is nothing to back up, `BACKUP_FAILED`.
+/// `NOT_JOINED` when there is nothing to back up, `BACKUP_FAILED`; nothing that could be taken for a backup is left then.
 pub fn backup(config: &Config, directory: &Path) -> Result<(), CommandFailure> {
     if !config.data_dir.join("authority.key").exists() {
-        return Err(CommandFailure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
+        return Err(data_dir::no_key(&config.data_dir));
     }
+    let owner = Owner::of(&config.data_dir).map_err(|e| CommandFailure::file(&config.data_dir, &e))?;
+    data_dir::of_ours(&config.data_dir, owner)?;
     let runtimes = Runtimes::start(1)?;
     let made = runtimes.block_on(made(config, directory));
     runtimes.shutdown();
@@ -37,17 +41,21 @@ pub fn backup(config: &Config, directory: &Path) -> Result<(), CommandFailure> {
         report.bytes, report.publications, report.received, report.audit_size
     );
     println!("{}  (keys: keep it where only you can read it)", beside.display());
+    name_unfinished(config, directory);
     Ok(())
 }
 
-/// The keys first: a backup that is there has them beside it, and knows which.
+/// The keys first, and each part under its name only when it is whole: what has the name of a backup has its keys beside it,
+/// and knows which.
 async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBuf), CommandFailure> {
+    let failed = |e: std::io::Error| CommandFailure::new(Reason::BackupFailed).cause(&e);
+    let owner = Owner::of(directory).map_err(failed)?;
+    let new_folder = !directory.exists();
     let now = SystemClock::shared().now();
     let file = backup::file_for(&config.data_dir, directory, now).await?;
     let beside = identity_copy::beside(&file);
     let copied = std::fs::create_dir_all(directory).and_then(|()| identity_copy::write(&config.data_dir, &beside));
-    let copied = copied.map_err(|e| CommandFailure::new(Reason::BackupFailed).cause(&e));
-    let made = match copied {
+    let made = match copied.map_err(failed) {
         Ok(()) => {
             backup::make(&config.data_dir, &file, identity_copy::key(&beside), now).await.map_err(CommandFailure::from)
         }
@@ -55,8 +63,22 @@ async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBu
     };
     if made.is_err() {
         std::fs::remove_dir_all(&beside).ok();
+        std::fs::remove_dir_all(beside.with_added_extension("part")).ok();
     }
+    // What root made beside the node's files, and in the folder, is their owners'.
+    let of_node = Owner::of(&config.data_dir).map_err(failed)?;
+    for path in [if new_folder { directory } else { &file }, &beside] {
+        owner::give(path, owner).map_err(failed)?;
+    }
+    owner::give(&config.data_dir, of_node).map_err(failed)?;
     Ok((made?, beside))
+}
+
+/// Says what is left of backups that did not come to their end.
+fn name_unfinished(config: &Config, folder: &Path) {
+    for left in identity::unfinished(folder, Some(&config.authority)).unwrap_or_default() {
+        eprintln!("note: {} is left of a backup that was cut off; it is never restored: delete it", left.display());
+    }
 }
 
 /// Puts a backup in place of the store, under a new incarnation. Keys that are lost come from beside the backup; a
@@ -68,7 +90,9 @@ async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBu
 pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
     let restored = restored(config, file, &mut |_| Ok(()))?;
     let report = restored.report;
-    println!("restored: incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
+    let made = restored.made.map(|made| format!(", made {made}")).unwrap_or_default();
+    println!("restored: {}{made}", restored.file.display());
+    println!("  incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
     println!("check: havenctl agreement list: what was ended after the backup is in force here again; end it again");
     println!("next: havenlink run        (or systemctl start havenlink)");
     println!("next: havenctl offer confirm --all-unchanged");
@@ -80,8 +104,11 @@ pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
     Ok(())
 }
 
+#[derive(Debug)]
 struct Restored {
     report: backup::RestoreReport,
+    file: PathBuf,
+    made: Option<UnixMs>,
     /// A steward that comes back without its vote.
     mirror: bool,
     /// The register begins at genesis: whether it was a steward is not known here.
@@ -91,20 +118,20 @@ struct Restored {
 /// Its steps, so that it can be made again after any of them: no node starts before the last one. `done` hears of each.
 fn restored(
     config: &Config,
-    file: &Path,
+    from: &Path,
     done: &mut dyn FnMut(&'static str) -> Result<(), CommandFailure>,
 ) -> Result<Restored, CommandFailure> {
     let data = DataDir::take(&config.data_dir)?;
-    let file = &chosen(config, file)?;
-    let beside = identity_copy::beside(file);
     let runtimes = Runtimes::start(1)?;
     let prepared = runtimes.block_on(async {
-        let found = backup::verify(file).await?;
+        let found = chosen(config, from, !data.has_keys()).await?;
+        let beside = identity_copy::beside(&found.file);
         belongs_here(config, &data, &found.whose, &beside)?;
-        Ok::<_, CommandFailure>(backup::prepare(&found, data.path(), SystemClock::shared().now()).await?)
+        let prepared = backup::prepare(&found, data.path(), SystemClock::shared().now()).await?;
+        Ok::<_, CommandFailure>((found.file, beside, prepared))
     });
     runtimes.shutdown();
-    let prepared = prepared?;
+    let (file, beside, prepared) = prepared?;
     done("the store")?;
     if !data.has_keys() {
         identity_copy::read(&beside, data.path()).map_err(|e| CommandFailure::file(&beside, &e))?;
@@ -118,16 +145,55 @@ fn restored(
         directory::forget_raft(data.path())?;
     }
     done("the vote")?;
-    Ok(Restored { report: prepared.finish()?, mirror, anew })
+    let report = prepared.finish()?;
+    let made = identity::made_at(&file);
+    if let Some(made) = made {
+        // Else the doctor says that there was never a backup.
+        backup::note(data.path(), made)?;
+    }
+    Ok(Restored { report, file, made, mirror, anew })
 }
 
-/// The backup itself; of a folder the newest one of this authority.
-fn chosen(config: &Config, from: &Path) -> Result<PathBuf, CommandFailure> {
+/// The backup itself; of a folder the newest one of this authority that is complete. Those that were passed over are named.
+async fn chosen(config: &Config, from: &Path, keys_lost: bool) -> Result<BackupReport, CommandFailure> {
     if !from.is_dir() {
-        return Ok(from.to_owned());
+        let found = backup::verify(from).await?;
+        let beside = identity_copy::beside(from);
+        if keys_lost && !identity_copy::is_whole(&beside) {
+            return Err(without_keys(&beside));
+        }
+        return Ok(found);
     }
-    let none = || format!("{} has none of {}", from.display(), config.authority);
-    identity::newest_backup(from, Some(&config.authority)).map_err(|e| CommandFailure::from(e).about(none()))
+    let mut last = None;
+    for file in identity::backups(from, Some(&config.authority))? {
+        let failure = match backup::verify(&file).await {
+            Ok(found) if has_its_keys(&found) => {
+                name_unfinished(config, from);
+                return Ok(found);
+            }
+            Ok(_) => without_keys(&identity_copy::beside(&file)),
+            Err(error) => CommandFailure::from(error),
+        };
+        eprintln!("note: {} is not complete, and was passed over:", file.display());
+        eprint!("{failure}");
+        last = Some(failure);
+    }
+    name_unfinished(config, from);
+    Err(last.unwrap_or_else(|| {
+        let none = format!("{} has none of {}", from.display(), config.authority);
+        CommandFailure::new(Reason::BackupInvalid).about(none)
+    }))
+}
+
+/// Whether what was put beside a backup is there: exactly the key that it names, if it names one.
+fn has_its_keys(found: &BackupReport) -> bool {
+    let beside = identity_copy::beside(&found.file);
+    identity_copy::is_whole(&beside) && (found.whose.key.is_none() || identity_copy::key(&beside) == found.whose.key)
+}
+
+fn without_keys(beside: &Path) -> CommandFailure {
+    let failure = CommandFailure::new(Reason::BackupInvalid).about("the keys that were made with it are not beside it");
+    failure.fact("missing", beside.display().to_string())
 }
 
 /// No store takes the place of another authority's, or of the same one's in another federation; and no key comes with it
@@ -190,7 +256,8 @@ fn comes_back_as_mirror(config: &Config, directory: &Directory) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::commands::{GenesisPolicy, check, init};
+    use crate::app::check::check;
+    use crate::app::commands::{GenesisPolicy, init};
     use crate::app::tests::config;
     use crate::domain::ids::AuthorityId;
     use crate::storage::sqlite::RESTORING_FILE;
@@ -292,6 +359,109 @@ mod tests {
         });
         runtimes.shutdown();
         opened
+    }
+
+    #[test]
+    fn the_newest_complete_backup_is_restored_and_what_is_no_backup_never() {
+        let root = tempfile::tempdir().unwrap();
+        let (config, backups) = backed_up(root.path());
+        let complete = named(&backups, "fr-strasbourg");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        backup(&config, &backups).unwrap();
+        let newest = identity::newest_backup(&backups, None).unwrap();
+        assert_ne!(newest, complete);
+        let key = identity_copy::beside(&newest).join("authority.key");
+        let kept = std::fs::read(&key).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        // What a copy that was cut off has left.
+        std::fs::write(backups.join("havenlink-fr-strasbourg-99999999999999.part"), "half").unwrap();
+        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, complete);
+        std::fs::remove_dir_all(&config.data_dir).unwrap();
+        refused(&config, &newest, "the keys that were made with it are not beside it");
+        let found = restored(&config, &backups, &mut |_| Ok(())).unwrap();
+        assert_eq!((&found.file, found.made), (&complete, identity::made_at(&complete)));
+        assert_eq!(backup::last_backup(&config.data_dir), found.made, "the doctor knows of it");
+
+        std::fs::write(&key, kept).unwrap();
+        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, newest);
+        // One that does not verify is passed over too.
+        std::fs::write(&newest, "no database").unwrap();
+        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, complete);
+    }
+
+    #[test]
+    fn a_backup_is_complete_or_absent() {
+        let root = tempfile::tempdir().unwrap();
+        let (config, backups) = backed_up(root.path());
+        let before = std::fs::read_dir(&backups).unwrap().count();
+        let key = config.data_dir.join("tls.crt");
+        let kept = std::fs::read(&key).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        assert_eq!(backup(&config, &backups).unwrap_err().reason(), Reason::BackupFailed);
+        assert_eq!(std::fs::read_dir(&backups).unwrap().count(), before, "nothing is left");
+        std::fs::write(&key, kept).unwrap();
+        // The note of an earlier backup is in its way: the backup is one all the same, with its keys.
+        std::fs::remove_file(config.data_dir.join(backup::LAST_BACKUP)).unwrap();
+        std::fs::create_dir(config.data_dir.join(backup::LAST_BACKUP)).unwrap();
+        backup(&config, &backups).unwrap();
+        assert_eq!(std::fs::read_dir(&backups).unwrap().count(), before + 2);
+        assert!(identity_copy::is_whole(&identity_copy::beside(&identity::newest_backup(&backups, None).unwrap())));
+    }
+
+    #[test]
+    fn what_root_backs_up_and_restores_belongs_to_the_folders_owners() {
+        if !Owner::here().is_root() {
+            let skipped = "skipped: backups::what_root_backs_up_and_restores: needs root\n";
+            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let (node, archive) = (Owner { uid: 54_321, gid: 54_321 }, Owner { uid: 54_400, gid: 54_400 });
+        let config = config(root.path(), &[]);
+        let backups = root.path().join("backups");
+        for (folder, owner) in [(&config.data_dir, node), (&backups, archive)] {
+            std::fs::create_dir(folder).unwrap();
+            std::os::unix::fs::chown(folder, Some(owner.uid), Some(owner.gid)).unwrap();
+        }
+        let all_are = |what: &str| {
+            for (folder, owner) in [(&config.data_dir, node), (&backups, archive)] {
+                let mut folders = vec![folder.clone()];
+                while let Some(folder) = folders.pop() {
+                    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                        assert_eq!(Owner::of(&path).unwrap(), owner, "{what}: {}", path.display());
+                        folders.extend(path.is_dir().then_some(path));
+                    }
+                }
+            }
+        };
+        founded(&config);
+        owner::give(&config.data_dir, node).unwrap();
+        backup(&config, &backups).unwrap();
+        all_are("a backup");
+        restored(&config, &backups, &mut |_| Ok(())).unwrap();
+        all_are("a restore over what is there");
+        for entry in std::fs::read_dir(&config.data_dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+        }
+        assert_eq!(check(&config).unwrap_err().reason(), Reason::NotJoined, "nothing is here");
+        restored(&config, &backups, &mut |_| Ok(())).unwrap();
+        all_are("a restore of a lost disk");
+        check(&config).unwrap();
+        all_are("a look");
+
+        // What was left by somebody else is named, by a look and by a start.
+        let foreign = config.data_dir.join("havenlink.db");
+        std::os::unix::fs::chown(&foreign, Some(archive.uid), None).unwrap();
+        let wrong = check(&config).unwrap_err();
+        assert_eq!(wrong.reason(), Reason::WrongUser);
+        assert!(wrong.to_string().contains(foreign.to_str().unwrap()), "{wrong}");
+        assert!(wrong.to_string().contains("sudo chown -R 54321:54321"), "{wrong}");
+        assert_eq!(
+            DataDir::take_to_run(&config.data_dir).err().unwrap().reason(),
+            Reason::WrongUser,
+            "root is not its user"
+        );
     }
 
     #[test]

@@ -87,7 +87,8 @@ fn fresh(config: &Config) -> Result<DataDir, CommandFailure> {
     if under_way || has_register(config, &data) {
         let joined =
             CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
-        let lost = (!under_way && data.authority_key().is_err()).then_some("authority.key is lost; havenlink recover");
+        let lost = (!under_way && data.authority_key().is_err())
+            .then_some("authority.key is lost; havenlink restore, or havenlink recover");
         return Err(lost.into_iter().fold(joined, |failure, lost| failure.fact("but", lost)));
     }
     // Keys without a register are left from a run that did not come to its end; nobody knows them.
@@ -97,6 +98,9 @@ fn fresh(config: &Config) -> Result<DataDir, CommandFailure> {
 
 /// Also when its key is lost: what is here is a member's, and comes back by `havenlink recover`.
 fn has_register(config: &Config, data: &DataDir) -> bool {
+    if data.path().join(crate::storage::sqlite::STORE_FILE).exists() {
+        return true;
+    }
     if !data.path().join(directory::FILE).exists() {
         return false;
     }
@@ -308,7 +312,7 @@ async fn run_until_asked(
     let clock = SystemClock::shared();
     metrics::START_SECONDS.set([], clock.now().0 / 1_000);
     let watchdog = tokio::spawn(signals::watchdog());
-    let data = DataDir::take(&config.data_dir)?;
+    let data = DataDir::take_to_run(&config.data_dir)?;
     let mut joined = None;
     if let Some(applicant) = Applicant::resume(data.path())? {
         let decided = applicant::wait(&config, &data, &clock, on, applicant);
@@ -377,48 +381,6 @@ fn start_telemetry(config: &Config) -> Result<telemetry::Telemetry, CommandFailu
     let settings = Settings { level, form, export, instance: config.authority.to_string() };
     telemetry::start(settings)
         .map_err(|e| CommandFailure::new(Reason::ConfigInvalid).about("otlp.endpoint").fact("cause", e.to_string()))
-}
-
-/// Checks configuration, keys, certificate and register, and changes nothing.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub fn check(config: &Config) -> Result<(), CommandFailure> {
-    transport::install_provider();
-    println!("configuration  fine: {} on {}", config.authority, config.listen);
-    if !config.data_dir.join("authority.key").exists() {
-        return Err(CommandFailure::new(Reason::NotJoined).fact("directory", config.data_dir.display().to_string()));
-    }
-    let data = DataDir::take(&config.data_dir)?;
-    let key = data.authority_key()?;
-    println!("authority key  fine: {}", key.public().id());
-    let identity = NodeIdentity::load(data.path())?;
-    println!("certificate    fine: valid until {}", identity.certificate().not_after);
-    if let Some(applicant) = Applicant::resume(data.path())? {
-        println!("register       none yet: an application to {} waits", applicant.token().invitation.inviter);
-        return Ok(());
-    }
-    let directory = Directory::open(Opening {
-        data_dir: data.path().to_owned(),
-        authority: config.authority.clone(),
-        key: Arc::new(key),
-        clock: SystemClock::shared(),
-        genesis: None,
-    })?;
-    let view = directory.view();
-    println!(
-        "register       fine: {} authorities at change {}, federation {}",
-        view.members.len(),
-        view.number,
-        view.federation
-    );
-    if view.authority_of_pin(&identity.pin(), SystemClock::shared().now()) != Some(&config.authority) && view.number > 0
-    {
-        return Err(
-            CommandFailure::new(Reason::CertificateInvalid).about("its pin does not stand in this authority's entry")
-        );
-    }
-    Ok(())
 }
 
 /// Plays the demo.

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::failure::CommandFailure;
+use super::owner::{self, Owner};
 use crate::domain::reason::Reason;
 use crate::wire::keys::SigningKey;
 
-/// A data directory that this process holds.
+/// A data directory that this process holds. What root writes there is given to the directory's owner when it lets go, and
+/// what an earlier command left when it takes hold.
 pub struct DataDir {
     path: PathBuf,
+    owner: Owner,
     // Held until the process ends, whatever ends it.
     _lock: File,
 }
@@ -25,20 +28,44 @@ impl DataDir {
     /// Takes the directory, and makes it where there is none.
     ///
     /// # Errors
-    /// `DATA_DIR_IN_USE` when another process holds it.
+    /// `DATA_DIR_IN_USE` when another process holds it, `WRONG_USER` when another user owns it and this is not root.
     pub fn take(path: &Path) -> Result<Self, CommandFailure> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| CommandFailure::file(path, &e))?;
+        let owner = Owner::of(path).map_err(|e| CommandFailure::file(path, &e))?;
+        of_ours(path, owner)?;
         let name = path.join("lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(&name).map_err(|e| CommandFailure::file(&name, &e))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| CommandFailure::new(Reason::DataDirInUse).fact("directory", path.display().to_string()))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        owner::give(path, owner).map_err(|e| CommandFailure::file(path, &e))?;
+        Ok(Self { path: path.to_owned(), owner, _lock: lock })
+    }
+
+    /// Takes the directory for as long as a node runs: as its owner, and with nothing in it that the owner cannot open.
+    ///
+    /// # Errors
+    /// As `take`; `WRONG_USER` also for root, and with the files that belong to another user.
+    pub fn take_to_run(path: &Path) -> Result<Self, CommandFailure> {
+        let data = Self::take(path)?;
+        if Owner::here().uid != data.owner.uid {
+            return Err(of_another(path, data.owner).remedy("systemctl start havenlink, which runs as that user"));
+        }
+        openable(path)?;
+        Ok(data)
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Gives what was written since it was taken to the directory's owner: for a process that goes on holding it.
+    ///
+    /// # Errors
+    /// When something there cannot be given.
+    pub fn give(&self) -> Result<(), CommandFailure> {
+        owner::give(&self.path, self.owner).map_err(|e| CommandFailure::file(&self.path, &e))
     }
 
     /// Whether keys were made here.
@@ -49,18 +76,9 @@ impl DataDir {
     /// The authority's key.
     ///
     /// # Errors
-    /// `NOT_JOINED` when there is none, `STORAGE_DAMAGED` when it is none.
+    /// `NOT_JOINED` when nothing is there, `AUTHORITY_KEY_LOST` when it alone is not, `STORAGE_DAMAGED` when it is none.
     pub fn authority_key(&self) -> Result<SigningKey, CommandFailure> {
-        let path = self.path.join(AUTHORITY_KEY);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => zeroize::Zeroizing::new(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CommandFailure::new(Reason::NotJoined).fact("directory", self.path.display().to_string()));
-            }
-            Err(e) => return Err(CommandFailure::file(&path, &e)),
-        };
-        SigningKey::from_pkcs8(&bytes)
-            .ok_or_else(|| CommandFailure::new(Reason::StorageDamaged).fact("file", path.display().to_string()))
+        authority_key(&self.path)
     }
 
     /// Makes the authority's key, durable when this returns.
@@ -106,6 +124,80 @@ impl DataDir {
     }
 }
 
+/// The authority's key in a data directory, which may be another process's.
+///
+/// # Errors
+/// As `DataDir::authority_key`.
+pub fn authority_key(path: &Path) -> Result<SigningKey, CommandFailure> {
+    let file = path.join(AUTHORITY_KEY);
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => zeroize::Zeroizing::new(bytes),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(no_key(path)),
+        Err(e) => return Err(CommandFailure::file(&file, &e)),
+    };
+    SigningKey::from_pkcs8(&bytes)
+        .ok_or_else(|| CommandFailure::new(Reason::StorageDamaged).fact("file", file.display().to_string()))
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if let Err(failure) = self.give() {
+            eprint!("{failure}");
+        }
+    }
+}
+
+/// Whether this user may work on a data directory: its owner, and root.
+///
+/// # Errors
+/// `WRONG_USER`.
+pub fn of_ours(path: &Path, owner: Owner) -> Result<(), CommandFailure> {
+    let here = Owner::here();
+    if here.is_root() || here.uid == owner.uid { Ok(()) } else { Err(of_another(path, owner)) }
+}
+
+fn of_another(path: &Path, owner: Owner) -> CommandFailure {
+    let failure = CommandFailure::new(Reason::WrongUser).fact("directory", path.display().to_string());
+    let failure = failure.fact("owner", owner.name()).fact("this user", Owner::here().name());
+    failure.remedy(format!("sudo -u {} havenlink, with the same words behind it", owner.name()))
+}
+
+/// Whether the owner of a data directory can open all that stands in it.
+///
+/// # Errors
+/// `WRONG_USER` with the files that it cannot.
+pub fn openable(path: &Path) -> Result<(), CommandFailure> {
+    let owner = Owner::of(path).map_err(|e| CommandFailure::file(path, &e))?;
+    let wrong = owner::not_openable(path).map_err(|e| CommandFailure::file(path, &e))?;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let failure = CommandFailure::new(Reason::WrongUser).fact("owner", owner.name());
+    let failure = wrong.iter().take(4).fold(failure, |failure, file| failure.fact("file", file.display().to_string()));
+    let place = path.display();
+    Err(failure.remedy(format!("sudo chown -R {}:{} {place} && sudo chmod -R u+rwX {place}", owner.uid, owner.gid)))
+}
+
+/// Why a directory without an authority's key is no node's: nothing is there, its key is lost, or this user may not look.
+pub fn no_key(path: &Path) -> CommandFailure {
+    let failure = match path.join(AUTHORITY_KEY).metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => match Owner::of(path) {
+            Ok(owner) => return of_another(path, owner),
+            Err(e) => return CommandFailure::file(path, &e),
+        },
+        _ if TRACES.iter().any(|name| path.join(name).exists()) => CommandFailure::new(Reason::AuthorityKeyLost),
+        _ => CommandFailure::new(Reason::NotJoined),
+    };
+    failure.fact("directory", path.display().to_string())
+}
+
+/// Only a node that ran, or is being restored, has these.
+const TRACES: &[&str] = &[
+    crate::storage::sqlite::STORE_FILE,
+    crate::storage::sqlite::RESTORING_FILE,
+    crate::storage::sqlite::keys::KEYS_FILE,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +214,19 @@ mod tests {
         assert_eq!(held.make_authority_key().err().unwrap().reason(), Reason::AlreadyJoined);
         drop(held);
         assert!(DataDir::take(&path).unwrap().has_keys());
+    }
+
+    #[test]
+    fn not_joined_is_said_only_where_there_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(no_key(&dir.path().join("nowhere")).reason(), Reason::NotJoined);
+        let held = DataDir::take(dir.path()).unwrap();
+        assert_eq!(held.authority_key().err().unwrap().reason(), Reason::NotJoined);
+        for name in TRACES {
+            std::fs::write(dir.path().join(name), "").unwrap();
+            assert_eq!(held.authority_key().err().unwrap().reason(), Reason::AuthorityKeyLost, "{name}");
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
     }
 
     #[test]

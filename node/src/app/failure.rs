@@ -14,12 +14,14 @@ pub struct CommandFailure {
     facts: Vec<(&'static str, String)>,
     /// Several faults of one thing, each on a line of its own.
     lines: Vec<String>,
+    /// The command for exactly this place, instead of the catalogue's words.
+    remedy: Option<String>,
 }
 
 impl CommandFailure {
     /// The catalogue's text of this reason, without facts yet.
     pub fn new(reason: Reason) -> Self {
-        Self { reason, about: String::new(), facts: Vec::new(), lines: Vec::new() }
+        Self { reason, about: String::new(), facts: Vec::new(), lines: Vec::new(), remedy: None }
     }
 
     /// What it is about, in a few words.
@@ -31,6 +33,12 @@ impl CommandFailure {
     /// Adds a line `name value` below the message.
     pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.facts.push((name, value.into()));
+        self
+    }
+
+    /// The command that helps here, as it can be typed.
+    pub fn remedy(mut self, command: impl Into<String>) -> Self {
+        self.remedy = Some(command.into());
         self
     }
 
@@ -89,7 +97,7 @@ impl fmt::Display for CommandFailure {
         for (name, value) in &self.facts {
             writeln!(f, "  {name:<9}  {value}")?;
         }
-        writeln!(f, "  fix        {}", row.remedy)
+        writeln!(f, "  fix        {}", self.remedy.as_deref().unwrap_or(row.remedy))
     }
 }
 

@@ -31,12 +31,24 @@ pub fn key(folder: &Path) -> Option<KeyId> {
     SigningKey::from_pkcs8(&pkcs8).map(|key| key.public().id())
 }
 
-/// Copies from a data directory, durably.
+/// Copies from a data directory, durably: under its name the folder is whole.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn write(data_dir: &Path, to: &Path) -> io::Result<()> {
-    copy(data_dir, to)
+    let part = to.with_added_extension("part");
+    match fs::remove_dir_all(&part) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    copy(data_dir, &part)?;
+    fs::rename(&part, to)?;
+    File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Whether a folder has all that a node cannot be without.
+pub fn is_whole(folder: &Path) -> bool {
+    FILES.iter().all(|(name, needed)| !needed || folder.join(name).exists()) && key(folder).is_some()
 }
 
 /// Copies into a data directory that has lost them, durably. Nothing there is overwritten; what an earlier call copied is

@@ -90,9 +90,25 @@ pub async fn make(data_dir: &Path, file: &Path, key: Option<KeyId>, now: UnixMs)
         std::fs::remove_file(&part).ok();
         not_made(&error)
     })?;
-    let named = std::fs::rename(&part, file).and_then(|()| schema::sync_folder(file));
-    named.and_then(|()| std::fs::write(data_dir.join(LAST_BACKUP), now.0.to_string())).map_err(io)?;
+    std::fs::rename(&part, file).and_then(|()| schema::sync_folder(file)).map_err(io)?;
+    // From here on the backup is one: that its time could not be noted takes nothing from it.
+    if let Err(error) = note(data_dir, now) {
+        tracing::warn!(%error, "the time of the backup could not be noted in the data directory");
+    }
     Ok(BackupReport { file: file.to_owned(), ..report })
+}
+
+/// Writes down when the last backup was made, unless a later one stands there.
+///
+/// # Errors
+/// When the data directory cannot be written.
+pub fn note(data_dir: &Path, made: UnixMs) -> Result<()> {
+    if last_backup(data_dir).is_some_and(|last| made <= last) {
+        return Ok(());
+    }
+    // By a rename: an older note may belong to somebody else.
+    let (file, part) = (data_dir.join(LAST_BACKUP), data_dir.join("last-backup.part"));
+    std::fs::write(&part, made.0.to_string()).and_then(|()| std::fs::rename(&part, &file)).map_err(io)
 }
 
 /// When the last backup of this data directory was made.

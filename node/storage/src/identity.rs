@@ -78,26 +78,62 @@ pub(crate) fn backup_name(authority: Option<&AuthorityId>, now: UnixMs) -> Strin
     format!("havenlink-{whose}{}.{BACKUP_ENDING}", now.0)
 }
 
-/// The newest backup of a folder, by the time in its name; of an authority, if one is named: other authorities' backups
-/// are passed over, those without a name in their name are not.
+/// The backups of a folder, the newest first, by the time in their names; of an authority, if one is named: other
+/// authorities' are passed over, those without a name in their name are not. What has the name is whole when it was made.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn backups(folder: &Path, authority: Option<&AuthorityId>) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<_> =
+        ours(folder, authority)?.into_iter().filter(|(_, path)| has_ending(path, BACKUP_ENDING)).collect();
+    found.sort_unstable();
+    Ok(found.into_iter().rev().map(|(_, path)| path).collect())
+}
+
+/// What backups left in a folder that did not come to their end: no backup, and never taken for one.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn unfinished(folder: &Path, authority: Option<&AuthorityId>) -> Result<Vec<PathBuf>> {
+    let left =
+        |path: &PathBuf| has_ending(path, "part") || path.is_dir() && !path.with_extension(BACKUP_ENDING).exists();
+    Ok(ours(folder, authority)?.into_iter().map(|(_, path)| path).filter(left).collect())
+}
+
+/// The newest backup of a folder.
 ///
 /// # Errors
 /// `BACKUP_INVALID` when there is none.
 pub fn newest_backup(folder: &Path, authority: Option<&AuthorityId>) -> Result<PathBuf> {
+    backups(folder, authority)?.into_iter().next().ok_or(Error::Refused(Reason::BackupInvalid))
+}
+
+/// When a backup was made, by its name.
+pub fn made_at(path: &Path) -> Option<UnixMs> {
+    Some(UnixMs(read_name(path).1)).filter(|made| made.0 > 0)
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|found| found == ending)
+}
+
+fn ours(folder: &Path, authority: Option<&AuthorityId>) -> Result<Vec<(i64, PathBuf)>> {
     let files = std::fs::read_dir(folder).map_err(|e| Error::Failed(Box::new(e)))?;
     let files = files.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let backups = files.filter(|path| path.extension().is_some_and(|ending| ending == BACKUP_ENDING));
-    let ours = backups.filter_map(|path| {
+    let named =
+        files.filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"havenlink-")));
+    let ours = named.filter_map(|path| {
         let (whose, made) = read_name(&path);
         let fits = authority.is_none() || whose.is_none() || whose.as_ref() == authority;
         fits.then_some((made, path))
     });
-    ours.max().map(|(_, path)| path).ok_or(Error::Refused(Reason::BackupInvalid))
+    Ok(ours.collect())
 }
 
 /// Whose, and when.
 fn read_name(path: &Path) -> (Option<AuthorityId>, i64) {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
     let rest = stem.strip_prefix("havenlink-").unwrap_or(stem);
     let (whose, made) = rest.rsplit_once('-').unwrap_or(("", rest));
     (AuthorityId::parse(whose), made.parse().unwrap_or(0))
@@ -128,5 +164,22 @@ mod tests {
         put(&backup_name(Some(&strasbourg()), UnixMs(1_001)));
         assert_eq!(newest(Some(&strasbourg())).as_deref(), Some("havenlink-fr-strasbourg-1001.backup"));
         assert_eq!(newest(None).as_deref(), Some("havenlink-de-kehl-2000.backup"));
+        assert_eq!(made_at(&newest_backup(folder.path(), None).unwrap()), Some(UnixMs(2_000)));
+
+        // What is no backup is named.
+        for left in [
+            "havenlink-de-kehl-4000.identity",
+            "havenlink-de-kehl-5000.identity.part",
+            "havenlink-de-kehl-2000.identity",
+        ] {
+            std::fs::create_dir(folder.path().join(left)).unwrap();
+        }
+        put("notes.part");
+        let mut left: Vec<_> = unfinished(folder.path(), Some(&kehl())).unwrap();
+        left.sort();
+        let names = left.iter().map(|path| path.file_name().unwrap().to_str().unwrap());
+        let expected =
+            ["havenlink-de-kehl-3000.part", "havenlink-de-kehl-4000.identity", "havenlink-de-kehl-5000.identity.part"];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
     }
 }

@@ -35,6 +35,14 @@ pub(crate) async fn bring_forward(conn: &mut SqliteConnection) -> Result<()> {
     }
 }
 
+/// Refuses data that a newer version has written.
+///
+/// # Errors
+/// `DATA_NEWER`.
+pub(crate) async fn not_newer(conn: &mut SqliteConnection) -> Result<()> {
+    if stored(conn).await? > DATA_VERSION { Err(Error::Refused(Reason::DataNewer)) } else { Ok(()) }
+}
+
 async fn step(conn: &mut SqliteConnection, from: u64) -> Result<()> {
     match from {
         1 => carry_over::named_values(conn).await?,

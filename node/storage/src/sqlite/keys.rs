@@ -272,14 +272,35 @@ impl KeyStore {
     }
 
     fn opened(&self, table: &str, row: u64, sealed: Vec<u8>) -> Result<Zeroizing<Vec<u8>>> {
-        let damaged = Error::Damaged("a value in keys.db does not open under node.key");
-        let Some((nonce, body)) = sealed.split_first_chunk::<NONCE_LEN>() else { return Err(damaged) };
-        let mut body = Zeroizing::new(body.to_vec());
-        let aad = Aad::from(format!("{table}/{row}"));
-        let opened = self.seal.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut body);
-        let length = opened.map_err(|_| damaged)?.len();
-        body.truncate(length);
-        Ok(body)
+        opened(&self.seal, table, row, sealed)
+    }
+}
+
+fn opened(seal: &LessSafeKey, table: &str, row: u64, sealed: Vec<u8>) -> Result<Zeroizing<Vec<u8>>> {
+    let damaged = Error::Damaged("a value in keys.db does not open under node.key");
+    let Some((nonce, body)) = sealed.split_first_chunk::<NONCE_LEN>() else { return Err(damaged) };
+    let mut body = Zeroizing::new(body.to_vec());
+    let aad = Aad::from(format!("{table}/{row}"));
+    let opened = seal.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut body);
+    let length = opened.map_err(|_| damaged)?.len();
+    body.truncate(length);
+    Ok(body)
+}
+
+/// Looks whether `keys.db` opens under `node.key`, and changes nothing.
+///
+/// # Errors
+/// `Damaged` when `node.key` is missing, or is not the one that the file was sealed with.
+pub(crate) async fn look_at(dir: &Path) -> Result<()> {
+    use sqlx::{ConnectOptions, Connection};
+    let seal = node_key(dir, true)?;
+    let mut conn = schema::reading(&dir.join(KEYS_FILE)).connect().await.map_err(failed)?;
+    let proof = db::one(&mut conn, &statements::KEY_PROOF_GET, Args::new()).await.map_err(failed)?;
+    let sealed = proof.map(|row| row.blob(0)).transpose().map_err(failed)?;
+    conn.close().await.map_err(failed)?;
+    match sealed.map(|sealed| opened(&seal, "proof", 1, sealed)) {
+        Some(Err(_)) => Err(Error::Damaged("node.key is not the key of keys.db")),
+        _ => Ok(()),
     }
 }
 

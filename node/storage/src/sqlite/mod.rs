@@ -13,6 +13,7 @@ pub(crate) mod db;
 mod facts;
 pub mod keys;
 mod lists;
+mod look;
 mod publications;
 mod questions;
 pub(crate) mod rare;
@@ -43,6 +44,7 @@ pub use ballast::{BALLAST_FILE, make_room_to_start};
 pub use data_version::DATA_VERSION;
 use db::{Args, failed};
 use keys::KeyStore;
+pub use look::look_at;
 use state::State;
 use writer::{Command, Writer};
 

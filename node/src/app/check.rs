@@ -1,0 +1,117 @@
+//! `havenlink check`: opens all that a start opens, beside a running node too, and changes nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::data_dir::{self, DataDir};
+use super::failure::CommandFailure;
+use super::runtimes::Runtimes;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::directory::{self, Directory, Opening};
+use crate::domain::reason::Reason;
+use crate::exchange::join::Applicant;
+use crate::storage::sqlite::look_at;
+use crate::transport::{self, NodeIdentity};
+use crate::wire::keys::SigningKey;
+
+/// Checks configuration, files and their owners, keys, certificate, register, store, and, unless the node runs, addresses.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(config: &Config) -> Result<(), CommandFailure> {
+    transport::install_provider();
+    println!("configuration  fine: {} on {}", config.authority, config.listen);
+    let dir = &config.data_dir;
+    if !dir.join("authority.key").exists() {
+        return Err(data_dir::no_key(dir));
+    }
+    data_dir::openable(dir)?;
+    println!("files          fine: their owner can open them");
+    // Beside a running node its directory is not taken: what it holds open is read all the same.
+    let data = match DataDir::take(dir) {
+        Ok(data) => Some(data),
+        Err(failure) if failure.reason() == Reason::DataDirInUse => None,
+        Err(failure) => return Err(failure),
+    };
+    let key = data_dir::authority_key(dir)?;
+    println!("authority key  fine: {}", key.public().id());
+    let identity = NodeIdentity::load(dir)?;
+    println!("certificate    fine: valid until {}", identity.certificate().not_after);
+    if let Some(applicant) = Applicant::resume(dir)? {
+        println!("register       none yet: an application to {} waits", applicant.token().invitation.inviter);
+        return Ok(());
+    }
+    match &data {
+        Some(_) => register(config, key, &identity)?,
+        None => {
+            let file = dir.join(directory::FILE);
+            std::fs::File::open(&file).map_err(|e| CommandFailure::file(&file, &e))?;
+            println!("register       the running node has it open; havenctl doctor looks into it");
+        }
+    }
+    store(config)?;
+    match data {
+        Some(_) => addresses(config),
+        None => {
+            println!("addresses      the running node holds them");
+            Ok(())
+        }
+    }
+}
+
+fn register(config: &Config, key: SigningKey, identity: &NodeIdentity) -> Result<(), CommandFailure> {
+    let directory = Directory::open(Opening {
+        data_dir: config.data_dir.clone(),
+        authority: config.authority.clone(),
+        key: Arc::new(key),
+        clock: SystemClock::shared(),
+        genesis: None,
+    })?;
+    let view = directory.view();
+    println!(
+        "register       fine: {} authorities at change {}, federation {}",
+        view.members.len(),
+        view.number,
+        view.federation
+    );
+    let pinned = view.authority_of_pin(&identity.pin(), SystemClock::shared().now()) == Some(&config.authority);
+    if !pinned && view.number > 0 {
+        let unlisted = "its pin does not stand in this authority's entry";
+        return Err(CommandFailure::new(Reason::CertificateInvalid).about(unlisted));
+    }
+    Ok(())
+}
+
+fn store(config: &Config) -> Result<(), CommandFailure> {
+    let runtimes = Runtimes::start(1)?;
+    let found = runtimes.block_on(look_at(&config.data_dir));
+    runtimes.shutdown();
+    match found? {
+        Some(size) => println!("store          fine: ledger of {size}"),
+        None => println!("store          none yet: the first start makes it"),
+    }
+    Ok(())
+}
+
+/// Whether a start would get its addresses.
+fn addresses(config: &Config) -> Result<(), CommandFailure> {
+    let all = [
+        ("listen", Some(&config.listen)),
+        ("http", config.http.as_option()),
+        ("local.listen", config.local_listen.as_option()),
+    ];
+    for (key, address) in all.into_iter().filter_map(|(key, address)| Some((key, *address?))) {
+        free(key, address)?;
+    }
+    println!("addresses      fine: nothing else listens there");
+    Ok(())
+}
+
+fn free(key: &str, address: SocketAddr) -> Result<(), CommandFailure> {
+    let taken = |e: std::io::Error| {
+        let failure = CommandFailure::new(Reason::AddressInUse).about(address.to_string()).cause(&e);
+        failure.remedy(format!("choose another address for {key} in node.toml, then start again"))
+    };
+    std::net::TcpListener::bind(address).map(drop).map_err(taken)
+}
