@@ -248,6 +248,7 @@ reasons! {
     PeerPinUnknown "PEER_PIN_UNKNOWN" Unauthenticated true NoAnswer { "the partner presented a certificate that its register entry does not list", "it renewed without publishing, or somebody else answers at its address", "the partner runs havenctl node renew; nothing was sent" }
     PeerRefusedUs "PEER_REFUSED_US" Unauthenticated true NoAnswer { "the partner's node refused this node's certificate", "our pin is not in its view of the register yet, or we are suspended", "havenctl member show OWN-ID, then havenctl node renew" }
     CertificateNotPinned "CERTIFICATE_NOT_PINNED" Unauthenticated true NoAnswer { "the caller's certificate was issued by its authority, but its pin is not in the register view of who was called", "a renewal has not reached it yet: until then both follow the register, greet and gossip, and nothing else", "nothing, if it passes within minutes; havenctl doctor names what keeps two registers apart" }
+    ClockDiffers "CLOCK_DIFFERS" FailedPrecondition true NoAnswer { "the clocks of the two nodes differ too much", "one of them is wrong; the error says by how much", "timedatectl on both machines shows which; timedatectl set-ntp true mends it there, then the same command again" }
     PeerUnknown "PEER_UNKNOWN" Unauthenticated false NoAnswer { "the caller's certificate belongs to no member", "a stranger, or a certificate that was never published", "join the federation first" }
     PeerTlsFailed "PEER_TLS_FAILED" Unavailable true NoAnswer { "the TLS handshake failed", "another service answers at that address, or something between the nodes interferes", "havenctl member show AUTHORITY, then check its endpoint from this machine" }
     TooManyConnections "TOO_MANY_CONNECTIONS" ResourceExhausted true Final { "the peer has too many connections open", "more than eight at once", "close the others, or wait" }
@@ -313,6 +314,7 @@ mod tests {
                 vec![
                     R::CertificateNotPinned,
                     R::PeerUnknown,
+                    R::ClockDiffers,
                     R::PeerUnreachable,
                     R::PeerPinUnknown,
                     R::PeerRefusedUs,

@@ -42,7 +42,7 @@ pub fn door(data: &DataDir, applicant: &Applicant, clock: &SharedClock) -> Resul
     if channels.is_empty() {
         return Err(CommandFailure::new(Reason::InvitationInvalid));
     }
-    Ok(TonicJoinClient::new(channels, transport::classify))
+    Ok(TonicJoinClient::new(channels, transport::classify, clock.clone()))
 }
 
 /// What a waiting node last heard.

@@ -75,20 +75,30 @@ pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), CommandFailure
     Ok(())
 }
 
-/// A data directory without keys and without a register. What is left of an application that is over goes: with a new
-/// invitation it begins anew, under new keys.
+/// A data directory without keys and without a register. What is left of an application that is over goes, and one that
+/// nobody has answered yet too: with an invitation it begins anew, under new keys.
 fn fresh(config: &Config) -> Result<DataDir, CommandFailure> {
     transport::install_provider();
-    let data = DataDir::take(&config.data_dir)?;
+    cleared(config, DataDir::take(&config.data_dir)?)
+}
+
+fn cleared(config: &Config, data: DataDir) -> Result<DataDir, CommandFailure> {
+    let over = |found: &Applicant| matches!(found.applying().next(), Next::Stop(_)) || found.is_unanswered();
     let under_way = match Applicant::resume(data.path())? {
-        Some(over) if matches!(over.applying().next(), Next::Stop(_)) => over.finish().map(|()| false)?,
-        found => found.is_some(),
+        Some(found) if over(&found) => found.finish().map(|()| None)?,
+        found => found,
     };
-    if under_way || has_register(config, &data) {
+    if let Some(applicant) = under_way {
+        let failure =
+            CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
+        let under_way = format!("an application to {} is under way", applicant.token().invitation.inviter);
+        return Err(failure.fact("but", under_way).remedy("havenlink withdraw, then havenlink join TOKEN"));
+    }
+    if has_register(config, &data) {
         let joined =
             CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
-        let lost = (!under_way && data.authority_key().is_err())
-            .then_some("authority.key is lost; havenlink restore, or havenlink recover");
+        let lost =
+            data.authority_key().is_err().then_some("authority.key is lost; havenlink restore, or havenlink recover");
         return Err(lost.into_iter().fold(joined, |failure, lost| failure.fact("but", lost)));
     }
     // Keys without a register are left from a run that did not come to its end; nobody knows them.
@@ -186,33 +196,45 @@ pub fn join(
     transport::install_provider();
     let Token { text: token, parsed } = token;
     let clock = SystemClock::shared();
-    let name = |failure: CommandFailure| failure.fact("for", parsed.invitation.intended_for.to_string());
-    Applicant::check(parsed, Some(&config.authority), clock.now()).map_err(|e| name(e.into()))?;
-    let runtimes = Runtimes::start(1)?;
-    let data = DataDir::take(&config.data_dir)?;
-    let applicant = match Applicant::resume(data.path())? {
-        // The same token again goes on where it stopped.
-        Some(applicant)
-            if applicant.applying().token == *token && !matches!(applicant.applying().next(), Next::Stop(_)) =>
-        {
-            applicant
+    let name = |failure: CommandFailure| {
+        let (made, expires) = (parsed.invitation.created, parsed.invitation.expires);
+        let failure = failure.fact("for", parsed.invitation.intended_for.to_string());
+        match failure.reason() {
+            Reason::ClockDiffers | Reason::InvitationExpired => failure
+                .fact("made", format!("{made} by the inviter's clock, good until {expires}"))
+                .fact("this clock", format!("{}; timedatectl shows whether it is right", clock.now())),
+            _ => failure,
         }
-        _ => {
-            drop(data);
-            let data = fresh(config)?;
+    };
+    Applicant::check(parsed, Some(&config.authority), clock.now()).map_err(|e| name(e.into()))?;
+    let data = DataDir::take(&config.data_dir)?;
+    let going_on = Applicant::resume(data.path())?.filter(|applicant| {
+        applicant.applying().token == *token && !matches!(applicant.applying().next(), Next::Stop(_))
+    });
+    // The same token again goes on where it stopped.
+    let (data, applicant) = match going_on {
+        Some(applicant) => (data, applicant),
+        None => {
+            let data = cleared(config, data)?;
             let begun = apply(config, &data, token, parsed, &clock);
             if begun.is_err() {
                 data.forget_keys();
             }
-            drop(data);
-            begun?
+            (data, begun?)
         }
     };
     keep()?;
-    let data = DataDir::take(&config.data_dir)?;
+    let runtimes = Runtimes::start(1)?;
     let joined = runtimes.block_on(introduce(config, &data, &clock, applicant, wait));
     runtimes.shutdown();
-    joined
+    if joined.as_ref().is_err_and(|failure| failure.reason() == Reason::ClockDiffers)
+        && let Some(unanswered) = Applicant::resume(data.path())?.filter(Applicant::is_unanswered)
+    {
+        // A certificate of a wrong clock is good at other times: with the right one it begins anew.
+        unanswered.finish()?;
+        data.forget_keys();
+    }
+    joined.map_err(name)
 }
 
 fn apply(
@@ -243,7 +265,7 @@ async fn introduce(
             Ok(Next::Stop(reason)) => return Err(CommandFailure::new(reason)),
             Ok(_) => {}
             // What the inviter's node did not say itself may pass; a person waits for it a moment, and asks again.
-            Err(_) if tries < 5 => {
+            Err(error) if tries < 5 && error.reason() != Reason::ClockDiffers => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

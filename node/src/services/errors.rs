@@ -130,6 +130,9 @@ pub fn joining(error: &join::Error) -> Status {
     log_fault(error.reason(), error);
     match error {
         join::Error::Wire(fault) => field(fault),
+        join::Error::Clock(_) => {
+            status(error.reason(), RefusalDetails { about: error.to_string(), ..RefusalDetails::default() })
+        }
         other => refuse(other.reason()),
     }
 }

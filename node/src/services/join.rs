@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use super::{errors, layers};
 use crate::domain::ids::{Digest, InvitationId};
 use crate::domain::join::Nonce;
+use crate::domain::time::UnixMs;
 use crate::exchange::join::Inviter;
 use crate::wire::{Error, fields, joining};
 
@@ -44,7 +45,9 @@ impl JoinService for Join {
         let id = invitation(&asked.invitation_id)?;
         let commitment =
             fields::id("commitment", &asked.commitment, Digest::from_slice).map_err(|e| errors::field(&e))?;
-        let nonce = self.inviter.commit(id, &asked.secret, commitment, pin).await.map_err(|e| errors::joining(&e))?;
+        let said = (asked.sender_time_ms != 0).then_some(UnixMs(asked.sender_time_ms));
+        let nonce = self.inviter.commit(id, &asked.secret, commitment, pin, said).await;
+        let nonce = nonce.map_err(|e| errors::joining(&e))?;
         Ok(Response::new(peer::CommitResponse { nonce_i: nonce.0.to_vec().into() }))
     }
 
@@ -61,11 +64,12 @@ impl JoinService for Join {
 
     async fn watch(&self, request: Request<peer::WatchRequest>) -> Result<Response<peer::WatchResponse>, Status> {
         let pin = layers::applicant(&request)?;
+        let proof = layers::applicants_proof(&request);
         let asked = request.into_inner();
         let id = invitation(&asked.invitation_id)?;
         let known =
             asked.known.as_ref().map(joining::progress_from_proto).transpose().map_err(|e| errors::field(&e))?;
-        let progress = self.inviter.watch(id, &asked.secret, pin, known, WAIT).await;
+        let progress = self.inviter.watch(id, &asked.secret, pin, known, WAIT, || proof.accept()).await;
         let progress = progress.map_err(|e| errors::joining(&e))?;
         Ok(Response::new(joining::progress_to_proto(&progress)))
     }

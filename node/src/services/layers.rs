@@ -83,6 +83,24 @@ pub type Identify = Arc<dyn Fn(&http::Extensions) -> Option<Connection> + Send +
 /// Told of each call of an applicant that succeeded, with the extensions that came with it.
 pub type Succeeded = Arc<dyn Fn(&http::Extensions) + Send + Sync>;
 
+/// What an applicant's call says as soon as it has proved whose it is, though its answer takes time: its connection stays.
+#[derive(Clone)]
+pub struct Proof(Option<(Succeeded, http::Extensions)>);
+
+impl Proof {
+    /// The caller holds what it must.
+    pub fn accept(&self) {
+        if let Some((succeeded, extensions)) = &self.0 {
+            succeeded(extensions);
+        }
+    }
+}
+
+/// The proof of this call; nothing comes of it for any caller but an applicant.
+pub fn applicants_proof<T>(request: &tonic::Request<T>) -> Proof {
+    request.extensions().get::<Proof>().cloned().unwrap_or(Proof(None))
+}
+
 /// Room for one more open stream of a peer, given back when it is dropped.
 pub type StreamPermit = Box<dyn Send + Sync>;
 
@@ -260,6 +278,7 @@ where
         let quota = self.guard.quota(&caller);
         let meter = quota.clone().and_then(|quota| meter(quota, row));
         request.extensions_mut().insert(caller);
+        applicant.clone().map(|applicant| request.extensions_mut().insert(Proof(Some(applicant))));
         quota.map(|quota| request.extensions_mut().insert(quota));
         let digest = (!row.is_stream() && row.effect != Effect::Read).then(RequestDigest::default);
         digest.clone().map(|digest| request.extensions_mut().insert(digest));

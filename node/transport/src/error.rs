@@ -66,6 +66,8 @@ pub enum Error {
     RefusedUs { target: Target, source: rustls::Error },
     #[error("the TLS handshake with {target} failed")]
     Tls { target: Target, source: rustls::Error },
+    #[error("{target} has a certificate that begins {behind} s from now: this clock is behind, or theirs was ahead")]
+    ClockDiffers { target: Target, behind: u64 },
     #[error("{target} has no further connection for us")]
     TooManyConnections { target: Target },
     #[error("{target} accepts no applicants: no invitation is open there")]
@@ -112,6 +114,7 @@ impl Error {
             Self::PinUnknown { .. } => Reason::PeerPinUnknown,
             Self::RefusedUs { .. } => Reason::PeerRefusedUs,
             Self::Tls { .. } => Reason::PeerTlsFailed,
+            Self::ClockDiffers { .. } => Reason::ClockDiffers,
             Self::TooManyConnections { .. } => Reason::TooManyConnections,
             Self::NotInvited { .. } => Reason::InvitationUnknown,
             Self::UnknownMember(_) => Reason::MemberUnknown,
@@ -134,7 +137,9 @@ impl Error {
         match self {
             Self::Unreachable { target, source } => name(target, source, &mut detail),
             Self::RefusedUs { target, source } | Self::Tls { target, source } => name(target, source, &mut detail),
-            Self::TooManyConnections { target } | Self::NotInvited { target } => name(target, self, &mut detail),
+            Self::TooManyConnections { target } | Self::NotInvited { target } | Self::ClockDiffers { target, .. } => {
+                name(target, self, &mut detail);
+            }
             Self::PinUnknown { target, source } => {
                 name(target, source, &mut detail);
                 let expected: Vec<_> = source.expected.iter().map(|p| HEXLOWER.encode(&p.0)).collect();
@@ -181,6 +186,10 @@ pub(super) fn from_io(target: &Target, joining: bool, error: io::Error) -> Error
             (None, rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) if joining => {
                 Error::NotInvited { target }
             }
+            (
+                None,
+                rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYetContext { time, not_before }),
+            ) => Error::ClockDiffers { target, behind: not_before.as_secs().saturating_sub(time.as_secs()) },
             (None, tls) if is_refusal(tls) => Error::RefusedUs { target, source: tls.clone() },
             (None, tls) => Error::Tls { target, source: tls.clone() },
         },

@@ -91,3 +91,25 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     .await;
     assert!(log.contains("error[APPLICATION_REJECTED]"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_that_failed_is_repeated_by_the_same_command() {
+    let mut federation = Federation::found(1, 1, "").await.unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
+    let strasbourg = &mut federation.cities[0];
+    let (first, second) = (token(strasbourg, &[]).await, token(strasbourg, &[]).await);
+    strasbourg.stop().await.unwrap();
+    for token in [&first, &first, &second] {
+        // Nothing was answered: another token may take its place, too.
+        assert_refused(&havenlink(&kehl, &["join", token]).await.unwrap(), Reason::PeerUnreachable);
+    }
+    strasbourg.start().unwrap();
+    strasbourg.ready().await.unwrap();
+    let words = kehl.once(&["join", &second]).await.unwrap();
+    assert!(words.contains("Read these six words"), "{words}");
+    assert_eq!(kehl.once(&["join", &second]).await.unwrap(), words, "and once more");
+    let other = havenlink(&kehl, &["join", &first]).await.unwrap();
+    assert_refused(&other, Reason::AlreadyJoined);
+    assert!(other.err.contains("havenlink withdraw"), "{other:?}");
+}

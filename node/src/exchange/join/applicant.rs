@@ -11,13 +11,14 @@ use super::{Error, random};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::domain::join::applicant::{Applying, Next, Phase, Progress};
 use crate::domain::join::{Application, Nonce, commitment};
+use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::wire::invitation::{self as wire, Token};
 
 /// Between two tries, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The inviter as the applicant calls it. `exchange::peer_client::join` is the one over the network.
 pub trait JoinClient: Send + Sync {
@@ -106,7 +107,8 @@ impl Applicant {
     /// What can be known from the token alone, before any key is made. `own`: the authority that the user named, if any.
     ///
     /// # Errors
-    /// `INVITATION_EXPIRED`, `INVITATION_OTHER_AUTHORITY`, `INVITATION_SWAPPED`.
+    /// `INVITATION_EXPIRED`, `INVITATION_OTHER_AUTHORITY`, `INVITATION_SWAPPED`; `CLOCK_DIFFERS` for one that was made later than
+    /// now.
     pub fn check(token: &Token, own: Option<&AuthorityId>, now: UnixMs) -> Result<(), Error> {
         let invitation = &token.invitation;
         if own == Some(&invitation.inviter) || invitation.intended_for == invitation.inviter {
@@ -118,7 +120,16 @@ impl Applicant {
         if now >= invitation.expires {
             return Err(Reason::InvitationExpired.into());
         }
+        // A restart judges nothing by the clock: it passes the earliest of all times.
+        if now.0 > 0 && invitation.created.since(now) > limits::CLOCK_STOP {
+            return Err(Error::Clock(now.since(invitation.created)));
+        }
         Ok(())
+    }
+
+    /// Whether nothing of this application has been answered yet: another token may take its place.
+    pub fn is_unanswered(&self) -> bool {
+        self.applying.phase == Phase::Committing
     }
 
     /// Begins: chooses the nonce and stores everything that will be said. `application` is the own entry, signed by

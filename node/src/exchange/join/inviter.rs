@@ -215,10 +215,24 @@ impl Inviter {
     /// The applicant commits. `pin` is that of its connection.
     ///
     /// # Errors
-    /// `INVITATION_UNKNOWN` for an unknown id and for a wrong secret alike; otherwise why no commitment is taken.
-    pub async fn commit(&self, id: InvitationId, secret: &[u8], commitment: Digest, pin: Pin) -> Result<Nonce, Error> {
+    /// `INVITATION_UNKNOWN` for an unknown id and for a wrong secret alike; `CLOCK_DIFFERS` when the time that the applicant
+    /// said is off by more than five minutes; otherwise why no commitment is taken.
+    pub async fn commit(
+        &self,
+        id: InvitationId,
+        secret: &[u8],
+        commitment: Digest,
+        pin: Pin,
+        said: Option<UnixMs>,
+    ) -> Result<Nonce, Error> {
         let fresh = Nonce(random()?);
         let now = self.0.clock.now();
+        if let Some(ahead) = said.map(|said| said.since(now))
+            && (ahead.0.abs() > limits::CLOCK_STOP.0)
+            && self.held(&id).await?.is_some_and(|held| held.admits(secret))
+        {
+            return Err(Error::Clock(ahead));
+        }
         self.step(&id, |held| {
             if !held.admits(secret) {
                 return Step::unchanged(Err(Reason::InvitationUnknown));
@@ -268,7 +282,8 @@ impl Inviter {
     }
 
     /// Where the application stands. If that is what the caller knows already, waits up to `wait` for something else.
-    /// `pin` is that of the connection: an application is told to nobody but its applicant.
+    /// `pin` is that of the connection: an application is told to nobody but its applicant. `known_caller` is called as soon
+    /// as it is clear that it is: the answer may take as long as the decision.
     ///
     /// # Errors
     /// As `commit`, `INVITATION_USED` for another pin than the one that committed, and `APPLICATION_UNKNOWN` before a
@@ -280,10 +295,12 @@ impl Inviter {
         pin: Pin,
         known: Option<Progress>,
         wait: Duration,
+        known_caller: impl FnOnce() + Send,
     ) -> Result<Progress, Error> {
         let mut news = self.0.news.subscribe();
         let mut changes = self.0.register.changes();
         let first = self.progress(&id, secret, &pin).await?;
+        known_caller();
         if first.state != ApplicationState::NeedsApproval || known != Some(first) {
             return Ok(first);
         }

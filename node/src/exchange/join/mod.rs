@@ -17,6 +17,7 @@ mod state_file;
 mod tests;
 
 use crate::domain::reason::Reason;
+use crate::domain::time::Millis;
 use crate::{storage, wire};
 
 pub use admissions::{Admission, Admissions, JoinStep};
@@ -39,6 +40,9 @@ pub enum Error {
     /// The register did not take the decision.
     #[error("the register did not take it: {0}")]
     Register(Reason, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// The applicant's clock differs from this node's by so much; below 0: it is behind.
+    #[error("the applicant's clock is {} s {} the inviter's", .0.0.abs() / 1_000, if .0.0 < 0 { "behind" } else { "ahead of" })]
+    Clock(Millis),
     /// The state file could not be read or written.
     #[error("the state file failed")]
     File(#[from] std::io::Error),
@@ -60,6 +64,7 @@ impl Error {
             Self::Refused(reason) | Self::Register(reason, _) => *reason,
             Self::Wire(error) => error.reason(),
             Self::Store(error) => error.reason(),
+            Self::Clock(_) => Reason::ClockDiffers,
             Self::File(_) => Reason::StorageFailed,
             Self::Random => Reason::Internal,
         }

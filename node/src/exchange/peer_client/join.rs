@@ -12,6 +12,7 @@ use havenlink_proto::peer::v1::join_service_client::JoinServiceClient;
 use prost::Message;
 use tonic_types::StatusExt;
 
+use crate::clock::SharedClock;
 use crate::domain::ids::{Digest, InvitationId};
 use crate::domain::join::Nonce;
 use crate::domain::join::applicant::Progress;
@@ -30,17 +31,18 @@ pub struct TonicJoinClient {
     answering: AtomicUsize,
     /// Names the cause of a failed call that carries no reason of ours.
     classify: fn(&tonic::Status) -> Reason,
+    clock: SharedClock,
 }
 
 impl TonicJoinClient {
     /// `classify` walks the status's source chain; it is transport's.
-    pub fn new(channels: Vec<PeerChannel>, classify: fn(&tonic::Status) -> Reason) -> Self {
+    pub fn new(channels: Vec<PeerChannel>, classify: fn(&tonic::Status) -> Reason, clock: SharedClock) -> Self {
         let client = |channel| {
             JoinServiceClient::new(channel)
                 .max_decoding_message_size(limits::JOIN_BYTES)
                 .max_encoding_message_size(limits::JOIN_BYTES)
         };
-        Self { clients: channels.into_iter().map(client).collect(), answering: AtomicUsize::new(0), classify }
+        Self { clients: channels.into_iter().map(client).collect(), answering: AtomicUsize::new(0), classify, clock }
     }
 
     /// Asks where the last answer came from, and at the other endpoints in turn until the inviter's node answers.
@@ -94,6 +96,7 @@ impl JoinClient for TonicJoinClient {
             invitation_id: copied(id.as_bytes()),
             secret: copied(&secret),
             commitment: copied(commitment.as_bytes()),
+            sender_time_ms: self.clock.now().0,
         };
         Box::pin(async move {
             let request = &request;

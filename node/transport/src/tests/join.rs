@@ -168,3 +168,26 @@ async fn an_endpoint_names_host_and_port() {
         assert!(applicant.pool.join_channel(bad, Vec::new()).is_err(), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_wrong_clock_is_let_in_at_the_door_and_named_by_the_one_that_is_behind() {
+    let world = World::new();
+    // An applicant whose clock was three days ahead when it made its certificate.
+    world.clock.advance(crate::domain::time::Millis::days(3));
+    let ahead = world.stranger("fr-erstein").await;
+    world.clock.advance(crate::domain::time::Millis::days(-3));
+    let kehl = world.member("de-kehl").await;
+    kehl.gate.set(true);
+    let pins = vec![kehl.identity.pin()];
+    let join = ahead.pool.join_channel(&kehl.address.to_string(), pins.clone()).unwrap();
+    assert_eq!(greet(join.channel, "").await.unwrap(), "applicant", "the door tells it more than a handshake could");
+    let as_member = greet(ahead.pool.dial_pinned(&kehl.address.to_string(), pins.clone()).unwrap(), "").await;
+    assert_eq!(classify(&as_member.unwrap_err()), Reason::PeerRefusedUs, "and no other door does");
+
+    // One whose clock is behind sees a certificate that is not valid yet.
+    let behind = world.stranger("fr-barr").await;
+    world.clock.advance(crate::domain::time::Millis::days(-3));
+    let join = behind.pool.join_channel(&kehl.address.to_string(), pins).unwrap();
+    let told = greet(join.channel, "").await.unwrap_err();
+    assert_eq!(classify(&told), Reason::ClockDiffers, "{told:?}");
+}

@@ -169,9 +169,10 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     let token = wire::parse_token(&made.token).unwrap();
     let (id_, secret) = (token.invitation.id, token.secret);
     let inviter = &city.inviter;
-    let commit = |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), Pin([9; 32])).await };
+    let commit =
+        |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), Pin([9; 32]), None).await };
     assert_eq!(refusal(commit([0; 32])).await, Reason::InvitationUnknown, "a wrong secret is no invitation");
-    let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), Pin([9; 32]));
+    let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), Pin([9; 32]), None);
     assert_eq!(refusal(nobody).await, Reason::InvitationUnknown);
     city.inviter.revoke(id_).await.unwrap();
     assert_eq!(refusal(commit(secret)).await, Reason::InvitationRevoked);
@@ -180,7 +181,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     city.clock.advance(Millis(1));
     let late = wire::parse_token(&invited(&city).await.token).unwrap();
     city.clock.advance(Millis::hours(48));
-    let expired = city.inviter.commit(late.invitation.id, &late.secret, Digest([0; 32]), Pin([9; 32]));
+    let expired = city.inviter.commit(late.invitation.id, &late.secret, Digest([0; 32]), Pin([9; 32]), None);
     assert_eq!(refusal(expired).await, Reason::InvitationExpired);
     assert_eq!(refusal(async { Applicant::check(&late, None, city.clock.now()) }).await, Reason::InvitationExpired);
     city.inviter.refresh_gate().await.unwrap();
@@ -312,4 +313,63 @@ fn words_never_stand_in_what_the_approver_lists() {
     assert_eq!(applicant.applying().next(), Next::Watch);
     let waiting = ApplicationState::NeedsApproval;
     assert_eq!(waiting.name(), "NEEDS_APPROVAL");
+}
+
+/// A certificate that is made under a wrong clock is good at other times: the difference is said before anything is stored.
+#[tokio::test]
+async fn an_applicant_hears_by_how_much_its_clock_is_wrong_and_may_come_again() {
+    let city = city(1).await;
+    let made = invited(&city).await;
+    let token = wire::parse_token(&made.token).unwrap();
+    let (id, now) = (token.invitation.id, city.clock.now());
+    let (inviter, one) = (&city.inviter, Digest([3; 32]));
+    let at = |secret: [u8; 32], said: UnixMs| async move {
+        inviter.commit(id, &secret, one, Pin([9; 32]), Some(said)).await
+    };
+    for (off, words) in [(Millis(259_200_900), "259200 s ahead of"), (Millis(-3_600_000), "3600 s behind")] {
+        let told = at(token.secret, now + off).await.unwrap_err();
+        assert_eq!(told.reason(), Reason::ClockDiffers);
+        assert!(told.to_string().contains(words), "{told}");
+    }
+    assert_eq!(
+        refusal(at([0; 32], now + Millis::days(3))).await,
+        Reason::InvitationUnknown,
+        "who has no token learns nothing"
+    );
+    assert_eq!(city.inviter.list().await.unwrap()[0].summary.as_ref().unwrap().state, InvitationState::Open);
+    at(token.secret, now + Millis::minutes(4)).await.unwrap();
+
+    // Before it calls anybody: the token is younger than this clock allows.
+    let early = Applicant::check(&token, None, now - Millis(259_200_900)).unwrap_err();
+    assert_eq!(early.reason(), Reason::ClockDiffers);
+    assert!(early.to_string().contains("259200 s behind"), "{early}");
+    assert!(Applicant::check(&token, None, now - Millis::minutes(4)).is_ok());
+}
+
+/// The door closes on connections that prove nothing; an answer that waits for the decision must not look like one.
+#[tokio::test]
+async fn an_applicant_is_known_before_its_answer_comes_and_nobody_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let city = city(1).await;
+    let applicant = applied(&city, dir.path()).await;
+    let (id, secret) = (applicant.token().invitation.id, applicant.token().secret);
+    let known = applicant.applying().progress();
+    let is_known = AtomicBool::new(false);
+    let told = || is_known.store(true, Ordering::Relaxed);
+    let long = Duration::from_secs(3_600);
+    let stranger = city.inviter.watch(id, &secret, Pin([8; 32]), known, long, told).await;
+    assert_eq!(stranger.unwrap_err().reason(), Reason::InvitationUsed);
+    assert!(!is_known.load(Ordering::Relaxed));
+    let mut waiting = Box::pin(city.inviter.watch(id, &secret, Pin([9; 32]), known, long, told));
+    let until_known = async {
+        while !is_known.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answered = &mut waiting => panic!("nothing is decided: {answered:?}"),
+        () = until_known => {}
+    }
+    city.inviter.reject(&super::id("de-kehl"), RejectionReason::NoLegalBasis, Actor::NODE).await.unwrap();
+    assert_eq!(waiting.await.unwrap().state, ApplicationState::Rejected);
 }

@@ -230,7 +230,7 @@ impl JoinClient for Knock<'_> {
         secret: [u8; 32],
         commitment: Digest,
     ) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
-        async move { self.inviter.commit(id, &secret, commitment, self.pin).await.map_err(|e| e.reason().into()) }
+        async move { self.inviter.commit(id, &secret, commitment, self.pin, None).await.map_err(|e| e.reason().into()) }
             .boxed()
     }
     fn reveal(
@@ -252,7 +252,7 @@ impl JoinClient for Knock<'_> {
         known: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         let wait = Duration::from_secs(5);
-        async move { self.inviter.watch(id, &secret, self.pin, known, wait).await.map_err(|e| e.reason().into()) }
+        async move { self.inviter.watch(id, &secret, self.pin, known, wait, || ()).await.map_err(|e| e.reason().into()) }
             .boxed()
     }
     fn withdraw(
