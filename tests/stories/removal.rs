@@ -31,8 +31,17 @@ async fn a_suspended_members_records_are_held_and_a_removed_ones_are_closed_with
         .await
         .unwrap();
     until_delivered(strasbourg, esch.id(), &waiting, DeliveryState::Held).await;
+    let file = esch.dir.join("node.toml");
+    let http = format!("127.0.0.1:{}", havenlink::demo::ports::free().unwrap());
+    let configured = std::fs::read_to_string(&file).unwrap().replace("http = \"off\"", &format!("http = \"{http}\""));
+    std::fs::write(&file, configured).unwrap();
     esch.start().unwrap();
-    esch.until("it knows that it is suspended", |s| s.state() == NodeState::Suspended).await.unwrap();
+    let status = esch.until("it knows that it is suspended", |s| s.state() == NodeState::Suspended).await.unwrap();
+    assert!(status.partners.iter().all(|partner| partner.link != "connected"), "{:?}", status.partners);
+    eventually("and says so to whoever watches it", PATIENCE, || async {
+        readyz(&http).await.filter(|answer| answer.starts_with("HTTP/1.1 503") && answer.contains("MEMBER_SUSPENDED"))
+    })
+    .await;
     assert_eq!(read(esch, "all", 0).await.unwrap().len(), 3, "nothing passes while it is suspended");
     decide(&[strasbourg, kehl], &["member", "restore", esch.id()]).await.unwrap();
     until_delivered(strasbourg, esch.id(), &waiting, DeliveryState::Delivered).await;
@@ -54,6 +63,8 @@ async fn a_suspended_members_records_are_held_and_a_removed_ones_are_closed_with
     ctl(kehl, &["member", "approve", esch.id(), "--yes"]).await.unwrap();
     assert_eq!(member(kehl, esch.id()).await.unwrap().state(), MemberState::Removed);
     until_delivered(strasbourg, esch.id(), &never, DeliveryState::Closed).await;
+    let agreements = ctl(strasbourg, &["agreement", "list"]).await.unwrap();
+    assert!(agreements.contains("ENDED") && !agreements.contains("IN_FORCE"), "{agreements}");
     let refused = publish(strasbourg, &[esch.id()]).await.unwrap_err().to_string();
     assert!(refused.contains("removed"), "{refused}");
 
@@ -86,4 +97,13 @@ async fn a_suspended_members_records_are_held_and_a_removed_ones_are_closed_with
     })
     .await;
     assert_eq!(read(strasbourg, "all", 0).await.unwrap().len(), 0);
+}
+
+async fn readyz(address: &str) -> Option<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(address).await.ok()?;
+    socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
 }

@@ -5,12 +5,14 @@ use std::path::Path;
 use havenlink_proto::Said;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::local::v1::{
-    AnswerRecordRequest, CancelRecordRequest, Content, HeldRecord, PublishRecordRequest, UpdateRecordRequest,
+    AnswerRecordRequest, CancelRecordRequest, Content, Delivery, DeliveryState, HeldRecord, PublishRecordRequest,
+    UpdateRecordRequest,
 };
 use havenlink_proto::record::v1::ReferenceKind;
 use serde_json::{Value, json};
 
 use super::{delivery, read_file};
+use crate::contract_enum::name;
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Format, View, clean};
@@ -47,9 +49,18 @@ pub async fn publish(session: &Session, mut request: PublishRecordRequest, next:
     request.request_id = session.request_id_over(request.request_id);
     let answer = call!(session, RecordServiceClient, publish_record, request)?;
     let record = id::show(&answer.record_id);
-    let text = format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", ")));
+    let text = match answer.standing.is_empty() {
+        true => format!("published {record}, queued for {}\n", clean(&answer.recipients.join(", "))),
+        false => {
+            format!("published {record} by an earlier call with this request id:\n{}", as_they_stand(&answer.standing))
+        }
+    };
     let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
     session.show(&View::text(to_json(&answer), text, pairs))?;
+    if answer.standing.iter().any(|delivery| gave_up(delivery.state())) {
+        session.next(&["the same command with a new --request-id sends it anew".to_owned()]);
+        return Ok(());
+    }
     session.next(&next.iter().map(|next| next.replace("RECORD", &record)).collect::<Vec<_>>());
     Ok(())
 }
@@ -73,6 +84,21 @@ pub async fn answer(
     };
     let answered = call!(session, RecordServiceClient, answer_record, request)?;
     session.show(&View::text(to_json(&answered), text, vec![("record_id", Cell::text(id::show(&answered.record_id)))]))
+}
+
+/// A line for each recipient: where its delivery stands now, and why.
+fn as_they_stand(deliveries: &[Delivery]) -> String {
+    let line = |delivery: &Delivery| {
+        let because =
+            if delivery.reason.is_empty() { String::new() } else { format!(" ({})", clean(&delivery.reason)) };
+        format!("  {}  {}{because}\n", clean(&delivery.recipient), name::<DeliveryState>(delivery.state))
+    };
+    deliveries.iter().map(line).collect()
+}
+
+/// Whether nothing more is tried.
+fn gave_up(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Refused | DeliveryState::Skipped | DeliveryState::Quarantined)
 }
 
 /// Says an own record anew, and shows whom the newer word goes to.

@@ -15,8 +15,8 @@ use crate::domain::audit::Actor;
 use crate::domain::ids::Pin;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::Exchange;
 use crate::exchange::join::Inviter;
+use crate::exchange::{DeliveryFilter, DeliveryRow, DeliveryState, Exchange};
 use crate::services::admin::node::Upkeep;
 
 /// The checks of one node, and what they look at.
@@ -40,6 +40,17 @@ const BACKUP_OLD: i64 = 48;
 const WAITING: u64 = 1_000;
 /// Leaves of the ledger up to which the doctor recomputes it; beyond, `audit verify` has the time.
 const LEDGER: u64 = 200_000;
+
+/// Deliveries that ended without arriving: how many, and the newest of a partner at which nothing arrived since.
+struct GivenUp {
+    refused: usize,
+    skipped: usize,
+    newest: Option<DeliveryRow>,
+}
+
+/// Days back, and rows of each sort that are counted.
+const GIVEN_UP_DAYS: i64 = 7;
+const GIVEN_UP_MOST: usize = 1_000;
 
 #[tonic::async_trait]
 impl Upkeep for Care {
@@ -68,6 +79,7 @@ impl Upkeep for Care {
             self.backup(),
             self.files(),
             self.queue().await,
+            self.given_up().await,
             ledger,
             // Last, after those that read.
             self.rows(),
@@ -223,6 +235,60 @@ impl Care {
             ),
             "havenctl status names them; look after the disk, and if you need them: havenlink restore BACKUP, one from before",
         )
+    }
+
+    /// What partners refused, or could not take in time. Once something newer arrived at a partner, it is history.
+    async fn given_up(&self) -> Check {
+        match self.gave_up_lately().await {
+            Err(error) => by("deliveries", error.reason(), CheckResult::Critical),
+            Ok(GivenUp { refused: 0, skipped: 0, .. }) => {
+                ok("deliveries", format!("none was refused or skipped in {GIVEN_UP_DAYS} days"))
+            }
+            Ok(GivenUp { refused, skipped, newest: None }) => ok(
+                "deliveries",
+                format!("{refused} refused and {skipped} skipped in {GIVEN_UP_DAYS} days; later ones arrived"),
+            ),
+            Ok(GivenUp { refused, skipped, newest: Some(newest) }) => {
+                let DeliveryRow { recipient, state, reason, .. } = newest;
+                let state = if state == DeliveryState::Refused { "REFUSED" } else { "SKIPPED" };
+                let because = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                warning(
+                    "deliveries",
+                    format!(
+                        "{refused} refused and {skipped} skipped in {GIVEN_UP_DAYS} days; {recipient} got nothing since{because}"
+                    ),
+                    format!(
+                        "havenctl delivery list --to {recipient} --state {state} tells what and why; publish again what is still true"
+                    ),
+                )
+            }
+        }
+    }
+
+    async fn gave_up_lately(&self) -> Result<GivenUp, crate::exchange::Error> {
+        let since = Some(self.now() - Millis::days(GIVEN_UP_DAYS));
+        let mut rows = Vec::new();
+        let mut counts = [0; 2];
+        for (count, state) in counts.iter_mut().zip([DeliveryState::Refused, DeliveryState::Skipped]) {
+            let filter = DeliveryFilter { state: Some(state), since, ..DeliveryFilter::default() };
+            let found = self.exchange.road.deliveries(filter, None, GIVEN_UP_MOST).await?;
+            *count = found.len();
+            rows.extend(found);
+        }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.finished));
+        let mut looked_at = std::collections::BTreeSet::new();
+        for row in rows {
+            if !looked_at.insert(row.recipient.clone()) {
+                continue;
+            }
+            let recipient = Some(row.recipient.clone());
+            let later =
+                DeliveryFilter { recipient, state: Some(DeliveryState::Delivered), since: row.finished, record: None };
+            if self.exchange.road.deliveries(later, None, 1).await?.is_empty() {
+                return Ok(GivenUp { refused: counts[0], skipped: counts[1], newest: Some(row) });
+            }
+        }
+        Ok(GivenUp { refused: counts[0], skipped: counts[1], newest: None })
     }
 
     async fn ledger(&self) -> Check {

@@ -80,7 +80,8 @@ pub(super) async fn follow_readiness(
             MemberStatus::Unknown => Some(Reason::NodeStarting),
             MemberStatus::Removed => Some(Reason::MemberRemoved),
             _ if status.stopped_by_rules.is_some() => Some(Reason::RulesTooOld),
-            MemberStatus::Suspended | MemberStatus::Active => None,
+            MemberStatus::Suspended => Some(Reason::MemberSuspended),
+            MemberStatus::Active => None,
         };
         if own != MemberStatus::Unknown
             && let Some(applicant) = joined.take()

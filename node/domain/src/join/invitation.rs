@@ -133,6 +133,8 @@ impl HeldInvitation {
             State::Open | State::Committed(_) if now >= self.invitation.expires => InvitationState::Expired,
             State::Open => InvitationState::Open,
             State::Committed(_) => InvitationState::Committed,
+            // Three wrong words close it for good, like a reveal that does not fit.
+            State::Used(received) if received.rejection == Some(RejectionReason::WordsDiffer) => InvitationState::Burnt,
             State::Used(_) => InvitationState::Used,
             State::Burnt => InvitationState::Burnt,
             State::Revoked => InvitationState::Revoked,
@@ -463,5 +465,6 @@ mod tests {
         }
         assert_eq!(held.compare(&right), Err(Reason::WordsFailed));
         assert_eq!(held.received().unwrap().state, ApplicationState::Rejected);
+        assert_eq!(held.state_at(NOW), InvitationState::Burnt, "a list must not say that somebody joined with it");
     }
 }

@@ -17,8 +17,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::domain::agreement::set::AgreementSet;
-use crate::domain::agreement::{Agreement, AgreementEnd, AgreementEndReason, AgreementState, HeldAgreement};
+use crate::domain::agreement::{Agreement, AgreementEnd, AgreementEndReason, AgreementState, HeldAgreement, Party};
 use crate::domain::audit::{AuditAct, AuditDraft};
+use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId};
@@ -336,7 +337,7 @@ impl Agreements {
         // A key that was withdrawn since shows nobody's signature any more; the agreement is still listed.
         let signed_by = self.opened(row, &view).map(|opened| opened.signed_by).unwrap_or_default();
         Ok(AgreementSummary {
-            state: held.state(self.now()),
+            state: shown(&held, &view, self.now()),
             signed_by,
             in_words: self.in_words(&held),
             notices: row.ends.iter().map(|end| end.notice.clone()).collect(),
@@ -374,6 +375,21 @@ fn owed_backfills<'a>(
         since: now,
         due: grant.valid_from.max(now),
     })
+}
+
+/// How an agreement stands with the register as it is: between fewer than two parties that are members it is over, as by
+/// the leaving of all but one.
+fn shown(held: &HeldAgreement, view: &DirectoryView, now: UnixMs) -> AgreementState {
+    let state = held.state(now);
+    let is_here = |party: &&Party| {
+        held.left_at(&party.authority).is_none_or(|left| now < left)
+            && view.status(&party.authority, now) != MemberStatus::Removed
+    };
+    let over = held.agreement.parties.iter().filter(is_here).count() < 2;
+    match state {
+        AgreementState::InForce | AgreementState::Proposed if over => AgreementState::Ended,
+        _ => state,
+    }
 }
 
 fn others<'a>(agreement: &'a Agreement, we: &'a AuthorityId) -> impl Iterator<Item = &'a AuthorityId> {

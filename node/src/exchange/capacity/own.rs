@@ -67,7 +67,7 @@ impl Capacity {
     ) -> Result<(HeldOffer, Vec<AuthorityId>), Error> {
         let tried = self.try_set_offer(call, offer, if_version).await;
         // Also a version that only the first try of this very call has made stale.
-        let Published { record_id, recipients } = self.road.once(call, SET, tried).await?;
+        let Published { record_id, recipients, .. } = self.road.once(call, SET, tried).await?;
         let row = self.store().own_offer(OfferId(record_id.0)).await?;
         let held = row.and_then(|row| self.held_offer(call.actor.role, row)).ok_or(Reason::NotFound)?;
         Ok((held, recipients))
@@ -81,7 +81,8 @@ impl Capacity {
     ) -> Result<(Published, Written), Error> {
         let id = offer.id;
         let update = self.changed_offer(call, offer, if_version).await?;
-        let published = Published { record_id: RecordId(id.0), recipients: update.recipients.clone() };
+        let published =
+            Published { record_id: RecordId(id.0), recipients: update.recipients.clone(), standing: Vec::new() };
         let answer = stored::encode_published(published.record_id, &published.recipients);
         let request = call.mark(SET, answer, self.now())?;
         Ok((published, self.put_offers(Some(request), vec![update]).await?))

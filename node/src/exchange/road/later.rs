@@ -85,7 +85,7 @@ impl Road {
 
     /// What a call is answered that changes nothing; a repeated one is answered the same.
     async fn nothing_new(&self, call: &Call, target: RecordKey) -> Result<(Published, Written), Error> {
-        let published = Published { record_id: target.record_id, recipients: Vec::new() };
+        let published = Published { record_id: target.record_id, recipients: Vec::new(), standing: Vec::new() };
         let mark = call.mark(UPDATE, stored::encode_published(target.record_id, &[]), self.now())?;
         let written = self.store().write(Write { request: Some(mark), ..Write::default() }.into()).await?;
         Ok((published, written))

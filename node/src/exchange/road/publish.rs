@@ -17,6 +17,7 @@ use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::exchange::context::{Call, Error, Table, new_record_id, stream_of};
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
+use crate::storage::rows::{DeliveryFilter, DeliveryRow};
 use crate::wire::{self, records, stored};
 
 use super::Road;
@@ -36,6 +37,8 @@ pub struct Published {
     pub record_id: RecordId,
     /// For whom the record is prepared; for one that is suspended now, once it is restored.
     pub recipients: Vec<AuthorityId>,
+    /// Of a repeated call: where each delivery stands now; a partner may have refused meanwhile. Empty for a first call.
+    pub standing: Vec<DeliveryRow>,
 }
 
 /// What is to become a publication.
@@ -166,7 +169,8 @@ impl Road {
     }
 
     /// What a call that publishes is answered: what it wrote; or, if its first try wrote it, what that one was answered.
-    /// What is refused now may repeat a call that was taken when it still was allowed: that one gets its first answer too.
+    /// What is refused now may repeat a call that was taken when it still was allowed: that one gets its first answer too,
+    /// and beside it how its deliveries stand by now.
     ///
     /// # Errors
     /// Why it is refused now; `REQUEST_ID_REUSED`.
@@ -192,7 +196,9 @@ impl Road {
             let id = Digest::of(call.request_id.as_bytes()).to_hex();
             self.unreadable(Table::Request, None, id, error.clone());
         })?;
-        Ok(Published { record_id, recipients })
+        let filter = DeliveryFilter { record: Some(record_id), ..DeliveryFilter::default() };
+        let standing = self.store().deliveries(filter, None, limits::RECIPIENTS).await?;
+        Ok(Published { record_id, recipients, standing })
     }
 
     /// Records the publication, durably, and what it leads to with it or, failing that, by the dispatcher.
@@ -203,7 +209,8 @@ impl Road {
         checked: Checked,
     ) -> Result<(Published, Written), Error> {
         let Checked { publication, dates } = checked;
-        let published = Published { record_id: new_record_id(), recipients: publication.recipients.clone() };
+        let published =
+            Published { record_id: new_record_id(), recipients: publication.recipients.clone(), standing: Vec::new() };
         let request = call.mark(
             method,
             stored::encode_published(published.record_id, &published.recipients),

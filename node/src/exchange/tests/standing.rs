@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::faulty_store::FaultyStore;
 use super::world::*;
 use crate::clock::Clock;
+use crate::domain::agreement::AgreementState;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::records::offer::DisclosureLevel;
@@ -55,6 +56,26 @@ async fn a_removed_partners_outbox_is_closed() {
     world.settle().await;
     let states = world.delivery(STRASBOURG, waiting.record_id).await;
     assert_eq!(states, [(DeliveryState::Closed, Some(Reason::MemberRemoved))]);
+}
+
+#[tokio::test]
+async fn an_agreement_with_a_removed_member_is_shown_as_over() {
+    let world = World::with_agreements().await;
+    let shown = async |name: &str| {
+        let all = world.exchange(name).agreements.list_agreements().await.unwrap();
+        all.into_iter()
+            .map(|a| a.summary.unwrap())
+            .map(|a| (a.held.agreement.is_party(&id(KEHL)), a.state))
+            .collect::<Vec<_>>()
+    };
+    let before = shown(STRASBOURG).await;
+    assert!(before.iter().all(|(_, state)| *state == AgreementState::InForce) && before.len() > 1, "{before:?}");
+    let now = world.clock.now();
+    world.change_member(KEHL, |m| m.removed_at = Some(now));
+    for (with_kehl, state) in shown(STRASBOURG).await {
+        let expected = if with_kehl { AgreementState::Ended } else { AgreementState::InForce };
+        assert_eq!(state, expected, "with Kehl: {with_kehl}");
+    }
 }
 
 #[tokio::test]

@@ -144,6 +144,8 @@ impl MemberNode {
         let partners: BTreeSet<AuthorityId> =
             agreements.partners(&self.authority, now).into_iter().chain(counts.keys().cloned()).collect();
         let connected = (self.connected)();
+        // A node that is suspended keeps its connections, for the register; nothing is exchanged over them.
+        let exchanges = view.status(&self.authority, now) == MemberStatus::Active;
         let told = |id: AuthorityId| {
             let count = counts.get(&id).copied().unwrap_or_default();
             let line = self.exchange.road.link_state(&id);
@@ -153,7 +155,7 @@ impl MemberNode {
                 MemberStatus::Suspended => "suspended",
                 MemberStatus::Removed => "removed",
                 _ if failed.is_some() => "unreachable",
-                _ if connected.contains(host) => "connected",
+                _ if exchanges && connected.contains(host) => "connected",
                 _ => "idle",
             };
             admin::PartnerStatus {

@@ -124,6 +124,7 @@ impl RecordService for Records {
         Ok(Response::new(local::PublishRecordResponse {
             record_id: fields::bytes_of(published.record_id.as_bytes()),
             recipients: published.recipients.iter().map(ToString::to_string).collect(),
+            standing: published.standing.iter().map(delivery).collect(),
         }))
     }
 
