@@ -63,7 +63,7 @@ pub struct StatementKey {
     pub received: UnixMs,
 }
 
-/// When this run of a node heard what; one statement of each offer.
+/// When this run of a node heard what.
 #[derive(Debug)]
 pub struct ReceiptClock {
     started: Duration,
@@ -71,8 +71,14 @@ pub struct ReceiptClock {
     least: Millis,
     /// The furthest lead of a wall clock that is not known to be behind; `None`: none was seen yet.
     furthest: Option<Millis>,
-    statements: HashMap<(AuthorityId, OfferId), (StatementKey, Duration)>,
+    /// Of each offer what readers may find stored: first what a commit answered for last, then what is being stored.
+    statements: HashMap<(AuthorityId, OfferId), Vec<Noted>>,
 }
+
+type Noted = (StatementKey, Duration);
+
+/// Statements of one offer that may be on their way into the store at once; each try of a batch is one.
+const COMING: usize = 4;
 
 impl ReceiptClock {
     /// Nothing yet. `written`: the newest instant that this node wrote down before it started.
@@ -83,25 +89,43 @@ impl ReceiptClock {
         heard
     }
 
-    /// Notes statements before they are stored, so that nobody reads one that is not noted.
+    /// Notes statements before they are stored, so that nobody reads one that is not noted. Until `stored` says that one is,
+    /// the one before it goes on having its age.
     pub fn note(&mut self, at: Duration, statements: impl IntoIterator<Item = StatementKey>) {
         // What is older than this is NOT_REPORTED, noted or not.
-        self.statements.retain(|_, (_, heard)| span(at.saturating_sub(*heard)) <= limits::LIGHT_STALE);
+        let fresh = |(_, heard): &Noted| span(at.saturating_sub(*heard)) <= limits::LIGHT_STALE;
+        self.statements.retain(|_, noted| noted.iter().any(fresh));
         for told in statements {
             self.observe(Clocks { monotonic: at, wall: told.received });
             let key = (told.origin.clone(), told.offer);
+            let noted = self.statements.entry(key).or_default();
             // A lower version is not stored.
-            if self.statements.get(&key).is_none_or(|(held, _)| held.version <= told.version) {
-                self.statements.insert(key, (told, at));
+            if noted.iter().all(|(held, _)| held.version <= told.version)
+                && !noted.iter().any(|(held, _)| *held == told)
+            {
+                if noted.len() > COMING {
+                    // Tries that failed; the first is what is stored.
+                    noted.remove(1);
+                }
+                noted.push((told, at));
             }
+        }
+    }
+
+    /// The commit that stores this statement has answered: nobody reads an earlier one any more.
+    pub fn stored(&mut self, told: &StatementKey) {
+        if let Some(noted) = self.statements.get_mut(&(told.origin.clone(), told.offer))
+            && noted.iter().any(|(held, _)| held == told)
+        {
+            noted.retain(|(held, _)| held == told);
         }
     }
 
     /// Time since the receipt of a stored statement: never less than passed in this run. `None`: nobody can know.
     pub fn since(&mut self, told: &StatementKey, now: Clocks) -> Option<Millis> {
         self.observe(now);
-        let noted = self.statements.get(&(told.origin.clone(), told.offer)).filter(|(held, _)| held == told);
-        if let Some((_, at)) = noted {
+        let noted = self.statements.get(&(told.origin.clone(), told.offer));
+        if let Some((_, at)) = noted.and_then(|noted| noted.iter().find(|(held, _)| held == told)) {
             return Some(now.wall.since(told.received).max(span(now.monotonic.saturating_sub(*at))));
         }
         // From before this run, or forgotten in it: on a wall clock that was never set back.
@@ -302,6 +326,33 @@ mod tests {
         let mut heard = ReceiptClock::new(NOW, at(0, -10));
         heard.note(at(40, 30).monotonic, [new.clone()]);
         assert_eq!(heard.since(&new, at(45, 35)), Some(Millis::minutes(5)));
+    }
+
+    /// A reader that comes while an update commits finds the earlier statement, and its age.
+    #[test]
+    fn a_statement_keeps_its_age_until_the_next_one_is_stored() {
+        let at = |minutes: u64| Clocks {
+            monotonic: Duration::from_secs(minutes * 60),
+            wall: NOW + Millis::minutes(minutes as i64),
+        };
+        let mut heard = ReceiptClock::new(NOW, at(0));
+        let (first, second) = (told(1, at(600).wall), told(2, at(605).wall));
+        heard.note(at(600).monotonic, [first.clone()]);
+        heard.stored(&first);
+        // Tries that failed, each with a receipt of its own.
+        for minute in 601..605 {
+            heard.note(at(minute).monotonic, [told(2, at(minute).wall)]);
+        }
+        heard.note(at(605).monotonic, [second.clone()]);
+        assert_eq!(
+            heard.since(&first, at(606)),
+            Some(Millis::minutes(6)),
+            "not the ten hours that this run has lasted"
+        );
+        assert_eq!(heard.since(&second, at(606)), Some(Millis::minutes(1)), "and whoever reads it first has it too");
+        heard.stored(&second);
+        assert_eq!(heard.since(&second, at(607)), Some(Millis::minutes(2)));
+        assert_eq!(heard.statements.values().map(Vec::len).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

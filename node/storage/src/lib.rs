@@ -111,7 +111,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
 
-    /// Own publications that refer to the target, oldest first.
+    /// The newest own publications that refer to the target, oldest first.
     fn publications_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
 
     /// Outgoing streams with unsettled items, held ones left out.
@@ -161,7 +161,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// One received record.
     fn inbox_record(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<InboxRow>>>;
-    /// Received records that refer to the target, oldest first.
+    /// The newest received records that refer to the target, oldest first.
     fn inbox_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// Received records that refer to any of the targets, in no order.
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> BoxFuture<'_, Result<Vec<InboxRow>>>;

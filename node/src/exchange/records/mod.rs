@@ -19,7 +19,7 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::{Context, Error};
 use crate::storage::ops::Put;
 
-pub(super) use offer::HeardOffers;
+pub(super) use offer::{HeardOffers, statements_in};
 
 /// What a batch has brought so far, as far as a kind has to know.
 #[derive(Default)]

@@ -58,13 +58,17 @@ impl HeardOffers {
 
     /// Notes when statements came that are about to be stored.
     pub(in crate::exchange) fn note(&self, at: Duration, puts: &[Put]) {
-        let offers = puts.iter().filter_map(|put| match put {
-            Put::PartnerOffer(new) => Some(told(&new.origin, new.id, new.version, new.received)),
-            _ => None,
-        });
-        let mut offers = offers.peekable();
-        if offers.peek().is_some() {
-            self.lock().note(at, offers);
+        let statements = statements_in(puts);
+        if !statements.is_empty() {
+            self.lock().note(at, statements);
+        }
+    }
+
+    /// After the commit: these are what readers find from now on.
+    pub(in crate::exchange) fn stored(&self, statements: &[StatementKey]) {
+        if !statements.is_empty() {
+            let mut heard = self.lock();
+            statements.iter().for_each(|told| heard.stored(told));
         }
     }
 
@@ -76,6 +80,15 @@ impl HeardOffers {
     fn lock(&self) -> MutexGuard<'_, ReceiptClock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The capacity statements among what is about to be stored.
+pub(in crate::exchange) fn statements_in(puts: &[Put]) -> Vec<StatementKey> {
+    let statement = |put: &Put| match put {
+        Put::PartnerOffer(new) => Some(told(&new.origin, new.id, new.version, new.received)),
+        _ => None,
+    };
+    puts.iter().filter_map(statement).collect()
 }
 
 fn told(origin: &AuthorityId, offer: OfferId, version: u64, received: UnixMs) -> StatementKey {

@@ -100,15 +100,18 @@ pub(super) async fn a_taken_key_refuses_one_and_not_its_neighbours(store: &dyn S
 pub(super) async fn lists_go_from_new_to_old(store: &dyn Store) {
     for n in 1..=5 {
         let kind = if n == 3 { RecordKind::Practice } else { RecordKind::Alert };
-        let publication = NewPublication { kind, target: (n == 5).then(|| key(THERE, 1)), ..publication(n) };
+        let publication = NewPublication { kind, target: (n >= 4).then(|| key(THERE, 1)), ..publication(n) };
         let op = Publish { request: None, publication, made: None, audit: Vec::new() };
         store.write(WriteOp::Publish(op)).await.unwrap();
     }
     let page = store.publications(RecordKind::Alert, None, 2).await.unwrap();
     assert_eq!(page.iter().map(|p| p.sequence).collect::<Vec<_>>(), [5, 4]);
     assert_eq!(page[0].target, Some(key(THERE, 1)));
-    let about = store.publications_about(key(THERE, 1), 9).await.unwrap();
-    assert_eq!(about.iter().map(|row| row.record_id).collect::<Vec<_>>(), [record(5)]);
+    // Of more than are asked for the newest, and those in the order in which they were made.
+    for (most, records) in [(1, vec![record(5)]), (9, vec![record(4), record(5)])] {
+        let about = store.publications_about(key(THERE, 1), most).await.unwrap();
+        assert_eq!(about.iter().map(|row| row.record_id).collect::<Vec<_>>(), records);
+    }
     assert_eq!(store.publications_about(key(THERE, 2), 9).await.unwrap(), []);
     let page = store.publications(RecordKind::Alert, Some(4), 9).await.unwrap();
     assert_eq!(page.iter().map(|p| p.sequence).collect::<Vec<_>>(), [2, 1]);

@@ -83,6 +83,11 @@ pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(stor
     assert_eq!(any, about);
     // The target is here: hidden is ignored.
     assert_eq!(store_batch(store, 5, vec![hidden(11, 2), hidden(12, 11)]).await, [5, 6]);
+    // Of more than are asked for the newest, and those in the order in which they came.
+    for (most, positions) in [(1, vec![5]), (2, vec![4, 5])] {
+        let about = store.inbox_about(key(THERE, 2), most).await.unwrap();
+        assert_eq!(about.iter().map(|r| r.position).collect::<Vec<_>>(), positions);
+    }
 }
 
 pub(super) async fn waiting_records_are_shown_one_after_the_other(store: &dyn Store) {

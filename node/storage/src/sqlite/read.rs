@@ -176,7 +176,7 @@ impl Store for SqliteStore {
 
     fn publications_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<PublicationRow>> {
         let args = move |limit| key_args(&target).with(limit);
-        bounded(self.page(&statements::PUBLICATION_ABOUT, limit, args, rows::publication))
+        oldest_first(bounded(self.page(&statements::PUBLICATION_ABOUT, limit, args, rows::publication)))
     }
 
     fn open_streams(&self) -> Read<'_, Vec<OutStream>> {
@@ -271,7 +271,7 @@ impl Store for SqliteStore {
 
     fn inbox_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
         let args = move |limit| key_args(&target).with(limit);
-        bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox))
+        oldest_first(bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox)))
     }
 
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> Read<'_, Vec<InboxRow>> {
@@ -451,4 +451,13 @@ impl Store for SqliteStore {
         }
         .boxed()
     }
+}
+
+/// Of more rows than are asked for the newest are read; they are given in the order in which they came.
+fn oldest_first<'a, T: Send + 'a>(rows: Read<'a, Vec<T>>) -> Read<'a, Vec<T>> {
+    Box::pin(async move {
+        let mut rows = rows.await?;
+        rows.reverse();
+        Ok(rows)
+    })
 }

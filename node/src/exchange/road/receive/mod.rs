@@ -20,6 +20,7 @@ use crate::domain::record::StreamClass;
 use crate::domain::stream::{Batch, BatchAnswer, StreamId};
 use crate::domain::time::UnixMs;
 use crate::exchange::context::{Error, active, speaks_for};
+use crate::exchange::records;
 use crate::storage;
 use crate::storage::ops::{Receive, WriteOp, Written};
 use crate::storage::rows::{InStream, InStreamKey};
@@ -156,10 +157,12 @@ impl Road {
             if agreements {
                 self.agreements.set_may_be_behind();
             }
+            let statements = records::statements_in(&judged.puts);
             match self.store_batch(received, key, judged, next, receipt).await? {
                 Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
                 Written::Taken => {}
                 Written::Received { newest, .. } => {
+                    self.heard.stored(&statements);
                     self.acknowledge(newest, agreements).await?;
                     answered::tell_received(&received.batch, &outcomes);
                     return Ok(Taken::Stored(answer));
