@@ -5,7 +5,7 @@
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
 PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
-  kill_loop suspensions partitions bench seeded)
+  kill_loop suspensions partitions bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
@@ -41,7 +41,10 @@ plan_default() {
   part seeded
 }
 
-plan_long() { plan_default; }
+plan_long() {
+  plan_default
+  part model
+}
 
 # One selection, `--workspace`, for everything that is tested: another one would turn other features on, and compile anew.
 tested() { cargo test --workspace --quiet "$@"; }
@@ -52,6 +55,8 @@ tests() { tested --no-run --lib --bins --tests; }
 build() { cargo build --release --workspace --bins --quiet; }
 unit() { tested --lib --bins --test manners -- --test-threads=4; }
 layering() { tested --test layering; }
+# The rule of re-founding with more of everything; what takes seconds of it stands among the unit tests.
+model() { tested --lib -- --ignored more_of_everything --nocapture; }
 # Golden files of everything that is frozen or stored.
 compat() { tested --test compat; }
 # Stories say themselves what this machine cannot do, and go on.
