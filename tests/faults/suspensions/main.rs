@@ -92,7 +92,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 break;
             };
             let batch = targets.min(*runs);
-            table.extend(*situation, scene.batch(*situation, steward, batch, after).await?);
+            let rows = match scene.batch(*situation, steward, batch, after).await {
+                Ok(rows) => rows,
+                Err(fault) => {
+                    return Err(fault.context(format!("what the nodes left is in {}", scene.keep().display())));
+                }
+            };
+            table.extend(*situation, rows);
             *runs -= batch;
         }
         scene.close().await?;

@@ -190,6 +190,11 @@ impl Scene {
         }
     }
 
+    /// Keeps the folder, with what every node stored and logged.
+    pub fn keep(&mut self) -> &Path {
+        self.federation.keep()
+    }
+
     /// Ends all nodes.
     pub async fn close(mut self) -> anyhow::Result<()> {
         for city in &mut self.federation.cities {
