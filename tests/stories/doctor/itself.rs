@@ -53,16 +53,15 @@ async fn backup_key_files_disk_certificate_and_pin() {
     std::fs::rename(&away, &data).unwrap();
     content(city).await;
 
-    // A certificate that ends soon and that nobody published: somebody copied files about.
+    // A certificate that ends soon and that nobody published: somebody copied files about. The authority's key vouches for the
+    // node, which publishes another one by itself.
     city.stop().await.unwrap();
     let foreign = peer::self_issued(city.id(), Millis::days(10)).unwrap();
     NodeIdentity::store(&data, &foreign).unwrap();
     city.start().unwrap();
     city.ready().await.unwrap();
-    let pin = says(city, "pin", "CRITICAL").await;
-    let ending = says(city, "certificate", "WARNING").await;
-    assert_eq!((pin.remedy.as_str(), ending.remedy.as_str()), ("havenctl node renew", "havenctl node renew"));
-    shell(city, &pin.remedy).await.unwrap().fine();
+    says(city, "pin", "OK").await;
+    says(city, "certificate", "OK").await;
     content(city).await;
 }
 
