@@ -31,6 +31,15 @@ pub struct Line {
     pub delivered: Mutex<Vec<Batch>>,
 }
 
+/// The nodes know the line, and the line knows the nodes: with this, their stores and folders go with the world.
+impl Drop for super::world::World {
+    fn drop(&mut self) {
+        if let Ok(mut nodes) = self.line.nodes.lock() {
+            nodes.clear();
+        }
+    }
+}
+
 pub struct Link {
     pub caller: AuthorityId,
     pub line: Arc<Line>,
