@@ -22,6 +22,9 @@ const SOMEBODY: u32 = 54_322;
 fn as_user(uid: u32, city: &City, arguments: &[&str]) -> Command {
     let mut command = Command::new(built("havenlink").unwrap());
     command.args(arguments).arg("--config").arg(city.dir.join("node.toml"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAVENLINK_")) {
+        command.env_remove(name);
+    }
     command.uid(uid).gid(uid).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
