@@ -5,13 +5,13 @@
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
 PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
-  kill_loop suspensions partitions bench seeded model)
+  kill_loop suspensions partitions misfortune bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--singles all --pairs 300) KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+  MISFORTUNE=(--singles 40 --pairs 20) KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -118,6 +118,11 @@ partitions() {
   [ "$PARTITION_SECONDS" -lt 120 ] && longest=6
   timeout $((380 + PARTITION_SECONDS)) "$HAVENLINK_BIN_DIR/havenlink-partitions" --binary "$HAVENLINK_BIN_DIR/havenlink" \
     --seconds "$PARTITION_SECONDS" --longest "$longest" --seed "$HAVENLINK_SEED"
+}
+
+# Bad days of real nodes, healed by what the programs print. Asked for by name until it is green: then it joins the plans.
+misfortune() {
+  python3 tests/misfortune/main.py "$HAVENLINK_BIN_DIR" --seed "$HAVENLINK_SEED" "${MISFORTUNE[@]}"
 }
 
 # Figures of a shared machine are a finding; the long run, on a machine of its own, holds them to the gates.
