@@ -120,6 +120,9 @@ def away(seconds):
             time.sleep(2)
         city.set_clock(world.moved)
         city.start()
+        # The timer of the unit makes a backup each night, away or not.
+        for each in world.cities:
+            each.sh(f"havenlink backup {each.dir}/backups")
     return happens
 
 
