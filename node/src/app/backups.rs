@@ -310,8 +310,9 @@ mod tests {
         let (strasbourg, backups) = backed_up(root.path());
         let kehl = of_kehl(other.path());
         founded(&kehl);
-        // In one folder; Kehl's is the newer one.
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        // In one folder; Kehl's is the newer one, by the millisecond in its name.
+        let made = SystemClock::shared().now();
+        while SystemClock::shared().now() <= made {}
         backup(&kehl, &backups).unwrap();
         let of_kehl = named(&backups, "de-kehl");
         refused(&strasbourg, &of_kehl, "its authority is de-kehl, and here it is fr-strasbourg");
@@ -366,7 +367,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (config, backups) = backed_up(root.path());
         let complete = named(&backups, "fr-strasbourg");
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        let made = SystemClock::shared().now();
+        while SystemClock::shared().now() <= made {}
         backup(&config, &backups).unwrap();
         let newest = identity::newest_backup(&backups, None).unwrap();
         assert_ne!(newest, complete);
