@@ -12,6 +12,7 @@ use havenlink_proto::record::v1::DisclosureLevel;
 use tempfile::TempDir;
 
 use crate::operator::reason_in;
+use crate::rest;
 
 /// Lines of configuration of nodes whose register is driven as fast as it goes: no member's budget is what is measured.
 pub const UNBOUNDED: &str = "\
@@ -52,12 +53,16 @@ pub struct Federation {
     root: TempDir,
 }
 
-/// What the nodes of a story that failed wrote stays for whoever looks into it.
+/// A story ends with a look at its nodes: none of them is busy, or fills its log, while nothing is asked of it. What the nodes
+/// of a story that failed wrote stays for whoever looks into it.
 impl Drop for Federation {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let failed = std::thread::panicking();
+        let faults = if failed { Vec::new() } else { rest::faults(&self.cities) };
+        if failed || !faults.is_empty() {
             eprintln!("the folders of this story's nodes: {}", self.keep().display());
         }
+        assert!(faults.is_empty(), "at rest, at the end of the story:\n{}", faults.join("\n"));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the stories stand on: nodes as real binaries, clients over the public API, waiting for a condition.
 //!
 //! What lives here: starting and killing nodes, authorities that sign, a city's view of its own sockets, its tools as a
-//! person runs them, connections to a peer port as a partner or a stranger makes them, `eventually`. What does not:
-//! stories.
+//! person runs them, connections to a peer port as a partner or a stranger makes them, `eventually`, and the look at the end
+//! of every story whether its nodes rest. What does not: stories.
 //! Invariant: nothing here knows the inside of a node; it sees what an operator and a partner see.
 
 pub mod authors;
@@ -12,6 +12,7 @@ pub mod intruder;
 pub mod operator;
 pub mod peer;
 pub mod refused;
+pub mod rest;
 pub mod road;
 pub mod tools;
 pub mod wait;

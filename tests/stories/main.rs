@@ -14,6 +14,7 @@ mod other_user;
 mod readme;
 mod refusals;
 mod removal;
+mod rest;
 mod restoring;
 mod security;
 mod signals;
