@@ -1,7 +1,8 @@
 //! What Havenlink is about, as pure values and pure decisions.
 //!
 //! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities and the directory view,
-//! agreements, handling, the kinds of record (`records`, a place for each), the light, the step of a delivery, and the one question (`policy`).
+//! agreements, handling, the kinds of record (`records`, a place for each), the light, numbers and incarnations of streams, the
+//! step of a delivery, and the one question (`policy`).
 //! What does not: bytes on a wire (`wire`), storage, sockets, clocks, randomness. Nothing here waits, and nothing here
 //! can be different the second time.
 //! Invariant: a value that exists is valid. Every constructor from outside checks, and unknown numbers fail closed.
@@ -18,11 +19,13 @@ pub mod fault;
 pub mod forms;
 pub mod handling;
 pub mod ids;
+pub mod incarnation;
 pub mod issued;
 pub mod join;
 pub mod light;
 pub mod limits;
 pub mod mandate;
+pub mod numbering;
 pub mod place;
 pub mod policy;
 pub mod publication;

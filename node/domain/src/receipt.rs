@@ -93,9 +93,67 @@ impl Verdict {
     }
 }
 
+/// What its sender knows of one number of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct SentItem {
+    /// Of the envelope as it was queued.
+    pub digest: Digest,
+    /// Of the same one signed with a later key; an earlier attempt may have carried the signature before.
+    pub again: Option<Digest>,
+    /// Why its number travels as a skip; `None`: the envelope does.
+    pub skip: Option<Reason>,
+    /// The skip was decided on this attempt, and is stored nowhere yet.
+    pub given_up: bool,
+}
+
+/// The result of one item, as the partner signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemResult {
+    Stored,
+    Duplicate,
+    Refused(Reason),
+    Quarantined(Reason),
+    Skipped,
+}
+
+impl SentItem {
+    /// Whether a line of a receipt speaks of this item: it names the envelope of its number, or says that the number came as a
+    /// skip: on this attempt or an earlier one, whose answer was lost.
+    fn is_of(&self, line: &ItemOutcome) -> bool {
+        // Of a number whose row does not read nobody knows any more what was sent.
+        let lost = self.skip == Some(Reason::StorageDamaged);
+        line.envelope.is_none_or(|digest| lost || digest == self.digest || self.again == Some(digest))
+    }
+
+    /// What it came to.
+    pub fn result(&self, verdict: Verdict) -> ItemResult {
+        match (verdict, self.skip.filter(|_| self.given_up)) {
+            (Verdict::Stored, _) => ItemResult::Stored,
+            (Verdict::Duplicate, _) => ItemResult::Duplicate,
+            (Verdict::Quarantined(reason) | Verdict::RetryLater(reason), _) => ItemResult::Quarantined(reason),
+            (Verdict::Skipped(_), Some(reason)) | (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
+            (Verdict::Skipped(_), None) => ItemResult::Skipped,
+        }
+    }
+}
+
 impl Receipt {
     /// The number after the last one consumed.
     pub fn next(&self) -> u64 {
         self.first + self.outcomes.iter().filter(|o| o.verdict.consumes()).count() as u64
+    }
+
+    /// What it says of items that were sent from number `first` on; nothing when it ends before them, as the receipt of an
+    /// earlier batch does, and less than was sent when it is one of a shorter batch.
+    ///
+    /// # Errors
+    /// `ENVELOPE_MALFORMED` when a line names other bytes than were sent under its number.
+    pub fn of(&self, first: u64, items: impl Iterator<Item = SentItem>) -> Result<Vec<Verdict>, Reason> {
+        let Some(offset) = first.checked_sub(self.first) else { return Ok(Vec::new()) };
+        let lines = self.outcomes.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
+        lines
+            .zip(items)
+            .map(|(line, item)| item.is_of(line).then_some(line.verdict).ok_or(Reason::EnvelopeMalformed))
+            .collect()
     }
 }

@@ -22,6 +22,7 @@ use super::unreadable::UnreadableRows;
 use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::ids::{Digest, Incarnation, KeyId};
+use crate::domain::incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 
@@ -257,7 +258,7 @@ pub async fn prepare(backup: &BackupReport, data_dir: &Path, now: UnixMs) -> Res
     schema::create_private(&restoring).map_err(io)?;
     std::fs::copy(&backup.file, &restoring).map_err(io)?;
     let newest = old.map_or(backup.incarnation, |(incarnation, _)| incarnation.max(backup.incarnation));
-    let incarnation = Incarnation(u64::try_from(now.0).unwrap_or(0).max(newest.0 + 1));
+    let incarnation = incarnation::begun(now, newest);
     let from_size = old.map_or(backup.audit_size, |(_, size)| size);
     let report = RestoreReport { incarnation, from_size, to_size: backup.audit_size };
     begin_anew(&restoring, &report, now).await?;

@@ -17,6 +17,7 @@ use crate::domain::time::UnixMs;
 use super::owed::Owed;
 use super::rows::{InStreamKey, Question};
 
+pub use crate::domain::receipt::ItemResult;
 pub use write::{Delete, Expect, NewOwnOffer, NewPartnerOffer, Put, Write};
 
 /// A write. Answered by `Written` after the commit.
@@ -169,16 +170,6 @@ pub struct NewDelivery {
     pub traceparent: String,
     pub queued: UnixMs,
     pub expires: UnixMs,
-}
-
-/// The result of one item, as the partner signed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemResult {
-    Stored,
-    Duplicate,
-    Refused(Reason),
-    Quarantined(Reason),
-    Skipped,
 }
 
 #[derive(Debug)]

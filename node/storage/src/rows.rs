@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::handling::{Handling, Purpose};
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId};
+use crate::domain::numbering::{OutNumbers, Under};
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -56,6 +57,14 @@ pub struct OutStream {
     pub first_unsettled: u64,
     /// Number that the next queued item gets.
     pub next: u64,
+}
+
+impl OutStream {
+    /// Where it stands.
+    pub fn numbers(&self) -> OutNumbers {
+        let under = Under { origin: self.origin_incarnation, recipient: self.recipient_incarnation };
+        OutNumbers { under, first_unsettled: self.first_unsettled, next: self.next }
+    }
 }
 
 /// What one number of a stream carries.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::domain::ids::{AuthorityId, Incarnation};
+use crate::domain::incarnation::{self, Told};
+use crate::domain::numbering::has_lost_its_place;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{GreetAnswer, Greeting, Hello, StreamId};
@@ -18,10 +20,7 @@ use crate::storage::rows::{InStreamKey, OutStream, PartnerIncarnation};
 use crate::wire::peer;
 
 use super::Road;
-use super::incarnation::{is_too_far, told_to};
-
-/// No partner's word brings the numbers of a stream near their end.
-const LAST_NUMBER: u64 = 1 << 62;
+use super::incarnation::told_to;
 
 /// Our authority and the partner.
 type Pair = (AuthorityId, AuthorityId);
@@ -99,13 +98,7 @@ impl Road {
             StreamClass::Content => answer.next_content,
             StreamClass::Control => answer.next_control,
         };
-        // Numbers under unchanged incarnations fit, unless one side has lost its row of the stream.
-        let lost_here = stream.origin_incarnation == Incarnation(0);
-        let same = (greeted.origin_incarnation, greeted.recipient_incarnation)
-            == (stream.origin_incarnation, stream.recipient_incarnation);
-        // Its last receipt would have told what it took meanwhile.
-        let lost = lost_here || (again && same && expected != greeted.first_unsettled);
-        if !lost || expected > LAST_NUMBER {
+        if !has_lost_its_place(&stream.numbers(), &greeted.numbers(), again, expected) {
             return Ok(greeted);
         }
         havenlink_runtime::repeated!(warn by id.recipient.as_str(); recipient = %id.recipient, next = expected, "a stream is numbered again: one side has lost its place");
@@ -196,12 +189,10 @@ impl Road {
             _ => None,
         };
         // The first is free, and so is the one after a word under a key that was withdrawn since.
-        let bound = held.as_ref().and(stored).unwrap_or(hello.incarnation);
-        if is_too_far(bound, hello.incarnation) {
-            return Err(Error::about(&hello.authority, Reason::IncarnationChanged));
-        }
-        if hello.incarnation < bound {
-            return Ok(HelloOutcome::Below(held.unwrap_or_default()));
+        match incarnation::told(held.as_ref().and(stored), hello.incarnation) {
+            Told::Taken => {}
+            Told::Below => return Ok(HelloOutcome::Below(held.unwrap_or_default())),
+            Told::TooFar => return Err(Error::about(&hello.authority, Reason::IncarnationChanged)),
         }
         if stored != Some(hello.incarnation) {
             let (ours, theirs) = (ours.clone(), hello.authority.clone());

@@ -1,11 +1,12 @@
 //! How a node that lost its memory learns how far it had come (9.10): from its own signature, which a partner kept.
 //!
-//! Incarnations only rise, and no clock says what the last one was: a restored disk, a dead clock, or one that was once years
-//! ahead may begin below it. Invariant: nobody's word but its own brings a node forward, by bounded steps, and never back.
+//! Which incarnation may follow which says `domain::incarnation`. Invariant: nobody's word but its own brings a node forward,
+//! by bounded steps, and never back.
 
 use bytes::Bytes;
 
 use crate::domain::ids::{AuthorityId, Incarnation};
+use crate::domain::incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::stream::Hello;
 use crate::exchange::context::Error;
@@ -13,17 +14,6 @@ use crate::storage::ops::{Put, Write};
 use crate::wire::peer;
 
 use super::Road;
-
-/// How far above the known incarnation the next one may lie, in milliseconds of a clock: 557 years. Whoever has the key
-/// for a while cannot push its owner to the end of the numbers.
-const STEP: u64 = 1 << 44;
-/// Incarnations lie below it: a number that every client's language keeps whole.
-const END: u64 = 1 << 53;
-
-/// Whether an incarnation may not follow the known one.
-pub(super) fn is_too_far(known: Incarnation, next: Incarnation) -> bool {
-    next.0 >= END || next.0.saturating_sub(known.0) > STEP
-}
 
 /// A hello counts for the one that it names, and for nobody to whom it is shown.
 pub(super) fn told_to(hello: &Hello, recipient: &AuthorityId) -> Result<(), Error> {
@@ -49,12 +39,9 @@ impl Road {
         shown: &Bytes,
     ) -> Result<bool, Error> {
         let known = self.store().incarnation();
-        let Some(shown) = self.own_word(shown, ours, partner).filter(|shown| *shown > known) else { return Ok(false) };
-        if is_too_far(known, shown) {
-            return Ok(false);
-        }
-        let now = u64::try_from(self.now().0).unwrap_or(0);
-        let next = Incarnation(now.max(known.0 + 1).max(shown.0 + 1));
+        let shown = self.own_word(shown, ours, partner);
+        let next = shown.and_then(|shown| incarnation::after_shown(self.now(), known, shown));
+        let Some(next) = next else { return Ok(false) };
         self.store().write(Write::put(Put::OwnIncarnation(next)).into()).await?;
         tracing::warn!(%partner, incarnation = next.0, "a partner holds this node's own word of a later start: it goes on from there");
         // What the senders remember is of the start before.

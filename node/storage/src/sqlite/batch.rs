@@ -9,10 +9,10 @@ use super::db::{Args, Columns, readable, run};
 use super::facts::{Facts, Published, key_of};
 use super::rows::{DeliveryAt, InboxAt, Rows, Run};
 use super::script::Script;
-use super::state::{InState, OutState, State, StreamName};
+use super::state::{OutState, State, StreamName};
 use super::statements;
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::Incarnation;
+use crate::domain::numbering::{InNumbers, Settlement, Under, expected};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::ops::*;
@@ -128,10 +128,9 @@ impl<'a> Batch<'a> {
         let name = (item.permit.from().clone(), item.permit.to().clone(), item.permit.kind().class());
         let mut stream = self.state.out.get(&name).cloned().unwrap_or_else(|| {
             self.state.streams += 1;
-            new_stream(self.state.streams, self.state.incarnation)
+            OutState::new(self.state.streams, self.state.incarnation)
         });
-        let number = stream.next;
-        stream.next += 1;
+        let number = stream.numbers.give();
         self.state.delivery += 1;
         let sequence = self.state.delivery;
         self.rows.deliveries.push(DeliveryAt { sequence, stream: stream.id, number, item });
@@ -146,16 +145,15 @@ impl<'a> Batch<'a> {
     fn settle(&mut self, op: &'a Settle) -> Answer {
         let name = (op.origin.clone(), op.recipient.clone(), op.class);
         let mut stream = self.state.out.get(&name).cloned().ok_or(Reason::StreamOutOfOrder)?;
-        let same = stream.origin_incarnation == op.origin_incarnation
-            && stream.recipient_incarnation == op.recipient_incarnation;
-        if !same || stream.first_unsettled != op.first {
-            return Ok(Written::StreamMoved { next: stream.first_unsettled, receipt: None });
-        }
+        let under = Under { origin: op.origin_incarnation, recipient: op.recipient_incarnation };
         let count = op.results.len() as u64;
-        if count > stream.next - stream.first_unsettled {
-            return Err(Reason::StreamOutOfOrder);
+        match stream.numbers.settle(under, op.first, count) {
+            Settlement::Done => {}
+            Settlement::TooMany => return Err(Reason::StreamOutOfOrder),
+            Settlement::Elsewhere => {
+                return Ok(Written::StreamMoved { next: stream.numbers.first_unsettled, receipt: None });
+            }
         }
-        stream.first_unsettled += count;
         let attempts = std::mem::take(&mut stream.attempts) + 1;
         (stream.reason, stream.next_attempt) = (None, None);
         for (number, result) in (op.first..).zip(&op.results) {
@@ -189,7 +187,7 @@ impl<'a> Batch<'a> {
     async fn attempt(&mut self, op: &Attempt) -> Step {
         let name = (op.origin.clone(), op.recipient.clone(), op.class);
         let Some(mut stream) = self.state.out.get(&name).cloned() else { return Ok(Ok(Written::Done)) };
-        if stream.first_unsettled != op.first || op.first == stream.next {
+        if stream.numbers.first_unsettled != op.first || op.first == stream.numbers.next {
             return Ok(Ok(Written::Done));
         }
         stream.attempts += 1;
@@ -217,22 +215,15 @@ impl<'a> Batch<'a> {
             if op.renumber.is_some_and(|again| again.class != class) {
                 continue;
             }
-            // The other class may have greeted already: numbers of these very incarnations stay as they are.
-            if (stream.origin_incarnation, stream.recipient_incarnation)
-                == (op.origin_incarnation, op.recipient_incarnation)
-                && op.renumber.is_none()
-            {
-                continue;
-            }
+            let under = Under { origin: op.origin_incarnation, recipient: op.recipient_incarnation };
+            let expected = op.renumber.map(|again| again.first);
+            let Some(first) = stream.numbers.again_from(under, expected) else { continue };
             let at = || Args::new().with(stream.id).with(op.now);
-            let first = op.renumber.map_or(1, |again| again.first.max(1));
             self.script.push(&statements::DELIVERY_REQUEUE_FINISH, at());
             self.script.push(&statements::DELIVERY_REQUEUE_CLEAR, Args::new().with(stream.id));
             self.script.run(self.conn).await?;
             let queued = run(&mut *self.conn, &statements::DELIVERY_REQUEUE_NUMBER, at().with(first - 1)).await?;
-            stream.origin_incarnation = op.origin_incarnation;
-            stream.recipient_incarnation = op.recipient_incarnation;
-            (stream.first_unsettled, stream.next) = (first, first + queued);
+            stream.numbers.begin_again(under, first, queued);
             (stream.attempts, stream.reason, stream.next_attempt) = (0, None, None);
             self.put_stream(name, stream);
         }
@@ -253,7 +244,7 @@ impl<'a> Batch<'a> {
                 let args = Args::new().with(stream.id).with(op.reason.code()).with(op.now).with(tried);
                 self.script.push(&statements::DELIVERY_CLOSE, args);
                 self.script.push(&statements::OUTBOX_CLOSE, Args::new().with(stream.id));
-                stream.first_unsettled = stream.next;
+                stream.numbers.close();
             }
             self.put_stream(name, stream);
         }
@@ -262,11 +253,13 @@ impl<'a> Batch<'a> {
 
     async fn receive(&mut self, op: &'a Receive) -> Step {
         let name = (op.stream.origin.clone(), op.stream.recipient.clone(), op.stream.class);
-        let held = self.state.ins.get(&name).filter(|stream| stream.is(&op.stream)).map(|stream| stream.next);
-        let next = held.unwrap_or(1);
+        let under = Under { origin: op.stream.origin_incarnation, recipient: op.stream.recipient_incarnation };
+        let known = self.state.ins.get(&name);
+        let next = expected(known, under);
         if op.first != next {
+            let has_receipt = known.is_some_and(|known| known.under == under);
             self.flush().await?;
-            let receipt = if held.is_some() { self.last_receipt(&op.stream).await? } else { None };
+            let receipt = if has_receipt { self.last_receipt(&op.stream).await? } else { None };
             return Ok(Ok(Written::StreamMoved { next, receipt }));
         }
         let mut keys = std::collections::HashSet::with_capacity(op.items.len());
@@ -282,12 +275,7 @@ impl<'a> Batch<'a> {
         self.shorten(op).await?;
         op.puts.iter().for_each(|put| self.put(put));
         self.owe(&op.owes).await?;
-        let stream = InState {
-            origin_incarnation: op.stream.origin_incarnation,
-            recipient_incarnation: op.stream.recipient_incarnation,
-            next: op.next,
-        };
-        self.state.ins.insert(name.clone(), stream);
+        self.state.ins.insert(name.clone(), InNumbers { under, next: op.next });
         self.rows.in_streams.insert(name, op);
         Ok(Ok(Written::Received { positions, newest: self.state.position }))
     }
@@ -375,20 +363,6 @@ impl<'a> Batch<'a> {
         }
         self.script.push(&statements::READER_PUT, Args::new().with(consumer).with(position));
         Ok(Ok(Written::Done))
-    }
-}
-
-fn new_stream(id: i64, incarnation: Incarnation) -> OutState {
-    OutState {
-        id,
-        origin_incarnation: incarnation,
-        recipient_incarnation: Incarnation(0),
-        first_unsettled: 1,
-        next: 1,
-        held: false,
-        attempts: 0,
-        reason: None,
-        next_attempt: None,
     }
 }
 

@@ -203,7 +203,8 @@ fn question(
 
 fn bind_stream((origin, recipient, class): &StreamName, s: &OutState, args: &mut Args) {
     args.push(s.id).push(origin).push(recipient).push(class.code());
-    args.push(s.origin_incarnation.0).push(s.recipient_incarnation.0).push(s.first_unsettled).push(s.next);
+    args.push(s.numbers.under.origin.0).push(s.numbers.under.recipient.0);
+    args.push(s.numbers.first_unsettled).push(s.numbers.next);
     args.push(s.held).push(s.attempts).push(s.reason.map_or("", Reason::code));
     args.push(s.next_attempt.unwrap_or(UnixMs(0)));
 }

@@ -8,11 +8,11 @@ use super::db::{Args, Columns, all, failed, note, one, readable};
 use super::statements;
 use crate::audit::{Frontier, Ledger};
 use crate::domain::ids::{AuthorityId, Digest, Incarnation};
+use crate::domain::numbering::{InNumbers, OutNumbers, Under};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, StreamClass};
 use crate::domain::time::UnixMs;
 use crate::named::Named;
-use crate::rows::InStreamKey;
 use crate::unreadable::UnreadableRows;
 
 /// Origin, recipient, class: names a stream in either direction.
@@ -22,27 +22,17 @@ pub(crate) type StreamName = (AuthorityId, AuthorityId, StreamClass);
 #[derive(Clone)]
 pub(crate) struct OutState {
     pub id: i64,
-    pub origin_incarnation: Incarnation,
-    pub recipient_incarnation: Incarnation,
-    pub first_unsettled: u64,
-    pub next: u64,
+    pub numbers: OutNumbers,
     pub held: bool,
     pub attempts: u32,
     pub reason: Option<Reason>,
     pub next_attempt: Option<UnixMs>,
 }
 
-/// An incoming stream, without its receipt.
-#[derive(Clone)]
-pub(crate) struct InState {
-    pub origin_incarnation: Incarnation,
-    pub recipient_incarnation: Incarnation,
-    pub next: u64,
-}
-
-impl InState {
-    pub fn is(&self, key: &InStreamKey) -> bool {
-        self.origin_incarnation == key.origin_incarnation && self.recipient_incarnation == key.recipient_incarnation
+impl OutState {
+    /// A stream that has nothing yet.
+    pub fn new(id: i64, origin: Incarnation) -> Self {
+        Self { id, numbers: OutNumbers::new(origin), held: false, attempts: 0, reason: None, next_attempt: None }
     }
 }
 
@@ -57,7 +47,8 @@ pub(crate) struct State {
     pub streams: i64,
     pub ledger: Ledger,
     pub out: imbl::HashMap<StreamName, OutState>,
-    pub ins: imbl::HashMap<StreamName, InState>,
+    /// Incoming streams, without their receipts.
+    pub ins: imbl::HashMap<StreamName, InNumbers>,
     /// Targets that hidden records may be waiting for; never too few.
     pub awaited: imbl::HashSet<RecordKey>,
 }
@@ -125,20 +116,18 @@ impl State {
         }
         self.out.extend(readable(unreadable, &statements::OUT_STREAM_ALL, &rows, |row| {
             let name = stream_name(row, 1)?;
+            // One whose numbers are lost is of no incarnation: the next greeting queues again what is not expired.
             let stream = match out_state(row) {
-                Err(error) if note(unreadable, &statements::OUT_STREAM_ALL, row, &error) => greeted_anew(row.int(0)?),
+                Err(error) if note(unreadable, &statements::OUT_STREAM_ALL, row, &error) => {
+                    OutState::new(row.int(0)?, Incarnation(0))
+                }
                 read => read?,
             };
             Ok((name, stream))
         })?);
         let rows = all(&mut *conn, &statements::IN_STREAM_ALL, Args::new()).await?;
         self.ins.extend(readable(unreadable, &statements::IN_STREAM_ALL, &rows, |row| {
-            let stream = InState {
-                origin_incarnation: Incarnation(row.number(3)?),
-                recipient_incarnation: Incarnation(row.number(4)?),
-                next: row.number(5)?,
-            };
-            Ok((stream_name(row, 0)?, stream))
+            Ok((stream_name(row, 0)?, InNumbers { under: under(row, 3)?, next: row.number(5)? }))
         })?);
         let rows = all(&mut *conn, &statements::HIDDEN_INBOX_TARGETS, Args::new()).await?;
         let targets = readable(unreadable, &statements::HIDDEN_INBOX_TARGETS, &rows, |row| row.key_or_none(0))?;
@@ -164,10 +153,7 @@ impl State {
 fn out_state(row: &SqliteRow) -> Result<OutState, sqlx::Error> {
     Ok(OutState {
         id: row.int(0)?,
-        origin_incarnation: Incarnation(row.number(4)?),
-        recipient_incarnation: Incarnation(row.number(5)?),
-        first_unsettled: row.number(6)?,
-        next: row.number(7)?,
+        numbers: OutNumbers { under: under(row, 4)?, first_unsettled: row.number(6)?, next: row.number(7)? },
         held: row.int(8)? != 0,
         attempts: row.value(9, u32::try_from(row.int(9)?).ok())?,
         reason: row.reason(10)?,
@@ -193,19 +179,9 @@ pub(crate) async fn stored_incarnation(conn: &mut SqliteConnection) -> crate::Re
     bytes.map(|b| Some(Incarnation(u64::from_be_bytes(b)))).ok_or(crate::Error::Damaged("the incarnation"))
 }
 
-/// A stream whose numbers are lost: of no incarnation, so that the next greeting queues again what is not expired.
-fn greeted_anew(id: i64) -> OutState {
-    OutState {
-        id,
-        origin_incarnation: Incarnation(0),
-        recipient_incarnation: Incarnation(0),
-        first_unsettled: 1,
-        next: 1,
-        held: false,
-        attempts: 0,
-        reason: None,
-        next_attempt: None,
-    }
+/// Two columns: the incarnations of origin and recipient.
+fn under(row: &SqliteRow, column: usize) -> Result<Under, sqlx::Error> {
+    Ok(Under { origin: Incarnation(row.number(column)?), recipient: Incarnation(row.number(column + 1)?) })
 }
 
 /// Three columns: origin, recipient, class.

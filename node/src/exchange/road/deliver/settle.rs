@@ -5,12 +5,12 @@ use crate::domain::delivery::{self, Blocked, Head, Heard, Next};
 use crate::domain::ids::Incarnation;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::receipt::{ItemOutcome, Receipt, Verdict};
+use crate::domain::receipt::{ItemResult, Receipt, SentItem, Verdict};
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{BatchAnswer, StreamId};
 use crate::domain::time::Millis;
 use crate::exchange::context::{Error, key_of};
-use crate::storage::ops::{Attempt, ItemResult, Settle, WriteOp};
+use crate::storage::ops::{Attempt, Settle, WriteOp};
 use crate::storage::rows::{OutItem, OutPayload};
 use crate::wire::peer;
 
@@ -32,9 +32,10 @@ impl Road {
         let now = self.now();
         let first = items[0].item.number;
         let receipt = self.check_receipt(id, incarnations, &answer)?;
-        let verdicts = receipt.as_ref().map(|r| verdicts(r, &items)).transpose()?.unwrap_or_default();
+        let said = |receipt: &Receipt| receipt.of(first, items.iter().map(sent));
+        let verdicts = receipt.as_ref().map(said).transpose()?.unwrap_or_default();
         // An answer that was lost is given again, and may be shorter than what is sent now.
-        let sent = delivery::Sent { first, count: verdicts.len() as u64, failures: sender.failures };
+        let batch = delivery::Sent { first, count: verdicts.len() as u64, failures: sender.failures };
         let heard = match verdicts.as_slice() {
             [] => Heard::StandsAt { next: answer.next },
             verdicts => Heard::Receipt { first, verdicts },
@@ -47,7 +48,7 @@ impl Road {
                 if waited { Some(item.queued.min(now - limits::RETRY_LATER)) } else { item.waiting_since };
             Head { waiting_since, expires: item.expires }
         };
-        let step = delivery::step(sent, heard, head_of, now, jitter());
+        let step = delivery::step(batch, heard, head_of, now, jitter());
         if step.settle > 0 {
             let receipt = answer.receipt.unwrap_or_default();
             let results = items.iter().zip(&verdicts).take(step.settle);
@@ -59,7 +60,7 @@ impl Road {
                 recipient_incarnation: incarnations.1,
                 first,
                 audit: results.clone().filter_map(|(going, verdict)| refused(id, going, *verdict)).collect(),
-                results: results.map(|(going, verdict)| result(going, *verdict)).collect(),
+                results: results.map(|(going, verdict)| sent(going).result(*verdict)).collect(),
                 receipt,
                 now,
             };
@@ -138,43 +139,17 @@ impl Road {
     }
 }
 
-/// The part of the receipt that speaks of these items; each line must name the bytes that were sent.
-fn verdicts(receipt: &Receipt, items: &[Going]) -> Result<Vec<Verdict>, Error> {
-    let first = items[0].item.number;
-    let Some(offset) = first.checked_sub(receipt.first) else { return Ok(Vec::new()) };
-    let lines = receipt.outcomes.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
-    lines.zip(items).map(|(line, going)| fits(line, going)).collect()
-}
-
-/// A line names the envelope of its number, or says that the number came as a skip: on this attempt or an earlier one,
-/// whose answer was lost.
-fn fits(line: &ItemOutcome, going: &Going) -> Result<Verdict, Error> {
-    // An earlier attempt may have carried the signature of the key before.
-    let sent = |digest| digest == going.item.digest || going.again.as_ref().is_some_and(|again| again.digest == digest);
-    // Of a number whose row does not read nobody knows any more what was sent.
-    let damaged = Some(Reason::StorageDamaged);
-    let lost =
-        going.given_up == damaged || matches!(going.item.payload, OutPayload::Skip(reason) if Some(reason) == damaged);
-    match line.envelope {
-        Some(_) if lost => Ok(line.verdict),
-        Some(digest) if !sent(digest) => Err(Reason::EnvelopeMalformed.into()),
-        Some(_) | None => Ok(line.verdict),
-    }
-}
-
-fn result(going: &Going, verdict: Verdict) -> ItemResult {
-    match (verdict, going.given_up) {
-        (Verdict::Stored, _) => ItemResult::Stored,
-        (Verdict::Duplicate, _) => ItemResult::Duplicate,
-        (Verdict::Quarantined(reason) | Verdict::RetryLater(reason), _) => ItemResult::Quarantined(reason),
-        (Verdict::Skipped(_), Some(reason)) | (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
-        (Verdict::Skipped(_), None) => ItemResult::Skipped,
-    }
+fn sent(Going { item, given_up, again }: &Going) -> SentItem {
+    let stored = if let OutPayload::Skip(reason) = item.payload { Some(reason) } else { None };
+    let again = again.as_ref().map(|again| again.digest);
+    SentItem { digest: item.digest, again, skip: stored.or(*given_up), given_up: given_up.is_some() }
 }
 
 /// What was refused belongs into the ledger: the disclosure was written when the item was queued.
 fn refused(id: &StreamId, going: &Going, verdict: Verdict) -> Option<AuditDraft> {
-    let (ItemResult::Refused(reason) | ItemResult::Quarantined(reason)) = result(going, verdict) else { return None };
+    let (ItemResult::Refused(reason) | ItemResult::Quarantined(reason)) = sent(going).result(verdict) else {
+        return None;
+    };
     Some(AuditDraft {
         counterparty: Some(id.recipient.clone()),
         record: Some((going.item.kind, going.item.record_id)),
