@@ -26,6 +26,7 @@ pub mod light;
 pub mod limits;
 pub mod mandate;
 pub mod numbering;
+pub mod owed;
 pub mod place;
 pub mod policy;
 pub mod publication;

@@ -7,8 +7,8 @@
 
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
-use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::time::Millis;
+use crate::domain::owed;
+use crate::domain::reason::Reason;
 use crate::exchange::context::{Error, Passed};
 use crate::storage;
 use crate::storage::ops::Write;
@@ -20,9 +20,6 @@ use super::Upkeep;
 const TOGETHER: usize = 128;
 /// Transactions for one recipient before others have their turn.
 const ROUNDS: usize = 16;
-/// Until a row that could not be done is looked at again: doubled each time, up to the longest.
-const FIRST_PAUSE: Millis = Millis::seconds(30);
-const LONGEST_PAUSE: Millis = Millis::minutes(15);
 
 impl Upkeep {
     /// Fulfils what is due of a sort.
@@ -120,7 +117,7 @@ impl Upkeep {
     fn postponement(&self, row: &OwedRow, reason: Reason, passed: &mut Passed) -> Write {
         havenlink_runtime::repeated!(warn by reason.code(); kind = row.key.subject.what().name(), reason = reason.code(), "what is owed cannot be done yet");
         passed.postpone(reason);
-        let due = self.now() + pause(row.attempts, reason);
+        let due = self.now() + owed::pause(row.attempts, reason);
         Write { postpones: vec![Postponed { key: row.key.clone(), due, reason }], ..Write::default() }
     }
 
@@ -130,26 +127,5 @@ impl Upkeep {
     /// When the store cannot be read.
     pub async fn owed_counts(&self) -> Result<Vec<storage::owed::OwedCount>, Error> {
         Ok(self.store().owed_counts().await?)
-    }
-}
-
-/// What passes with the register is looked at again soon, each time; what does not, ever later.
-fn pause(attempts: u32, reason: Reason) -> Millis {
-    match reason.road() {
-        RoadEffect::Held | RoadEffect::Waits => FIRST_PAUSE,
-        _ => Millis(FIRST_PAUSE.0 << attempts.min(10)).min(LONGEST_PAUSE),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pauses_grow_to_the_longest_and_no_further() {
-        assert_eq!(pause(0, Reason::StorageDamaged), FIRST_PAUSE);
-        assert_eq!(pause(1, Reason::StorageDamaged), Millis::minutes(1));
-        assert_eq!(pause(4_000_000, Reason::StorageDamaged), LONGEST_PAUSE);
-        assert_eq!(pause(9, Reason::MemberSuspended), FIRST_PAUSE);
     }
 }
