@@ -1,14 +1,16 @@
 //! Compiles the contract with a pure-Rust protobuf compiler: no protoc on the machine.
 //!
 //! Beside prost's and tonic's code it writes what the options and the descriptors say: the access table, one row per RPC
-//! (`build/access.rs`), the full names of the enums (`build/enums.rs`), and how a record becomes the content of a
-//! local call (`build/content.rs`). prost forgets options that it does not know,
+//! (`build/access.rs`), the full names of the enums (`build/enums.rs`), how many elements each message may have
+//! (`build/elements.rs`), and how a record becomes the content of a local call (`build/content.rs`). prost forgets options that it does not know,
 //! so both are read from the compiler's own descriptors.
 
 #[path = "build/access.rs"]
 mod access;
 #[path = "build/content.rs"]
 mod content;
+#[path = "build/elements.rs"]
+mod elements;
 #[path = "build/enums.rs"]
 mod enums;
 
@@ -48,12 +50,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("access.rs"), access::table(&pool)?)?;
     std::fs::write(out.join("content.rs"), content::conversions(&pool)?)?;
+    std::fs::write(out.join("elements.rs"), elements::shapes(&pool)?)?;
     std::fs::write(out.join("enums.rs"), enums::names(&pool))?;
     let mut set = compiler.file_descriptor_set();
     set.file.retain(|file| file.package().starts_with("havenlink.") && file.package() != OPTIONS);
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
     let code = tonic_prost_build::configure().build_client(true).build_server(true).bytes(".").btree_map(".");
+    let code = code.codec_path("crate::codec::Bounded");
     code.compile_fds_with_config(set, config)?;
     Ok(())
 }

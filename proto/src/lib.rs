@@ -1,13 +1,15 @@
 //! The contract of Havenlink, generated from `havenlink/**/*.proto` and nothing else.
 //!
-//! What lives here: messages, clients and servers of each package, the access table that the RPCs' options say, and the
-//! compiled descriptor set.
+//! What lives here: messages, clients and servers of each package, the access table that the RPCs' options say, the count of
+//! elements before anything is decoded, and the compiled descriptor set.
 //! What does not: rules. Limits, checks and the meaning of a field are the node's (`domain`, `wire`).
 
 // Generated code keeps the enum names of the wire, which repeat a prefix on purpose (buf STANDARD).
 #![allow(clippy::enum_variant_names, clippy::large_enum_variant, clippy::doc_lazy_continuation)]
 
 pub mod access;
+pub mod codec;
+pub mod elements;
 
 macro_rules! package {
     ($area:ident, $name:literal) => {

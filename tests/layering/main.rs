@@ -5,6 +5,7 @@
 
 mod architecture;
 mod citations;
+mod clients;
 mod gate;
 mod names;
 mod parts;

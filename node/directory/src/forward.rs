@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use havenlink_proto::raft::v1 as proto;
-use havenlink_proto::raft::v1::raft_service_client::RaftServiceClient;
 use proto::forwarded::Result as Answer;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::Request;
 
+use super::clients;
 use super::dial::refused;
 use super::error::Error;
 use super::handle::Directory;
@@ -102,7 +102,7 @@ async fn call(
         target,
     });
     request.set_timeout(CALL);
-    let mut client = RaftServiceClient::new(directory.channel(leader)?);
+    let mut client = clients::consensus(directory.channel(leader)?);
     let node = directory.node().ok_or_else(|| Error::from(Reason::NodeStopping))?;
     let call = async { client.forward(request).await.map_err(|status| refused(&status)) };
     Ok(while_leading(node.status(), target, call).await?.into_inner().results)

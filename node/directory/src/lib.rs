@@ -23,6 +23,7 @@ mod asking_members;
 pub mod awaiting_countersignature;
 pub mod beats;
 mod chain;
+mod clients;
 pub mod dial;
 mod disk;
 mod error;

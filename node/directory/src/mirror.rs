@@ -9,12 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use havenlink_proto::directory::v1 as proto;
-use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use prost::Message;
 use proto::follow_response::Event;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Request, Streaming};
 
+use super::clients::{self, Register};
 use super::dial::{PeerChannel, refused};
 use super::error::Error;
 use super::handle::{Directory, random};
@@ -198,7 +198,7 @@ async fn follow(directory: &Directory, source: &AuthorityId, shunned: &mut Shunn
 
 /// Follows from a channel until there is nothing more to come: for a node that has no view to find members in yet.
 pub(super) async fn catch_up(directory: &Directory, channel: PeerChannel) -> Result<(), Error> {
-    let mut client = DirectoryServiceClient::new(channel);
+    let mut client = clients::register(channel);
     'again: loop {
         let mut events = open(directory, &mut client).await?;
         loop {
@@ -214,9 +214,7 @@ pub(super) async fn catch_up(directory: &Directory, channel: PeerChannel) -> Res
     }
 }
 
-type Client = DirectoryServiceClient<PeerChannel>;
-
-async fn open(directory: &Directory, client: &mut Client) -> Result<Streaming<proto::FollowResponse>, Error> {
+async fn open(directory: &Directory, client: &mut Register) -> Result<Streaming<proto::FollowResponse>, Error> {
     let state = directory.state();
     let head = bytes::Bytes::copy_from_slice(state.head().as_bytes());
     let mut request = Request::new(proto::FollowRequest { number: state.number(), head });
@@ -224,7 +222,7 @@ async fn open(directory: &Directory, client: &mut Client) -> Result<Streaming<pr
     Ok(client.follow(request).await.map_err(|status| refused(&status))?.into_inner())
 }
 
-async fn take(directory: &Directory, client: &mut Client, event: Event) -> Result<After, Error> {
+async fn take(directory: &Directory, client: &mut Register, event: Event) -> Result<After, Error> {
     let chain = &directory.0.chain;
     match event {
         Event::Changes(changes) => {
@@ -258,7 +256,7 @@ async fn take(directory: &Directory, client: &mut Client, event: Event) -> Resul
     Ok(After::Other)
 }
 
-async fn snapshot(directory: &Directory, client: &mut Client) -> Result<(), Error> {
+async fn snapshot(directory: &Directory, client: &mut Register) -> Result<(), Error> {
     let mut request = Request::new(proto::SnapshotRequest {});
     request.set_timeout(OPEN);
     let mut pieces = client.snapshot(request).await.map_err(|status| refused(&status))?.into_inner();

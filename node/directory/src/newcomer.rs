@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use havenlink_proto::raft::v1 as proto;
-use havenlink_proto::raft::v1::raft_service_client::RaftServiceClient;
 use tokio::time::{Instant, sleep};
 use tonic::Request;
 
+use super::clients;
 use super::dial::refused;
 use super::error::Error;
 use super::handle::Directory;
@@ -24,7 +24,6 @@ use super::state::RegisterState;
 use crate::acts::rules;
 use crate::domain::directory::Steward;
 use crate::domain::ids::AuthorityId;
-use crate::domain::limits;
 use crate::domain::reason::Reason;
 
 /// Time for a newcomer to catch up while its operator waits; a large register takes longer, and goes on by itself.
@@ -77,7 +76,7 @@ impl Directory {
             raft_id: newcomer.raft_id,
         });
         request.set_timeout(CALL);
-        let mut client = RaftServiceClient::new(self.channel(&leader)?).max_decoding_message_size(limits::CALL_BYTES);
+        let mut client = clients::consensus(self.channel(&leader)?);
         let answer = client.enlist(request).await.map_err(|status| refused(&status))?;
         Ok(answer.into_inner().caught_up)
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use havenlink_proto::directory::v1 as proto;
-use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tonic::Request;
 
+use super::clients::{self, Register};
 use super::dial::{PeerChannel, refused};
 use super::error::Error;
 use super::forward::Passing;
@@ -36,8 +36,6 @@ const LIMIT: Duration = Duration::from_secs(9);
 pub(super) const CALL: Duration = Duration::from_secs(5);
 /// Between attempts while there is no leader.
 const AGAIN: Duration = Duration::from_millis(20);
-
-type Client = DirectoryServiceClient<PeerChannel>;
 
 impl Directory {
     /// Proposes a signed statement and waits until it is applied at the leader. A rejected one is an answer, not an
@@ -176,7 +174,7 @@ impl Directory {
         let mut request = Request::new(proto::ProposeRequest { signed: signed.clone() });
         request.set_timeout(LIMIT);
         let own = statement::own_entry(signed).as_ref() == Some(&self.0.authority);
-        let mut client = if own { self.client(to)? } else { DirectoryServiceClient::new(self.channel(to)?) };
+        let mut client = if own { self.client(to)? } else { clients::register(self.channel(to)?) };
         let answer = client.propose(request).await.map_err(|status| refused(&status))?;
         Ok(statement::applied_from_proto(answer.get_ref())?)
     }
@@ -218,7 +216,7 @@ impl Directory {
         let consistency = proto::Consistency::Linearizable.into();
         let mut request = Request::new(proto::GetRequest { authority: steward.to_string(), consistency });
         request.set_timeout(CALL);
-        let mut client = DirectoryServiceClient::new(self.channel(steward)?);
+        let mut client = clients::register(self.channel(steward)?);
         let answer = client.get(request).await.map_err(|status| refused(&status))?;
         Ok(answer.into_inner().number)
     }
@@ -228,9 +226,9 @@ impl Directory {
     }
 
     /// For what a certificate that the other authority issued is enough.
-    pub(super) fn client(&self, to: &AuthorityId) -> Result<Client, Error> {
+    pub(super) fn client(&self, to: &AuthorityId) -> Result<Register, Error> {
         let dial = self.0.dial.get().ok_or_else(|| Error::from(Reason::NodeStarting))?;
-        Ok(DirectoryServiceClient::new(dial.reunion(to)?))
+        Ok(clients::register(dial.reunion(to)?))
     }
 
     /// Every other steward, beginning anywhere.

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use havenlink_proto::codec::TOO_MANY;
 use http::{Request, Response};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -339,6 +340,7 @@ async fn within_deadline<E>(
 fn with_reason(answer: Response<Body>) -> Response<Body> {
     let blank = !answer.headers().contains_key(Status::GRPC_STATUS_DETAILS);
     match code_of(Some(&answer)) {
+        TOO_MANY if blank => errors::refuse(Reason::MessageTooLarge).into_http(),
         Code::Internal | Code::ResourceExhausted if blank => errors::refuse(Reason::DecodeFailed).into_http(),
         _ => answer,
     }

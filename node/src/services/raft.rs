@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use havenlink_proto::codec::TOO_MANY;
 use havenlink_proto::raft::v1 as raft;
 use havenlink_proto::raft::v1::raft_service_server::RaftService;
 use tonic::{Request, Response, Status, Streaming};
@@ -36,7 +37,9 @@ fn watched<T>(requests: Streaming<T>) -> (impl Stream<Item = Result<T, Status>> 
     let kept = fault.clone();
     let requests = requests.inspect(move |request| {
         if let Err(status) = request {
-            *kept.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.clone());
+            let status =
+                if status.code() == TOO_MANY { errors::refuse(Reason::MessageTooLarge) } else { status.clone() };
+            *kept.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
         }
     });
     (requests, fault)

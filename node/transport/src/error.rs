@@ -264,6 +264,8 @@ fn by_code(status: &Status) -> Reason {
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
         Code::ResourceExhausted if local => Reason::TooManyConnections,
         Code::ResourceExhausted => Reason::BudgetExhausted,
+        // Too many elements (9.14); no library has this code.
+        Code::OutOfRange => Reason::MessageTooLarge,
         // The connection ended under the call.
         Code::Unavailable | Code::Cancelled => Reason::PeerUnreachable,
         Code::Unknown | Code::Internal if local => Reason::PeerUnreachable,

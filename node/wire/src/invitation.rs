@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use havenlink_proto::directory::v1 as directory;
+use havenlink_proto::elements;
 use havenlink_proto::peer::v1 as peer;
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
@@ -73,7 +74,7 @@ pub fn parse_token(text: &str) -> Result<Token, Error> {
     let body = packed.strip_prefix(PREFIX).ok_or_else(|| invalid("begins with hl1"))?;
     let bytes =
         BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| invalid("base32, without padding"))?;
-    let token = peer::Token::decode(bytes.as_slice()).map_err(|_| invalid("cut off or altered"))?;
+    let token = elements::decode::<peer::Token>(bytes.into()).map_err(|_| invalid("cut off or altered"))?;
     let secret: [u8; 32] = token.secret.as_ref().try_into().map_err(|_| invalid("cut off or altered"))?;
     let signed = token.invitation.ok_or_else(|| invalid("cut off or altered"))?;
     let invitation = open_invitation(signed.encode_to_vec().into()).map_err(|e| match e.reason {

@@ -32,6 +32,8 @@ pub mod signed;
 pub mod statement;
 pub mod stored;
 
+use havenlink_proto::elements::Excess;
+
 use crate::domain::fault::Fault;
 use crate::domain::reason::Reason;
 
@@ -51,6 +53,14 @@ impl Error {
     /// A refusal of one field.
     pub fn new(reason: Reason, field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { reason, field: field.into(), detail: detail.into() }
+    }
+
+    /// Bytes that are not decoded: `MESSAGE_TOO_LARGE` with the limit, or `DECODE_FAILED`.
+    pub fn decoding(field: &str, excess: Excess) -> Self {
+        match excess {
+            Excess::Malformed => Self::new(Reason::DecodeFailed, field, ""),
+            excess => Self::new(Reason::MessageTooLarge, field, excess.to_string()),
+        }
     }
 
     /// A required field is missing.

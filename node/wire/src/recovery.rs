@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use havenlink_proto::admin::v1 as proto;
+use havenlink_proto::elements;
 use prost::Message;
 
 use super::{Error, entry, fields};
@@ -65,7 +66,7 @@ pub fn parse(text: &str) -> Result<RecoveryTicket, Error> {
     let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
     let body = packed.strip_prefix(PREFIX).ok_or_else(|| invalid("begins with hlr1"))?;
     let bytes = BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| invalid("cut off or altered"))?;
-    let ticket = proto::RecoveryTicket::decode(bytes.as_slice()).map_err(|_| invalid("cut off or altered"))?;
+    let ticket = elements::decode::<proto::RecoveryTicket>(bytes.into()).map_err(|_| invalid("cut off or altered"))?;
     let (Some(entry), false) = (ticket.entry, ticket.genesis.is_empty()) else {
         return Err(invalid("cut off or altered"));
     };

@@ -1,6 +1,7 @@
 //! Signed bytes (9.1, frozen): the one form on the wire and on disk.
 
 use bytes::Bytes;
+use havenlink_proto::elements::{self, Excess, Shaped};
 use havenlink_proto::record::v1::{Signature, Signed};
 use prost::Message;
 
@@ -12,7 +13,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 
 /// A message that may stand in `Signed`, under its full name.
-pub trait Payload: Message + Default {
+pub trait Payload: Message + Default + Shaped {
     /// Full protobuf name, the `type` of `Signed`.
     const TYPE: &'static str;
 }
@@ -120,7 +121,7 @@ pub fn open<P: Payload>(bytes: Bytes) -> Result<Unverified<P>, Error> {
 /// # Errors
 /// As `open`, but for the number of signatures.
 pub fn reload<P: Payload>(bytes: Bytes) -> Result<Unverified<P>, Error> {
-    let signed = Signed::decode(bytes.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "signed", ""))?;
+    let signed = elements::decode::<Signed>(bytes.clone()).map_err(|excess| Error::decoding("signed", excess))?;
     if signed.r#type != P::TYPE {
         return Err(Error::new(Reason::DecodeFailed, "signed.type", P::TYPE));
     }
@@ -133,8 +134,10 @@ pub fn reload<P: Payload>(bytes: Bytes) -> Result<Unverified<P>, Error> {
             return Err(Error::invalid("signed.signatures", "distinct key ids of 16 bytes, signatures of 64"));
         }
     }
-    let claims =
-        P::decode(signed.payload.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "signed.payload", P::TYPE))?;
+    let claims = elements::decode::<P>(signed.payload.clone()).map_err(|excess| match excess {
+        Excess::Malformed => Error::new(Reason::DecodeFailed, "signed.payload", P::TYPE),
+        excess => Error::decoding("signed.payload", excess),
+    })?;
     let payload_digest = Digest::of(&signed.payload);
     Ok(Unverified { claims, bytes, signed, payload_digest })
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use havenlink_proto::raft::v1::raft_service_client::RaftServiceClient;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{
@@ -29,7 +28,8 @@ use super::answers::{Asking, Stored, Terms};
 use super::convert::{self, To};
 use super::snapshot::{self, Carried};
 use super::types::{Peer, TypeConfig, Vote};
-use crate::dial::{Dial, PeerChannel, refused};
+use crate::clients::{self, Consensus};
+use crate::dial::{Dial, refused};
 use crate::domain::ids::{AuthorityId, FederationId};
 
 type C = TypeConfig;
@@ -87,10 +87,10 @@ pub struct Link {
 }
 
 impl Link {
-    fn client(&self) -> Rpc<RaftServiceClient<PeerChannel>> {
+    fn client(&self) -> Rpc<Consensus> {
         let authority = self.authority.as_ref().ok_or_else(|| unreachable("not an authority id"))?;
         let channel = self.dial.channel(authority).map_err(|error| unreachable(&error.to_string()))?;
-        Ok(RaftServiceClient::new(channel))
+        Ok(clients::consensus(channel))
     }
 }
 
@@ -237,6 +237,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::dial::PeerChannel;
     use crate::error::Error;
     use crate::tests::{KEHL, World};
 

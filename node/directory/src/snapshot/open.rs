@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use havenlink_proto::directory::v1 as proto;
+use havenlink_proto::elements;
 use imbl::OrdSet;
 use prost::Message;
 use proto::snapshot_item::Item;
@@ -114,8 +115,12 @@ impl Parts {
         let mut parts = Self { position, changes: BTreeMap::new(), carried: Carried::default() };
         let mut read = 0_u64;
         while stream.has_remaining() {
-            let item =
-                proto::SnapshotItem::decode_length_delimited(&mut stream).map_err(|_| Error("an item is none"))?;
+            let length = prost::decode_length_delimiter(&mut stream).map_err(|_| Error("an item is none"))?;
+            if length > stream.remaining() {
+                return Err(Error("an item is cut off"));
+            }
+            let item = elements::decode::<proto::SnapshotItem>(stream.split_to(length));
+            let item = item.map_err(|_| Error("an item is none, or has too many elements"))?;
             parts.take(item.item.ok_or(Error("an item of an unknown kind"))?)?;
             read += 1;
         }

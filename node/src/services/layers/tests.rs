@@ -15,6 +15,7 @@ use crate::domain::authority::{AuthorityEntry, ParticipantKind, PinnedKey, Publi
 use crate::domain::directory::{Member, Policy, Steward};
 use crate::domain::ids::{Digest, FederationId};
 
+mod elements;
 mod issued;
 
 const NOW: UnixMs = UnixMs(1_000_000);

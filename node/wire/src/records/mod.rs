@@ -15,6 +15,7 @@ pub mod practice;
 
 use bytes::Bytes;
 use havenlink_domain::{if_built, record_kinds};
+use havenlink_proto::elements::{self, Shaped};
 use havenlink_proto::local::v1::content::Said;
 use prost::Message;
 
@@ -215,9 +216,9 @@ fn not_built(kind: RecordKind) -> Error {
     Error::new(Reason::KindNotSupported, "", kind.name())
 }
 
-fn message<M: Message + Default>(body: &Bytes) -> Result<M, Error> {
+fn message<M: Message + Default + Shaped>(body: &Bytes) -> Result<M, Error> {
     if body.is_empty() {
         return Err(Error::missing(""));
     }
-    M::decode(body.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "", ""))
+    elements::decode(body.clone()).map_err(|excess| Error::decoding("", excess))
 }
