@@ -209,6 +209,8 @@ fn hello_and_receipt_are_read_as_they_were_signed() {
             incarnation: 3,
             time_ms: NOW,
             recipient: STRASBOURG.into(),
+            register_founding: 1,
+            register_number: 12,
         };
         sign(&hello, &[2]).encode_to_vec().into()
     });
@@ -240,6 +242,7 @@ fn hello_and_receipt_are_read_as_they_were_signed() {
             outcomes,
             register_number: 12,
             time_ms: NOW,
+            register_founding: 1,
         };
         sign(&receipt, &[2]).encode_to_vec().into()
     });
@@ -261,6 +264,7 @@ fn a_beat_is_read_as_it_was_signed() {
             snapshot_digest: filled::<32>(21),
             term: 5,
             time_ms: NOW,
+            founding: 2,
         };
         sign(&beat, &[1]).encode_to_vec().into()
     });

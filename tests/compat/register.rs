@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use havenlink::directory::refounding::{Known, SetInForce};
 use havenlink::directory::snapshot;
 use havenlink::directory::state::RegisterState;
 use havenlink::domain::ids::{AuthorityId, Digest, StatementId};
@@ -284,7 +285,8 @@ fn every_statement_of_the_register_is_judged_as_it_was_and_leads_to_the_same_hea
     let (_, heads) = replayed();
     assert_eq!(golden::text("heads.txt", || heads.clone()), heads);
     // Each body and each act is among them, or a new one came without a golden file.
-    let names = std::iter::once("genesis").chain(STEPS.iter().map(|step| step.name));
+    let names = ["genesis", "refound"].into_iter().chain(STEPS.iter().map(|step| step.name));
+    refounded();
     let said: Vec<Body> = names.map(|name| body_of(&golden::made(&format!("statement-{name}")))).collect();
     let bodies =
         said.iter().map(|body| first_number(&proto::Statement { body: Some(body.clone()), ..Default::default() }));
@@ -306,6 +308,64 @@ fn choices(message: &str) -> BTreeSet<u32> {
     message.oneofs().next().unwrap().fields().map(|field| field.number()).collect()
 }
 
+/// A founding on the register after all golden statements: Strasbourg and Kehl under fresh Raft ids, on a base that they beat.
+fn refounded() -> (RegisterState, RegisterState) {
+    let (base, _) = replayed();
+    let federation = base.federation();
+    let said = golden::bytes("statement-refound", || {
+        let beat = |city: &str| {
+            let beat = proto::Beat {
+                federation_id: Bytes::copy_from_slice(federation.as_bytes()),
+                steward: city.to_owned(),
+                number: base.number(),
+                head: Bytes::copy_from_slice(base.head().as_bytes()),
+                overlay_digest: filled::<32>(0),
+                term: 3,
+                time_ms: NOW,
+                ..Default::default()
+            };
+            signed::sign(&federation, &beat, &[&key(number(city))])
+        };
+        let founder = |city: &str| {
+            let founder = proto::Founder {
+                federation_id: Bytes::copy_from_slice(federation.as_bytes()),
+                authority: city.to_owned(),
+                raft_id: 100 + u64::from(number(city)),
+                signed_before: 0,
+                time_ms: NOW,
+                without_vote: city == KEHL,
+            };
+            signed::sign(&federation, &founder, &[&key(number(city))])
+        };
+        let body = proto::Refound {
+            founding: 1,
+            base_founding: 0,
+            base_number: base.number(),
+            base_head: Bytes::copy_from_slice(base.head().as_bytes()),
+            proof: [KEHL, STRASBOURG].map(beat).to_vec(),
+            founders: [KEHL, STRASBOURG].map(founder).to_vec(),
+            not_after_ms: NOW + 7 * DAY,
+        };
+        let version = base.version(&Subject::Stewards);
+        let said = statement_of(federation.as_bytes(), KEHL, "#stewards", version, Body::Refound(body));
+        let said = proto::Statement { time_ms: NOW + 2 * DAY, ..said };
+        signed::sign(&federation, &said, &[&key(2), &key(1)]).encode_to_vec().into()
+    });
+    let sets = [SetInForce::of(&base)];
+    let known = Known { newest: &base, sets: &sets, head_at: &|_| None };
+    let (state, change) = base.begin_anew(&said, &known, &Plain).unwrap();
+    assert_eq!((change.number, change.signed), (base.number() + 1, said));
+    (base, state)
+}
+
+#[test]
+fn a_founding_is_judged_as_it_was_and_leads_to_the_same_head() {
+    let (base, state) = refounded();
+    let line = |state: &RegisterState| format!("{} {}\n", state.position(), state.head());
+    let heads = line(&base) + &line(&state);
+    assert_eq!(golden::text("head-refounded.txt", || heads.clone()), heads);
+}
+
 #[test]
 fn a_snapshot_opens_and_gives_the_register_that_its_statements_give() {
     let (state, _) = replayed();
@@ -314,6 +374,7 @@ fn a_snapshot_opens_and_gives_the_register_that_its_statements_give() {
         let mark = beat::Beat {
             federation: state.federation(),
             steward: id(STRASBOURG),
+            founding: state.position().founding,
             number: state.number(),
             head: state.head(),
             overlay: Digest([0; 32]),

@@ -96,7 +96,8 @@ impl Intruder {
         let (federation, time) = (self.federation, self.now());
         let (authority, incarnation) = (self.authority.clone(), self.incarnation);
         let recipient = AuthorityId::parse(to).expect("an authority is greeted");
-        let hello = Hello { federation, authority, incarnation, time, recipient };
+        let register = Default::default();
+        let hello = Hello { federation, authority, incarnation, time, recipient, register };
         GreetRequest { hello: sign_hello(&hello, &self.key), recipient: to.to_owned(), ..Default::default() }
     }
 

@@ -142,8 +142,9 @@ fn all_product() -> Vec<(String, String)> {
 
 /// Modules that are one room although they are several: here each needs the others by what it is.
 const ONE_ROOM: &[(&str, &[&str])] = &[
-    // What an act's rules read is the state, and what changes the state is an act that its author signed.
-    ("directory", &["acts", "state", "statements", "overlay", "awaiting_countersignature"]),
+    // What an act's rules read is the state, and what changes the state is an act that its author signed. A founding is one
+    // that beats prove, and beats are judged by the state.
+    ("directory", &["acts", "state", "statements", "overlay", "awaiting_countersignature", "refounding", "beats"]),
 ];
 
 /// For each module, the modules beside it that it names: by the folder that both stand in.

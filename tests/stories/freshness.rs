@@ -93,7 +93,7 @@ async fn without_stewards_content_about_a_person_stops_and_the_rest_goes_on() {
 
 async fn follow_all(city: &havenlink::demo::city::City) -> FollowRequest {
     let status = city.status().await.unwrap();
-    FollowRequest { number: status.register_number, head: status.register_head }
+    FollowRequest { number: status.register_number, head: status.register_head, founding: 0 }
 }
 
 fn asked(view: &havenlink::domain::directory::DirectoryView, basis: AssertionBasis, now: UnixMs) -> Result<(), Reason> {

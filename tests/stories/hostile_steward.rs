@@ -120,6 +120,7 @@ impl Hostile {
 
     fn beat(&self, number: u64, head: Digest, time: UnixMs) -> Beat {
         Beat {
+            founding: 0,
             federation: self.keys.federation,
             steward: self.keys.authority.clone(),
             number,

@@ -44,7 +44,7 @@ async fn a_member_that_was_away_installs_a_snapshot_and_feeds_another_without_th
         reached(city, number).await;
     }
     let left = esch.status().await.unwrap();
-    let left = FollowRequest { number: left.register_number, head: left.register_head };
+    let left = FollowRequest { number: left.register_number, head: left.register_head, founding: 0 };
     esch.stop().await.unwrap();
     liege.stop().await.unwrap();
     let done = Arc::new(AtomicUsize::new(0));

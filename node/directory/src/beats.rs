@@ -12,7 +12,7 @@ use havenlink_proto::directory::v1 as proto;
 
 use super::state::RegisterState;
 use crate::domain::authority::{KeyRecord, PublicKey};
-use crate::domain::ids::{AuthorityId, Digest, KeyId};
+use crate::domain::ids::{AuthorityId, Digest, FederationId, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
@@ -70,11 +70,14 @@ impl Beats {
     /// Whether a beat would say something new. Costs no signature: whoever holds a lock looks first, and verifies without.
     ///
     /// # Errors
-    /// `BEAT_INVALID`: of no steward, or dated more than two minutes ahead; `WRONG_FEDERATION`.
+    /// `BEAT_INVALID`: of no steward, of another founding, or dated more than two minutes ahead; `WRONG_FEDERATION`.
     pub(super) fn look(&self, opened: &Opened, state: &RegisterState, now: UnixMs) -> Result<bool, Reason> {
         let beat = &opened.beat;
         if beat.federation != state.federation() {
             return Err(Reason::WrongFederation);
+        }
+        if beat.founding != state.position().founding {
+            return Err(Reason::BeatInvalid);
         }
         if !self.is_newer(beat, now) && !self.counts(beat, state, now) {
             return Ok(false);
@@ -342,8 +345,10 @@ impl Opened {
         verify: &dyn Verify,
     ) -> bool {
         let steward = &self.beat.steward;
-        let names_it = self.beat.snapshot == Some(*mark) && self.beat.federation == there.federation();
-        let (older, newer) = if newest.number() < there.number() { (newest, there) } else { (there, newest) };
+        let names_it = self.beat.snapshot == Some(*mark)
+            && self.beat.federation == there.federation()
+            && self.beat.founding >= there.position().founding;
+        let (older, newer) = if newest.position() < there.position() { (newest, there) } else { (there, newest) };
         let keys = |state: &RegisterState| state.member(steward).map(|member| member.keys.clone()).unwrap_or_default();
         let (older, newer) = (keys(older), keys(newer));
         let key_of = |id: &KeyId| {
@@ -352,6 +357,16 @@ impl Opened {
             key_at(known, id, self.beat.time)
         };
         names_it && there.is_steward(steward) && self.unverified.check(&there.federation(), key_of, verify).is_ok()
+    }
+
+    /// Whether a key that the caller finds signed it.
+    pub fn is_signed(
+        &self,
+        federation: &FederationId,
+        key_of: impl Fn(&KeyId) -> Option<PublicKey>,
+        verify: &dyn Verify,
+    ) -> bool {
+        self.beat.federation == *federation && self.unverified.check(federation, key_of, verify).is_ok()
     }
 
     /// Whether the steward's key signed it: current, or replaced less than a day before the beat, and not compromised.

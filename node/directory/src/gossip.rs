@@ -79,6 +79,7 @@ fn sign_one(directory: &Directory, term: u64) {
     let beat = Beat {
         federation: state.federation(),
         steward: inner.authority.clone(),
+        founding: state.position().founding,
         number,
         head,
         overlay: inner.chain.overlay_digest(),

@@ -2,7 +2,8 @@
 //!
 //! What lives here: the register's state and the one function that changes it (`state`), what each act does to it (`acts`)
 //! and how it is signed (`statements`), snapshots that anyone can verify from the genesis statement on (`snapshot`),
-//! the suspension overlay (`overlay`) with the orders that wait for a second signature (`awaiting_countersignature`), and the stewards' signs of life (`beats`). All of these are pure: time and
+//! the suspension overlay (`overlay`) with the orders that wait for a second signature (`awaiting_countersignature`), the
+//! stewards' signs of life (`beats`), and how the order begins anew once it has died (`refounding`). All of these are pure: time and
 //! randomness come in as arguments, so the same input gives the same outcome on every node.
 //! What does not: sockets to peers (`transport`), the node's own store, what members exchange (`exchange`).
 //!
@@ -38,6 +39,7 @@ pub mod overlay;
 mod propose;
 mod raft;
 mod reach;
+pub mod refounding;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 mod serve;

@@ -217,7 +217,8 @@ pub(super) async fn catch_up(directory: &Directory, channel: PeerChannel) -> Res
 async fn open(directory: &Directory, client: &mut Register) -> Result<Streaming<proto::FollowResponse>, Error> {
     let state = directory.state();
     let head = bytes::Bytes::copy_from_slice(state.head().as_bytes());
-    let mut request = Request::new(proto::FollowRequest { number: state.number(), head });
+    let mut request =
+        Request::new(proto::FollowRequest { number: state.number(), head, founding: state.position().founding });
     request.set_timeout(OPEN);
     Ok(client.follow(request).await.map_err(|status| refused(&status))?.into_inner())
 }

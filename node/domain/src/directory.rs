@@ -38,6 +38,19 @@ pub struct Steward {
     pub raft_id: u64,
 }
 
+/// A place in the register: the founding that began its order is compared first (9.4). 0 until the order began anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    pub founding: u64,
+    pub number: u64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.founding == 0 { write!(f, "{}", self.number) } else { write!(f, "{}.{}", self.founding, self.number) }
+    }
+}
+
 /// What a majority of stewards may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -68,6 +81,8 @@ impl Default for Policy {
 #[derive(Clone, Debug)]
 pub struct DirectoryView {
     pub federation: FederationId,
+    /// The founding that the number belongs to.
+    pub founding: u64,
     pub number: u64,
     pub head: Digest,
     pub policy: Policy,
@@ -97,6 +112,7 @@ impl Default for DirectoryView {
     fn default() -> Self {
         Self {
             federation: FederationId([0; 32]),
+            founding: 0,
             number: 0,
             head: Digest([0; 32]),
             policy: Policy::default(),
@@ -112,6 +128,11 @@ impl Default for DirectoryView {
 }
 
 impl DirectoryView {
+    /// Founding and number.
+    pub fn position(&self) -> Position {
+        Position { founding: self.founding, number: self.number }
+    }
+
     /// The member, whatever its status.
     pub fn member(&self, authority: &AuthorityId) -> Option<&Arc<Member>> {
         self.members.get(authority)

@@ -1,6 +1,7 @@
 //! The receiver's signed answer to a batch: one outcome per item (9.3).
 
 use super::closed::closed_enum;
+use super::directory::Position;
 use super::ids::{AuthorityId, Digest, FederationId, Incarnation};
 use super::reason::Reason;
 use super::record::StreamClass;
@@ -61,8 +62,8 @@ pub struct Receipt {
     /// Number of the first item.
     pub first: u64,
     pub outcomes: Vec<ItemOutcome>,
-    /// Register change number by which the recipient judged.
-    pub register_number: u64,
+    /// Place in the register by which the recipient judged.
+    pub register: Position,
     pub time: UnixMs,
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::authority::{AuthorityEntry, PublicKey};
 pub use super::directory::Policy;
-use super::directory::Steward;
+use super::directory::{Position, Steward};
 use super::ids::{AuthorityId, Digest, FederationId, InvitationId, StatementId};
 pub use super::mandate::{IssueMandate, RevokeMandate};
 use super::register::{RejectionReason, RemoveReason, SuspendReason};
@@ -32,6 +32,7 @@ macro_rules! acts {
                 RotateKey: KeyRotation,
                 IssueMandate: Mandate,
                 RevokeMandate: MandateRevocation,
+                Refound: Refound,
             }
             decided {
                 Admit: "ADMIT",
@@ -297,4 +298,32 @@ impl std::fmt::Debug for SignedEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retime {
     pub time: UnixMs,
+}
+
+/// The ordering begins anew, on a base that is proved, by stewards that have all signed it (9.15).
+#[derive(Clone, Debug)]
+pub struct Refound {
+    pub founding: u64,
+    /// The last change that is taken over.
+    pub base: Position,
+    pub base_head: Digest,
+    /// Beats that prove the base, each an encoded `Signed`.
+    pub proof: Vec<Bytes>,
+    /// The stewards from then on, in the order of their ids.
+    pub founders: Vec<Founder>,
+    pub not_after: UnixMs,
+}
+
+/// A steward that would take part in a founding, under a fresh Raft id. Its signature is not looked at yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founder {
+    pub federation: FederationId,
+    pub steward: Steward,
+    /// The highest founding that it signed before.
+    pub signed_before: u64,
+    pub time: UnixMs,
+    /// The register names another Raft id than its node's: it has no vote.
+    pub without_vote: bool,
+    /// The encoded `Signed`.
+    pub signed: Bytes,
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::directory::Position;
 use super::ids::{AuthorityId, FederationId, Incarnation};
 use super::reason::Reason;
 use super::record::StreamClass;
@@ -24,6 +25,8 @@ pub struct Hello {
     pub time: UnixMs,
     /// Whom it is told to.
     pub recipient: AuthorityId,
+    /// Where its register stands.
+    pub register: Position,
 }
 
 /// What one number of a stream carries.

@@ -19,6 +19,8 @@ pub struct SnapshotMark {
 pub struct Beat {
     pub federation: FederationId,
     pub steward: AuthorityId,
+    /// The founding that the number belongs to.
+    pub founding: u64,
     pub number: u64,
     pub head: Digest,
     pub overlay: Digest,
@@ -47,6 +49,7 @@ pub fn from_proto(beat: &proto::Beat) -> Result<Beat, Error> {
         federation: FederationId::from_slice(&beat.federation_id)
             .ok_or_else(|| Error::invalid("beat.federation_id", "32 bytes"))?,
         steward: entry::authority_id(&beat.steward, "beat.steward")?,
+        founding: beat.founding,
         number: beat.number,
         head: digest(&beat.head, "beat.head")?,
         overlay: digest(&beat.overlay_digest, "beat.overlay_digest")?,
@@ -70,5 +73,6 @@ pub fn to_proto(beat: &Beat) -> proto::Beat {
         snapshot_digest: beat.snapshot.map_or_else(Default::default, |s| bytes(&s.digest)),
         term: beat.term,
         time_ms: beat.time.0,
+        founding: beat.founding,
     }
 }

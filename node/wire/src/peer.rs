@@ -7,6 +7,7 @@ use prost::Message;
 use super::keys::SigningKey;
 use super::{Error, receipt, signed};
 use crate::domain::authority::PublicKey;
+use crate::domain::directory::Position;
 use crate::domain::ids::{AuthorityId, FederationId, Incarnation, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -47,6 +48,8 @@ pub fn sign_hello(hello: &Hello, key: &SigningKey) -> Bytes {
         incarnation: hello.incarnation.0,
         time_ms: hello.time.0,
         recipient: hello.recipient.to_string(),
+        register_founding: hello.register.founding,
+        register_number: hello.register.number,
     };
     signed::sign(&hello.federation, &message, &[key]).encode_to_vec().into()
 }
@@ -69,6 +72,7 @@ pub fn open_hello(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Resul
         incarnation: Incarnation(message.incarnation),
         time: UnixMs(message.time_ms),
         recipient: authority(&message.recipient, "hello.recipient")?,
+        register: Position { founding: message.register_founding, number: message.register_number },
     })
 }
 
@@ -238,7 +242,7 @@ mod tests {
                 ItemOutcome { envelope: None, verdict: Verdict::Skipped(Reason::EnvelopeExpired) },
                 ItemOutcome { envelope: Some(Digest([4; 32])), verdict: Verdict::RetryLater(Reason::AgreementUnknown) },
             ],
-            register_number: 5,
+            register: Position { founding: 1, number: 5 },
             time: UnixMs(9),
         };
         let bytes = sign_receipt(&receipt, &key);

@@ -3,6 +3,7 @@
 use havenlink_proto::peer::v1 as peer;
 
 use super::{Error, fields};
+use crate::domain::directory::Position;
 use crate::domain::ids::{Digest, FederationId, Incarnation};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -24,7 +25,8 @@ pub fn to_proto(receipt: &Receipt) -> peer::Receipt {
         stream_class: receipt.class.code(),
         first: receipt.first,
         outcomes: receipt.outcomes.iter().map(outcome).collect(),
-        register_number: receipt.register_number,
+        register_number: receipt.register.number,
+        register_founding: receipt.register.founding,
         time_ms: receipt.time.0,
     }
 }
@@ -51,7 +53,7 @@ pub fn from_proto(receipt: peer::Receipt) -> Result<Receipt, Error> {
         class: fields::closed_enum("stream_class", receipt.stream_class)?,
         first: receipt.first,
         outcomes: outcomes.collect::<Result<_, _>>()?,
-        register_number: receipt.register_number,
+        register: Position { founding: receipt.register_founding, number: receipt.register_number },
         time: fields::instant("time_ms", receipt.time_ms)?,
     })
 }

@@ -29,6 +29,7 @@ payloads! {
     havenlink_proto::record::v1::AuditCheckpoint => "havenlink.record.v1.AuditCheckpoint",
     havenlink_proto::directory::v1::Statement => "havenlink.directory.v1.Statement",
     havenlink_proto::directory::v1::Beat => "havenlink.directory.v1.Beat",
+    havenlink_proto::directory::v1::Founder => "havenlink.directory.v1.Founder",
     havenlink_proto::directory::v1::SnapshotHeader => "havenlink.directory.v1.SnapshotHeader",
     havenlink_proto::peer::v1::Hello => "havenlink.peer.v1.Hello",
     havenlink_proto::peer::v1::Receipt => "havenlink.peer.v1.Receipt",

@@ -221,7 +221,7 @@ pub async fn follow(load: Arc<Load>, place: usize, authority: String) {
     let mut client = client(&load.doors[place].sockets);
     loop {
         let (number, head) = locked(&load.ledger).reached(place);
-        let from = FollowRequest { number, head: Bytes::copy_from_slice(head.as_bytes()) };
+        let from = FollowRequest { number, head: Bytes::copy_from_slice(head.as_bytes()), founding: 0 };
         match timeout(LONG, client.follow(from)).await {
             Ok(Ok(events)) => {
                 let mut events = events.into_inner();

@@ -152,6 +152,7 @@ async fn a_steward_that_signs_two_histories() {
     // Kehl's key signs another head at a number that Strasbourg has.
     let status = strasbourg.status().await.unwrap();
     let beat = Beat {
+        founding: 0,
         federation: FederationId::from_slice(&status.federation_id).unwrap(),
         steward: AuthorityId::parse("de-kehl").unwrap(),
         number: status.register_number,

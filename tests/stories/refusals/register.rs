@@ -18,7 +18,7 @@ async fn another_history_and_a_snapshot_that_nobody_has_signed() {
     let number = strasbourg.status().await.unwrap().register_number;
     for city in [strasbourg, kehl] {
         let mut register = city.directory().await.unwrap();
-        let other_history = FollowRequest { number, head: vec![7; 32].into() };
+        let other_history = FollowRequest { number, head: vec![7; 32].into(), founding: 0 };
         assert_refused(&register.follow(other_history).await.map(drop), Reason::HeadMismatch);
         assert_refused(&register.snapshot(SnapshotRequest::default()).await.map(drop), Reason::ChangesGone);
         let nobody = GetRequest { authority: "xx-nobody".into(), consistency: Consistency::Local.into() };

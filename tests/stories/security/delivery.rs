@@ -51,6 +51,7 @@ impl Voice {
             incarnation: Incarnation(now.0.unsigned_abs()),
             time: now,
             recipient: AuthorityId::parse(to.id()).unwrap(),
+            register: Default::default(),
         };
         let hello = sign_hello(&hello, &peer::authority_key(strasbourg).unwrap());
         let request = GreetRequest { hello, recipient: to.id().to_owned(), ..Default::default() };

@@ -189,7 +189,7 @@ async fn a_suspended_member_has_no_stream_no_ticket_and_no_exchange() {
     assert_eq!(before.get_ref().1.tls13_tickets_received(), 0, "there is nothing to come back with");
     let channel = peer::as_city(kehl, strasbourg).await.unwrap();
     let status = strasbourg.status().await.unwrap();
-    let follow = FollowRequest { number: status.register_number, head: status.register_head };
+    let follow = FollowRequest { number: status.register_number, head: status.register_head, founding: 0 };
     let mut stream = DirectoryServiceClient::new(channel.clone()).follow(follow).await.unwrap().into_inner();
 
     let suspend = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];

@@ -18,6 +18,7 @@ mod mandate;
 mod own_entry;
 mod policy;
 mod propose;
+mod refound;
 mod remove;
 mod restore;
 mod retime;

@@ -47,6 +47,7 @@ pub fn encode(state: &RegisterState) -> Encoded {
         items: count,
         entry_time_ms: state.entry_time().0,
         beats: Vec::new(),
+        founding: state.position().founding,
     };
     Encoded { header, items, mark }
 }
@@ -74,6 +75,7 @@ fn position(state: &RegisterState) -> Item {
         number: state.number(),
         head: raw(state.head().as_bytes()),
         entry_time_ms: state.entry_time().0,
+        founding: state.position().founding,
     })
 }
 

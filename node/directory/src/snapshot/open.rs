@@ -12,6 +12,7 @@ use proto::snapshot_item::Item;
 
 use super::{Error, encode};
 use crate::beats;
+use crate::domain::directory::Position;
 use crate::domain::ids::{Digest, FederationId};
 use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
@@ -46,7 +47,8 @@ pub fn open(
         return Err(Error("the items do not have the digest of the header"));
     }
     let parts = Parts::read(items.clone(), header.items)?;
-    if parts.position != (mark.number, mark.head, UnixMs(header.entry_time_ms)) {
+    let position = Position { founding: header.founding, number: mark.number };
+    if parts.position != (position, mark.head, UnixMs(header.entry_time_ms)) {
         return Err(Error("header and items name different positions"));
     }
     let state = parts.replay(federation, verify)?;
@@ -103,15 +105,15 @@ fn mark(header: &proto::SnapshotHeader) -> Result<SnapshotMark, Error> {
 
 /// What the items carry that is needed to build the state.
 struct Parts {
-    /// Number, head, entry time.
-    position: (u64, Digest, UnixMs),
+    /// Place, head, entry time.
+    position: (Position, Digest, UnixMs),
     changes: BTreeMap<u64, Change>,
     carried: Carried,
 }
 
 impl Parts {
     fn read(mut stream: Bytes, count: u64) -> Result<Self, Error> {
-        let position = (0, Digest([0; 32]), UnixMs(0));
+        let position = (Position::default(), Digest([0; 32]), UnixMs(0));
         let mut parts = Self { position, changes: BTreeMap::new(), carried: Carried::default() };
         let mut read = 0_u64;
         while stream.has_remaining() {
@@ -131,7 +133,8 @@ impl Parts {
         match item {
             Item::Position(position) => {
                 let head = Digest::from_slice(&position.head).ok_or(Error("a digest has 32 bytes"))?;
-                self.position = (position.number, head, UnixMs(position.entry_time_ms));
+                let place = Position { founding: position.founding, number: position.number };
+                self.position = (place, head, UnixMs(position.entry_time_ms));
             }
             Item::Policy(policy) => self.add(policy.changes)?,
             Item::Stewards(stewards) => {
@@ -176,7 +179,10 @@ impl Parts {
                 return Err(Error("a statement does not have the outcome that is claimed"));
             }
         }
-        let (number, head, entry_time) = self.position;
+        let (Position { founding, number }, head, entry_time) = self.position;
+        if state.position().founding != founding {
+            return Err(Error("its founding is not among its statements"));
+        }
         if state.number() > number || state.entry_time() > entry_time || number >= u64::MAX >> 1 {
             return Err(Error("statements beyond the snapshot's number"));
         }
@@ -193,7 +199,10 @@ impl Parts {
 /// It is older, or another register.
 pub fn continues(known: &RegisterState, state: &RegisterState) -> Result<(), Error> {
     let number = known.number();
-    if state.number() < number || (state.number() == number && state.head() != known.head()) {
+    if state.position() < known.position()
+        || state.number() < number
+        || (state.number() == number && state.head() != known.head())
+    {
         return Err(Error("older than the register that is here, or another one"));
     }
     let open: Vec<&Arc<Change>> = known.proposals().flat_map(|proposal| &proposal.changes).collect();

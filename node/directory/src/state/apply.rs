@@ -16,6 +16,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome};
 use crate::domain::time::UnixMs;
+use crate::refounding::{self, Known};
 use crate::wire::keys::Verify;
 use crate::wire::{Error, signed, statement};
 use havenlink_proto::directory::v1 as proto;
@@ -54,13 +55,14 @@ enum Judged {
     Rejected(Outcome),
 }
 
-/// head_n = SHA-256(head_{n-1} ‖ u64be n ‖ u64be entry time in ms ‖ SHA-256(Signed bytes) ‖ u16be outcome).
-fn next_head(head: &Digest, number: u64, entry_time: UnixMs, signed: &[u8], outcome: Outcome) -> Digest {
+/// head_n = SHA-256(head_{n-1} ‖ u64be n ‖ u64be entry time in ms ‖ SHA-256(Signed bytes) ‖ u16be outcome). Of a founding the
+/// payload's digest stands there.
+fn next_head(head: &Digest, number: u64, entry_time: UnixMs, said: Digest, outcome: Outcome) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(head.as_bytes());
     hasher.update(&number.to_be_bytes());
     hasher.update(&entry_time.0.to_be_bytes());
-    hasher.update(Digest::of(signed).as_bytes());
+    hasher.update(said.as_bytes());
     hasher.update(&u16::try_from(outcome.code()).unwrap_or(u16::MAX).to_be_bytes());
     hasher.finish()
 }
@@ -92,9 +94,29 @@ impl RegisterState {
                 self.accept(*effects, payload, position, signed)
             }
         };
-        self.head = next_head(&self.head, position.number, entry_time, signed, outcome);
+        self.head = next_head(&self.head, position.number, entry_time, Digest::of(signed), outcome);
         self.number = position.number;
         Applied { statement, outcome, number: position.number, is_new: true, head: Some(self.head) }
+    }
+
+    /// The register after a founding on this very state, with what it is as a change.
+    ///
+    /// # Errors
+    /// Why it does not count (`refounding::judge`), or who has not signed it yet.
+    pub fn begin_anew(&self, signed: &Bytes, known: &Known<'_>, verify: &dyn Verify) -> Result<(Self, Change), Reason> {
+        let judged = refounding::judge(self, signed, known, verify)?;
+        if !judged.missing.is_empty() {
+            return Err(Reason::RefoundingIncomplete);
+        }
+        let (number, entry_time, payload) = (self.number.saturating_add(1), judged.time, Digest(judged.id.0));
+        let mut state = self.clone();
+        state.entry_time = entry_time;
+        let position = LogPosition { number, entry_time, mode: Mode::Live };
+        let outcome = state.accept(judged.effects(), payload, position, signed);
+        state.head = next_head(&self.head, number, entry_time, payload, outcome);
+        state.number = number;
+        let change = Change { number, entry_time, signed: Bytes::copy_from_slice(signed), outcome };
+        Ok((state, change))
     }
 
     /// Takes a change of a snapshot at its own number; whether it has the outcome that it claims.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::proposal::{Proposal, ProposalState};
-use super::{Change, MemberHistory, RegisterState};
+use super::{Change, Founding, MemberHistory, RegisterState};
 use crate::domain::authority::KeyRecord;
 use crate::domain::directory::{Member, Policy, Steward};
-use crate::domain::ids::Digest;
+use crate::domain::ids::{Digest, StatementId};
 use crate::domain::mandate::IssuedMandate;
 use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
@@ -51,6 +51,8 @@ pub struct Effects {
     pub mandate: Option<IssuedMandate>,
     /// The time that the register goes on from.
     pub retime: Option<UnixMs>,
+    /// The order begins anew, under the newest version of the stewards that the founders knew.
+    pub founding: Option<(u64, u64)>,
 }
 
 impl Effects {
@@ -114,6 +116,10 @@ impl RegisterState {
         if let Some(time) = effects.retime {
             extend(&mut self.policy_changes, decided.iter().cloned());
             self.retime(time);
+        }
+        if let Some((founding, set_version)) = effects.founding {
+            self.founding = Founding { founding, at: change.number, by: Some(StatementId(statement.0)) };
+            self.stewards_version = self.stewards_version.max(set_version);
         }
         if let Some(stewards) = effects.stewards {
             self.voted.extend(stewards.iter().map(|s| s.raft_id));

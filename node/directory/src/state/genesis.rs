@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use imbl::{HashMap, OrdMap, OrdSet, ordmap};
 
-use super::{Change, RegisterState};
+use super::{Change, Founding, RegisterState};
 use crate::acts;
 use crate::domain::authority::KeyRecord;
 use crate::domain::directory::{Member, Steward};
@@ -49,6 +49,7 @@ impl RegisterState {
         let raft_id = steward.raft_id;
         let mut state = Self {
             federation: FederationId(digest.0),
+            founding: Founding::default(),
             number: 0,
             head: Digest(digest.0),
             entry_time: time,

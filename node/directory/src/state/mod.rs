@@ -20,7 +20,7 @@ use bytes::Bytes;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::overlay::Overlay;
-use crate::domain::directory::{DirectoryView, Member, Policy, Steward};
+use crate::domain::directory::{DirectoryView, Member, Policy, Position, Steward};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, KeyId, Pin, StatementId};
 use crate::domain::register::Outcome;
 use crate::domain::statement::Subject;
@@ -56,10 +56,22 @@ pub struct MemberHistory {
     pub own: Option<Arc<Change>>,
 }
 
+/// What began the order that a number belongs to: the genesis statement, or a founding above it (9.15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Founding {
+    /// 0: the genesis statement.
+    pub founding: u64,
+    /// Its own change number.
+    pub at: u64,
+    /// `None`: the genesis statement.
+    pub by: Option<StatementId>,
+}
+
 /// The register at one change number.
 #[derive(Clone)]
 pub struct RegisterState {
     federation: FederationId,
+    founding: Founding,
     number: u64,
     head: Digest,
     entry_time: UnixMs,
@@ -96,6 +108,16 @@ impl RegisterState {
     /// SHA-256 of the genesis payload.
     pub fn federation(&self) -> FederationId {
         self.federation
+    }
+
+    /// Founding and change number.
+    pub fn position(&self) -> Position {
+        Position { founding: self.founding.founding, number: self.number }
+    }
+
+    /// What began the order that it stands in.
+    pub fn founding(&self) -> Founding {
+        self.founding
     }
 
     /// The newest change number.
@@ -260,6 +282,7 @@ impl RegisterState {
     pub fn view(&self, overlay: &Overlay, majority_beat: Option<UnixMs>) -> DirectoryView {
         DirectoryView {
             federation: self.federation,
+            founding: self.founding.founding,
             number: self.number,
             head: self.head,
             policy: Policy::clone(&self.policy),
@@ -276,6 +299,6 @@ impl RegisterState {
 
 impl std::fmt::Debug for RegisterState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RegisterState(number {}, head {}, {} members)", self.number, self.head, self.members.len())
+        write!(f, "RegisterState(number {}, head {}, {} members)", self.position(), self.head, self.members.len())
     }
 }

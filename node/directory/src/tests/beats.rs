@@ -11,6 +11,7 @@ impl World {
         Beat {
             federation: self.state.federation(),
             steward: id(steward),
+            founding: self.state.position().founding,
             number: self.state.number(),
             head: self.state.head(),
             overlay: Digest([0; 32]),

@@ -29,7 +29,7 @@ pub async fn open(from: &City, to: &City) -> anyhow::Result<Streaming<FollowResp
     let nobody = Arc::new(ArcSwap::from_pointee(empty_view()));
     let connections = Connections::new(nobody.clone(), clock.clone(), &Limits::default());
     let channel = Pool::new(identity, nobody, clock, connections, Limits::default()).dial_pinned(endpoint, pins)?;
-    let follow = FollowRequest { number: got.number, head: got.head };
+    let follow = FollowRequest { number: got.number, head: got.head, founding: 0 };
     let mut request = tonic::Request::new(follow);
     request.set_timeout(std::time::Duration::from_secs(3600));
     Ok(DirectoryServiceClient::new(channel).follow(request).await?.into_inner())

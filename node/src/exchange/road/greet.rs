@@ -175,6 +175,7 @@ impl Road {
             incarnation: self.store().incarnation(),
             time: self.now(),
             recipient: partner.clone(),
+            register: self.view().position(),
         };
         Ok(peer::sign_hello(&hello, &key))
     }

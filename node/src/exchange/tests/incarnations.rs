@@ -28,6 +28,7 @@ impl World {
             incarnation: Incarnation(incarnation),
             time: self.clock.now(),
             recipient: id(to),
+            register: self.view.load().position(),
         };
         peer::sign_hello(&hello, key)
     }

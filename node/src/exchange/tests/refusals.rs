@@ -207,6 +207,7 @@ async fn a_stale_or_unknown_incarnation_is_refused_as_a_whole() {
         incarnation: Incarnation(0),
         time: world.clock.now(),
         recipient: id(KEHL),
+        register: world.view.load().position(),
     };
     let told = |hello: &Hello| Greeting {
         hello: peer::sign_hello(hello, &world.node(STRASBOURG).key),

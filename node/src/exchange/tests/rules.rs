@@ -174,6 +174,6 @@ async fn a_record_that_was_forgotten_for_its_retention_does_not_come_a_second_ti
     let receipt = peer::open_receipt(answer.receipt.unwrap(), &view.federation, &key_of).unwrap();
     assert_eq!(receipt.outcomes.len(), 1);
     assert_eq!(receipt.outcomes[0].verdict, crate::domain::receipt::Verdict::Duplicate);
-    assert_eq!(receipt.register_number, view.number, "one receipt, and by which register it was given");
+    assert_eq!(receipt.register, view.position(), "one receipt, and by which register it was given");
     assert!(world.inbox(KEHL).await.is_empty());
 }

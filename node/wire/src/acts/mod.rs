@@ -13,6 +13,7 @@ pub mod mandate;
 
 mod policy;
 mod propose;
+pub mod refound;
 mod remove;
 mod restore;
 mod retime;

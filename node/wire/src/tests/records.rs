@@ -191,7 +191,7 @@ fn agreements_receipts_and_leaves_go_there_and_back() {
             ItemOutcome { envelope: digest, verdict: Verdict::Refused(Reason::AgreementEnded) },
             ItemOutcome { envelope: digest, verdict: Verdict::RetryLater(Reason::AgreementUnknown) },
         ],
-        register_number: 7,
+        register: crate::domain::directory::Position { founding: 2, number: 7 },
         time: NOW,
     };
     assert_eq!(receipt::from_proto(receipt::to_proto(&one)).unwrap(), one);

@@ -217,6 +217,7 @@ async fn a_hostile_steward_is_refused_by_name() {
 fn signed_by(federation: &Federation, stewards: &[&str], state: &RegisterState, mark: SnapshotMark) -> Vec<Signed> {
     let beat = |name: &&str| {
         let beat = Beat {
+            founding: 0,
             federation: state.federation(),
             steward: id(name),
             number: mark.number,

@@ -185,7 +185,7 @@ impl Road {
             class: batch.stream.class,
             first: batch.first,
             outcomes: outcomes.to_vec(),
-            register_number: view.number,
+            register: view.position(),
             time: *now,
         };
         Ok((receipt.next(), peer::sign_receipt(&receipt, &key)))
