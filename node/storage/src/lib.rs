@@ -111,8 +111,14 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
 
-    /// The newest own publications that refer to the target, oldest first.
-    fn publications_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
+    /// The newest publications of one own authority that refer to the target, oldest first: what others say of it, however
+    /// much, takes no place among them.
+    fn publications_about(
+        &self,
+        target: RecordKey,
+        by: AuthorityId,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<PublicationRow>>>;
 
     /// Outgoing streams with unsettled items, held ones left out.
     fn open_streams(&self) -> BoxFuture<'_, Result<Vec<OutStream>>>;
@@ -161,8 +167,10 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// One received record.
     fn inbox_record(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<InboxRow>>>;
-    /// The newest received records that refer to the target, oldest first.
-    fn inbox_about(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
+    /// The newest received records of one origin that refer to the target, oldest first.
+    fn inbox_about(&self, target: RecordKey, by: AuthorityId, limit: usize) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
+    /// Received records that refer to the target: the newest of each origin, then the second of each, and so on.
+    fn inbox_about_by_turns(&self, target: RecordKey, limit: usize) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// Received records that refer to any of the targets, in no order.
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> BoxFuture<'_, Result<Vec<InboxRow>>>;
     /// The highest inbox position.

@@ -75,7 +75,7 @@ pub struct HeldAnswer {
 
 /// Rows looked at per read, at least.
 const LOOK: usize = 50;
-/// Answers of one record.
+/// Answers of one record that are looked at; more than there may be recipients.
 const ANSWERS: usize = 1_000;
 /// Bytes of the answers that are shown with one record: several are longer than any.
 const ANSWERS_BYTES: usize = 256 << 10;
@@ -208,7 +208,7 @@ impl Road {
             }
             Err(unreadable) => (Err(unreadable), None),
         };
-        let answers = self.own_answers(role, kind, &row.key).await?;
+        let answers = self.own_answers(role, kind, &row).await?;
         Ok(Some(HeldRecord {
             key: row.key,
             kind,
@@ -223,8 +223,8 @@ impl Road {
         }))
     }
 
-    /// What partners answered to an own record, the newest ones; and how many older ones there are. Of both only what this role
-    /// may read.
+    /// What partners answered to an own record, of each the newest ones; and how many older ones there are, as far as they were
+    /// looked at. Of both only what this role may read.
     async fn answers_to(
         &self,
         role: ActorRole,
@@ -234,23 +234,26 @@ impl Road {
         if answering(kind).next().is_none() {
             return Ok((Vec::new(), 0));
         }
-        let about = self.store().inbox_about(key.clone(), ANSWERS).await?;
+        let about = self.store().inbox_about_by_turns(key.clone(), ANSWERS).await?;
         // An update of a record is about it as well, and its publisher's own.
         let answers =
             |row: &&InboxRow| row.key.origin != key.origin && answering(kind).any(|by| by == row.record.kind());
-        let open: Vec<(&InboxRow, Reading<'_>)> = about
+        let mut open: Vec<(&InboxRow, Reading<'_>)> = about
             .iter()
             .filter(answers)
             .filter_map(|row| Some((row, self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?)))
             .collect();
-        let mut bytes = 0;
-        // A partner that answers at length must not make the record too long to show.
-        let newest = open.iter().rev().take_while(|(row, _)| {
+        // A partner that answers at length, or often, must neither make the record too long to show nor push out what
+        // others answered: the newest of each comes first.
+        let (all, mut bytes) = (open.len(), 0);
+        let fit = open.iter().take_while(|(row, _)| {
             bytes += row.record.size();
             bytes <= ANSWERS_BYTES
         });
-        let left_out = open.len() - newest.count();
-        let shown = open[left_out..].iter().map(|(row, reading)| {
+        open.truncate(fit.count());
+        let left_out = all - open.len();
+        open.sort_unstable_by_key(|(row, _)| row.position);
+        let shown = open.iter().map(|(row, reading)| {
             let (answer, created) = match self.context.opened_received(row, *reading) {
                 Ok((envelope, content)) => (Ok(content), envelope.created),
                 Err(unreadable) => (Err(unreadable), row.received),
@@ -260,12 +263,12 @@ impl Road {
         Ok((shown.collect(), left_out))
     }
 
-    /// What this node answered to a received record.
-    async fn own_answers(&self, role: ActorRole, kind: RecordKind, key: &RecordKey) -> Result<Vec<HeldAnswer>, Error> {
+    /// What the authority that received a record answered to it.
+    async fn own_answers(&self, role: ActorRole, kind: RecordKind, to: &InboxRow) -> Result<Vec<HeldAnswer>, Error> {
         if answering(kind).next().is_none() {
             return Ok(Vec::new());
         }
-        let rows = self.store().publications_about(key.clone(), ANSWERS).await?;
+        let rows = self.store().publications_about(to.key.clone(), to.recipient.clone(), ANSWERS).await?;
         let answers = rows.iter().filter_map(|row| {
             let reading = self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?;
             let answer = self.context.opened_own(row, reading).map(|publication| publication.content);

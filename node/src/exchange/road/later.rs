@@ -34,7 +34,8 @@ pub struct Superseded {
     pub by: RecordKey,
 }
 
-/// Words about one record that are looked at.
+/// Its publisher's words about one record that are looked at. They stand one behind the other, each about the one before: of
+/// one record there are few.
 const LOOK: usize = 200;
 const UPDATE: &str = "Update";
 const CANCEL: &str = "Cancel";
@@ -180,7 +181,7 @@ impl Road {
     /// The newest word about an own record.
     pub(in crate::exchange) async fn own_superseded(&self, target: &RecordKey) -> Result<Option<Superseded>, Error> {
         let mut newest = None;
-        for row in self.store().publications_about(target.clone(), LOOK).await? {
+        for row in self.store().publications_about(target.clone(), target.origin.clone(), LOOK).await? {
             // One that cannot be read says nothing; what it is about stays as it was.
             let Ok(reading) = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order) else { continue };
             let Ok(publication) = stored::reload(reading) else { continue };

@@ -125,7 +125,7 @@ impl Store for FaultyStore {
         pending_publications(limit: usize) -> Vec<PublicationRow>;
         publication(key: RecordKey) -> Option<PublicationRow>;
         publications(kind: RecordKind, before: Option<u64>, limit: usize) -> Vec<PublicationRow>;
-        publications_about(target: RecordKey, limit: usize) -> Vec<PublicationRow>;
+        publications_about(target: RecordKey, by: AuthorityId, limit: usize) -> Vec<PublicationRow>;
         open_streams() -> Vec<OutStream>;
         out_stream(origin: AuthorityId, recipient: AuthorityId, class: StreamClass) -> Option<OutStream>;
         out_batch(origin: AuthorityId, recipient: AuthorityId, class: StreamClass, items: usize, bytes: usize) -> Vec<OutItem>;
@@ -137,7 +137,8 @@ impl Store for FaultyStore {
         inbox_after(position: u64, kinds: Vec<RecordKind>, limit: usize) -> Vec<InboxRow>;
         inbox_before(kind: RecordKind, position: Option<u64>, limit: usize) -> Vec<InboxRow>;
         inbox_record(key: RecordKey) -> Option<InboxRow>;
-        inbox_about(target: RecordKey, limit: usize) -> Vec<InboxRow>;
+        inbox_about(target: RecordKey, by: AuthorityId, limit: usize) -> Vec<InboxRow>;
+        inbox_about_by_turns(target: RecordKey, limit: usize) -> Vec<InboxRow>;
         inbox_about_any(targets: Vec<RecordKey>) -> Vec<InboxRow>;
         inbox_position() -> u64;
         cursor(consumer: String) -> u64;

@@ -258,7 +258,7 @@ async fn streams_of(world: &World, seen: &mut Seen) {
         seen.insert(format!("in {class:?}"), format!("{next:?}"));
     }
     let unknown = RecordKey { origin: id(KEHL), record_id: UNKNOWN };
-    seen.insert("hidden".to_owned(), format!("{:?}", store.inbox_about(unknown, 9).await.unwrap().len()));
+    seen.insert("hidden".to_owned(), format!("{:?}", store.inbox_about_by_turns(unknown, 9).await.unwrap().len()));
 }
 
 async fn rest_of(world: &World, seen: &mut Seen) {

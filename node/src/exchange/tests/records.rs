@@ -9,9 +9,9 @@ use crate::domain::ids::{Incarnation, OfferId};
 use crate::domain::light::Light;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::record::{RecordKey, RecordKind, ReferenceKind, StreamClass};
 use crate::domain::records::answer::Answer;
-use crate::domain::records::offer::{AvailabilityClass, CapacityBand, CapacityLevel, OwnOffer};
+use crate::domain::records::offer::{AvailabilityClass, CapacityBand, CapacityLevel, DisclosureLevel, OwnOffer};
 use crate::domain::records::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::text::{Language, Text};
 use crate::domain::time::Millis;
@@ -261,6 +261,51 @@ async fn an_alert_shows_the_newest_answers_and_how_many_it_leaves_out() {
     assert_eq!(alert.answers.len() + alert.answers_left_out, 9);
     assert!((2..9).contains(&alert.answers.len()), "{}", alert.answers.len());
     assert_eq!(alert.answers.last().unwrap().answer, Ok(Answer::Acknowledged.into()), "the newest is among them");
+}
+
+/// However often a partner answers, what the others answered stays in sight.
+#[tokio::test]
+async fn no_number_of_further_answers_pushes_out_what_another_partner_answered() {
+    let world = World::with_agreements().await;
+    let published = world.publish(STRASBOURG, &[KEHL, ESCH]).await;
+    world.settle().await;
+    let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
+    let answer = async |name: &str| {
+        world.exchange(name).road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap()
+    };
+    let first = answer(ESCH).await;
+    world.settle().await;
+    futures_util::future::join_all((0..1_001).map(|_| answer(KEHL))).await;
+    world.settle().await;
+    let alert = world.exchange(STRASBOURG).road.get(COORDINATOR, key.clone()).await.unwrap();
+    assert_eq!(alert.answers[0].key, RecordKey { origin: id(ESCH), record_id: first });
+    let own = world.exchange(ESCH).road.get(COORDINATOR, key.clone()).await.unwrap();
+    assert_eq!(own.answers.len(), 1, "and Esch sees that it has answered");
+}
+
+/// What the authorities of one node answer each other stands in the same tables as what a publisher says later.
+#[tokio::test]
+async fn no_number_of_answers_undoes_that_a_record_was_taken_back() {
+    let world = World::new().await;
+    world.change_member(ESCH, |m| m.entry.hosted_by = Some(id(KEHL)));
+    world.host(KEHL, ESCH);
+    let kehl = world.exchange(KEHL);
+    let agreement = world.agreement(KEHL, ESCH, DisclosureLevel::Light);
+    let made = kehl.agreements.propose_agreement(&call(), agreement).await.unwrap();
+    world.settle().await;
+    kehl.agreements.sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    let published = world.publish(KEHL, &[ESCH]).await;
+    world.settle().await;
+    let key = RecordKey { origin: id(KEHL), record_id: published.record_id };
+    assert_eq!(world.delivery(KEHL, published.record_id).await, [(DeliveryState::Delivered, None)]);
+    kehl.road.cancel(&call(), key.clone()).await.unwrap();
+    let answer = async || kehl.road.answer(&call(), key.clone(), Answer::Acknowledged.into()).await.unwrap();
+    futures_util::future::join_all((0..201).map(|_| answer())).await;
+    let later = kehl.road.own_superseded(&key).await.unwrap();
+    assert_eq!(later.map(|later| later.how), Some(ReferenceKind::Cancels));
+    let again = kehl.road.cancel(&call(), key).await.unwrap_err().reason();
+    assert_eq!(again, Reason::EtagMismatch, "it is taken back once");
 }
 
 #[tokio::test]

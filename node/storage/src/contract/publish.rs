@@ -109,10 +109,11 @@ pub(super) async fn lists_go_from_new_to_old(store: &dyn Store) {
     assert_eq!(page[0].target, Some(key(THERE, 1)));
     // Of more than are asked for the newest, and those in the order in which they were made.
     for (most, records) in [(1, vec![record(5)]), (9, vec![record(4), record(5)])] {
-        let about = store.publications_about(key(THERE, 1), most).await.unwrap();
+        let about = store.publications_about(key(THERE, 1), authority(HERE), most).await.unwrap();
         assert_eq!(about.iter().map(|row| row.record_id).collect::<Vec<_>>(), records);
     }
-    assert_eq!(store.publications_about(key(THERE, 2), 9).await.unwrap(), []);
+    assert_eq!(store.publications_about(key(THERE, 2), authority(HERE), 9).await.unwrap(), []);
+    assert_eq!(store.publications_about(key(THERE, 1), authority(ELSEWHERE), 9).await.unwrap(), []);
     let page = store.publications(RecordKind::Alert, Some(4), 9).await.unwrap();
     assert_eq!(page.iter().map(|p| p.sequence).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(store.publications(RecordKind::Practice, None, 9).await.unwrap().len(), 1);

@@ -67,7 +67,7 @@ pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(stor
     assert_eq!(store_batch(store, 1, vec![hidden(10, 2), received(1)]).await, [0, 1]);
     assert_eq!(store.taken(vec![key(THERE, 10)]).await.unwrap(), [true]);
     assert_eq!(store.inbox_record(key(THERE, 10)).await.unwrap(), None);
-    assert_eq!(store.inbox_about(key(THERE, 2), 9).await.unwrap(), []);
+    assert_eq!(store.inbox_about(key(THERE, 2), authority(THERE), 9).await.unwrap(), []);
     // A reader that has read all so far sees the target, then what waited for it.
     let both = receive(3, vec![received(2), received(3)]);
     let answer = store.write(WriteOp::Receive(Box::new(both))).await.unwrap();
@@ -76,7 +76,7 @@ pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(stor
     let seen: Vec<_> = seen.iter().map(|r| (r.position, r.key.record_id)).collect();
     assert_eq!(seen, [(2, record(2)), (3, record(3)), (4, record(10))]);
     assert_eq!(store.inbox_record(key(THERE, 10)).await.unwrap().unwrap().position, 4);
-    let about = store.inbox_about(key(THERE, 2), 9).await.unwrap();
+    let about = store.inbox_about(key(THERE, 2), authority(THERE), 9).await.unwrap();
     assert_eq!(about.iter().map(|r| r.position).collect::<Vec<_>>(), [4]);
     assert_eq!(about[0].target, Some(key(THERE, 2)));
     let any = store.inbox_about_any(vec![key(THERE, 3), key(THERE, 2), key(THERE, 1)]).await.unwrap();
@@ -85,9 +85,12 @@ pub(super) async fn a_hidden_record_gets_its_position_when_its_target_comes(stor
     assert_eq!(store_batch(store, 5, vec![hidden(11, 2), hidden(12, 11)]).await, [5, 6]);
     // Of more than are asked for the newest, and those in the order in which they came.
     for (most, positions) in [(1, vec![5]), (2, vec![4, 5])] {
-        let about = store.inbox_about(key(THERE, 2), most).await.unwrap();
+        let about = store.inbox_about(key(THERE, 2), authority(THERE), most).await.unwrap();
         assert_eq!(about.iter().map(|r| r.position).collect::<Vec<_>>(), positions);
     }
+    assert_eq!(store.inbox_about(key(THERE, 2), authority(ELSEWHERE), 9).await.unwrap(), []);
+    let by_turns = store.inbox_about_by_turns(key(THERE, 2), 9).await.unwrap();
+    assert_eq!(by_turns.iter().map(|r| r.position).collect::<Vec<_>>(), [5, 4], "of one origin: newest first");
 }
 
 pub(super) async fn waiting_records_are_shown_one_after_the_other(store: &dyn Store) {

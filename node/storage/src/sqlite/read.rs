@@ -174,8 +174,8 @@ impl Store for SqliteStore {
         bounded(self.page(&statements::PUBLICATION_LIST, limit, args, rows::publication))
     }
 
-    fn publications_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<PublicationRow>> {
-        let args = move |limit| key_args(&target).with(limit);
+    fn publications_about(&self, target: RecordKey, by: AuthorityId, limit: usize) -> Read<'_, Vec<PublicationRow>> {
+        let args = move |limit| key_args(&target).with(&by).with(limit);
         oldest_first(bounded(self.page(&statements::PUBLICATION_ABOUT, limit, args, rows::publication)))
     }
 
@@ -269,9 +269,14 @@ impl Store for SqliteStore {
         self.find(&statements::INBOX_GET, key_args(&key), rows::inbox)
     }
 
-    fn inbox_about(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
-        let args = move |limit| key_args(&target).with(limit);
+    fn inbox_about(&self, target: RecordKey, by: AuthorityId, limit: usize) -> Read<'_, Vec<InboxRow>> {
+        let args = move |limit| key_args(&target).with(&by).with(limit);
         oldest_first(bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox)))
+    }
+
+    fn inbox_about_by_turns(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
+        let args = move |limit| key_args(&target).with(limit);
+        bounded(self.page(&statements::INBOX_ABOUT_BY_TURNS, limit, args, rows::inbox))
     }
 
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> Read<'_, Vec<InboxRow>> {

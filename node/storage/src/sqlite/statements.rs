@@ -167,6 +167,7 @@ statements! {
     HIDDEN_INBOX_TARGETS "hidden_inbox/targets.sql",
     INBOX_ABOUT "inbox/about.sql",
     INBOX_ABOUT_ANY "inbox/about_any.sql",
+    INBOX_ABOUT_BY_TURNS "inbox/about_by_turns.sql",
     INBOX_AFTER "inbox/after.sql",
     INBOX_AFTER_KIND "inbox/after_kind.sql",
     INBOX_BEFORE "inbox/before.sql",

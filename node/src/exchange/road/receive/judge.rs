@@ -27,7 +27,7 @@ use super::super::question::{self, Asked};
 use super::Received;
 use super::open::{Item, OpenItem};
 
-/// Words about one record that are looked at.
+/// Its origin's words about one record that are looked at.
 const VERSIONS: usize = 200;
 
 /// What a batch comes to.
@@ -164,7 +164,7 @@ impl Road {
             return Ok(true);
         }
         for earlier in chain(&envelope.references) {
-            for row in self.store().inbox_about(earlier.clone(), VERSIONS).await? {
+            for row in self.store().inbox_about(earlier.clone(), key.origin.clone(), VERSIONS).await? {
                 // One that cannot be read says nothing.
                 let reading = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order);
                 let Ok(Ok(later)) = reading.map(sealed::reload) else { continue };

@@ -1,0 +1,113 @@
+//! A clock that is wrong is nothing that an item did: nothing is consumed, both sides say whose it is, and what waits goes on
+//! once it is right. What needs time of its own makes room for what is behind it.
+
+use super::world::*;
+use crate::clock::Clock;
+use crate::domain::agreement::AgreementEndReason;
+use crate::domain::reason::Reason;
+use crate::domain::record::StreamClass;
+use crate::domain::stream::StreamId;
+use crate::domain::time::Millis;
+use crate::exchange::*;
+
+fn content(from: &str, to: &str) -> StreamId {
+    StreamId { origin: id(from), recipient: id(to), class: StreamClass::Content }
+}
+
+/// What the one says of the other's clock.
+fn says(world: &World, name: &str, of: &str) -> String {
+    world.exchange(name).road.clock_difference(&id(of)).map(|found| found.finding()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_alert_to_a_node_whose_clock_is_behind_waits_and_both_say_whose_it_is() {
+    let mut world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.start_with_clock(KEHL, Millis(-Millis::hours(1).0)).await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    for _ in 0..3 {
+        world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
+    }
+    let (state, reason) = world.delivery(STRASBOURG, published.record_id).await[0];
+    assert_eq!((state, reason), (DeliveryState::Queued, Some(Reason::ClockDiffers)), "nothing is consumed");
+    assert_eq!(world.inbox(KEHL).await.len(), 1);
+    let (here, there) = (says(&world, STRASBOURG, KEHL), says(&world, KEHL, STRASBOURG));
+    assert!(here.contains("de-kehl is 36") && here.contains("s behind this one"), "{here}");
+    assert!(here.contains("this one is right, and that of de-kehl is wrong"), "{here}");
+    assert!(there.contains("fr-strasbourg is 36") || there.contains("fr-strasbourg is 3599"), "{there}");
+    assert!(there.contains("ahead of this one"), "{there}");
+    // Not after the longest wait either.
+    world.clock.advance(Millis::minutes(20));
+    world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await[0].0, DeliveryState::Queued);
+    world.start_with_clock(KEHL, Millis(0)).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None)]);
+    assert_eq!(says(&world, STRASBOURG, KEHL), "");
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_far_ahead_refuses_nothing_for_its_age() {
+    let mut world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.start_with_clock(KEHL, Millis::days(3_650)).await;
+    let published = world.publish(STRASBOURG, &[KEHL]).await;
+    world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
+    let (state, reason) = world.delivery(STRASBOURG, published.record_id).await[0];
+    assert_eq!((state, reason), (DeliveryState::Queued, Some(Reason::ClockDiffers)));
+    world.start_with_clock(KEHL, Millis(0)).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, published.record_id).await, [(DeliveryState::Delivered, None)]);
+}
+
+#[tokio::test]
+async fn what_the_partner_holds_is_a_duplicate_also_when_the_agreement_has_ended() {
+    let world = World::new().await;
+    let agreement = world.agree(STRASBOURG, KEHL, crate::domain::records::offer::DisclosureLevel::Light).await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.line.lose_answers.store(1, std::sync::atomic::Ordering::SeqCst);
+    world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
+    assert_eq!(world.inbox(KEHL).await.len(), 1, "it is there, and nobody heard of it");
+    // The receipt is lost there too: the number comes again.
+    let batch = world.line.delivered.lock().unwrap().last().cloned().unwrap();
+    world.exchange(KEHL).agreements.end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    let again = crate::domain::stream::Batch { first: 2, ..batch };
+    let answer = world.exchange(KEHL).road.receive(&id(STRASBOURG), again).await.unwrap();
+    let (view, now) = (world.view.load_full(), world.clock.now());
+    let key_of = |authority: &_, key: &_| view.verifying_key(authority, key, now).copied();
+    let receipt = crate::wire::peer::open_receipt(answer.receipt.unwrap(), &view.federation, &key_of).unwrap();
+    assert_eq!(receipt.outcomes[0].verdict, crate::domain::receipt::Verdict::Duplicate);
+}
+
+#[tokio::test]
+async fn an_item_that_needs_time_makes_room_and_goes_once_it_may() {
+    let world = World::with_agreements().await;
+    let ahead = world.clock.now() + Millis::minutes(40);
+    world.queue_practice(STRASBOURG, KEHL, |envelope| {
+        envelope.created = ahead;
+        envelope.body = crate::wire::records::encode(
+            &crate::wire::records::practice::from_proto(crate::demo::sample::practice()).unwrap().into(),
+        );
+    })
+    .await;
+    let behind = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    assert_eq!(world.inbox(KEHL).await.len(), 0, "it blocks at first");
+    world.clock.advance(Millis::minutes(16));
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, behind.record_id).await, [(DeliveryState::Delivered, None)]);
+    let held = DeliveryFilter { state: Some(DeliveryState::Held), ..DeliveryFilter::default() };
+    let rows = world.exchange(STRASBOURG).road.deliveries(held.clone(), None, 9).await.unwrap();
+    assert_eq!(rows[0].reason, Some(Reason::EnvelopeFromFuture), "and says why it waits");
+    // Each further time it makes room at once.
+    world.clock.advance(Millis::minutes(2));
+    let next = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, next.record_id).await, [(DeliveryState::Delivered, None)]);
+    world.clock.advance(Millis::minutes(20));
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, rows[0].record_id).await, [(DeliveryState::Delivered, None)]);
+    assert!(world.exchange(STRASBOURG).road.deliveries(held, None, 9).await.unwrap().is_empty());
+}
