@@ -38,6 +38,8 @@ fn text(status: &GetStatusResponse, now: i64) -> String {
         lines.push(format!("reason      {}   havenctl explain {0}", clean(&status.reason)));
     }
     lines.extend(partners(status, now));
+    let clocks = status.partners.iter().filter(|partner| !partner.clock.is_empty());
+    lines.extend(clocks.map(|partner| format!("CLOCK       {}", clean(&partner.clock))));
     lines.push(directory(status));
     lines.extend(status.forks.iter().map(|f| fork(f, &status.authority)));
     lines.extend(waiting(&status.pending, now));
@@ -208,7 +210,7 @@ mod tests {
             certificate_expires_ms: now + 19 * 86_400_000,
             partners: vec![
                 partner("de-kehl", "connected", 0),
-                partner("be-liege", "suspended", 0),
+                PartnerStatus { clock: "the clocks differ".into(), ..partner("be-liege", "suspended", 0) },
                 partner("de-goerlitz", "unreachable", now - 720_000),
             ],
             stewards: vec![
@@ -240,6 +242,7 @@ mod tests {
             text(&status, now),
             "fr-strasbourg  READY   steward, leader   v0.1.0   certificate good for 19 d (renews by itself)\n\
              partners    1 connected · 1 suspended (be-liege) · 1 unreachable (de-goerlitz for 12 min)\n\
+             CLOCK       the clocks differ\n\
              directory   34 authorities, change 1204, 1 of 2 stewards, verified 2 s ago\n\
              FORK        at change 418: head abababababab (held here) signed by fr-strasbourg, lu-esch-sur-alzette / \
              head cdcdcdcdcdcd signed by de-kehl; tell the other stewards, by phone\n\

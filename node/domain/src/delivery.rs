@@ -61,7 +61,7 @@ pub enum Next {
 pub struct Blocked {
     pub number: u64,
     pub reason: Reason,
-    /// Replace it by SKIP(reason) under the same number.
+    /// Send SKIP(reason) under the same number; `DEFERRED`: and the item again under a later one.
     pub skip: Option<Reason>,
 }
 
@@ -120,7 +120,7 @@ fn answered(
     let skip = if head.expires <= now {
         Some(Reason::EnvelopeExpired)
     } else if head.waiting_since.is_some_and(|since| now.since(since) >= limits::RETRY_LATER) {
-        Some(Reason::SkippedAfterWait)
+        Some(if only_sender_mends(*reason) { Reason::SkippedAfterWait } else { Reason::Deferred })
     } else {
         None
     };
@@ -129,6 +129,12 @@ fn answered(
     let failures = if settle > 0 || skip.is_some() { 0 } else { sent.failures };
     let next = if skip.is_some() { Next::Continue } else { Next::At(now + backoff(failures, jitter)) };
     Step { settle, blocked: Some(blocked), next, failures: if skip.is_some() { 0 } else { failures + 1 } }
+}
+
+/// Whether nothing but the sender can help: it sends the agreement along, and if that did not help in time, no later attempt
+/// will. Everything else comes with time, so the item makes room and is sent again (9.3).
+fn only_sender_mends(reason: Reason) -> bool {
+    reason == Reason::AgreementUnknown
 }
 
 fn failed(sent: Sent, reason: Reason, now: UnixMs, jitter: f64) -> Step {
@@ -206,6 +212,21 @@ mod tests {
             let step = step(Sent { first: 1, count: 3, failures }, Heard::Failed(reason), |_| head(Some(99), -9), NOW, 0.9);
             prop_assert_eq!((step.settle, step.blocked), (0, None));
             prop_assert!(step.next != Next::Continue && step.failures == failures + 1);
+        }
+    }
+
+    #[test]
+    fn what_time_mends_makes_room_and_what_only_the_sender_mends_is_given_up() {
+        let after = |reason, waited, left| {
+            let sent = Sent { first: 1, count: 1, failures: 0 };
+            let heard = Heard::Receipt { first: 1, verdicts: &[Verdict::RetryLater(reason)] };
+            step(sent, heard, |_| head(Some(waited), left), NOW, 0.5).blocked.unwrap().skip
+        };
+        assert_eq!(after(Reason::AgreementUnknown, 15, 9), Some(Reason::SkippedAfterWait));
+        for reason in [Reason::EnvelopeFromFuture, Reason::KeyNotCurrent, Reason::RegisterNotFresh] {
+            assert_eq!(after(reason, 14, 9), None);
+            assert_eq!(after(reason, 15, 9), Some(Reason::Deferred));
+            assert_eq!(after(reason, 15, 0), Some(Reason::EnvelopeExpired), "not beyond its expiry");
         }
     }
 

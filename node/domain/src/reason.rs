@@ -176,6 +176,7 @@ reasons! {
     StreamOutOfOrder "STREAM_OUT_OF_ORDER" FailedPrecondition true Greet { "the batch does not start at the number expected", "an answer was lost on the way", "nothing: the sender continues at the number in the answer" }
     BatchInFlight "BATCH_IN_FLIGHT" Aborted true Final { "another batch of the same stream is being stored", "a repeated call overtook the first one", "nothing: the sender waits for the first answer" }
     SkippedAfterWait "SKIPPED_AFTER_WAIT" FailedPrecondition false Final { "the partner could not take the record for fifteen minutes and it was skipped", "an agreement that never arrived, or a fault at the partner", "havenctl delivery list --state SKIPPED, then publish it again" }
+    Deferred "DEFERRED" FailedPrecondition true Final { "the partner could not take the record yet, and what was behind it went ahead", "something of this very record has to wait: a time that has not come, a key or an agreement that the partner does not know yet", "nothing: it is sent again by itself until it expires; havenctl delivery list --state HELD names it and why" }
     // Register
     StatementRejected "STATEMENT_REJECTED" FailedPrecondition false Final { "the register did not accept the change", "a rule of the register forbids it; the error names the outcome", "havenctl explain with the outcome's name" }
     StaleVersion "STALE_VERSION" Aborted true Final { "the register entry was changed since this change was made", "another change came first", "read the entry again and repeat the change" }

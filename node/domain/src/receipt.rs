@@ -105,6 +105,8 @@ pub struct SentItem {
     pub skip: Option<Reason>,
     /// The skip was decided on this attempt, and is stored nowhere yet.
     pub given_up: bool,
+    /// Why it makes room: its number travels as a skip, and it is queued again.
+    pub deferred: Option<Reason>,
 }
 
 /// The result of one item, as the partner signed it.
@@ -115,6 +117,8 @@ pub enum ItemResult {
     Refused(Reason),
     Quarantined(Reason),
     Skipped,
+    /// Its number was consumed by a skip, and it waits, held, to be queued again.
+    Deferred(Reason),
 }
 
 impl SentItem {
@@ -133,7 +137,7 @@ impl SentItem {
             (Verdict::Duplicate, _) => ItemResult::Duplicate,
             (Verdict::Quarantined(reason) | Verdict::RetryLater(reason), _) => ItemResult::Quarantined(reason),
             (Verdict::Skipped(_), Some(reason)) | (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
-            (Verdict::Skipped(_), None) => ItemResult::Skipped,
+            (Verdict::Skipped(_), None) => self.deferred.map_or(ItemResult::Skipped, ItemResult::Deferred),
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum PassKind {
     PauseNotices,
     /// What is current and for all, to the partner of a grant that came into force.
     Backfill,
+    /// What was deferred is queued again.
+    Deferred,
     /// The signed head of the ledger.
     Checkpoint,
     /// What is past its time goes.
@@ -28,7 +30,7 @@ pub enum PassKind {
 
 impl PassKind {
     /// All of them; a pass stands at its own number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dispatch,
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
@@ -36,19 +38,21 @@ impl PassKind {
         Self::EndNotices,
         Self::PauseNotices,
         Self::Backfill,
+        Self::Deferred,
         Self::Checkpoint,
         Self::Sweep,
         Self::Greet,
     ];
 
     /// Those that bring what is here into line with the register and the agreements.
-    pub const UPKEEP: [Self; 6] = [
+    pub const UPKEEP: [Self; 7] = [
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
         Self::Announcements,
         Self::EndNotices,
         Self::PauseNotices,
         Self::Backfill,
+        Self::Deferred,
     ];
 
     /// The label.
@@ -61,6 +65,7 @@ impl PassKind {
             Self::EndNotices => "end_notices",
             Self::PauseNotices => "pause_notices",
             Self::Backfill => "backfill",
+            Self::Deferred => "deferred",
             Self::Checkpoint => "checkpoint",
             Self::Sweep => "sweep",
             Self::Greet => "greet",

@@ -198,7 +198,7 @@ impl Care {
             Err(error) => return by("outbox", error.reason(), CheckResult::Critical),
         };
         let waiting: u64 = counts.iter().map(|(_, c)| c.queued).sum();
-        let held: u64 = counts.iter().map(|(_, c)| c.held).sum();
+        let held: u64 = counts.iter().map(|(_, c)| c.held + c.deferred).sum();
         let most = counts.iter().max_by_key(|(_, c)| c.queued);
         match most {
             Some((partner, count)) if waiting >= WAITING => warning(

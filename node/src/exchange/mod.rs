@@ -53,7 +53,7 @@ pub use capacity::{Capacity, HeldOffer, PartnerOffer, Which};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
-pub use road::{ConsumeRequest, QueueCount, Road, Said, Superseded, Wished};
+pub use road::{ClockDifference, ConsumeRequest, QueueCount, Road, Said, Superseded, Wished};
 pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
 pub use upkeep::{AuditFinding, PassReport, Upkeep};
 

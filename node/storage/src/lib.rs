@@ -149,7 +149,9 @@ pub trait Store: Send + Sync + 'static {
     /// Under which grants a record was made for a recipient, newest first; what was refused, skipped, closed or expired
     /// is left out.
     fn sent_under(&self, record: RecordKey, recipient: AuthorityId) -> BoxFuture<'_, Result<Vec<GrantRef>>>;
-    /// Unsettled and held counts per recipient.
+    /// What was deferred and waits to be queued again, by stream and agreement.
+    fn deferred(&self) -> BoxFuture<'_, Result<Vec<DeferredItems>>>;
+    /// Unsettled, held and deferred counts per recipient.
     fn queue_counts(&self) -> BoxFuture<'_, Result<Vec<(AuthorityId, QueueCount)>>>;
 
     /// An incoming stream: next number and last receipt; `None` before its first batch.

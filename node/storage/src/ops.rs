@@ -8,7 +8,7 @@ mod write;
 use bytes::Bytes;
 
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AuthorityId, Digest, Incarnation, RecordId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, RecordId};
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -33,6 +33,8 @@ pub enum WriteOp {
     Attempt(Attempt),
     /// A new incarnation on either side: everything unexpired is queued again from number 1 (9.10).
     Requeue(Requeue),
+    /// Deferred items get new numbers.
+    QueueAgain(QueueAgain),
     /// Unsettled items are held (suspended), released, or closed (removed).
     SetHeld(SetHeld),
     /// A batch received.
@@ -58,9 +60,8 @@ impl WriteOp {
             Self::Queue(op) => control(&op.items),
             Self::Write(op) => op.publications.is_empty() && control(&op.deliveries),
             Self::Receive(op) => op.stream.class == StreamClass::Control,
-            Self::Settle(_) | Self::Attempt(_) | Self::Requeue(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => {
-                true
-            }
+            Self::Settle(_) | Self::Attempt(_) | Self::Requeue(_) => true,
+            Self::QueueAgain(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => true,
         }
     }
 
@@ -76,7 +77,8 @@ impl WriteOp {
             Self::Settle(op) => op.receipt.len(),
             Self::Receive(op) => op.receipt.len() + op.items.iter().map(|i| i.envelope.len() + 256).sum::<usize>(),
             Self::Write(op) => op.bytes(),
-            Self::Attempt(_) | Self::Requeue(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => 0,
+            Self::Attempt(_) | Self::Requeue(_) | Self::QueueAgain(_) => 0,
+            Self::SetHeld(_) | Self::CommitCursor { .. } => 0,
         }
     }
 }
@@ -222,6 +224,22 @@ pub struct Renumber {
     /// What the partner expects.
     pub first: u64,
 }
+
+/// Deferred items of one stream under one agreement go to the end of the stream, in the order in which they were queued first.
+#[derive(Debug)]
+pub struct QueueAgain {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    /// `None`: control, which needs none.
+    pub agreement: Option<AgreementId>,
+    /// Those that were deferred at this instant or before; at most `QUEUE_AGAIN` of them.
+    pub deferred_by: UnixMs,
+    pub now: UnixMs,
+}
+
+/// Rows that one `QueueAgain` numbers.
+pub const QUEUE_AGAIN: usize = 1_000;
 
 /// What happens to a recipient's unsettled items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -178,7 +178,23 @@ pub struct DeliveryFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCount {
     pub queued: u64,
+    /// With their stream, while the recipient is suspended.
     pub held: u64,
+    /// Each by itself, to be queued again.
+    pub deferred: u64,
+}
+
+/// Deferred items of one stream under one agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeferredItems {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
+    /// `None`: control.
+    pub agreement: Option<AgreementId>,
+    pub items: u64,
+    /// When the oldest of them was deferred.
+    pub oldest: UnixMs,
 }
 
 /// Names an incoming stream.

@@ -193,7 +193,7 @@ impl Care {
         }
     }
 
-    /// Against every steward that answered; against their last signs of life where none did.
+    /// Against every steward that answered; against their last signs of life where none did. Then against the partners.
     pub(super) fn clock(&self, reached: &ReachedStewards) -> Check {
         let told = reached.iter().filter_map(|(id, r)| Some((id.clone(), r.as_ref().ok()?.ahead?)));
         let mut told: Vec<(AuthorityId, Millis)> = told.collect();
@@ -211,7 +211,10 @@ impl Care {
         }
         let worst = told.into_iter().max_by_key(|(_, ahead)| ahead.0.abs());
         let Some((steward, ahead)) = worst.filter(|(_, ahead)| ahead.0.abs() > CLOCK_OFF.0) else {
-            return ok("clock", "no steward's clock differs from this one");
+            return match self.exchange.road.worst_clock_difference() {
+                None => ok("clock", "no steward's and no partner's clock differs from this one"),
+                Some(differs) => warning("clock", differs.finding(), differs.remedy()),
+            };
         };
         let side = if ahead.0 > 0 { "behind" } else { "ahead of" };
         let finding = format!("this clock is {} s {side} that of {steward}", ahead.0.abs() / 1_000);

@@ -49,9 +49,21 @@ pub struct LinkState {
     pub since: UnixMs,
 }
 
-/// The last known state of each line, by recipient.
+/// The last known state of each line, by recipient, and what each partner's clock last showed.
 #[derive(Default)]
-pub(in crate::exchange) struct Links(Mutex<HashMap<AuthorityId, LinkState>>);
+pub(in crate::exchange) struct Links {
+    states: Mutex<HashMap<AuthorityId, LinkState>>,
+    clocks: Mutex<HashMap<AuthorityId, HeardClock>>,
+}
+
+/// What a partner's clock showed, in a message that came just then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::exchange) struct HeardClock {
+    /// The partner's less ours, as both stood then. What the message needed on its way makes it less.
+    pub ahead: Millis,
+    /// By our clock.
+    pub at: UnixMs,
+}
 
 impl Links {
     pub(in crate::exchange) fn answered(&self, peer: &AuthorityId, now: UnixMs) {
@@ -77,7 +89,22 @@ impl Links {
         }
     }
 
+    /// A message of the partner says what its clock shows.
+    pub(in crate::exchange) fn heard_clock(&self, peer: &AuthorityId, shows: UnixMs, now: UnixMs) {
+        let heard = HeardClock { ahead: shows.since(now), at: now };
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.clone(), heard);
+    }
+
+    /// Whose clocks were heard.
+    pub(in crate::exchange) fn clocks_heard_of(&self) -> Vec<AuthorityId> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    pub(in crate::exchange) fn clock(&self, peer: &AuthorityId) -> Option<HeardClock> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).get(peer).copied()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<AuthorityId, LinkState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

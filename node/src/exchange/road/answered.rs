@@ -70,6 +70,7 @@ fn label(result: ItemResult) -> &'static str {
         ItemResult::Refused(_) => "REFUSED",
         ItemResult::Quarantined(_) => "QUARANTINED",
         ItemResult::Skipped => "SKIPPED",
+        ItemResult::Deferred(_) => "DEFERRED",
     }
 }
 
@@ -79,6 +80,7 @@ fn row(id: &StreamId, item: &OutItem, result: ItemResult, now: UnixMs) -> Delive
         ItemResult::Refused(reason) => (DeliveryState::Refused, Some(reason)),
         ItemResult::Quarantined(reason) => (DeliveryState::Quarantined, Some(reason)),
         ItemResult::Skipped => (DeliveryState::Skipped, None),
+        ItemResult::Deferred(reason) => (DeliveryState::Held, Some(reason)),
     };
     DeliveryRow {
         sequence: 0,

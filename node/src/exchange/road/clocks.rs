@@ -100,7 +100,8 @@ impl Road {
 
     /// The largest of all partners' differences.
     pub fn worst_clock_difference(&self) -> Option<ClockDifference> {
-        let differences = self.links.clocks_heard_of().into_iter().filter_map(|partner| self.clock_difference(&partner));
+        let differences =
+            self.links.clocks_heard_of().into_iter().filter_map(|partner| self.clock_difference(&partner));
         differences.max_by_key(|difference| difference.ahead.0.abs())
     }
 }

@@ -57,6 +57,7 @@ impl Road {
         }
         let hello = peer::open_hello(signed.clone(), &view.federation, &key_of(&view, now))?;
         speaks_for(&view, caller, &hello.authority)?;
+        self.links.heard_clock(&hello.authority, hello.time, now);
         active(&view, &hello.authority, now).map_err(|reason| Error::about(&hello.authority, reason))?;
         told_to(&hello, recipient)?;
         self.believe_own(recipient, &hello.authority, held).await?;
@@ -127,6 +128,7 @@ impl Road {
             return Err(Error::about(partner, Reason::WrongRecipient));
         }
         told_to(&hello, ours)?;
+        self.links.heard_clock(partner, hello.time, self.now());
         match self.learn(ours, &hello, &answer.hello).await? {
             // It was shown its own word with the question, and keeps to less.
             HelloOutcome::Below(_) => Err(Error::about(partner, Reason::IncarnationChanged)),

@@ -12,7 +12,9 @@
 
 mod answer;
 mod answered;
+mod clocks;
 mod consume;
+mod deferred;
 mod deliver;
 mod dispatch;
 mod greet;
@@ -35,6 +37,7 @@ use crate::exchange::context::{Context, LinkState, Links, PeerLink, Table, Unrea
 use crate::exchange::records::HeardOffers;
 use crate::storage::Store;
 
+pub use clocks::ClockDifference;
 pub use consume::{ConsumeRequest, Consumed};
 pub use deliver::Pass;
 pub use held::{Folder, HeldAnswer, HeldRecord, Said};

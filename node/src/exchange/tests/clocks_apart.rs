@@ -72,7 +72,12 @@ async fn what_the_partner_holds_is_a_duplicate_also_when_the_agreement_has_ended
     assert_eq!(world.inbox(KEHL).await.len(), 1, "it is there, and nobody heard of it");
     // The receipt is lost there too: the number comes again.
     let batch = world.line.delivered.lock().unwrap().last().cloned().unwrap();
-    world.exchange(KEHL).agreements.end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded).await.unwrap();
+    world
+        .exchange(KEHL)
+        .agreements
+        .end_agreement(&call(), agreement, AgreementEndReason::NoLongerNeeded)
+        .await
+        .unwrap();
     let again = crate::domain::stream::Batch { first: 2, ..batch };
     let answer = world.exchange(KEHL).road.receive(&id(STRASBOURG), again).await.unwrap();
     let (view, now) = (world.view.load_full(), world.clock.now());
@@ -85,13 +90,14 @@ async fn what_the_partner_holds_is_a_duplicate_also_when_the_agreement_has_ended
 async fn an_item_that_needs_time_makes_room_and_goes_once_it_may() {
     let world = World::with_agreements().await;
     let ahead = world.clock.now() + Millis::minutes(40);
-    world.queue_practice(STRASBOURG, KEHL, |envelope| {
-        envelope.created = ahead;
-        envelope.body = crate::wire::records::encode(
-            &crate::wire::records::practice::from_proto(crate::demo::sample::practice()).unwrap().into(),
-        );
-    })
-    .await;
+    world
+        .queue_practice(STRASBOURG, KEHL, |envelope| {
+            envelope.created = ahead;
+            envelope.body = crate::wire::records::encode(
+                &crate::wire::records::practice::from_proto(crate::demo::sample::practice()).unwrap().into(),
+            );
+        })
+        .await;
     let behind = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     assert_eq!(world.inbox(KEHL).await.len(), 0, "it blocks at first");

@@ -131,6 +131,7 @@ impl Store for FaultyStore {
         out_batch(origin: AuthorityId, recipient: AuthorityId, class: StreamClass, items: usize, bytes: usize) -> Vec<OutItem>;
         deliveries(filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Vec<DeliveryRow>;
         sent_under(record: RecordKey, recipient: AuthorityId) -> Vec<GrantRef>;
+        deferred() -> Vec<DeferredItems>;
         queue_counts() -> Vec<(AuthorityId, QueueCount)>;
         in_stream(key: InStreamKey) -> Option<InStream>;
         taken(keys: Vec<RecordKey>) -> Vec<bool>;

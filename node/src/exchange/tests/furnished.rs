@@ -239,7 +239,8 @@ async fn streams_of(world: &World, seen: &mut Seen) {
         seen.insert(format!("delivery {}", row.sequence), text);
     }
     for (recipient, count) in exchange.road.queue_counts().await.unwrap() {
-        seen.insert(format!("queue {recipient}"), format!("{count:?}"));
+        let text = format!("QueueCount {{ queued: {}, held: {} }}", count.queued, count.held);
+        seen.insert(format!("queue {recipient}"), text);
     }
     for row in store.pending_publications(100).await.unwrap() {
         seen.insert(format!("pending {}", row.record_id), row.record.kind().name().to_owned());

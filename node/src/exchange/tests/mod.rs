@@ -4,6 +4,7 @@ mod agreements;
 mod answers;
 mod backfill;
 mod clock_jumps;
+mod clocks_apart;
 mod consumers;
 mod damaged_rows;
 mod disk;

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::clock::{Clock, MovedClock};
+use crate::clock::{Clock, MovedClock, SharedClock};
 use crate::demo::sample;
 use crate::domain::agreement::{Agreement, CorridorRole, Grant, Party, TransferBasis};
 use crate::domain::audit::{Actor, ActorRole};
@@ -71,6 +71,21 @@ pub struct World {
     pub line: Arc<Line>,
     pub nodes: HashMap<AuthorityId, Node>,
     keys: HashMap<AuthorityId, Arc<SigningKey>>,
+    /// Of nodes whose clock is not the world's.
+    clocks: HashMap<AuthorityId, SharedClock>,
+}
+
+/// The world's clock, set wrong by as much.
+struct WrongClock(Arc<MovedClock>, Millis);
+
+impl Clock for WrongClock {
+    fn now(&self) -> UnixMs {
+        self.0.now() + self.1
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        self.0.monotonic()
+    }
 }
 
 impl World {
@@ -106,7 +121,8 @@ impl World {
             ..DirectoryView::default()
         };
         let (changes, view) = (watch::channel(1).0, Arc::new(ArcSwap::from_pointee(view)));
-        Self { clock, view, changes, line: Arc::default(), nodes: HashMap::new(), keys }
+        let (nodes, clocks) = (HashMap::new(), HashMap::new());
+        Self { clock, view, changes, line: Arc::default(), nodes, keys, clocks }
     }
 
     /// Strasbourg and Kehl share alerts, practices and places both ways; so do Strasbourg and Esch.
@@ -137,8 +153,9 @@ impl World {
 
     /// Starts a node, on a store of its own or on a given one.
     pub async fn start(&mut self, name: &str, incarnation: u64, store: Option<Arc<dyn Store>>) {
-        let (name, clock) = (id(name), self.clock.clone());
-        let now = self.clock.clone();
+        let name = id(name);
+        let clock = self.clocks.get(&name).cloned().unwrap_or_else(|| self.clock.clone());
+        let now = clock.clone();
         let store = match store {
             Some(store) => store,
             None => {
@@ -159,6 +176,13 @@ impl World {
         let exchange = Exchange::open(parts).await.unwrap();
         self.line.nodes.lock().unwrap().insert(name.clone(), exchange.clone());
         self.nodes.insert(name, Node { exchange, store, key, keys });
+    }
+
+    /// The node starts again on the same store, with a clock that differs from the world's by as much.
+    pub async fn start_with_clock(&mut self, name: &str, ahead: Millis) {
+        self.clocks.insert(id(name), Arc::new(WrongClock(self.clock.clone(), ahead)));
+        let store = self.node(name).store.clone();
+        self.start(name, 1, Some(store)).await;
     }
 
     /// One node serves another authority too.

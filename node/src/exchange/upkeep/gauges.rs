@@ -16,7 +16,7 @@ impl Upkeep {
         let counts = self.road.queue_counts().await?;
         let sum = |of: fn(&QueueCount) -> u64| number(counts.iter().map(|(_, count)| of(count)).sum());
         metrics::QUEUED.set([], sum(|count| count.queued));
-        metrics::HELD.set([], sum(|count| count.held));
+        metrics::HELD.set([], sum(|count| count.held + count.deferred));
         metrics::INBOX.set([], number(self.road.inbox_position().await?));
         metrics::AUDIT_SIZE.set([], number(self.store().audit_head().await?.size));
         let owed = self.owed_counts().await?;

@@ -25,7 +25,9 @@ impl Upkeep {
         for (recipient, count) in self.store().queue_counts().await? {
             let (holding, reason) = match view.status(&recipient, now) {
                 MemberStatus::Suspended if count.queued > 0 => (Holding::Hold, Reason::MemberSuspended),
-                MemberStatus::Removed if count.queued + count.held > 0 => (Holding::Close, Reason::MemberRemoved),
+                MemberStatus::Removed if count.queued + count.held + count.deferred > 0 => {
+                    (Holding::Close, Reason::MemberRemoved)
+                }
                 MemberStatus::Active if count.held > 0 => (Holding::Release, Reason::MemberSuspended),
                 _ => continue,
             };

@@ -162,8 +162,9 @@ impl MemberNode {
                 link: link.to_owned(),
                 since_ms: line.map_or(0, |l| l.since.0),
                 queued: count.queued,
-                held: count.held,
+                held: count.held + count.deferred,
                 reason: failed.map(|r| r.code().to_owned()).unwrap_or_default(),
+                clock: self.exchange.road.clock_difference(&id).map(|found| found.finding()).unwrap_or_default(),
                 authority: id.to_string(),
             }
         };

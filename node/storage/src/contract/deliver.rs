@@ -44,7 +44,7 @@ pub(super) async fn numbers_are_given_in_order_per_stream(store: &dyn Store) {
     let open = store.open_streams().await.unwrap();
     assert_eq!(open.len(), 3);
     let counts = store.queue_counts().await.unwrap();
-    let count = |queued| QueueCount { queued, held: 0 };
+    let count = |queued| QueueCount { queued, ..QueueCount::default() };
     assert_eq!(counts, [(authority(THERE), count(4)), (authority(ELSEWHERE), count(1))]);
 }
 
@@ -298,7 +298,7 @@ pub(super) async fn held_items_wait_and_closed_ones_end(store: &dyn Store) {
     queued(store, 4..=4).await;
     assert_eq!(batch(store).await, []);
     assert_eq!(store.open_streams().await.unwrap().len(), 1, "the other partner's");
-    let count = QueueCount { queued: 0, held: 3 };
+    let count = QueueCount { held: 3, ..QueueCount::default() };
     assert!(store.queue_counts().await.unwrap().contains(&(authority(THERE), count)));
     let held = DeliveryFilter { state: Some(DeliveryState::Held), ..DeliveryFilter::default() };
     let rows = store.deliveries(held.clone(), None, 9).await.unwrap();
@@ -408,4 +408,47 @@ pub(super) async fn a_record_knows_the_grants_under_which_it_was_sent(store: &dy
     store.write(WriteOp::Settle(settle(store, 1, &results))).await.unwrap();
     assert_eq!(sent(HERE, 1, THERE).await, [grant(3, 0)], "what was refused was not sent");
     assert_eq!(sent(HERE, 2, THERE).await, [grant(3, 1)]);
+}
+
+pub(super) async fn what_is_deferred_makes_room_and_is_queued_again(store: &dyn Store) {
+    queued(store, 1..=3).await;
+    let results = [ItemResult::Deferred(Reason::EnvelopeFromFuture), ItemResult::Stored];
+    store.write(WriteOp::Settle(settle(store, 1, &results))).await.unwrap();
+    let held = DeliveryFilter { state: Some(DeliveryState::Held), ..DeliveryFilter::default() };
+    let rows = store.deliveries(held.clone(), None, 9).await.unwrap();
+    let shown: Vec<_> = rows.iter().map(|row| (row.record_id, row.state, row.reason)).collect();
+    assert_eq!(shown, [(record(1), DeliveryState::Held, Some(Reason::EnvelopeFromFuture))]);
+    assert_eq!(batch(store).await.len(), 1, "what was behind it goes on");
+    assert_eq!(store.sent_under(key(HERE, 1), authority(THERE)).await.unwrap().len(), 1, "it still goes there");
+    let waiting = store.deferred().await.unwrap();
+    let agreement = grant().map(|grant| grant.agreement);
+    let found: Vec<_> = waiting.iter().map(|w| (w.recipient.as_str(), w.agreement, w.items, w.oldest)).collect();
+    assert_eq!(found, [(THERE, agreement, 1, NOW)]);
+    let counts = store.queue_counts().await.unwrap();
+    assert_eq!(counts, [(authority(THERE), QueueCount { queued: 1, held: 0, deferred: 1 })]);
+    let again = |agreement, deferred_by| QueueAgain {
+        origin: authority(HERE),
+        recipient: authority(THERE),
+        class: StreamClass::Content,
+        agreement,
+        deferred_by,
+        now: NOW,
+    };
+    for other in [again(None, NOW), again(agreement, NOW - Millis(1))] {
+        store.write(WriteOp::QueueAgain(other)).await.unwrap();
+        assert_eq!(batch(store).await.len(), 1, "of this agreement, and deferred by then");
+    }
+    store.write(WriteOp::QueueAgain(again(agreement, NOW))).await.unwrap();
+    let numbers: Vec<_> = batch(store).await.iter().map(|item| (item.number, item.record_id)).collect();
+    assert_eq!(numbers, [(3, record(3)), (4, record(1))], "under a new number, behind what is queued");
+    assert_eq!(store.deferred().await.unwrap(), []);
+    // Deferred again, it ends when its time is over, and not before.
+    let both = [ItemResult::Stored, ItemResult::Deferred(Reason::KeyNotCurrent)];
+    store.write(WriteOp::Settle(settle(store, 3, &both))).await.unwrap();
+    store.sweep(NOW + HOUR - Millis(1)).await.unwrap();
+    assert_eq!(store.deliveries(held.clone(), None, 9).await.unwrap().len(), 1);
+    store.sweep(NOW + HOUR).await.unwrap();
+    assert_eq!(store.deliveries(held, None, 9).await.unwrap(), []);
+    let expired = DeliveryFilter { state: Some(DeliveryState::Expired), ..DeliveryFilter::default() };
+    assert_eq!(store.deliveries(expired, None, 9).await.unwrap()[0].record_id, record(1));
 }

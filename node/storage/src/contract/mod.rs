@@ -43,6 +43,7 @@ sections! {
     deliver::a_new_incarnation_queues_again_what_is_unexpired,
     deliver::what_expires_while_it_waits_is_kept_as_a_number_alone,
     deliver::held_items_wait_and_closed_ones_end,
+    deliver::what_is_deferred_makes_room_and_is_queued_again,
     deliver::a_record_knows_the_grants_under_which_it_was_sent,
     deliver::deliveries_are_found_by_recipient_state_and_record,
     deliver::deliveries_are_listed_page_by_page_and_since_an_instant,

@@ -44,6 +44,7 @@ impl<'a> Batch<'a> {
             WriteOp::Settle(op) => (self.settle(op), &op.audit),
             WriteOp::Attempt(op) => (self.attempt(op).await?, &[]),
             WriteOp::Requeue(op) => (self.requeue(op).await?, &[]),
+            WriteOp::QueueAgain(op) => (self.queue_again(op).await?, &[]),
             WriteOp::SetHeld(op) => (self.set_held(op).await?, &[]),
             WriteOp::Receive(op) => (self.receive(op).await?, &op.audit),
             WriteOp::CommitCursor { consumer, position } => (self.commit_cursor(consumer, *position).await?, &[]),
@@ -230,6 +231,19 @@ impl<'a> Batch<'a> {
         Ok(Ok(Written::Done))
     }
 
+    async fn queue_again(&mut self, op: &QueueAgain) -> Step {
+        let name = (op.origin.clone(), op.recipient.clone(), op.class);
+        let Some(mut stream) = self.state.out.get(&name).cloned() else { return Ok(Ok(Written::Done)) };
+        self.flush().await?;
+        self.script.run(self.conn).await?;
+        let agreement = op.agreement.as_ref().map_or(&[][..], |id| id.0.as_slice());
+        let args = Args::new().with(stream.id).with(agreement).with(op.deferred_by).with(op.now);
+        let args = args.with(stream.numbers.next - 1).with(QUEUE_AGAIN as u64);
+        stream.numbers.next += run(&mut *self.conn, &statements::DELIVERY_QUEUE_AGAIN, args).await?;
+        self.put_stream(name, stream);
+        Ok(Ok(Written::Done))
+    }
+
     async fn set_held(&mut self, op: &SetHeld) -> Step {
         self.flush().await?;
         let of_recipient = self.state.out.iter().filter(|(name, _)| name.1 == op.recipient);
@@ -374,5 +388,6 @@ fn settled(result: ItemResult) -> (Option<DeliveryState>, Option<Reason>) {
         ItemResult::Refused(reason) => (Some(DeliveryState::Refused), Some(reason)),
         ItemResult::Quarantined(reason) => (Some(DeliveryState::Quarantined), Some(reason)),
         ItemResult::Skipped => (None, None),
+        ItemResult::Deferred(reason) => (Some(DeliveryState::Held), Some(reason)),
     }
 }

@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use sqlx::Row;
 
 use super::db::{self, Args, Columns};
-use super::{SqliteStore, rows, statements};
-use crate::domain::ids::AuthorityId;
+use super::{SqliteStore, rows, state, statements};
+use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::time::UnixMs;
@@ -31,10 +31,12 @@ impl SqliteStore {
         let recipient = filter.recipient.as_ref().map_or("", AuthorityId::as_str);
         let state = filter.state.map_or(0, |s| s as i32);
         let since = filter.since.unwrap_or(UnixMs(0));
+        if (filter.record.is_none(), filter.state) == (true, Some(DeliveryState::Held)) {
+            return self.held_deliveries(recipient, since, before, limit).await;
+        }
         let (statement, state) = match (&filter.record, filter.state) {
             (Some(_), _) => (&statements::DELIVERY_LIST_RECORD, state),
             (None, Some(DeliveryState::Queued)) => (&statements::DELIVERY_LIST_OPEN, 0),
-            (None, Some(DeliveryState::Held)) => (&statements::DELIVERY_LIST_OPEN, 1),
             (None, Some(state)) if state != DeliveryState::Delivered => {
                 (&statements::DELIVERY_LIST_ENDED, state as i32)
             }
@@ -46,6 +48,41 @@ impl SqliteStore {
             filter.record.iter().fold(args, |args, record| args.with(record)).with(since)
         };
         self.page(statement, limit, args, rows::delivery).await
+    }
+
+    /// Those that are held with their stream, and those that were deferred, each by itself.
+    async fn held_deliveries(
+        &self,
+        recipient: &str,
+        since: UnixMs,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let mut found = Vec::new();
+        for (statement, state) in
+            [(&statements::DELIVERY_LIST_OPEN, 1), (&statements::DELIVERY_LIST_ENDED, DeliveryState::Held as i32)]
+        {
+            let args = |limit| Args::new().with(before).with(recipient).with(state).with(limit).with(since);
+            found.extend(self.page(statement, limit, args, rows::delivery).await?);
+        }
+        found.sort_unstable_by_key(|row| Reverse(row.sequence));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// What was deferred, by stream and agreement.
+    pub(super) async fn deferred_items(&self) -> Result<Vec<DeferredItems>, sqlx::Error> {
+        let found = db::all(&self.readers, &statements::DELIVERY_DEFERRED, Args::new()).await?;
+        db::readable(&self.unreadable, &statements::DELIVERY_DEFERRED, &found, |row| {
+            let (origin, recipient, class) = state::stream_name(row, 0)?;
+            let agreement = row.blob(3)?;
+            let agreement = match agreement.is_empty() {
+                true => None,
+                false => Some(row.value(3, AgreementId::from_slice(&agreement))?),
+            };
+            let (items, oldest) = (row.number(4)?, row.time(5)?);
+            Ok(DeferredItems { origin, recipient, class, agreement, items, oldest })
+        })
     }
 
     /// Those of each stream to the recipient, put together.

@@ -230,8 +230,20 @@ impl Store for SqliteStore {
                     *(if held == 0 { &mut count.queued } else { &mut count.held }) += open;
                 }
             }
+            for waiting in self.deferred_items().await? {
+                let place = counts.iter().position(|(recipient, _)| *recipient == waiting.recipient);
+                let place = place.unwrap_or_else(|| {
+                    counts.push((waiting.recipient, QueueCount::default()));
+                    counts.len() - 1
+                });
+                counts[place].1.deferred += waiting.items;
+            }
             Ok(counts)
         })
+    }
+
+    fn deferred(&self) -> Read<'_, Vec<DeferredItems>> {
+        bounded(self.deferred_items())
     }
 
     fn in_stream(&self, key: InStreamKey) -> Read<'_, Option<InStream>> {

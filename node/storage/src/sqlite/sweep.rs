@@ -49,6 +49,7 @@ pub(super) async fn chunk(
         delete(conn, &statements::PUBLICATION_DELETE, &published).await?;
         // An expired item's number is still to be told as a SKIP; what it would have said is not kept for that.
         run(&mut *conn, &statements::DELIVERY_EXPIRE, limit(now)).await?;
+        run(&mut *conn, &statements::DELIVERY_EXPIRE_DEFERRED, limit(now)).await?;
         let mut rows = (received.len() + hidden.len() + published.len()) as u64;
         for (statement, at) in [
             (&statements::REQUEST_SWEEP, now),

@@ -55,6 +55,8 @@ pub(super) struct Sender {
     sent_along: Option<AgreementId>,
     /// The agreement that the partner still lacked after the longest wait: what is queued under it does not wait again.
     lacking: Option<AgreementId>,
+    /// The number that makes room with the next batch, and why.
+    defers: Option<(u64, Reason)>,
 }
 
 /// One sender per stream: one run at a time.
@@ -115,7 +117,7 @@ impl Road {
         if queued.is_empty() {
             return Ok(Pass::Idle);
         }
-        let prepared = self.prepare(id, &view, now, queued);
+        let prepared = self.prepare(id, sender, &view, now, queued);
         if prepared.items.is_empty() {
             let reason = prepared.waits.unwrap_or(Reason::Internal);
             return Err(Error::about(&id.recipient, reason));
@@ -181,6 +183,8 @@ impl Road {
         let step = delivery::step(sent, delivery::Heard::Failed(reason), nothing, now, jitter());
         let pause = self.pause(id, sender, step.next, now).max(asked);
         sender.failures = step.failures;
+        // A greeting tells how the clocks stand to each other by now.
+        sender.greet |= reason == Reason::ClockDiffers;
         tracing::debug!(recipient = %id.recipient, reason = %reason, failures = step.failures, "attempt failed");
         self.note(id, reason, now + pause).await;
         pause

@@ -15,6 +15,7 @@ use crate::wire::sealed::{self, Sealed};
 
 use super::super::Road;
 use super::super::question::{self, Asked};
+use super::Sender;
 
 /// A replaced key must verify for this much longer for what it signed to be sent as it is.
 const ON_THE_WAY: Millis = Millis::hours(1);
@@ -24,6 +25,8 @@ pub(super) struct Going {
     pub item: OutItem,
     /// Given up on the way out: its number travels as a SKIP with this reason.
     pub given_up: Option<Reason>,
+    /// It makes room for a reason of its own: its number travels as SKIP(DEFERRED), and it is queued again.
+    pub deferred: Option<Reason>,
     /// The authority's key was replaced while it waited: the same payload, signed with the new one.
     pub again: Option<Sealed>,
 }
@@ -42,7 +45,14 @@ pub(super) struct Prepared {
 impl Road {
     /// Asks again: what was allowed when it was queued may have ended, expired or be suspended by now. A skip is not
     /// stored before it is sent: whatever the receipt says of the number is what happened.
-    pub(super) fn prepare(&self, id: &StreamId, view: &DirectoryView, now: UnixMs, queued: Vec<OutItem>) -> Prepared {
+    pub(super) fn prepare(
+        &self,
+        id: &StreamId,
+        sender: &Sender,
+        view: &DirectoryView,
+        now: UnixMs,
+        queued: Vec<OutItem>,
+    ) -> Prepared {
         let agreements = self.context.agreements().load();
         let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: self.context.closing_time() };
         let confirmed = Some(self.context.best_time()).filter(|best| *best < now);
@@ -62,7 +72,8 @@ impl Road {
                 (prepared.waits, prepared.last) = (refused, false);
                 break;
             }
-            prepared.items.push(Going { item, given_up: refused, again });
+            let deferred = sender.defers.filter(|(number, _)| *number == item.number).map(|(_, reason)| reason);
+            prepared.items.push(Going { item, given_up: refused, deferred, again });
         }
         prepared
     }
@@ -101,9 +112,10 @@ fn waits(reason: Reason) -> bool {
 }
 
 /// An item as it is sent now; a capacity statement's age counts the time in our queue.
-pub(super) fn on_wire(Going { item, given_up, again }: &Going, now: UnixMs) -> BatchItem {
+pub(super) fn on_wire(Going { item, given_up, deferred, again }: &Going, now: UnixMs) -> BatchItem {
     let body = match (&item.payload, given_up) {
         (OutPayload::Skip(reason), _) | (OutPayload::Envelope(_), Some(reason)) => ItemBody::Skip(*reason),
+        (OutPayload::Envelope(_), None) if deferred.is_some() => ItemBody::Skip(Reason::Deferred),
         (OutPayload::Envelope(bytes), None) => {
             ItemBody::Envelope(again.as_ref().map_or(bytes, |again| &again.bytes).clone())
         }

@@ -71,6 +71,7 @@ impl Road {
             if step.blocked.is_none() {
                 (sender.lacking, sender.sent_along) = (None, None);
             }
+            sender.defers = None;
         }
         if let Some(blocked) = step.blocked {
             self.blocked(id, sender, &items[step.settle].item, blocked, step.next).await?;
@@ -118,14 +119,18 @@ impl Road {
     ) -> Result<(), Error> {
         let now = self.now();
         let next_attempt = if let Next::At(at) = next { at } else { now };
+        let given_up = blocked.skip.filter(|skip| *skip != Reason::Deferred);
         let attempt = Attempt {
-            reason: blocked.skip.unwrap_or(blocked.reason),
+            reason: given_up.unwrap_or(blocked.reason),
             next_attempt,
             asked_to_wait: true,
-            skip_first: blocked.skip.is_some(),
+            skip_first: given_up.is_some(),
             ..attempt(id, blocked.number, now)
         };
         self.store().write(WriteOp::Attempt(attempt)).await?;
+        if blocked.skip == Some(Reason::Deferred) {
+            sender.defers = Some((blocked.number, blocked.reason));
+        }
         if (blocked.reason, blocked.skip) == (Reason::AgreementUnknown, Some(Reason::SkippedAfterWait)) {
             sender.lacking = item.agreement;
         }
@@ -139,10 +144,16 @@ impl Road {
     }
 }
 
-fn sent(Going { item, given_up, again }: &Going) -> SentItem {
+fn sent(Going { item, given_up, deferred, again }: &Going) -> SentItem {
     let stored = if let OutPayload::Skip(reason) = item.payload { Some(reason) } else { None };
     let again = again.as_ref().map(|again| again.digest);
-    SentItem { digest: item.digest, again, skip: stored.or(*given_up), given_up: given_up.is_some() }
+    SentItem {
+        digest: item.digest,
+        again,
+        skip: stored.or(*given_up),
+        given_up: given_up.is_some(),
+        deferred: *deferred,
+    }
 }
 
 /// What was refused belongs into the ledger: the disclosure was written when the item was queued.

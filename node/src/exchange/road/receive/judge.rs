@@ -7,6 +7,7 @@ use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::ids::AgreementId;
+use crate::domain::limits;
 use crate::domain::policy::{Permit, ReadPurpose, Side};
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Verdict};
@@ -19,7 +20,7 @@ use crate::exchange::context::Error;
 use crate::exchange::records::{self, Arrival};
 use crate::storage::ops::{NewInbox, Put};
 use crate::storage::owed::Owed;
-use crate::wire::sealed;
+use crate::wire::{self, sealed};
 
 use super::super::Road;
 use super::super::later::chain;
@@ -89,10 +90,10 @@ impl Road {
                     ItemOutcome { envelope: Some(digest), verdict }
                 }
             };
-            // The register is behind: a fault of this node, not of the item (9.3). What stands before it is taken.
-            if outcome.verdict == Verdict::RetryLater(Reason::RegisterNotFresh) {
+            // The register is behind, or a clock is wrong: no fault of the item (9.3). What stands before it is taken.
+            if let Verdict::RetryLater(reason @ (Reason::RegisterNotFresh | Reason::ClockDiffers)) = outcome.verdict {
                 if so_far.judged.outcomes.is_empty() {
-                    return Err(Reason::RegisterNotFresh.into());
+                    return Err(self.fault_of_the_call(received, reason));
                 }
                 break;
             }
@@ -106,6 +107,15 @@ impl Road {
         judged.owes = changes.owes;
         judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
         Ok(judged)
+    }
+
+    /// Why nothing of the batch is taken; of clocks, whose it is.
+    fn fault_of_the_call(&self, received: &Received, reason: Reason) -> Error {
+        let origin = &received.batch.stream.origin;
+        match self.clock_difference(origin).filter(|_| reason == Reason::ClockDiffers) {
+            Some(difference) => wire::Error::new(reason, "sender_time_ms", difference.told_to_partner()).into(),
+            None => reason.into(),
+        }
     }
 
     async fn taken(&self, items: &[Item]) -> Result<HashSet<RecordKey>, Error> {
@@ -122,11 +132,15 @@ impl Road {
 
     async fn verdict(&self, so_far: &mut BatchJudgement<'_>, item: OpenItem) -> Result<Verdict, Error> {
         let envelope = &item.opened.envelope;
+        // What is here stays here, whatever became of the agreement or of its time since: it is recognised before it is judged.
+        if so_far.taken.contains(&envelope.key()) {
+            return Ok(Verdict::Duplicate);
+        }
         let permit = match self.grant_of_target(envelope).await?.and_then(|target| so_far.permit(&item, target)) {
             Ok(permit) => permit,
             Err(reason) => return Ok(so_far.refuse(&item, reason)),
         };
-        if so_far.taken.contains(&envelope.key()) || self.came_too_late(so_far, envelope).await? {
+        if self.came_too_late(so_far, envelope).await? {
             return Ok(Verdict::Duplicate);
         }
         let target = self.target(so_far, envelope).await?;
@@ -201,8 +215,18 @@ impl Road {
 }
 
 impl BatchJudgement<'_> {
+    /// What is refused by this clock, and would pass by the sender's, shows that the two differ: nothing that the item did.
     fn permit(&self, item: &OpenItem, target: Option<GrantRef>) -> Result<Permit, Reason> {
-        let now = self.received.now;
+        let Received { batch, now, .. } = self.received;
+        let judged = self.permit_at(item, target, *now);
+        let differ = now.since(batch.sender_time).0.abs() > limits::CLOCK_STOP.0;
+        match judged {
+            Err(_) if differ && self.permit_at(item, target, batch.sender_time).is_ok() => Err(Reason::ClockDiffers),
+            judged => judged,
+        }
+    }
+
+    fn permit_at(&self, item: &OpenItem, target: Option<GrantRef>, now: UnixMs) -> Result<Permit, Reason> {
         let envelope = &item.opened.envelope;
         envelope.timely(now)?;
         let asked = Asked { side: Side::Receiver, agreements: &self.agreements, view: &self.received.view, now };
@@ -222,7 +246,7 @@ impl BatchJudgement<'_> {
 
     /// What passes by itself is asked for again; the rest is final, and stands in the ledger.
     fn refuse(&mut self, item: &OpenItem, reason: Reason) -> Verdict {
-        if reason.asks_again() {
+        if reason.asks_again() || reason == Reason::ClockDiffers {
             return Verdict::RetryLater(reason);
         }
         self.refuse_for_good(item, reason)

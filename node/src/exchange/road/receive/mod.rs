@@ -109,6 +109,7 @@ impl Road {
         active(view, origin, *now).map_err(|reason| Error::about(origin, reason))?;
         active(view, recipient, *now).map_err(|reason| Error::about(recipient, reason))?;
         let skew = now.since(batch.sender_time).0.abs();
+        self.links.heard_clock(origin, batch.sender_time, *now);
         if skew > limits::CLOCK_WARN.0 {
             havenlink_runtime::repeated!(warn by origin.as_str(); origin = %origin, skew_ms = skew, "a partner's clock differs");
         }

@@ -2,6 +2,6 @@ UPDATE delivery SET open = 1, state = 1, reason = '', finished = 0, waiting_sinc
 FROM (
     SELECT d.sequence AS sequence, row_number() OVER (ORDER BY d.sequence) + $3 AS number
     FROM delivery d JOIN outbox o ON o.sequence = d.sequence
-    WHERE d.stream = $1 AND d.state IN (1, 2) AND d.expires > $2
+    WHERE d.stream = $1 AND d.state IN (1, 2, 6) AND d.expires > $2
 ) AS again
 WHERE delivery.sequence = again.sequence
