@@ -60,7 +60,7 @@ fn member(party: &Party, key: PublicKey, pin: Pin) -> Member {
             identifiers: Vec::new(),
             authority_key: key,
             endpoints: if party.endpoint.is_empty() { Vec::new() } else { vec![party.endpoint.clone()] },
-            pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+            pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() }],
             contacts: Vec::new(),
             hosted_by: None,
             networks: Vec::new(),

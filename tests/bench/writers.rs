@@ -76,7 +76,7 @@ pub async fn admit(scene: &Scene, count: usize) -> anyhow::Result<Vec<Arc<Mutex<
     for n in 0..count {
         let party = stand::party(&format!("zz-writer-{n}"), None)?;
         let author = Author::new(party.id.to_string(), federation)?;
-        let entry = author.entry(party.identity.pin());
+        let entry = author.entry(&party.identity)?;
         let answer = authors::admit(&mut register, &stewards, &author, &entry).await?;
         number = answer.number.max(number);
         let (endpoint, pins) = &doors[n % doors.len()];

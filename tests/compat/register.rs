@@ -67,12 +67,15 @@ fn application(state: &RegisterState, entry: proto::AuthorityEntry, version: u64
 }
 
 /// Gent under its Dutch name.
-fn renamed() -> proto::AuthorityEntry {
-    proto::AuthorityEntry { names: vec![proto::Name { language: "nl".into(), name: "Gent".into() }], ..entry(GENT) }
+fn renamed(state: &RegisterState) -> proto::AuthorityEntry {
+    proto::AuthorityEntry {
+        names: vec![proto::Name { language: "nl".into(), name: "Gent".into() }],
+        ..entry(&state.federation(), GENT)
+    }
 }
 
 fn admit(state: &RegisterState, city: &str) -> Body {
-    admit_as(state, entry(city))
+    admit_as(state, entry(&state.federation(), city))
 }
 
 fn admit_as(state: &RegisterState, entry: proto::AuthorityEntry) -> Body {
@@ -108,8 +111,11 @@ const STEPS: &[Step] = &[
     step("stewards-two", STRASBOURG, "#stewards", |_, _| stewards(&[KEHL, STRASBOURG])),
     pending(step("stewards-three", STRASBOURG, "#stewards", |_, _| stewards(&[KEHL, STRASBOURG, ESCH]))),
     step("approval-stewards", KEHL, "#stewards", approval),
-    step("entry", GENT, GENT, |_, _| {
-        Body::Entry(proto::AuthorityEntry { endpoints: vec!["other.be-gent.example:7443".into()], ..entry(GENT) })
+    step("entry", GENT, GENT, |state, _| {
+        Body::Entry(proto::AuthorityEntry {
+            endpoints: vec!["other.be-gent.example:7443".into()],
+            ..entry(&state.federation(), GENT)
+        })
     }),
     step("suspend-emergency", KEHL, GENT, |_, _| Body::Suspend(suspended(proto::SuspendReason::NodeCompromised))),
     pending(step("restore", STRASBOURG, GENT, |state, _| {
@@ -133,7 +139,7 @@ const STEPS: &[Step] = &[
         act(Act::Policy(proto::Policy { beat_interval_ms: 10_000, ..policy() }))
     })),
     step("approval-policy", KEHL, "#policy", approval),
-    pending(step("entry-change", STRASBOURG, GENT, |_, _| act(Act::EntryChange(renamed())))),
+    pending(step("entry-change", STRASBOURG, GENT, |state, _| act(Act::EntryChange(renamed(state))))),
     step("approval-entry-change", KEHL, GENT, approval),
     Step {
         more: &[5],
@@ -148,7 +154,7 @@ const STEPS: &[Step] = &[
         let version = state.version(&Subject::Authority(id(GENT)));
         act(Act::KeyRecovery(proto::KeyRecovery {
             new_key: Bytes::copy_from_slice(&key(6).public().0),
-            entry: Some(application(state, renamed(), version, 6)),
+            entry: Some(application(state, renamed(state), version, 6)),
         }))
     })),
     step("approval-key-recovery", KEHL, GENT, approval),
@@ -158,7 +164,7 @@ const STEPS: &[Step] = &[
     step("approval-remove", KEHL, GENT, approval),
     step("admit-ngo", STRASBOURG, NGO, |state, _| {
         let kind = proto::ParticipantKind::MandatedNgo.into();
-        admit_as(state, proto::AuthorityEntry { kind, ..entry(NGO) })
+        admit_as(state, proto::AuthorityEntry { kind, ..entry(&state.federation(), NGO) })
     }),
     step("mandate", KEHL, NGO, |_, _| {
         Body::Mandate(proto::Mandate {
@@ -200,7 +206,10 @@ fn statement_of(federation: &[u8], by: &str, about: &str, version: u64, body: Bo
 /// The statement that founds the federation of this register.
 pub fn genesis() -> Bytes {
     golden::bytes("statement-genesis", || {
-        let body = Body::Genesis(proto::Genesis { steward: Some(entry(STRASBOURG)), policy: Some(policy()) });
+        let body = Body::Genesis(proto::Genesis {
+            steward: Some(entry(&signed::NO_FEDERATION, STRASBOURG)),
+            policy: Some(policy()),
+        });
         let said = statement_of(&[0; 32], STRASBOURG, STRASBOURG, 0, body);
         signed::sign(&signed::NO_FEDERATION, &said, &[&key(1)]).encode_to_vec().into()
     })

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use havenlink::domain::actor::ActorRole;
 use havenlink::domain::authority::PublicKey;
-use havenlink::domain::ids::{Digest, FederationId, KeyId};
+use havenlink::domain::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
+use havenlink::domain::pin_proof::signed_bytes;
 use havenlink::domain::policy::{self, KeptRecord, ReadPurpose, Reading};
 use havenlink::domain::record::RecordKind;
 use havenlink::domain::time::UnixMs;
@@ -51,8 +52,13 @@ pub fn number(city: &str) -> u8 {
     }
 }
 
-/// A city's entry in the register.
-pub fn entry(city: &str) -> directory::AuthorityEntry {
+/// A city's entry in the register of this federation.
+pub fn entry(federation: &FederationId, city: &str) -> directory::AuthorityEntry {
+    // Of its node: Ed25519, so that the proof is the same bytes in every run.
+    let tls = key(100 + number(city));
+    let pin = Pin(Digest::of(&tls.public().0).0);
+    let authority = AuthorityId::parse(city).expect("an authority's id");
+    let proof = tls.sign(&signed_bytes(federation, &authority, &pin));
     directory::AuthorityEntry {
         authority: city.to_owned(),
         kind: directory::ParticipantKind::LocalAuthority.into(),
@@ -64,8 +70,10 @@ pub fn entry(city: &str) -> directory::AuthorityEntry {
         authority_key: Bytes::copy_from_slice(&key(number(city)).public().0),
         endpoints: vec![format!("node.{city}.example:7443")],
         pins: vec![directory::Pin {
-            spki_sha256: Bytes::copy_from_slice(&Digest::of(city.as_bytes()).0),
+            spki_sha256: Bytes::copy_from_slice(pin.as_bytes()),
             valid_until_ms: NOW + 400 * DAY,
+            spki: Bytes::copy_from_slice(&tls.public().0),
+            proof: Bytes::copy_from_slice(&proof),
         }],
         contacts: vec![directory::ContactPoint {
             role: "Coordination".into(),

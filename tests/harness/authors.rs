@@ -4,7 +4,8 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use havenlink::clock::SystemClock;
 use havenlink::demo::city::City;
-use havenlink::domain::ids::{FederationId, Pin};
+use havenlink::domain::ids::{AuthorityId, FederationId};
+use havenlink::transport::NodeIdentity;
 use havenlink::wire::keys::SigningKey;
 use havenlink::wire::signed;
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
@@ -60,19 +61,30 @@ impl Author {
         signed::sign(&self.federation, &statement, &[&self.key])
     }
 
-    /// Its first entry: no node of its own, so an endpoint where nobody listens.
-    pub fn entry(&self, pin: Pin) -> AuthorityEntry {
-        AuthorityEntry {
+    /// Its first entry, with the pin of this node, and an endpoint where nobody listens.
+    ///
+    /// # Errors
+    /// When its id is none, or the node's key does not sign.
+    pub fn entry(&self, node: &NodeIdentity) -> anyhow::Result<AuthorityEntry> {
+        let authority = AuthorityId::parse(&self.id).context("an authority's id")?;
+        let pinned = node.pinned(&self.federation, &authority)?;
+        let pin = PinMessage {
+            spki_sha256: Bytes::copy_from_slice(pinned.pin.as_bytes()),
+            valid_until_ms: 0,
+            spki: pinned.proof.spki,
+            proof: pinned.proof.signature,
+        };
+        Ok(AuthorityEntry {
             authority: self.id.clone(),
             kind: ParticipantKind::LocalAuthority.into(),
             names: vec![Name { language: "en".into(), name: format!("Authority {}", self.id) }],
             authority_key: Bytes::copy_from_slice(&self.key.public().0),
             // Reserved by IANA: nobody listens there.
             endpoints: vec!["127.0.0.1:4".into()],
-            pins: vec![PinMessage { spki_sha256: Bytes::copy_from_slice(pin.as_bytes()), valid_until_ms: 0 }],
+            pins: vec![pin],
             services: vec![1],
             ..Default::default()
-        }
+        })
     }
 }
 

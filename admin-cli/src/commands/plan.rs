@@ -286,7 +286,11 @@ mod tests {
             kind: ParticipantKind::LocalAuthority.into(),
             names: vec![Name { language: "de".into(), name: "Stadt\nKehl".into() }],
             authority_key: [vec![0; 12], vec![key; 32]].concat().into(),
-            pins: vec![Pin { spki_sha256: vec![7; 32].into(), valid_until_ms: 1_700_000_000_000 }],
+            pins: vec![Pin {
+                spki_sha256: vec![7; 32].into(),
+                valid_until_ms: 1_700_000_000_000,
+                ..Default::default()
+            }],
             raft_id: 3,
             ..Default::default()
         }

@@ -1,8 +1,8 @@
 //! A register with the keys of all its cities, driven by `apply` alone: for tests of this room and of those above it.
 #![allow(clippy::unwrap_used, reason = "only tests turn this on")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 
@@ -12,11 +12,13 @@ use crate::domain::authority::{
     AuthorityEntry, ContactPoint, Identifier, IdentifierScheme, Name, ParticipantKind, PinnedKey,
 };
 use crate::domain::directory::{Policy, Steward};
-use crate::domain::ids::{AuthorityId, Digest, Pin, StatementId};
+use crate::domain::ids::{AuthorityId, Digest, FederationId, Pin, StatementId};
+use crate::domain::pin_proof::{PinProof, signed_bytes};
 use crate::domain::register::{Applied, Outcome, SuspendReason};
 use crate::domain::statement::SignedEntry;
 use crate::domain::time::{Millis, UnixMs};
 use crate::wire::keys::{Plain, SigningKey};
+use crate::wire::signed::NO_FEDERATION;
 
 pub const STRASBOURG: &str = "fr-strasbourg";
 pub const KEHL: &str = "de-kehl";
@@ -40,8 +42,32 @@ fn key_of(text: &str) -> Arc<SigningKey> {
     Arc::new(SigningKey::from_pkcs8(&pkcs8).unwrap())
 }
 
+/// TLS keys whose pins were asked for, so that an entry can prove them.
+static TLS_KEYS: LazyLock<Mutex<HashMap<Pin, Arc<SigningKey>>>> = LazyLock::new(Mutex::default);
+
+/// The pin of the TLS key that follows from a text.
 pub fn pin(text: &str) -> Pin {
-    Pin(Digest::of(text.as_bytes()).0)
+    let key = key_of(&format!("tls {text}"));
+    let pin = Pin(Digest::of(&key.public().0).0);
+    TLS_KEYS.lock().unwrap().insert(pin, key);
+    pin
+}
+
+/// That pin, without an end and without a proof.
+pub fn pinned(text: &str) -> PinnedKey {
+    PinnedKey { pin: pin(text), valid_until: UnixMs::NEVER, proof: PinProof::default() }
+}
+
+/// The entry, with the proofs of its pins where nobody gave one.
+pub fn proved(federation: &FederationId, mut entry: AuthorityEntry) -> AuthorityEntry {
+    let keys = TLS_KEYS.lock().unwrap();
+    for pinned in entry.pins.iter_mut().filter(|p| p.proof == PinProof::default()) {
+        let Some(key) = keys.get(&pinned.pin) else { continue };
+        let signature = key.sign(&signed_bytes(federation, &entry.authority, &pinned.pin));
+        let spki = Bytes::copy_from_slice(&key.public().0);
+        pinned.proof = PinProof { spki, signature: Bytes::copy_from_slice(&signature) };
+    }
+    entry
 }
 
 pub fn entry(authority: &str, key: &SigningKey, raft_id: u64) -> AuthorityEntry {
@@ -52,7 +78,7 @@ pub fn entry(authority: &str, key: &SigningKey, raft_id: u64) -> AuthorityEntry 
         identifiers: vec![Identifier { scheme: IdentifierScheme::Nuts, value: "FRF11".into() }],
         authority_key: key.public(),
         endpoints: vec![format!("node.{authority}.example:7400")],
-        pins: vec![PinnedKey { pin: pin(authority), valid_until: UnixMs::NEVER }],
+        pins: vec![pinned(authority)],
         contacts: vec![ContactPoint {
             role: "Koordination".into(),
             languages: vec!["de".into()],
@@ -97,7 +123,7 @@ impl World {
     fn founded_by(key: Arc<SigningKey>, policy: &Policy, seed: Option<(u64, u64)>) -> Self {
         let (authority, now) = (id(STRASBOURG), UnixMs(1_800_000_000_000));
         let author = Author { authority: &authority, key: &key, now, nonce: [1; 16] };
-        let genesis = author.genesis(&entry(STRASBOURG, &key, 1), policy);
+        let genesis = author.genesis(&proved(&NO_FEDERATION, entry(STRASBOURG, &key, 1)), policy);
         let state = RegisterState::genesis(&genesis, &Plain).unwrap();
         Self { state, keys: BTreeMap::from([(authority, key)]), now, nonce: 0, log: Vec::new(), seed }
     }
@@ -171,7 +197,12 @@ impl World {
         self.keys.insert(id(name), Arc::clone(&key));
         let version = self.state.entry_version(&id(name));
         self.sign(name, |a, s| {
-            a.application(&s.federation(), s.policy().rules_version, version, &entry(name, &key, raft_id))
+            a.application(
+                &s.federation(),
+                s.policy().rules_version,
+                version,
+                &proved(&s.federation(), entry(name, &key, raft_id)),
+            )
         })
     }
 
@@ -212,7 +243,7 @@ impl World {
     pub fn change_own(&mut self, name: &str, change: impl FnOnce(&mut AuthorityEntry)) -> Outcome {
         let mut entry = self.state.member(&id(name)).unwrap().entry.clone();
         change(&mut entry);
-        self.act(name, |a, s| a.entry(s, &entry)).outcome
+        self.act(name, |a, s| a.entry(s, &proved(&s.federation(), entry))).outcome
     }
 
     pub fn emergency(&mut self, steward: &str, target: &str) -> Bytes {

@@ -2,6 +2,7 @@
 
 use super::closed::closed_enum;
 use super::ids::{AuthorityId, KeyId, Pin};
+use super::pin_proof::PinProof;
 use super::time::UnixMs;
 
 closed_enum! {
@@ -80,11 +81,12 @@ impl std::fmt::Debug for PublicKey {
 }
 
 /// A pin of a node certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinnedKey {
     pub pin: Pin,
     /// `UnixMs::NEVER`: no end.
     pub valid_until: UnixMs,
+    pub proof: PinProof,
 }
 
 /// What an authority says about itself.

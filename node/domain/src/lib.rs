@@ -27,6 +27,7 @@ pub mod limits;
 pub mod mandate;
 pub mod numbering;
 pub mod owed;
+pub mod pin_proof;
 pub mod place;
 pub mod policy;
 pub mod publication;

@@ -22,6 +22,7 @@ closed_enum! {
         OneStewardAtATime = 39 => "ONE_STEWARD_AT_A_TIME", RaftIdReused = 40 => "RAFT_ID_REUSED",
         LastSteward = 41 => "LAST_STEWARD", Suspended = 42 => "SUSPENDED", Removed = 43 => "REMOVED",
         NotSuspended = 44 => "NOT_SUSPENDED", TooLarge = 45 => "TOO_LARGE", StillASteward = 46 => "STILL_A_STEWARD",
+        PinUnproved = 47 => "PIN_UNPROVED",
     }
 }
 
@@ -66,6 +67,7 @@ impl Outcome {
             Self::NotSuspended => Reason::NotSuspended,
             Self::TooLarge => Reason::MessageTooLarge,
             Self::StillASteward => Reason::StillASteward,
+            Self::PinUnproved => Reason::PinUnproved,
         })
     }
 }

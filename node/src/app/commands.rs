@@ -19,8 +19,8 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::directory::statements::Author;
 use crate::directory::{self, Directory, Opening};
-use crate::domain::authority::PinnedKey;
 use crate::domain::directory::Policy;
+use crate::domain::ids::FederationId;
 use crate::domain::join::applicant::Next;
 use crate::domain::reason::Reason;
 use crate::domain::time::Millis;
@@ -131,12 +131,13 @@ fn own_entry(
     config: &Config,
     data: &DataDir,
     clock: &SharedClock,
+    federation: &FederationId,
 ) -> Result<(SigningKey, crate::domain::authority::AuthorityEntry), CommandFailure> {
     let key = data.make_authority_key()?;
     let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
     NodeIdentity::store(data.path(), &generated)?;
     let raft_id = directory::raft_id(data.path())?;
-    let pin = PinnedKey { pin: generated.certificate.pin, valid_until: generated.certificate.not_after };
+    let pin = NodeIdentity::load(data.path())?.pinned(federation, &config.authority)?;
     let entry = entry::entry(config, key.public(), pin, raft_id)?;
     // What the register would refuse is told before anything is signed.
     wire::entry::from_proto(wire::entry::to_proto(&entry))
@@ -160,7 +161,7 @@ pub(super) fn keep_genesis(dir: &Path, genesis: &[u8]) -> Result<(), CommandFail
 
 pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> Result<Directory, CommandFailure> {
     let clock = SystemClock::shared();
-    let (key, entry) = own_entry(config, data, &clock)?;
+    let (key, entry) = own_entry(config, data, &clock, &wire::signed::NO_FEDERATION)?;
     let usual = Policy::default();
     let policy = Policy {
         freshness_limit: wished.freshness_limit.unwrap_or(usual.freshness_limit),
@@ -244,7 +245,7 @@ fn apply(
     parsed: &wire::invitation::Token,
     clock: &SharedClock,
 ) -> Result<Applicant, CommandFailure> {
-    let (key, entry) = own_entry(config, data, clock)?;
+    let (key, entry) = own_entry(config, data, clock, &parsed.invitation.federation)?;
     let pin = entry.pins[0].pin;
     keep_genesis(data.path(), &parsed.invitation.genesis)?;
     let application = wire::invitation::sign_application(&parsed.invitation, &entry, &key, nonce()?, clock.now());

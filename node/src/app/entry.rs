@@ -79,8 +79,8 @@ mod tests {
             "contact.email=veille@strasbourg.example",
         ];
         let config = load(&Sources { set: set.map(str::to_owned).to_vec(), ..Default::default() }).unwrap();
-        let pin = PinnedKey { pin: Pin([1; 32]), valid_until: UnixMs::NEVER };
-        let entry = entry(&config, PublicKey([0; 44]), pin, 7).unwrap();
+        let pin = PinnedKey { pin: Pin([1; 32]), valid_until: UnixMs::NEVER, proof: Default::default() };
+        let entry = entry(&config, PublicKey([0; 44]), pin.clone(), 7).unwrap();
         assert_eq!(entry.endpoints, ["127.0.0.1:7443"]);
         assert_eq!((entry.names[0].language.as_str(), entry.identifiers[0].value.as_str()), ("fr", "67482"));
         assert_eq!((entry.contacts.len(), entry.raft_id), (1, 7));

@@ -170,7 +170,10 @@ fn view_of_clients(config: &Config) -> ViewSource {
         identifiers: Vec::new(),
         authority_key: PublicKey([0; 44]),
         endpoints: Vec::new(),
-        pins: pins.clone().map(|pin| PinnedKey { pin: *pin, valid_until: UnixMs::NEVER }).collect(),
+        pins: pins
+            .clone()
+            .map(|pin| PinnedKey { pin: *pin, valid_until: UnixMs::NEVER, proof: Default::default() })
+            .collect(),
         contacts: Vec::new(),
         hosted_by: None,
         networks: Vec::new(),

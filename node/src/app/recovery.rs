@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::directory::statements::Author;
 use crate::directory::{self, Directory, Opening};
-use crate::domain::authority::{AuthorityEntry, PinnedKey};
+use crate::domain::authority::AuthorityEntry;
 use crate::domain::reason::Reason;
 use crate::exchange::Keys;
 use crate::transport::{self, NodeIdentity};
@@ -49,22 +49,13 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), C
         transport::crosses::forget(data.path())?;
     }
     let clock = SystemClock::shared();
-    let identity = match data.has_keys() {
-        true => NodeIdentity::load(data.path())?.certificate().as_ref().clone(),
-        false => {
-            let generated = NodeIdentity::generate(&config.authority, clock.now(), LIFE)?;
-            NodeIdentity::store(data.path(), &generated)?;
-            generated.certificate
-        }
-    };
+    if !data.has_keys() {
+        NodeIdentity::store(data.path(), &NodeIdentity::generate(&config.authority, clock.now(), LIFE)?)?;
+    }
+    let identity = NodeIdentity::load(data.path())?;
     let key = if data.has_keys() { data.authority_key()? } else { data.make_authority_key()? };
-    let new = AuthorityEntry {
-        authority_key: key.public(),
-        endpoints: entry::endpoints(config)?,
-        pins: vec![PinnedKey { pin: identity.pin, valid_until: identity.not_after }],
-        raft_id: directory::raft_id(data.path())?,
-        ..before
-    };
+    // From the file that the register opens.
+    let raft_id = directory::raft_id(data.path())?;
     commands::keep_genesis(data.path(), &ticket.genesis)?;
     let key = Arc::new(key);
     let register = Directory::open(Opening {
@@ -77,6 +68,13 @@ pub fn recover(config: &Config, ticket: &str, replace_key: bool) -> Result<(), C
     contacts::write(data.path(), &contacts_of(ticket.contacts))?;
     let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: commands::nonce()? };
     let view = register.view();
+    let new = AuthorityEntry {
+        authority_key: key.public(),
+        endpoints: entry::endpoints(config)?,
+        pins: vec![identity.pinned(&view.federation, &config.authority)?],
+        raft_id,
+        ..before
+    };
     let signed = author.application(&view.federation, ticket.rules_version, ticket.status_version, &new);
     write(&path, &HEXLOWER.encode(&signed.signed))?;
     let shown = HEXLOWER.encode(&key.public().raw()[..8]);

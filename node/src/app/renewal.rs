@@ -8,7 +8,6 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::clock::SharedClock;
 use crate::domain::audit::Actor;
-use crate::domain::authority::PinnedKey;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::issued::NodeName;
 use crate::domain::reason::Reason;
@@ -17,7 +16,7 @@ use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
 use crate::telemetry::metrics;
-use crate::transport::{Certificate, Issuing, NodeIdentity, crosses};
+use crate::transport::{Issuing, NodeIdentity, crosses};
 
 /// Life of a self-issued certificate.
 pub const LIFE: Millis = Millis::days(90);
@@ -149,20 +148,22 @@ impl Renewal {
         let now = self.clock.now();
         let prepared = self.with_key(|issuing| NodeIdentity::prepare(&self.data_dir, issuing, now, LIFE));
         let next = prepared.map_err(|e| e.reason())?;
+        let expires = next.certificate().not_after;
         self.publish(&next, now, actor).await?;
         tokio::time::sleep(spread).await;
         let view = self.governance.view();
         let now = self.clock.now();
         let pin = self.with_key(|issuing| self.identity.promote(&self.data_dir, issuing, &view, now));
         let pin = pin.map_err(|e| e.reason())?;
-        tracing::info!(expires = %next.not_after, "a new certificate is in use");
-        Ok((pin, next.not_after))
+        tracing::info!(%expires, "a new certificate is in use");
+        Ok((pin, expires))
     }
 
     /// A pin stands until its certificate ends, and so do those before it: a partner that was away knows one of them.
-    async fn publish(&self, next: &Certificate, now: UnixMs, actor: Actor) -> Result<(), Reason> {
+    pub(super) async fn publish(&self, next: &NodeIdentity, now: UnixMs, actor: Actor) -> Result<(), Reason> {
         let view = self.governance.view();
         let member = view.member(&self.authority).ok_or(Reason::NotJoined)?;
+        let next = next.pinned(&view.federation, &self.authority).map_err(|e| e.reason())?;
         if member.entry.pins.iter().any(|p| p.pin == next.pin) {
             return Ok(());
         }
@@ -178,7 +179,7 @@ impl Renewal {
         entry.pins.sort_by_key(|p| (p.pin == used.pin, p.valid_until));
         let excess = entry.pins.len().saturating_sub(PINS - 1);
         entry.pins.drain(..excess);
-        entry.pins.push(PinnedKey { pin: next.pin, valid_until: next.not_after });
+        entry.pins.push(next);
         self.governance.decisions.update_entry(entry, actor).await.map(drop).map_err(|e| e.reason())
     }
 }

@@ -16,9 +16,19 @@ use super::certificate::{self, Certificate, Generated, LIFETIME};
 use super::error::{CertificateFault, Error};
 use super::issued::{self, Issuing};
 use super::{identity_files, tls, verify};
+use crate::domain::authority::PinnedKey;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::ids::{AuthorityId, FederationId, Pin};
+use crate::domain::pin_proof::{PinProof, signed_bytes};
 use crate::domain::time::{Millis, UnixMs};
+
+/// How a TLS key signs for its pin: one scheme for each form of key that the register takes.
+const PROOF_SCHEMES: [SignatureScheme; 4] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::RSA_PSS_SHA256,
+];
 
 /// Key and certificate in use. Cheap to clone; all clones change together. Holds a private key: no Debug.
 #[derive(Clone)]
@@ -135,17 +145,17 @@ impl NodeIdentity {
     }
 
     /// The next pair of a renewal: the stored one if it is still good for most of its life, else a fresh one, stored.
-    /// Its pin is to be published before `promote`.
+    /// Its pin is to be published (`pinned`) before `promote`.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn prepare(dir: &Path, issuing: &Issuing<'_>, now: UnixMs, lifetime: Millis) -> Result<Certificate, Error> {
+    pub fn prepare(dir: &Path, issuing: &Issuing<'_>, now: UnixMs, lifetime: Millis) -> Result<Self, Error> {
         if let Some((key, certificate)) = identity_files::read_next(dir)?
             && let Ok(held) = load(&key, &certificate)
             && held.certificate.is_valid(now)
             && now < held.certificate.renew_at()
         {
-            return Ok(held.certificate.as_ref().clone());
+            return Self::from_der(&key, &certificate);
         }
         let made = Self::generate(&issuing.name.authority, now, lifetime)?;
         let leaf = issuing.leaf(&made.certificate.spki, made.certificate.not_before, made.certificate.not_after);
@@ -153,7 +163,21 @@ impl NodeIdentity {
         let certificate = certificate.map_err(CertificateFault::Certificate)?;
         let generated = Generated { key: made.key, certificate };
         identity_files::write_next(dir, &generated)?;
-        Ok(generated.certificate)
+        Self::from_der(&generated.key, &generated.certificate.der)
+    }
+
+    /// The pin of this pair as the register takes it: until the certificate ends, with the key's own word that it is this
+    /// authority's in this federation (9.6).
+    ///
+    /// # Errors
+    /// `CERTIFICATE_INVALID` for a kind of key that proves nothing here.
+    pub fn pinned(&self, federation: &FederationId, authority: &AuthorityId) -> Result<PinnedKey, Error> {
+        let held = self.0.held.load();
+        let Certificate { spki, pin, not_after, .. } = held.certificate.as_ref();
+        let signer = held.key.key.choose_scheme(&PROOF_SCHEMES).ok_or(CertificateFault::Key)?;
+        let signature = signer.sign(&signed_bytes(federation, authority, pin)).map_err(|_| CertificateFault::Key)?;
+        let proof = PinProof { spki: spki.clone().into(), signature: signature.into() };
+        Ok(PinnedKey { pin: *pin, valid_until: *not_after, proof })
     }
 
     /// The pin of a renewal under way; `None`: there is none.

@@ -16,6 +16,7 @@ use crate::domain::authority::{
 use crate::domain::forms;
 use crate::domain::ids::{AuthorityId, Digest, Pin};
 use crate::domain::limits;
+use crate::domain::pin_proof::PinProof;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 
@@ -23,6 +24,8 @@ const NAME_CHARS: usize = 120;
 const IDENTIFIERS: usize = 16;
 const ENDPOINTS: usize = 4;
 const PINS: usize = 4;
+/// Of a pin's key and of its signature, each: RSA with 4096 bits and what stands around it.
+const PIN_PROOF_BYTES: usize = 600;
 const CONTACTS: usize = 8;
 const ROLE_CHARS: usize = 60;
 const NETWORKS: usize = 16;
@@ -126,8 +129,13 @@ fn pins(pins: &[proto::Pin], own: &PublicKey) -> Result<Vec<PinnedKey>, Error> {
         if p.valid_until_ms < 0 || pin.0 == own.0 {
             return Err(refused("pins", "a node key of its own, with an end from 1970 on, or 0"));
         }
+        if p.spki.len().max(p.proof.len()) > PIN_PROOF_BYTES {
+            return Err(refused("pins.proof", "a key and a signature of at most 600 bytes each"));
+        }
         let valid_until = if p.valid_until_ms == 0 { UnixMs::NEVER } else { UnixMs(p.valid_until_ms) };
-        Ok(PinnedKey { pin, valid_until })
+        // Copies: an entry is kept for years, and must not keep a network buffer alive.
+        let proof = PinProof { spki: Bytes::copy_from_slice(&p.spki), signature: Bytes::copy_from_slice(&p.proof) };
+        Ok(PinnedKey { pin, valid_until, proof })
     };
     pins.iter().map(read).collect()
 }
@@ -208,7 +216,8 @@ pub fn to_proto(entry: &AuthorityEntry) -> proto::AuthorityEntry {
 
 fn pin_to_proto(pin: &PinnedKey) -> proto::Pin {
     let valid_until_ms = if pin.valid_until == UnixMs::NEVER { 0 } else { pin.valid_until.0 };
-    proto::Pin { spki_sha256: Bytes::copy_from_slice(pin.pin.as_bytes()), valid_until_ms }
+    let spki_sha256 = Bytes::copy_from_slice(pin.pin.as_bytes());
+    proto::Pin { spki_sha256, valid_until_ms, spki: pin.proof.spki.clone(), proof: pin.proof.signature.clone() }
 }
 
 fn contact_to_proto(contact: &ContactPoint) -> proto::ContactPoint {

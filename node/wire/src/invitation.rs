@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::Error;
 use super::keys::{self, SigningKey};
-use super::{entry, signed, statement};
-use crate::domain::authority::{AuthorityEntry, PublicKey};
+use super::{entry, pin_proof, signed, statement};
+use crate::domain::authority::{AuthorityEntry, PinnedKey, PublicKey};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::domain::join::{Application, Invitation};
 use crate::domain::limits;
@@ -203,13 +203,18 @@ pub fn verify_withdrawal(bytes: Bytes, application: &Application, proposal: &Sta
 /// Verifies an application with the key that its entry names, and that the entry holds together by itself.
 ///
 /// # Errors
-/// `ENTRY_INVALID` with the field, `DECODE_FAILED`, `FIELD_MISSING`, `FIELD_INVALID`, `SIGNATURE_INVALID`; never for an
+/// `ENTRY_INVALID` with the field, `PIN_UNPROVED`, `DECODE_FAILED`, `FIELD_MISSING`, `FIELD_INVALID`, `SIGNATURE_INVALID`; never for an
 /// unexpected federation or version: the caller compares them.
 pub fn open_application(bytes: Bytes) -> Result<Application, Error> {
     if bytes.len() > limits::STATEMENT_BYTES {
         return Err(Error::new(Reason::MessageTooLarge, "application", "16 KiB"));
     }
-    reload_application(bytes)
+    let application = reload_application(bytes)?;
+    let proved = |pinned: &PinnedKey| pin_proof::proves(pinned, &application.federation, &application.authority);
+    match applied_for(&application) {
+        Some(entry) if entry.pins.iter().all(proved) => Ok(application),
+        _ => Err(Error::new(Reason::PinUnproved, "application.entry.pins", "")),
+    }
 }
 
 /// An application from this node's own store. What its entry must be is a rule of the register (9.4), the same on every
@@ -243,8 +248,12 @@ fn is_about(statement: &Statement, authority: &AuthorityId) -> bool {
 
 /// The entry inside an application that was opened before, for lists.
 pub fn entry_of(application: &Application) -> Option<directory::AuthorityEntry> {
+    applied_for(application).as_ref().map(entry::to_proto)
+}
+
+fn applied_for(application: &Application) -> Option<AuthorityEntry> {
     match statement::open(application.signed.clone()).ok()?.0.body {
-        StatementBody::OwnEntry(OwnEntry { entry }) => Some(entry::to_proto(&entry)),
+        StatementBody::OwnEntry(OwnEntry { entry }) => Some(entry),
         _ => None,
     }
 }

@@ -23,6 +23,7 @@ pub mod joining;
 pub mod keys;
 pub mod member;
 pub mod peer;
+pub mod pin_proof;
 pub mod receipt;
 pub mod records;
 pub mod recovery;

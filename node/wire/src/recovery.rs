@@ -110,7 +110,7 @@ mod tests {
                 identifiers: Vec::new(),
                 authority_key: key.public(),
                 endpoints: vec!["strasbourg.example:7443".into()],
-                pins: vec![PinnedKey { pin: Pin([4; 32]), valid_until: UnixMs::NEVER }],
+                pins: vec![PinnedKey { pin: Pin([4; 32]), valid_until: UnixMs::NEVER, proof: Default::default() }],
                 contacts: Vec::new(),
                 hosted_by: None,
                 networks: Vec::new(),

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use havenlink::domain::ids::{Digest, FederationId, Pin};
+use havenlink::clock::SystemClock;
+use havenlink::domain::ids::{AuthorityId, FederationId};
+use havenlink::domain::time::Millis;
+use havenlink::transport::NodeIdentity;
 use havenlink_tests::authors::{self, Author};
 use havenlink_tests::chance::Chance;
 use havenlink_tests::federation::{Federation, UNBOUNDED};
@@ -123,6 +126,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The key of a node that nobody runs.
+fn node() -> anyhow::Result<NodeIdentity> {
+    let authority = AuthorityId::parse("zz-writer").context("an authority's id")?;
+    let made = NodeIdentity::generate(&authority, SystemClock::shared().now(), Millis::days(90))?;
+    Ok(NodeIdentity::from_der(&made.key, &made.certificate.der)?)
+}
+
 async fn writers(
     federation: &Federation,
     id: FederationId,
@@ -135,7 +145,7 @@ async fn writers(
     let mut writers = Vec::new();
     for number in 0..arguments.writers {
         let author = Author::new(format!("zz-writer-{number}"), id)?;
-        let entry = author.entry(Pin(Digest::of(author.id.as_bytes()).0));
+        let entry = author.entry(&node()?)?;
         authors::admit(&mut register, &keys, &author, &entry).await?;
         let chance = Chance::new(chance.below(u64::MAX));
         writers.push(Writer { number, author, entry, chance });

@@ -1,9 +1,10 @@
 //! What holds for every entry, whoever changes it.
 
 use super::{Context, is_well_known, is_well_known_pin, keys};
-use crate::domain::authority::AuthorityEntry;
+use crate::domain::authority::{AuthorityEntry, PinnedKey};
 use crate::domain::directory::Member;
 use crate::domain::register::Outcome;
+use crate::wire::pin_proof;
 
 /// What stewards looked at when they admitted it.
 pub fn same_identity(entry: &AuthorityEntry, before: &AuthorityEntry) -> bool {
@@ -31,6 +32,13 @@ pub(super) fn check(context: &Context<'_>, entry: &AuthorityEntry, holder: Optio
         if new_raft_id && context.state.is_raft_id_used(entry.raft_id) {
             return Err(Outcome::RaftIdReused);
         }
+    }
+    // What stands in the entry was proved when it came; the founder's first pin for a federation that had no id yet.
+    let same = |p: &PinnedKey, old: &PinnedKey| p.pin == old.pin && p.proof == old.proof;
+    let stood = |p: &_| before.is_some_and(|b| b.pins.iter().any(|old| same(p, old)));
+    let federation = context.state.federation();
+    if entry.pins.iter().any(|p| !stood(p) && !pin_proof::proves(p, &federation, &entry.authority)) {
+        return Err(Outcome::PinUnproved);
     }
     if before.is_none_or(|b| b.hosted_by != entry.hosted_by) {
         check_host(context, entry)?;

@@ -15,7 +15,7 @@ use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
 use crate::domain::statement::{Genesis, Statement, StatementBody, Subject};
 use crate::wire::keys::Verify;
-use crate::wire::{Error, signed, statement};
+use crate::wire::{Error, pin_proof, signed, statement};
 
 impl RegisterState {
     /// The register that a genesis statement founds: number 0, head = federation id = SHA-256 of the payload.
@@ -39,6 +39,9 @@ impl RegisterState {
         }
         if acts::is_well_known(&steward.authority_key) || steward.pins.iter().any(|p| acts::is_well_known_pin(&p.pin)) {
             return Err(Error::new(Reason::WellKnownKey, "genesis.steward", ""));
+        }
+        if !steward.pins.iter().all(|p| pin_proof::proves(p, &signed::NO_FEDERATION, &author)) {
+            return Err(Error::new(Reason::PinUnproved, "genesis.steward", ""));
         }
         let key = steward.authority_key;
         unverified.check(&signed::NO_FEDERATION, |id| (key.id() == *id).then_some(key), verify)?;

@@ -60,7 +60,9 @@ fn an_application_that_is_not_the_applicants_is_refused() {
         a.application(&crate::domain::ids::FederationId([3; 32]), 1, 0, &entry(GRAZ, &key, 0))
     });
     assert_eq!(world.act(KEHL, |a, s| a.admit(s, &id(GRAZ), elsewhere, &invited)).outcome, Outcome::WrongFederation);
-    let later = world.sign_with(&id(GRAZ), &key, |a, s| a.application(&s.federation(), 1, 1, &entry(GRAZ, &key, 0)));
+    let later = world.sign_with(&id(GRAZ), &key, |a, s| {
+        a.application(&s.federation(), 1, 1, &proved(&s.federation(), entry(GRAZ, &key, 0)))
+    });
     assert_eq!(world.act(KEHL, |a, s| a.admit(s, &id(GRAZ), later, &invited)).outcome, Outcome::StaleVersion);
     // Sent to the register directly.
     let direct = world.sign_with(&id(GRAZ), &key, |a, s| a.entry(s, &entry(GRAZ, &key, 0)));
@@ -238,7 +240,8 @@ fn a_removed_authority_is_out_until_it_is_admitted_again_with_a_new_key() {
     assert_eq!(world.change_own(GENT, |e| e.services = vec![]), Outcome::Removed);
     let emergency = world.emergency(KEHL, GENT);
     assert_eq!(world.outcome(&emergency), Outcome::Removed);
-    let same_key = world.sign(GENT, |a, s| a.application(&s.federation(), 1, 1, &entry(GENT, &old, 0)));
+    let same_key =
+        world.sign(GENT, |a, s| a.application(&s.federation(), 1, 1, &proved(&s.federation(), entry(GENT, &old, 0))));
     let invited = Invited { by: id(STRASBOURG), invitation: None, words: None };
     assert_eq!(world.act(KEHL, |a, s| a.admit(s, &id(GENT), same_key, &invited)).outcome, Outcome::DuplicateKey);
     world.admit(GENT, 44);

@@ -90,10 +90,12 @@ impl World {
         match n % 4 {
             0 => entry.endpoints = vec![format!("n{n}.example:7400")],
             1 => entry.raft_id = u64::from(n % 16),
-            2 => entry.pins = vec![PinnedKey { pin: pin(&(n % 12).to_string()), valid_until: UnixMs(i64::from(n)) }],
+            2 => entry.pins = vec![PinnedKey { valid_until: UnixMs(i64::from(n)), ..pinned(&(n % 12).to_string()) }],
             _ => entry.kind = ParticipantKind::ALL[usize::from(n % 14)],
         }
-        Some(self.sign(author, |a, s| a.entry(s, &entry)))
+        // Some are published by whoever does not hold the key.
+        let prove = n % 32 != 2;
+        Some(self.sign(author, |a, s| a.entry(s, &if prove { proved(&s.federation(), entry) } else { entry })))
     }
 
     fn application_of(&mut self, target: &str, raft_id: u64) -> crate::domain::statement::SignedEntry {
@@ -104,7 +106,7 @@ impl World {
         }
         let version = self.state.entry_version(&id(target));
         self.sign_with(&id(target), &key, |a, s| {
-            a.application(&s.federation(), 1, version, &entry(target, &key, raft_id))
+            a.application(&s.federation(), 1, version, &proved(&s.federation(), entry(target, &key, raft_id)))
         })
     }
 

@@ -53,11 +53,8 @@ pub fn eventful() -> World {
     world.apply(&rotation);
     world.keys.insert(id(KEHL), key);
     // Pins change hands: Gent takes the one that Kehl had when it was admitted.
-    world.change_own(KEHL, |e| e.pins[0].pin = pin("kehl, next"));
-    assert_eq!(
-        world.change_own(GENT, |e| e.pins.push(PinnedKey { pin: pin(KEHL), valid_until: UnixMs::NEVER })),
-        Outcome::Accepted
-    );
+    assert_eq!(world.change_own(KEHL, |e| e.pins = vec![pinned("kehl, next")]), Outcome::Accepted);
+    assert_eq!(world.change_own(GENT, |e| e.pins.push(pinned(KEHL))), Outcome::Accepted);
     let suspend = world.emergency(KEHL, GENT);
     let suspended = world.apply(&suspend);
     let opened = world.act(STRASBOURG, |a, s| a.restore(s, &id(GENT), &[suspended.statement]));
@@ -295,7 +292,8 @@ fn a_snapshot_continues_what_is_known() {
     assert!(open(&world, &encode(&other.state), Some(&world.state)).is_err());
     // Going on, everything fits: own changes, recovery, removal.
     let key = new_key();
-    let recovery = world.sign_with(&id(GENT), &key, |a, s| a.recovery_entry(s, &entry(GENT, &key, 0)));
+    let recovery =
+        world.sign_with(&id(GENT), &key, |a, s| a.recovery_entry(s, &proved(&s.federation(), entry(GENT, &key, 0))));
     let opened = world.act(KEHL, |a, s| a.key_recovery(s, &id(GENT), &key.public(), recovery));
     let known = world.state.clone();
     assert_eq!(world.decide(opened), Outcome::Accepted);

@@ -4,7 +4,6 @@ use super::*;
 use crate::app::renewal::LIFE;
 use crate::clock::{MovedClock, SharedClock};
 use crate::domain::audit::Actor;
-use crate::domain::authority::PinnedKey;
 
 async fn member_at(clock: &SharedClock, config: &Config) -> RunningMember {
     transport::install_provider();
@@ -28,11 +27,11 @@ async fn a_renewal_that_was_cut_short_after_publishing_is_finished() {
     assert!(!renewal.look(Duration::ZERO).await, "nothing is due");
     let next = renewal.with_key(|issuing| NodeIdentity::prepare(&config.data_dir, issuing, now, LIFE)).unwrap();
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
-    entry.pins.push(PinnedKey { pin: next.pin, valid_until: next.not_after });
+    entry.pins.push(next.pinned(&renewal.governance.view().federation, &config.authority).unwrap());
     renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
     assert_eq!(renewal.identity.pin(), before);
     assert!(renewal.look(Duration::ZERO).await);
-    assert_eq!(renewal.identity.pin(), next.pin, "the one that was published, no third");
+    assert_eq!(renewal.identity.pin(), next.pin(), "the one that was published, no third");
     assert!(!renewal.look(Duration::ZERO).await, "and it is done");
     member.stop().await;
 }
@@ -77,7 +76,8 @@ async fn a_certificate_that_was_put_there_is_taken_once_the_register_lists_it() 
     changeable.take(&config).await;
     assert_eq!(renewal.identity.pin(), before, "partners would refuse it");
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
-    entry.pins.push(PinnedKey { pin: given.certificate.pin, valid_until: crate::domain::time::UnixMs::NEVER });
+    let given_as = NodeIdentity::from_der(&given.key, &given.certificate.der).unwrap();
+    entry.pins.push(given_as.pinned(&renewal.governance.view().federation, &config.authority).unwrap());
     renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
     changeable.take(&config).await;
     assert_eq!(renewal.identity.pin(), given.certificate.pin);

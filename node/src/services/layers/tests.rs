@@ -33,7 +33,7 @@ fn member(id: &str, pin: Pin, suspended: bool) -> (AuthorityId, Arc<Member>) {
         identifiers: vec![],
         authority_key: PublicKey([0; 44]),
         endpoints: vec![],
-        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() }],
         contacts: vec![],
         hosted_by: None,
         networks: vec![],

@@ -10,7 +10,9 @@ use crate::*;
 
 fn publish(world: &World, node: &Node, new: &Generated) {
     let pin = new.certificate.pin;
-    world.edit(&node.authority, |m| m.entry.pins.push(PinnedKey { pin, valid_until: UnixMs::NEVER }));
+    world.edit(&node.authority, |m| {
+        m.entry.pins.push(PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() })
+    });
 }
 
 #[tokio::test]
@@ -85,23 +87,24 @@ async fn a_renewal_survives_a_restart_at_each_step() {
 
     let next = NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap();
     assert_eq!(
-        NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap(),
-        next,
+        NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap().certificate(),
+        next.certificate(),
         "the same after a restart"
     );
     assert!(identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).is_err(), "not published yet");
     assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), first.certificate.pin);
-    world.admit(&authority, &[], &[first.certificate.pin, next.pin]);
+    world.admit(&authority, &[], &[first.certificate.pin, next.pin()]);
     // The process dies after the first of the two renames.
     std::fs::rename(dir.path().join("tls.next.key"), dir.path().join("tls.key")).unwrap();
-    assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), next.pin);
+    assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), next.pin());
 
     let identity = NodeIdentity::load(dir.path()).unwrap();
     let third = NodeIdentity::prepare(dir.path(), &key.issuing(), now, LIFETIME).unwrap();
-    assert_ne!(third.pin, next.pin);
-    world.admit(&authority, &[], &[next.pin, third.pin]);
-    assert_eq!(identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).unwrap(), third.pin);
-    assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), third.pin);
+    assert_ne!(third.pin(), next.pin());
+    world.admit(&authority, &[], &[next.pin(), third.pin()]);
+    assert_eq!(identity.promote(dir.path(), &key.issuing(), &world.view.load(), now).unwrap(), third.pin());
+    assert_eq!(NodeIdentity::load(dir.path()).unwrap().pin(), third.pin());
+    let third = third.certificate();
     assert_eq!(third.renew_at(), third.not_before + Millis::days(60));
 }
 
@@ -121,10 +124,14 @@ async fn four_hundred_days_of_renewals_drop_no_exchange() {
             let overlap = now + Millis::days(7);
             world.edit(&node.authority, |member| {
                 member.entry.pins.iter_mut().for_each(|old| old.valid_until = old.valid_until.min(overlap));
-                member.entry.pins.push(PinnedKey { pin: next.pin, valid_until: UnixMs::NEVER });
+                member.entry.pins.push(PinnedKey {
+                    pin: next.pin(),
+                    valid_until: UnixMs::NEVER,
+                    proof: Default::default(),
+                });
             });
             let taken = node.identity.promote(dir.path(), &node.key.issuing(), &world.view.load(), now).unwrap();
-            assert_eq!(taken, next.pin);
+            assert_eq!(taken, next.pin());
             renewals += 1;
         }
         strasbourg.greet(&kehl).await.unwrap();

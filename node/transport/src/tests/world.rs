@@ -109,7 +109,10 @@ impl World {
             identifiers: Vec::new(),
             authority_key: *key,
             endpoints: endpoints.iter().map(SocketAddr::to_string).collect(),
-            pins: pins.iter().map(|&pin| PinnedKey { pin, valid_until: UnixMs::NEVER }).collect(),
+            pins: pins
+                .iter()
+                .map(|&pin| PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() })
+                .collect(),
             contacts: Vec::new(),
             hosted_by: None,
             networks: Vec::new(),

@@ -14,8 +14,9 @@ use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::register::{Applied, Outcome};
 use crate::state::RegisterState;
 use crate::statements::{Author, Invited};
-use crate::tests::{entry, id, new_key};
+use crate::tests::{entry, id, new_key, proved};
 use crate::wire::keys::SigningKey;
+use crate::wire::signed::NO_FEDERATION;
 use crate::{Directory, Opening, Settings, raft_id};
 
 /// Longest wait for anything.
@@ -65,7 +66,7 @@ impl Federation {
         let authority = id(name);
         let now = crate::clock::Clock::now(&*clock);
         let author = Author { authority: &authority, key: &key, now, nonce: nonce() };
-        let genesis = author.genesis(&entry(name, &key, raft_id), policy);
+        let genesis = author.genesis(&proved(&NO_FEDERATION, entry(name, &key, raft_id)), policy);
         let cities = BTreeMap::from([(authority.clone(), City { dir, key, clock, directory: None })]);
         let mut federation = Self { pipes: Pipes::default(), cities, genesis };
         federation.start(name).await;
@@ -192,7 +193,7 @@ impl Federation {
         let first = self.running().next().unwrap().clone();
         let (state, by) = (first.state(), first.authority().clone());
         let author = Author { authority: &authority, key: &key, now, nonce: nonce() };
-        let entry = entry(name, &key, raft_id);
+        let entry = proved(&state.federation(), entry(name, &key, raft_id));
         let application = author.application(&state.federation(), state.policy().rules_version, 0, &entry);
         let invited = Invited { by, invitation: None, words: Some(Digest([7; 32])) };
         let outcome = self.decide(|a, s| a.admit(s, &authority, application, &invited)).await;

@@ -13,7 +13,7 @@ use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
 use crate::statements::{Author, Invited};
-use crate::tests::{ESCH, KEHL, STRASBOURG, entry, id, new_key};
+use crate::tests::{ESCH, KEHL, STRASBOURG, entry, id, new_key, proved};
 use crate::wire::keys::SigningKey;
 
 const SPAN: Duration = Duration::from_secs(5);
@@ -53,8 +53,8 @@ async fn writers(federation: &Federation, what: &str, count: usize, stewards: &[
     for n in 0..count {
         let authority = id(&format!("fr-{}-{n}", what.replace(' ', "-")));
         let key = new_key();
-        let entry = entry(authority.as_str(), &key, 0);
         let state = federation.at(STRASBOURG).state();
+        let entry = proved(&state.federation(), entry(authority.as_str(), &key, 0));
         let author = Author { authority: &authority, key: &key, now: UnixMs(0), nonce: nonce() };
         let application = author.application(&state.federation(), state.policy().rules_version, 0, &entry);
         let invited = Invited { by: id(STRASBOURG), invitation: None, words: Some(Digest([7; 32])) };

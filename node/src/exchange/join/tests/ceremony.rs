@@ -79,8 +79,7 @@ async fn a_restart_at_any_step_repeats_what_was_said() {
     assert_eq!(words(&fourth), told);
     let fifth = Applicant::resume(dir.path()).unwrap().unwrap();
     assert_eq!(words(&fifth), told, "still there, still waiting");
-    let again =
-        Applicant::begin(dir.path(), &fifth.applying().token, fifth.applying().application.clone(), Pin([9; 32]));
+    let again = Applicant::begin(dir.path(), &fifth.applying().token, fifth.applying().application.clone(), tls_pin(9));
     assert_eq!(again.err().unwrap().reason(), Reason::AlreadyJoined);
 }
 

@@ -1,6 +1,7 @@
 //! Who wins when many try, who is refused, who is heard on the phone.
 
 use super::*;
+use crate::domain::join::commitment;
 use crate::domain::register::RejectionReason;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -12,7 +13,7 @@ async fn of_sixty_four_at_once_exactly_one_joins() {
         tokio::spawn(async move {
             let dir = tempfile::tempdir().unwrap();
             let mut applicant = applicant(dir.path(), &text, n);
-            let knock = Knock { inviter: &inviter, pin: Pin([n; 32]) };
+            let knock = Knock { inviter: &inviter, pin: tls_pin(n) };
             loop {
                 match applicant.step(&knock).await.unwrap() {
                     Next::Watch => return Ok(()),
@@ -42,9 +43,9 @@ async fn sixty_four_hostile_reveals_take_nothing_from_the_one_that_committed() {
     let mut honest = applicant(dir.path(), &text, 200);
     honest.step(&door(&city, 200)).await.unwrap();
     let reveals = (0..64_u8).map(|n| {
-        let statement = application(&token, "de-kehl", &new_key(), Pin([n; 32]));
+        let statement = application(&token, "de-kehl", &new_key(), tls_pin(n));
         let (inviter, id, secret) = (city.inviter.clone(), token.invitation.id, token.secret);
-        tokio::spawn(async move { inviter.reveal(id, &secret, Nonce([n; 32]), statement, Pin([n; 32])).await })
+        tokio::spawn(async move { inviter.reveal(id, &secret, Nonce([n; 32]), statement, tls_pin(n)).await })
     });
     for reveal in reveals.collect::<Vec<_>>() {
         assert_eq!(reveal.await.unwrap().unwrap_err().reason(), Reason::InvitationUsed);
@@ -170,9 +171,9 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     let (id_, secret) = (token.invitation.id, token.secret);
     let inviter = &city.inviter;
     let commit =
-        |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), Pin([9; 32]), None).await };
+        |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), tls_pin(9), None).await };
     assert_eq!(refusal(commit([0; 32])).await, Reason::InvitationUnknown, "a wrong secret is no invitation");
-    let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), Pin([9; 32]), None);
+    let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), tls_pin(9), None);
     assert_eq!(refusal(nobody).await, Reason::InvitationUnknown);
     city.inviter.revoke(id_).await.unwrap();
     assert_eq!(refusal(commit(secret)).await, Reason::InvitationRevoked);
@@ -181,7 +182,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     city.clock.advance(Millis(1));
     let late = wire::parse_token(&invited(&city).await.token).unwrap();
     city.clock.advance(Millis::hours(48));
-    let expired = city.inviter.commit(late.invitation.id, &late.secret, Digest([0; 32]), Pin([9; 32]), None);
+    let expired = city.inviter.commit(late.invitation.id, &late.secret, Digest([0; 32]), tls_pin(9), None);
     assert_eq!(refusal(expired).await, Reason::InvitationExpired);
     assert_eq!(refusal(async { Applicant::check(&late, None, city.clock.now()) }).await, Reason::InvitationExpired);
     city.inviter.refresh_gate().await.unwrap();
@@ -212,9 +213,27 @@ async fn a_reveal_with_a_forged_signature_burns_the_invitation() {
     let last = forged.len() - 1;
     forged[last] ^= 1;
     let nonce = applicant.applying().nonce_a;
-    let reveal = city.inviter.reveal(token.invitation.id, &token.secret, nonce, forged.into(), Pin([9; 32]));
+    let reveal = city.inviter.reveal(token.invitation.id, &token.secret, nonce, forged.into(), tls_pin(9));
     assert_eq!(refusal(reveal).await, Reason::SignatureInvalid);
     assert_eq!(applicant.step(&door(&city, 9)).await.unwrap(), Next::Stop(Reason::InvitationBurnt));
+}
+
+/// The key of a node that it once saw: it would be believed to be the applicant's as soon as it is admitted.
+#[tokio::test]
+async fn an_applicant_shows_no_pin_whose_key_it_does_not_hold() {
+    let city = city(1).await;
+    let text = invited(&city).await.token;
+    let token = wire::parse_token(&text).unwrap();
+    let (key, seen) = (new_key(), Pin([9; 32]));
+    let application = application(&token, "de-kehl", &key, seen);
+    let dir = tempfile::tempdir().unwrap();
+    let begun = Applicant::begin(dir.path(), &text, application.clone(), seen).map(drop);
+    assert_eq!(begun.unwrap_err().reason(), Reason::PinUnproved, "its own program does not send it");
+    let (id, nonce) = (token.invitation.id, Nonce([9; 32]));
+    let digest = commitment(&nonce, &key.public(), &seen);
+    city.inviter.commit(id, &token.secret, digest, seen, None).await.unwrap();
+    let reveal = city.inviter.reveal(id, &token.secret, nonce, application, seen);
+    assert_eq!(refusal(reveal).await, Reason::PinUnproved);
 }
 
 /// Kehl was handed a token that Mallory made; he uses the true one against Strasbourg with keys of his own.
@@ -323,9 +342,8 @@ async fn an_applicant_hears_by_how_much_its_clock_is_wrong_and_may_come_again() 
     let token = wire::parse_token(&made.token).unwrap();
     let (id, now) = (token.invitation.id, city.clock.now());
     let (inviter, one) = (&city.inviter, Digest([3; 32]));
-    let at = |secret: [u8; 32], said: UnixMs| async move {
-        inviter.commit(id, &secret, one, Pin([9; 32]), Some(said)).await
-    };
+    let at =
+        |secret: [u8; 32], said: UnixMs| async move { inviter.commit(id, &secret, one, tls_pin(9), Some(said)).await };
     for (off, words) in [(Millis(259_200_900), "259200 s ahead of"), (Millis(-3_600_000), "3600 s behind")] {
         let told = at(token.secret, now + off).await.unwrap_err();
         assert_eq!(told.reason(), Reason::ClockDiffers);
@@ -357,10 +375,10 @@ async fn an_applicant_is_known_before_its_answer_comes_and_nobody_else_is() {
     let is_known = AtomicBool::new(false);
     let told = || is_known.store(true, Ordering::Relaxed);
     let long = Duration::from_secs(3_600);
-    let stranger = city.inviter.watch(id, &secret, Pin([8; 32]), known, long, told).await;
+    let stranger = city.inviter.watch(id, &secret, tls_pin(8), known, long, told).await;
     assert_eq!(stranger.unwrap_err().reason(), Reason::InvitationUsed);
     assert!(!is_known.load(Ordering::Relaxed));
-    let mut waiting = Box::pin(city.inviter.watch(id, &secret, Pin([9; 32]), known, long, told));
+    let mut waiting = Box::pin(city.inviter.watch(id, &secret, tls_pin(9), known, long, told));
     let until_known = async {
         while !is_known.load(Ordering::Relaxed) {
             tokio::task::yield_now().await;

@@ -24,6 +24,7 @@ use crate::domain::directory::{DirectoryView, Member};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, Incarnation, InvitationId, Pin, StatementId};
 use crate::domain::join::applicant::{Next, Progress};
 use crate::domain::join::{ApplicationState, InvitationState, Nonce, Words};
+use crate::domain::pin_proof::{PinProof, signed_bytes};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Decided, Outcome};
 use crate::domain::time::{Millis, UnixMs};
@@ -160,7 +161,7 @@ fn member(authority: AuthorityId, key: crate::domain::authority::PublicKey, pin:
         identifiers: Vec::new(),
         authority_key: key,
         endpoints: vec!["strasbourg.example:7443".into()],
-        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER }],
+        pins: vec![PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() }],
         contacts: Vec::new(),
         hosted_by: None,
         networks: Vec::new(),
@@ -266,6 +267,20 @@ impl JoinClient for Knock<'_> {
     }
 }
 
+/// The TLS key of an applicant's node: the same in every run.
+fn tls_key(n: u8) -> SigningKey {
+    // RFC 8410: PKCS#8 of an Ed25519 key, around its 32 bytes.
+    let mut pkcs8 = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    pkcs8.extend_from_slice(&Digest::of(&[n; 16]).0);
+    SigningKey::from_pkcs8(&pkcs8).unwrap()
+}
+
+/// Its pin.
+fn tls_pin(n: u8) -> Pin {
+    Pin(Digest::of(&tls_key(n).public().0).0)
+}
+
+/// With the proof of its key, where that is one of ours.
 fn application(token: &Token, authority: &str, key: &SigningKey, pin: Pin) -> Bytes {
     let entry = proto::AuthorityEntry {
         authority: authority.into(),
@@ -273,10 +288,15 @@ fn application(token: &Token, authority: &str, key: &SigningKey, pin: Pin) -> By
         kind: proto::ParticipantKind::LocalAuthority.into(),
         names: vec![proto::Name { language: "de".into(), name: "Kehl".into() }],
         endpoints: vec!["kehl.example:7443".into()],
-        pins: vec![proto::Pin { spki_sha256: Bytes::copy_from_slice(pin.as_bytes()), valid_until_ms: 0 }],
+        pins: vec![proto::Pin { spki_sha256: Bytes::copy_from_slice(pin.as_bytes()), ..Default::default() }],
         ..Default::default()
     };
-    let entry = crate::wire::entry::from_proto(entry).unwrap();
+    let mut entry = crate::wire::entry::from_proto(entry).unwrap();
+    if let Some(tls) = (0..=u8::MAX).map(tls_key).find(|tls| Digest::of(&tls.public().0).0 == pin.0) {
+        let signed = signed_bytes(&token.invitation.federation, &entry.authority, &pin);
+        let spki = Bytes::copy_from_slice(&tls.public().0);
+        entry.pins[0].proof = PinProof { spki, signature: Bytes::copy_from_slice(&tls.sign(&signed)) };
+    }
     wire::sign_application(&token.invitation, &entry, key, [1; 16], UnixMs(1))
 }
 
@@ -286,13 +306,13 @@ fn applicant(dir: &Path, text: &str, n: u8) -> Applicant {
 
 fn applicant_with(dir: &Path, text: &str, n: u8, key: &SigningKey) -> Applicant {
     let token = wire::parse_token(text).unwrap();
-    let pin = Pin([n; 32]);
+    let pin = tls_pin(n);
     let application = application(&token, token.invitation.intended_for.as_str(), key, pin);
     Applicant::begin(dir, text, application, pin).unwrap()
 }
 
 fn door(city: &City, n: u8) -> Knock<'_> {
-    Knock { inviter: &city.inviter, pin: Pin([n; 32]) }
+    Knock { inviter: &city.inviter, pin: tls_pin(n) }
 }
 
 async fn invited(city: &City) -> Created {

@@ -31,7 +31,9 @@ async fn an_issued_certificate_opens_what_its_rows_say_until_its_pin_is_listed_o
             Certificate::Pinned => assert_eq!(reason(&status), "CERTIFICATE_NOT_PINNED", "{}", row.path),
         }
     }
-    change(&|member| member.entry.pins.push(PinnedKey { pin: STRANGER, valid_until: UnixMs::NEVER }));
+    change(&|member| {
+        member.entry.pins.push(PinnedKey { pin: STRANGER, valid_until: UnixMs::NEVER, proof: Default::default() })
+    });
     for row in peer_rows() {
         assert_eq!(ask(row.path).await.code(), Code::Ok, "{}: its pin is listed now", row.path);
     }
