@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use imbl::{HashMap, OrdMap};
 
-use super::authority::{AuthorityEntry, KeyRecord, MemberStatus, PublicKey};
+use super::authority::{AuthorityEntry, KeyRecord, MemberStatus, PinnedKey, PublicKey};
 use super::ids::{AuthorityId, Digest, FederationId, KeyId, Pin};
 use super::light::Clocks;
 use super::limits;
@@ -151,11 +151,17 @@ impl DirectoryView {
         if by_register || by_overlay { MemberStatus::Suspended } else { MemberStatus::Active }
     }
 
-    /// The authority whose entry lists the pin and in whose entry it is still valid.
+    /// Whether the pin counts: until its end, and for at most 90 days more while nothing can be ordered, since then nobody can
+    /// publish another one (9.6). The certificate has to be valid in any case: one issued anew for the same key is.
+    pub fn holds(&self, pinned: &PinnedKey, now: UnixMs) -> bool {
+        now < pinned.valid_until || (now < pinned.valid_until + limits::LAPSED_PIN && !self.is_fresh(now))
+    }
+
+    /// The authority whose entry lists the pin and in whose entry it still counts.
     pub fn authority_of_pin(&self, pin: &Pin, now: UnixMs) -> Option<&AuthorityId> {
         let authority = self.pins.get(pin)?;
         let member = self.members.get(authority)?;
-        let listed = member.entry.pins.iter().any(|p| p.pin == *pin && now < p.valid_until);
+        let listed = member.entry.pins.iter().any(|p| p.pin == *pin && self.holds(p, now));
         listed.then_some(authority)
     }
 
@@ -215,5 +221,36 @@ impl DirectoryView {
     pub fn is_fresh(&self, now: UnixMs) -> bool {
         self.majority_beat
             .is_some_and(|at| now.since(at) <= self.policy.freshness_limit && at.since(now) <= limits::BEAT_AHEAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{NOW, kehl, member, view};
+
+    #[test]
+    fn a_lapsed_pin_counts_for_ninety_days_as_long_as_nothing_can_be_ordered() {
+        let (pin, end) = (Pin([7; 32]), NOW);
+        let mut view = view();
+        let mut listing = member(kehl(), 2);
+        listing.entry.pins = vec![PinnedKey { pin, valid_until: end, proof: Default::default() }];
+        view.members.insert(kehl(), Arc::new(listing));
+        view.pins.insert(pin, kehl());
+        let counts = |view: &DirectoryView, now| view.authority_of_pin(&pin, now).is_some();
+        let last = end + Millis::days(90) - Millis(1);
+        view.majority_beat = None;
+        assert!(counts(&view, end - Millis(1)) && counts(&view, end) && counts(&view, last));
+        assert!(!counts(&view, end + Millis::days(90)), "ninety days, and no more");
+        let limit = view.policy.freshness_limit;
+        view.majority_beat = Some(end - limit);
+        assert!(!counts(&view, end), "a majority was heard: another pin could be published");
+        assert!(counts(&view, end + Millis(1)), "it has been silent for longer than the limit");
+        view.majority_beat = Some(last);
+        assert!(!counts(&view, last));
+        let mut endless = Member::clone(&view.members[&kehl()]);
+        endless.entry.pins[0].valid_until = UnixMs::NEVER;
+        view.members.insert(kehl(), Arc::new(endless));
+        assert!(counts(&view, UnixMs(i64::MAX - 1)), "one without an end needs none of this");
     }
 }

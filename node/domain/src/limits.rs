@@ -62,6 +62,8 @@ pub const CLOCK_WARN: Millis = Millis::minutes(2);
 pub const CLOCK_STOP: Millis = Millis::minutes(5);
 /// A replaced authority key still verifies for this long.
 pub const REPLACED_KEY: Millis = Millis::hours(24);
+/// A pin that has ended still counts for this long while nothing can be ordered, so that its successor could not be published.
+pub const LAPSED_PIN: Millis = Millis::days(90);
 /// A dedup key is kept this long after the record's expiry.
 pub const DEDUP_AFTER_EXPIRY: Millis = Millis::days(30);
 /// A request id is kept this long.

@@ -106,10 +106,12 @@ impl Renewal {
     }
 
     /// Whether the register lists this authority, and not this pin of it: nothing but what an issued certificate opens works
-    /// until it does.
+    /// until it does. One that has ended is not listed, though it counts while nothing can be ordered: another is published as
+    /// soon as something can.
     fn is_unlisted(&self, pin: &Pin, now: UnixMs) -> bool {
         let view = self.governance.view();
-        view.member(&self.authority).is_some() && view.authority_of_pin(pin, now) != Some(&self.authority)
+        let Some(member) = view.member(&self.authority) else { return false };
+        !member.entry.pins.iter().any(|p| p.pin == *pin && now < p.valid_until)
     }
 
     /// Whether the register lists the pin that is to follow: a renewal was cut short after it was published.
@@ -168,12 +170,11 @@ impl Renewal {
             return Ok(());
         }
         let mut entry = member.entry.clone();
-        entry.pins.retain(|p| now < p.valid_until);
         let used = self.identity.certificate();
-        for old in &mut entry.pins {
-            if old.pin == used.pin {
-                old.valid_until = old.valid_until.min(used.not_after);
-            }
+        entry.pins.retain(|p| now < p.valid_until || p.pin == used.pin);
+        // One that ended while nothing could be ordered was issued anew for the same key: its pin goes on as long.
+        for old in entry.pins.iter_mut().filter(|p| p.pin == used.pin) {
+            old.valid_until = used.not_after;
         }
         // Those that end first make room, and the one in use last.
         entry.pins.sort_by_key(|p| (p.pin == used.pin, p.valid_until));

@@ -116,7 +116,9 @@ async fn a_pin_counts_until_its_end_and_a_certificate_within_its_validity() {
     world.edit(&kehl.authority, |member| member.entry.pins[0].valid_until = end);
     strasbourg.greet(&kehl).await.unwrap();
     world.clock.advance(Millis::hours(1));
-    assert_eq!(strasbourg.connections.sweep(), 1);
+    let heard = world.clock.now();
+    world.change(|view| view.majority_beat = Some(heard));
+    strasbourg.connections.sweep();
     eventually("the connection ends", || strasbourg.connections.held() == 0).await;
     let refused = strasbourg.greet(&kehl).await.unwrap_err();
     assert_eq!(classify(&refused), Reason::PeerPinUnknown, "{refused:?}");
@@ -127,6 +129,40 @@ async fn a_pin_counts_until_its_end_and_a_certificate_within_its_validity() {
     let esch = world.member("lu-esch").await;
     let expired = esch.greet(&kehl).await.unwrap_err();
     assert_eq!(classify(&expired), Reason::PeerTlsFailed, "{expired:?}");
+}
+
+/// The register stands still, so nobody can publish another one; the certificate was issued anew for the same key.
+#[tokio::test]
+async fn while_nothing_can_be_ordered_a_pin_that_has_ended_counts_for_ninety_days() {
+    let world = World::new();
+    let long_lived = async |name: &str| {
+        let made = NodeIdentity::generate(&id(name), world.clock.now(), Millis::days(400)).unwrap();
+        let identity = NodeIdentity::from_der(&made.key, &made.certificate.der).unwrap();
+        let node = world.node(name, identity, Key::new(&id(name))).await;
+        world.admit(&node.authority, &[node.address], &[node.identity.pin()]);
+        node
+    };
+    let (strasbourg, kehl) = (long_lived("fr-strasbourg").await, long_lived("de-kehl").await);
+    let end = world.clock.now() + Millis::hours(1);
+    world.edit(&kehl.authority, |member| member.entry.pins[0].valid_until = end);
+    world.clock.advance(Millis::hours(1));
+    let heard = world.clock.now();
+    world.change(|view| view.majority_beat = Some(heard));
+    assert_eq!(classify(&strasbourg.greet(&kehl).await.unwrap_err()), Reason::PeerPinUnknown);
+    assert_eq!(classify(&kehl.greet(&strasbourg).await.unwrap_err()), Reason::PeerRefusedUs);
+    let last = end + Millis::days(90) - Millis::minutes(5);
+    for at in [heard + Millis::minutes(11), last] {
+        world.clock.advance(at.since(world.clock.now()));
+        strasbourg.greet(&kehl).await.unwrap();
+        kehl.greet(&strasbourg).await.unwrap();
+    }
+    world.clock.advance(Millis::minutes(6));
+    let held = || strasbourg.connections.held() + kehl.connections.held();
+    strasbourg.connections.sweep();
+    kehl.connections.sweep();
+    eventually("what it opened ends", || held() == 0).await;
+    assert_eq!(classify(&strasbourg.greet(&kehl).await.unwrap_err()), Reason::PeerPinUnknown);
+    assert_eq!(classify(&kehl.greet(&strasbourg).await.unwrap_err()), Reason::PeerRefusedUs);
 }
 
 #[tokio::test]
