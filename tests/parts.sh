@@ -72,6 +72,7 @@ python_client() {
     python3 -m venv "$venv" || { rm -rf "$venv"; echo "skipped: needs python3 with venv"; return 77; }
     "$venv/bin/pip" install -q -r tests/python/requirements.txt || { rm -rf "$venv"; echo "skipped: grpcio cannot be installed"; return 77; }
   fi
+  timeout 600 "$venv/bin/python" tests/python/over_tls.py proto "$HAVENLINK_BIN_DIR" || return
   dir=$(mktemp -d) || return 1
   "$HAVENLINK_BIN_DIR/havenlink" demo --dir "$dir" >"$dir/demo.log" 2>&1 &
   local demo_pid=$! code=1

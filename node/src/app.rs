@@ -17,6 +17,7 @@ mod failure;
 mod following;
 mod identity_copy;
 mod listeners;
+mod local_door;
 mod member;
 mod owner;
 mod recovery;

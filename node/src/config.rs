@@ -84,6 +84,7 @@ keys! {
     http: Switch<SocketAddr>, "http" = "\"127.0.0.1:9464\"", "Loopback address of /healthz, /readyz and /metrics, or off.";
     local_listen: Switch<SocketAddr>, "local.listen" = "\"off\"", "Address of the local services over mutual TLS, or off.";
     local_clients: BTreeMap<Pin, ActorRole>, "local.clients" = "{}", "Role of each client of `local.listen`, by the SHA-256 of its public key.";
+    local_names: Vec<String>, "local.names" = "[]", "Further names and addresses under which clients dial `local.listen`; the node's own are known.";
     log_level: LogLevel, "log.level" = "\"info\"", "What is logged: error, warn, info, debug or trace.";
     log_format: LogFormat, "log.format" = "\"text\"", "Form of a log line: text or json.";
     otlp_endpoint: Switch<String>, "otlp.endpoint" = "\"off\"", "Where traces and metrics are sent (OTLP over gRPC), or off; the standard OTEL_ variables work as well.";

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use bytes::Bytes;
 use havenlink::demo::city::{City, door};
 use havenlink::demo::sample;
-use havenlink::transport::PeerChannel;
 use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::record::v1::{Alert, Purpose, Tlp};
@@ -28,7 +27,7 @@ const TLS_CONNECTIONS: usize = 2;
 #[derive(Clone)]
 enum Line {
     Socket(RecordServiceClient<Channel>),
-    Tls(RecordServiceClient<PeerChannel>),
+    Tls(RecordServiceClient<Channel>),
 }
 
 impl Line {
@@ -65,7 +64,7 @@ impl Publisher {
 
     /// The same city's software on another machine: over mutual TLS.
     async fn over_tls(&self, scene: &Scene) -> anyhow::Result<Self> {
-        let door = scene.tls_door().await?;
+        let door = scene.tls_door()?;
         let connections = (0..TLS_CONNECTIONS)
             .map(|_| Ok(Line::Tls(RecordServiceClient::new(door.dial()?))))
             .collect::<anyhow::Result<Vec<_>>>()?;

@@ -4,38 +4,43 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use havenlink::clock::SystemClock;
 use havenlink::demo::Cities;
 use havenlink::demo::acts::{agreeing, founding};
 use havenlink::demo::city::City;
 use havenlink::demo::ports;
 use havenlink::demo::stage::Stage;
-use havenlink::domain::ids::Pin;
-use havenlink::transport::{PeerChannel, Pool};
+use havenlink::domain::ids::AuthorityId;
+use havenlink::domain::time::Millis;
+use havenlink::transport::NodeIdentity;
+use havenlink::transport::certificate::Generated;
 use havenlink_proto::directory::v1::{AuthorityEntry, Consistency, GetRequest};
 use havenlink_tests::federation::UNBOUNDED;
+use havenlink_tests::local_tls;
+use tonic::transport::Channel;
 
 use crate::measure::{Meter, resident_mb};
-use crate::stand::{self, Party};
 
 /// Three cities that run.
 pub struct Scene {
     pub cities: Cities,
     /// Software of Strasbourg that reaches its node over mutual TLS, and where.
-    software: Party,
+    software: Generated,
     listens: SocketAddr,
 }
 
 /// The local services over mutual TLS.
 pub struct TlsDoor {
-    pool: Pool,
-    endpoint: String,
-    pin: Pin,
+    software: Generated,
+    listens: SocketAddr,
+    ca: Vec<u8>,
 }
 
 impl TlsDoor {
     /// One connection.
-    pub fn dial(&self) -> anyhow::Result<PeerChannel> {
-        Ok(self.pool.dial_pinned(&self.endpoint, vec![self.pin])?)
+    pub fn dial(&self) -> anyhow::Result<Channel> {
+        let Generated { key, certificate } = &self.software;
+        local_tls::channel(self.listens, &self.ca, key, &certificate.der)
     }
 }
 
@@ -46,7 +51,8 @@ impl Scene {
         for city in cities.all() {
             city.configure(UNBOUNDED)?;
         }
-        let software = stand::party("zz-software", None)?;
+        let id = AuthorityId::parse("zz-software").context("an id")?;
+        let software = NodeIdentity::generate(&id, SystemClock::shared().now(), Millis::days(30))?;
         let listens = local_listener(&cities.strasbourg, &software)?;
         let mut stage = Stage::silent();
         founding::play(&mut stage, &mut cities).await.context("founding")?;
@@ -71,11 +77,12 @@ impl Scene {
     }
 
     /// Where the city's own software may publish from another machine.
-    pub async fn tls_door(&self) -> anyhow::Result<TlsDoor> {
-        let entry = entry_of(&self.cities.strasbourg).await?;
-        let pin = entry.pins.first().and_then(|p| Pin::from_slice(&p.spki_sha256)).context("a pin")?;
-        let pool = stand::pool(&self.software, &stand::view(&[]));
-        Ok(TlsDoor { pool, endpoint: self.listens.to_string(), pin })
+    pub fn tls_door(&self) -> anyhow::Result<TlsDoor> {
+        let path = self.cities.strasbourg.dir.join("run").join("local-ca.crt");
+        let ca = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let Generated { key, certificate } = &self.software;
+        let software = Generated { key: key.clone(), certificate: certificate.clone() };
+        Ok(TlsDoor { software, listens: self.listens, ca })
     }
 
     /// Asks all three to stop.
@@ -88,9 +95,9 @@ impl Scene {
 }
 
 /// Adds the local services over mutual TLS to a city's configuration.
-fn local_listener(city: &City, software: &Party) -> anyhow::Result<SocketAddr> {
+fn local_listener(city: &City, software: &Generated) -> anyhow::Result<SocketAddr> {
     let address = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
-    let pin = software.identity.pin();
+    let pin = software.certificate.pin;
     let lines = format!("local.listen = \"{address}\"\nlocal.clients = {{ \"{pin}\" = \"publisher\" }}\n");
     city.configure(&lines)?;
     Ok(address)

@@ -26,6 +26,7 @@ roles = ["operator", "publisher"]
 http = "off"
 local.listen = "127.0.0.1:7445"
 local.clients = { 0101010101010101010101010101010101010101010101010101010101010101 = "consumer" }
+local.names = ["desk.strasbourg.example"]
 log.level = "debug"
 log.format = "json"
 otlp.endpoint = "http://127.0.0.1:4317"
@@ -53,6 +54,7 @@ fn a_configuration_of_then_means_what_it_meant() {
     assert_eq!((config.listen.port(), config.data_dir), (7444, PathBuf::from("/srv/havenlink")));
     assert_eq!(config.roles, [ActorRole::Operator, ActorRole::Publisher]);
     assert_eq!((config.http.as_option(), config.local_clients.len()), (None, 1));
+    assert_eq!(config.local_names, ["desk.strasbourg.example"]);
     assert_eq!(config.shutdown_drain, Millis::seconds(20));
     // Each value is another one than its default, so that one that was not read shows.
     let alone = Sources { set: vec!["authority=fr-strasbourg".to_owned()], ..Sources::default() };

@@ -9,6 +9,7 @@ pub mod authors;
 pub mod chance;
 pub mod federation;
 pub mod intruder;
+pub mod local_tls;
 pub mod operator;
 pub mod peer;
 pub mod refused;

@@ -18,6 +18,7 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::join::Inviter;
 use crate::exchange::{DeliveryFilter, DeliveryRow, DeliveryState, Exchange};
 use crate::services::admin::node::Upkeep;
+use crate::transport::local_ca;
 
 /// The checks of one node, and what they look at.
 pub struct Care {
@@ -178,7 +179,7 @@ impl Care {
 
     fn files(&self) -> Check {
         use std::os::unix::fs::PermissionsExt;
-        let open = ["authority.key", "tls.key", "node.key"].into_iter().find(|name| {
+        let open = ["authority.key", "tls.key", "node.key", local_ca::KEY].into_iter().find(|name| {
             let mode = std::fs::metadata(self.renewal.data_dir.join(name)).map(|m| m.permissions().mode());
             mode.is_ok_and(|mode| mode & 0o077 != 0)
         });

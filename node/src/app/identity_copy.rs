@@ -15,6 +15,8 @@ const FILES: &[(&str, bool)] = &[
     ("genesis", false),
     (super::contacts::FILE, false),
     (crate::transport::crosses::FILE, false),
+    (crate::transport::local_ca::CERTIFICATE, false),
+    (crate::transport::local_ca::KEY, false),
     ("authority.key", true),
 ];
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::failure::CommandFailure;
+use super::local_door::LocalDoor;
 use super::serve::Serving;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::services::access::Work;
 use crate::services::actor::Codes;
 use crate::services::layers::{Actor, Budget, Connection, Guard, Runtimes, StreamPermits};
 use crate::transport::{
-    Alpn, Connections, JoinGate, Limits, Listener, ListenerParts, LocalInfo, NodeIdentity, PeerInfo, ViewSource, unix,
+    Alpn, Connections, JoinGate, Limits, Listener, ListenerParts, LocalInfo, PeerInfo, ViewSource, unix,
 };
 
 /// Reads who is at the other end from what the listeners put into every request.
@@ -113,7 +114,8 @@ pub fn local(
     Ok(())
 }
 
-/// The local services over mutual TLS: a client's key decides its role, as the configuration says.
+/// The local services over mutual TLS: a client's key decides its role, as the configuration says; clients trust the node's
+/// local CA.
 ///
 /// # Errors
 /// `ADDRESS_IN_USE`, and when the TLS configuration cannot be built.
@@ -122,7 +124,6 @@ pub async fn remote(
     serving: &mut Serving,
     guard: &Guard,
     routes: &Routes,
-    identity: NodeIdentity,
     clock: &SharedClock,
     on: &Runtimes,
 ) -> Result<(), CommandFailure> {
@@ -130,6 +131,8 @@ pub async fn remote(
     if config.local_clients.is_empty() {
         return Err(CommandFailure::new(Reason::ConfigInvalid).about("local.listen needs local.clients"));
     }
+    make_run_dir(&config.run_dir)?;
+    let door = LocalDoor::open(config, *address, clock)?;
     let view = view_of_clients(config);
     let limits = Limits { connections_per_peer: REMOTE_CONNECTIONS, join_connections: 0, ..Limits::default() };
     let connections = Connections::new(view.clone(), clock.clone(), &limits);
@@ -137,7 +140,7 @@ pub async fn remote(
     let handle = on.of(Work::Exchange);
     let _entered = handle.enter();
     let parts = ListenerParts {
-        identity,
+        identity: door.identity.clone(),
         view,
         clock: clock.clone(),
         connections,
@@ -153,6 +156,7 @@ pub async fn remote(
     };
     let guard = Guard { identify: Arc::new(by_key), ..guard.clone() };
     serving.grpc(handle, served.peers, guard, routes.clone());
+    serving.until_stop(door.keep(clock.clone()));
     Ok(())
 }
 

@@ -317,7 +317,7 @@ impl Rooms {
         let view = self.directory.source();
         let guard = listeners::guard(view, &self.clock, listeners::no_budget(), on, serving.stopping());
         let routes = self.local_routes();
-        listeners::remote(&self.config, serving, &guard, &routes, self.identity.clone(), &self.clock, on).await?;
+        listeners::remote(&self.config, serving, &guard, &routes, &self.clock, on).await?;
         listeners::local(&self.config, serving, &guard, &routes, on)
     }
 

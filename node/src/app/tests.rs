@@ -15,18 +15,17 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
 
 use super::commands::{GenesisPolicy, found};
-use super::listeners::empty_view;
 use super::{DataDir, RunningMember};
 use crate::clock::SystemClock;
 use crate::config::{Config, Sources, load};
-use crate::domain::ids::Pin;
 use crate::domain::time::Millis;
 use crate::services::layers::Runtimes;
-use crate::transport::{self, Connections, Limits, NodeIdentity, Pool};
+use crate::transport::{self, NodeIdentity};
 
 mod away;
 mod budgets;
 mod endpoints;
+mod own_software;
 mod register_acts;
 mod renewing;
 mod years;
@@ -142,37 +141,4 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
     let again = started(&config).await;
     assert_eq!(again.directory().view().number, 1);
     again.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_remote_client_has_the_role_of_its_key_and_strangers_have_none() {
-    transport::install_provider();
-    let root = tempfile::tempdir().unwrap();
-    let clock = SystemClock::shared();
-    let client = |name: &str| {
-        let id = crate::domain::ids::AuthorityId::parse(name).unwrap();
-        NodeIdentity::generate(&id, clock.now(), Millis::days(1)).unwrap()
-    };
-    let (known, stranger) = (client("fr-client"), client("fr-stranger"));
-    let address: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
-    let clients = format!("local.clients={}=operator", known.certificate.pin.to_hex());
-    let config = config(root.path(), &[format!("local.listen={address}"), clients]);
-    let member = started(&config).await;
-    let server_pin: Pin = NodeIdentity::load(&config.data_dir).unwrap().pin();
-
-    let dial = |generated: &transport::certificate::Generated| {
-        let identity = NodeIdentity::from_der(&generated.key, &generated.certificate.der).unwrap();
-        let (view, limits) = (empty_view(), Limits::default());
-        let connections = Connections::new(view.clone(), SystemClock::shared(), &limits);
-        let pool = Pool::new(identity, view, SystemClock::shared(), connections, limits);
-        pool.dial_pinned(&address.to_string(), vec![server_pin]).unwrap()
-    };
-    let ours = dial(&known);
-    let status = NodeServiceClient::new(ours.clone()).get_status(admin::GetStatusRequest {}).await.unwrap();
-    assert_eq!(status.into_inner().authority, config.authority.as_str());
-    let content = RecordServiceClient::new(ours).list_records(ListRecordsRequest::default()).await.unwrap_err();
-    assert_eq!(reason(&content), "METHOD_NOT_OPEN");
-    let refused = NodeServiceClient::new(dial(&stranger)).get_status(admin::GetStatusRequest {}).await;
-    assert!(refused.is_err());
-    member.stop().await;
 }

@@ -98,8 +98,7 @@ pub fn generate(authority: &AuthorityId, now: UnixMs, lifetime: Millis) -> Resul
     let mut params = CertificateParams::new(vec![authority.as_str().to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, authority.as_str());
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now.since(UnixMs(0)).to_duration();
-    params.not_after = params.not_before + lifetime.to_duration();
+    super::issued::within(&mut params, now, now + lifetime);
     let issued = params.self_signed(&key)?;
     let certificate = Certificate::parse(issued.der()).map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
     Ok(Generated { key: Zeroizing::new(key.serialize_der()), certificate })

@@ -63,15 +63,23 @@ impl NodeIdentity {
         Ok(Self(Arc::new(Inner { held: ArcSwap::from_pointee(held), generation: AtomicU64::new(0) })))
     }
 
-    /// Shows this list, as a test made it.
-    #[cfg(test)]
-    pub(super) fn from_list(key: &[u8], list: &[Vec<u8>]) -> Self {
-        let made = Self::from_der(key, &list[0]).expect("a pair");
+    /// From a PKCS#8 key and the list that handshakes show, its certificate first.
+    ///
+    /// # Errors
+    /// As `from_der`.
+    pub(super) fn from_list(key: &[u8], list: &[Vec<u8>]) -> Result<Self, Error> {
+        let made = Self::from_der(key, list.first().map_or(&[], Vec::as_slice))?;
         let list = list.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        let held = made.0.held.load();
+        let held = made.0.held.load_full();
         let key = Arc::new(CertifiedKey::new(list, held.key.key.clone()));
         made.take(InUse { key, certificate: held.certificate.clone() });
-        made
+        Ok(made)
+    }
+
+    /// Shows what the other one shows, from the next handshake on. For a door whose certificate no register lists.
+    pub fn show_as(&self, other: &Self) {
+        self.0.held.store(other.0.held.load_full());
+        self.0.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The list that handshakes show.

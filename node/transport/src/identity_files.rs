@@ -44,7 +44,12 @@ pub(super) fn read_current(dir: &Path) -> Result<Pair, Error> {
 
 /// `None` while no renewal is under way.
 pub(super) fn read_next(dir: &Path) -> Result<Option<Pair>, Error> {
-    let (key, certificate) = (dir.join(NEXT_KEY), dir.join(NEXT_CERTIFICATE));
+    read_pair(dir, NEXT_KEY, NEXT_CERTIFICATE)
+}
+
+/// `None` while one of the two is not there.
+pub(super) fn read_pair(dir: &Path, key: &str, certificate: &str) -> Result<Option<Pair>, Error> {
+    let (key, certificate) = (dir.join(key), dir.join(certificate));
     if !key.exists() || !certificate.exists() {
         return Ok(None);
     }
@@ -71,7 +76,7 @@ pub(super) fn promote(dir: &Path) -> Result<(), Error> {
     sync_dir(dir)
 }
 
-fn write_pair(dir: &Path, generated: &Generated, key: &str, certificate: &str) -> Result<(), Error> {
+pub(super) fn write_pair(dir: &Path, generated: &Generated, key: &str, certificate: &str) -> Result<(), Error> {
     write(&dir.join(key), &pem("PRIVATE KEY", &generated.key), 0o600)?;
     write(&dir.join(certificate), &pem("CERTIFICATE", &generated.certificate.der), 0o644)?;
     sync_dir(dir)

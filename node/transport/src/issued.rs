@@ -91,6 +91,12 @@ impl rcgen::SigningKey for Signer<'_> {
     }
 }
 
+/// The dates of a certificate.
+pub(super) fn within(params: &mut CertificateParams, not_before: UnixMs, not_after: UnixMs) {
+    let date = |at: UnixMs| rcgen::date_time_ymd(1970, 1, 1) + at.since(UnixMs(0)).to_duration();
+    (params.not_before, params.not_after) = (date(not_before), date(not_after));
+}
+
 impl Issuing<'_> {
     /// A leaf for a TLS key, as DER. No longer than 90 days, whatever is asked for.
     ///
@@ -120,8 +126,7 @@ impl Issuing<'_> {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, self.name.authority.as_str());
         params.subject_alt_names = vec![SanType::URI(self.name.to_string().try_into()?)];
-        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + not_before.since(UnixMs(0)).to_duration();
-        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + not_after.since(UnixMs(0)).to_duration();
+        within(&mut params, not_before, not_after);
         let mut serial = [0; 16];
         aws_lc_rs::rand::fill(&mut serial).map_err(|_| rcgen::Error::RingUnspecified)?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));

@@ -30,6 +30,7 @@ pub mod identity;
 mod identity_files;
 pub mod issued;
 pub mod listener;
+pub mod local_ca;
 mod pending;
 pub mod pool;
 pub mod registry;

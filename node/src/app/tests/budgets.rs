@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::app::budgets::PartnerBudgets;
+use crate::app::listeners::empty_view;
 use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;

@@ -25,7 +25,7 @@ fn leaf(world: &World, key: &Key, made: &Generated) -> Vec<u8> {
 /// A member's node that shows this list from now on.
 async fn showing(world: &World, name: &str, key: Key, made: &Generated, list: &[Vec<u8>]) -> Node {
     let listed = fresh(world, name).certificate.pin;
-    let node = world.node(name, NodeIdentity::from_list(&made.key, list), key).await;
+    let node = world.node(name, NodeIdentity::from_list(&made.key, list).unwrap(), key).await;
     world.admit_with(&node.authority, &node.key.public_key(), &[node.address], &[listed]);
     node
 }
@@ -73,14 +73,16 @@ async fn nobody_is_vouched_for_by_anothers_key() {
 
     // Esch itself, at Kehl's address: a member, and not Kehl.
     let own = leaf(&world, &esch.key, &made);
-    let at_kehls = world.node("de-kehl", NodeIdentity::from_list(&made.key, &[own]), Key::new(&id("xx-nobody"))).await;
+    let at_kehls =
+        world.node("de-kehl", NodeIdentity::from_list(&made.key, &[own]).unwrap(), Key::new(&id("xx-nobody"))).await;
     world.edit(&kehl.authority, |member| member.entry.endpoints = vec![at_kehls.address.to_string()]);
     assert_eq!(classify(&strasbourg.meet(&kehl).await.unwrap_err()), Reason::PeerPinUnknown);
 
     // Kehl's own certificate, shown by whoever does not hold its TLS key: for that key nobody signed.
     let theirs = leaf(&world, &kehl.key, &fresh(&world, "de-kehl"));
     let list = [made.certificate.der.clone(), theirs];
-    let thief = world.node("fr-thief", NodeIdentity::from_list(&made.key, &list), Key::new(&id("xx-nobody"))).await;
+    let thief =
+        world.node("fr-thief", NodeIdentity::from_list(&made.key, &list).unwrap(), Key::new(&id("xx-nobody"))).await;
     assert_eq!(classify(&thief.meet(&strasbourg).await.unwrap_err()), Reason::PeerRefusedUs);
 }
 
@@ -228,7 +230,7 @@ async fn of_two_successors_of_one_key_neither_is_believed() {
     let after = keys[1].public_key();
     let kehl = showing(&world, "de-kehl", keys.into_iter().next().unwrap(), &made, &list).await;
     assert!(kehl.meet(&strasbourg).await.is_ok());
-    let thief = world.node("de-kehl", NodeIdentity::from_list(&stolen.key, &forged), thief).await;
+    let thief = world.node("de-kehl", NodeIdentity::from_list(&stolen.key, &forged).unwrap(), thief).await;
     assert_eq!(classify(&thief.meet(&strasbourg).await.unwrap_err()), Reason::PeerRefusedUs);
     assert_eq!(strasbourg.connections.sweep(), 1, "what the first one opened ends too");
     eventually("ended at both ends", || strasbourg.connections.held() + kehl.connections.held() == 0).await;
@@ -236,7 +238,8 @@ async fn of_two_successors_of_one_key_neither_is_believed() {
     // Both in one list are no better.
     let fresh_view = world.member("be-liege").await;
     let both = [&list[..], &forged[1..]].concat();
-    let both = world.node("de-kehl", NodeIdentity::from_list(&made.key, &both), Key::new(&id("de-kehl"))).await;
+    let both =
+        world.node("de-kehl", NodeIdentity::from_list(&made.key, &both).unwrap(), Key::new(&id("de-kehl"))).await;
     assert_eq!(classify(&both.meet(&fresh_view).await.unwrap_err()), Reason::PeerRefusedUs);
     // The register says which.
     world.edit(&kehl.authority, |member| member.entry.authority_key = after);
