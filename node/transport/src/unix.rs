@@ -1,11 +1,12 @@
 //! The local doors: one unix socket per role. The socket decides the role, the peer's uid names the actor (9.13).
 
+use std::collections::HashMap;
 use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,15 +15,21 @@ use rustix::fs::Mode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 use super::error::Error;
+use super::http2;
 use crate::domain::audit::ActorRole;
 
 const MODE: u32 = 0o660;
 /// Connections of one socket; local systems keep theirs open.
 const CONNECTIONS: usize = 256;
+/// Of one user: four of them can be busy before anybody waits.
+const OF_ONE_USER: usize = 64;
+/// A connection that has said nothing for this long gives its place back.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
 
 /// Who is at the other end of a local connection; `request.extensions().get::<LocalInfo>()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,14 +118,21 @@ fn in_use(path: &Path) -> io::Result<()> {
 impl LocalListener {
     /// Local connections, for `serve_with_incoming`. When it is dropped, nothing listens any more and the file is gone.
     pub fn serve(self) -> impl Stream<Item = io::Result<LocalIo>> + Send + 'static {
+        self.serve_patient(FIRST_BYTES)
+    }
+
+    /// `first_bytes`: how long a connection may be silent from its beginning.
+    fn serve_patient(self, first_bytes: Duration) -> impl Stream<Item = io::Result<LocalIo>> + Send + 'static {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
-        stream::unfold((self, places), |(listener, places)| async move {
+        let users = Users::default();
+        stream::unfold((self, places, users), move |(listener, places, users)| async move {
             loop {
                 // A full socket makes the next one wait in the kernel's queue.
                 let place = places.clone().acquire_owned().await.ok()?;
                 let accepted = listener.socket.accept().await;
-                match accepted.and_then(|(stream, _)| LocalIo::new(stream, listener.role, place)) {
-                    Ok(io) => return Some((Ok(io), (listener, places))),
+                match accepted.and_then(|(stream, _)| LocalIo::new(stream, listener.role, first_bytes, &users, place)) {
+                    Ok(Some(io)) => return Some((Ok(io), (listener, places, users))),
+                    Ok(None) => {}
                     Err(error) => {
                         havenlink_runtime::repeated!(warn; %error, role = %listener.role, "local accept failed");
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -129,17 +143,64 @@ impl LocalListener {
     }
 }
 
+/// Connections of each user at one socket.
+#[derive(Clone, Default)]
+struct Users(Arc<Mutex<HashMap<u32, usize>>>);
+
+/// One user's connection; over when it is dropped.
+struct OfUser {
+    users: Users,
+    uid: u32,
+}
+
+impl Users {
+    fn enter(&self, uid: u32) -> Option<OfUser> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(uid).or_default();
+        (*count < OF_ONE_USER).then(|| *count += 1)?;
+        Some(OfUser { users: self.clone(), uid })
+    }
+}
+
+impl Drop for OfUser {
+    fn drop(&mut self) {
+        let mut open = self.users.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.uid) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.uid);
+            }
+        }
+    }
+}
+
 /// The bytes of a local connection.
 pub struct LocalIo {
     stream: UnixStream,
     info: LocalInfo,
+    /// Until the first bytes came.
+    silence: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+    _user: OfUser,
 }
 
 impl LocalIo {
-    fn new(stream: UnixStream, role: ActorRole, place: OwnedSemaphorePermit) -> io::Result<Self> {
+    /// `None`: the user has as many connections as one may have. It is told, as far as a full buffer allows.
+    fn new(
+        stream: UnixStream,
+        role: ActorRole,
+        first_bytes: Duration,
+        users: &Users,
+        place: OwnedSemaphorePermit,
+    ) -> io::Result<Option<Self>> {
         let uid = stream.peer_cred()?.uid();
-        Ok(Self { stream, info: LocalInfo { role, uid }, _place: place })
+        let Some(user) = users.enter(uid) else {
+            let _ = stream.try_write(http2::TOO_MANY);
+            havenlink_runtime::repeated!(warn by &uid.to_string(); uid, %role, "a user has too many connections open");
+            return Ok(None);
+        };
+        let silence = Some(Box::pin(tokio::time::sleep(first_bytes)));
+        Ok(Some(Self { stream, info: LocalInfo { role, uid }, silence, _place: place, _user: user }))
     }
 }
 
@@ -153,7 +214,15 @@ impl Connected for LocalIo {
 
 impl AsyncRead for LocalIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_pending() && self.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if buf.filled().len() > before {
+            self.silence = None;
+        }
+        read
     }
 }
 
@@ -187,6 +256,42 @@ impl AsyncWrite for LocalIo {
 mod tests {
     use super::*;
     use crate::domain::reason::Reason;
+
+    #[tokio::test]
+    async fn a_silent_connection_gives_its_place_back_and_one_user_does_not_take_them_all() {
+        use futures_util::StreamExt;
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coordinator.sock");
+        let mut served =
+            Box::pin(bind(&path, ActorRole::Coordinator, None).unwrap().serve_patient(Duration::from_secs(1)));
+        let mut clients = Vec::new();
+        let mut held = Vec::new();
+        for _ in 0..OF_ONE_USER {
+            clients.push(UnixStream::connect(&path).await.unwrap());
+            held.push(served.next().await.unwrap().unwrap());
+        }
+        let mut beyond = UnixStream::connect(&path).await.unwrap();
+        let next = tokio::spawn(async move { served.next().await.unwrap().map(|io| (io, served)) });
+        let mut told = Vec::new();
+        beyond.read_to_end(&mut told).await.unwrap();
+        assert_eq!(told, http2::TOO_MANY);
+        // One speaks and stays; the others are silent.
+        clients[0].write_all(b"PRI").await.unwrap();
+        let (mut spoke, mut silent) = (held.remove(0), held.remove(0));
+        let mut first = [0; 3];
+        spoke.read_exact(&mut first).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), silent.read(&mut first)).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1_500), spoke.read(&mut first)).await.is_err(),
+            "it spoke: it may think"
+        );
+        drop((silent, held));
+        let _another = UnixStream::connect(&path).await.unwrap();
+        assert!(next.await.unwrap().is_ok(), "there is room again");
+    }
 
     #[test]
     fn a_group_that_cannot_be_set_has_its_own_reason() {
