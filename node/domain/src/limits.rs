@@ -88,6 +88,8 @@ pub const INVITATION_LIFE: Millis = Millis::hours(48);
 pub const INVITATION_LIFE_MAX: Millis = Millis::days(14);
 /// An application is decided within this span, or it expires; as long as a proposal lives.
 pub const APPLICATION_LIFE: Millis = Millis::days(7);
+/// The door for strangers stays open this long after an invitation was used.
+pub const JOIN_GRACE: Millis = Millis::minutes(10);
 /// Characters of a token.
 pub const TOKEN_CHARS: usize = 16 << 10;
 /// Wrong words after which an application is closed.

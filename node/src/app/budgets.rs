@@ -1,6 +1,8 @@
 //! What each partner may take of this node, as the configuration says it now.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -60,6 +62,39 @@ fn questions(config: &Config, times: u32) -> Allowance {
 /// A member's budget, or a steward's.
 fn of<'a>(view: &ViewSource, peer: &AuthorityId, [members, stewards]: &'a [Budgets; 2]) -> &'a Budgets {
     if view.load().is_steward(peer) { stewards } else { members }
+}
+
+/// Refusals in a minute after which a partner's connections end: whoever goes on calling does not read the answers, each of
+/// which says how long to wait.
+const UNHEARD: u32 = 1_000;
+
+/// A budget that ends the connections (`end`; how many) of a partner which calls on and on although it is exhausted. It may come again at once,
+/// and pays a handshake each time.
+pub fn ending(
+    budget: Budget,
+    clock: SharedClock,
+    end: impl Fn(&AuthorityId) -> usize + Send + Sync + 'static,
+) -> Budget {
+    let refused: Mutex<HashMap<AuthorityId, (Duration, u32)>> = Mutex::default();
+    Arc::new(move |peer, charge| {
+        let wait = match budget(peer, charge) {
+            Ok(()) => return Ok(()),
+            Err(wait) => wait,
+        };
+        let now = clock.monotonic();
+        let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, count) = refused.entry(peer.clone()).or_insert((now, 0));
+        if now.saturating_sub(*since) > Duration::from_secs(60) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        if *count >= UNHEARD {
+            refused.remove(peer);
+            let ended = end(peer);
+            havenlink_runtime::repeated!(warn by peer.as_str(); %peer, ended, "a partner went on calling with its budget exhausted; its connections were ended");
+        }
+        Err(wait)
+    })
 }
 
 impl PartnerBudgets {

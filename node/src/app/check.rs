@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::data_dir::{self, DataDir};
 use super::failure::CommandFailure;
+use super::listeners;
 use super::runtimes::Runtimes;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -27,7 +28,10 @@ pub fn check(config: &Config) -> Result<(), CommandFailure> {
         return Err(data_dir::no_key(dir));
     }
     data_dir::openable(dir)?;
-    println!("files          fine: their owner can open them");
+    println!("files          fine: their owner can open them, and others none of the keys");
+    if config.run_dir.symlink_metadata().is_ok() {
+        listeners::make_run_dir(&config.run_dir)?;
+    }
     // Beside a running node its directory is not taken: what it holds open is read all the same.
     let data = match DataDir::take(dir) {
         Ok(data) => Some(data),

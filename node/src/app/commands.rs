@@ -310,6 +310,7 @@ async fn introduce(
 /// # Errors
 /// The first part that cannot start, or why an application is over.
 pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: bool) -> Result<(), CommandFailure> {
+    no_core_dumps();
     transport::install_provider();
     let runtimes = Runtimes::start(config.worker_threads.0)?;
     let signals = runtimes.block_on(async { Signals::take(with_starter) })?;
@@ -323,6 +324,14 @@ pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: boo
     telemetry.shutdown();
     runtimes.shutdown();
     ran
+}
+
+/// A dump of this process would carry its keys, and what it has decrypted.
+fn no_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be turned off");
+    }
 }
 
 async fn run_until_asked(

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::failure::CommandFailure;
 use super::owner::{self, Owner};
 use crate::domain::reason::Reason;
+use crate::transport::local_ca;
 use crate::wire::keys::SigningKey;
 
 /// A data directory that this process holds. What root writes there is given to the directory's owner when it lets go, and
@@ -162,11 +163,12 @@ fn of_another(path: &Path, owner: Owner) -> CommandFailure {
     failure.remedy(format!("sudo -u {} havenlink, with the same words behind it", owner.name()))
 }
 
-/// Whether the owner of a data directory can open all that stands in it.
+/// Whether the owner of a data directory can open all that stands in it, and nobody else its keys.
 ///
 /// # Errors
-/// `WRONG_USER` with the files that it cannot.
+/// `WRONG_USER` with the files that it cannot, `OPEN_TO_OTHERS` with the first that others can.
 pub fn openable(path: &Path) -> Result<(), CommandFailure> {
+    private(path)?;
     let owner = Owner::of(path).map_err(|e| CommandFailure::file(path, &e))?;
     let wrong = owner::not_openable(path).map_err(|e| CommandFailure::file(path, &e))?;
     if wrong.is_empty() {
@@ -177,6 +179,33 @@ pub fn openable(path: &Path) -> Result<(), CommandFailure> {
     let place = path.display();
     Err(failure.remedy(format!("sudo chown -R {}:{} {place} && sudo chmod -R u+rwX {place}", owner.uid, owner.gid)))
 }
+
+/// Keys that their owner alone reads.
+pub const KEYS: [&str; 4] = [AUTHORITY_KEY, "tls.key", "node.key", local_ca::KEY];
+
+/// Whether others of this machine can read a key, or put a file in place of one.
+///
+/// # Errors
+/// `OPEN_TO_OTHERS` with the command that shuts it.
+fn private(path: &Path) -> Result<(), CommandFailure> {
+    let open = |file: &Path, bits: u32| {
+        let mode = std::fs::metadata(file).map(|found| found.permissions().mode());
+        mode.is_ok_and(|mode| mode & bits != 0)
+    };
+    let refused = |file: &Path, mode: &str| {
+        let failure = CommandFailure::new(Reason::OpenToOthers).fact("file", file.display().to_string());
+        Err(failure.remedy(format!("chmod {mode} {}", file.display())))
+    };
+    if open(path, WRITTEN_BY_OTHERS) {
+        return refused(path, "700");
+    }
+    let key = KEYS.into_iter().map(|name| path.join(name)).find(|key| open(key, OPENED_BY_OTHERS));
+    key.map_or(Ok(()), |key| refused(&key, "600"))
+}
+
+/// Bits of a mode: group or others may write; they may do anything.
+pub const WRITTEN_BY_OTHERS: u32 = 0o022;
+const OPENED_BY_OTHERS: u32 = 0o077;
 
 /// Why a directory without an authority's key is no node's: nothing is there, its key is lost, or this user may not look.
 pub fn no_key(path: &Path) -> CommandFailure {
@@ -200,6 +229,8 @@ const TRACES: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[test]
@@ -260,5 +291,29 @@ mod tests {
             let kept = SigningKey::from_pkcs8(&std::fs::read(held.path().join(name)).unwrap()).unwrap();
             assert!(kept.public() == key, "{name}");
         }
+    }
+
+    #[test]
+    fn what_others_can_read_or_replace_is_refused_with_the_command_that_shuts_it() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("data");
+        let data = DataDir::take(&dir).unwrap();
+        data.make_authority_key().unwrap();
+        openable(&dir).unwrap();
+        let key = dir.join(AUTHORITY_KEY);
+        for (file, mode, right) in [(&key, 0o644, 0o600), (&key, 0o640, 0o600), (&dir, 0o777, 0o700)] {
+            std::fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+            let refused = openable(&dir).unwrap_err();
+            assert_eq!(refused.reason(), Reason::OpenToOthers, "{mode:o}");
+            std::fs::set_permissions(file, Permissions::from_mode(right)).unwrap();
+            openable(&dir).unwrap();
+        }
+        let run = root.path().join("run");
+        crate::app::listeners::make_run_dir(&run).unwrap();
+        std::fs::set_permissions(&run, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(crate::app::listeners::make_run_dir(&run).unwrap_err().reason(), Reason::OpenToOthers);
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&dir, &link).unwrap();
+        assert_eq!(crate::app::listeners::make_run_dir(&link).unwrap_err().reason(), Reason::OpenToOthers);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use havenlink_proto::admin::v1::{Check, CheckResult};
 
+use super::data_dir;
 use super::renewal::Renewal;
 use crate::directory::Directory;
 use crate::domain::audit::Actor;
@@ -18,7 +19,6 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::join::Inviter;
 use crate::exchange::{DeliveryFilter, DeliveryRow, DeliveryState, Exchange};
 use crate::services::admin::node::Upkeep;
-use crate::transport::local_ca;
 
 /// The checks of one node, and what they look at.
 pub struct Care {
@@ -179,7 +179,7 @@ impl Care {
 
     fn files(&self) -> Check {
         use std::os::unix::fs::PermissionsExt;
-        let open = ["authority.key", "tls.key", "node.key", local_ca::KEY].into_iter().find(|name| {
+        let open = data_dir::KEYS.into_iter().find(|name| {
             let mode = std::fs::metadata(self.renewal.data_dir.join(name)).map(|m| m.permissions().mode());
             mode.is_ok_and(|mode| mode & 0o077 != 0)
         });

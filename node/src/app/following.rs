@@ -46,9 +46,10 @@ pub(super) async fn follow_gate(inviter: Inviter, gate: JoinGate, connections: C
     let mut wanted = inviter.gate();
     let mut look = tokio::time::interval(Duration::from_secs(30));
     loop {
-        let open = *wanted.borrow_and_update();
-        gate.set(open);
-        if !open {
+        let entrance = wanted.borrow_and_update().clone();
+        // Who is inside already and may no longer come is shown out; the others lose a long poll, and ask again.
+        let narrower = gate.set(entrance);
+        if narrower {
             connections.abort_joins();
         }
         tokio::select! {

@@ -1,6 +1,6 @@
 //! The doors of a node: who is at each, and the sockets of the local roles.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use imbl::{HashMap, OrdMap};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use super::data_dir::WRITTEN_BY_OTHERS;
 use super::failure::CommandFailure;
 use super::local_door::LocalDoor;
 use super::serve::Serving;
@@ -24,7 +25,7 @@ use crate::services::access::Work;
 use crate::services::actor::Codes;
 use crate::services::layers::{Actor, Budget, Connection, Guard, Runtimes, StreamPermits};
 use crate::transport::{
-    Alpn, Connections, JoinGate, Limits, Listener, ListenerParts, LocalInfo, PeerInfo, ViewSource, unix,
+    Alpn, Connections, JoinGate, Limits, Listener, ListenerParts, LocalInfo, PeerInfo, Strangers, ViewSource, unix,
 };
 
 /// Reads who is at the other end from what the listeners put into every request.
@@ -35,7 +36,7 @@ fn identify(extensions: &http::Extensions) -> Option<Connection> {
     let peer = extensions.get::<Arc<PeerInfo>>()?;
     Some(match peer.alpn {
         Alpn::Peer => Connection::Peer { pin: peer.pin, vouched: peer.vouched.clone() },
-        Alpn::Join => Connection::Applicant { pin: peer.pin },
+        Alpn::Join => Connection::Applicant { pin: peer.pin, address: peer.remote.ip() },
     })
 }
 
@@ -54,6 +55,7 @@ pub fn guard(
     on: &Runtimes,
     stopping: CancellationToken,
 ) -> Guard {
+    let strangers = Strangers::new(clock.clone());
     let clock = clock.clone();
     Guard {
         identify: Arc::new(identify),
@@ -61,6 +63,7 @@ pub fn guard(
         view,
         now: Arc::new(move || clock.now()),
         budget,
+        strangers: Arc::new(move |address| strangers.call(address).map_err(|wait| wait.0)),
         permits,
         runtimes: on.clone(),
         stopping,
@@ -193,9 +196,23 @@ fn view_of_clients(config: &Config) -> ViewSource {
     }))
 }
 
-fn make_run_dir(path: &Path) -> Result<(), CommandFailure> {
+/// The directory of the sockets: made where there is none.
+///
+/// # Errors
+/// `OPEN_TO_OTHERS` when somebody else could put sockets there.
+pub fn make_run_dir(path: &Path) -> Result<(), CommandFailure> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|e| CommandFailure::file(path, &e))
+    made.map_err(|e| CommandFailure::file(path, &e))?;
+    // Whoever can write there, or owns what a link leads to, could put a socket of its own in place of a role's.
+    let found = std::fs::symlink_metadata(path).map_err(|e| CommandFailure::file(path, &e))?;
+    let refused = || CommandFailure::new(Reason::OpenToOthers).fact("file", path.display().to_string());
+    if found.is_symlink() {
+        return Err(refused().remedy(format!("rm {}, then start again: the node makes the directory", path.display())));
+    }
+    if found.permissions().mode() & WRITTEN_BY_OTHERS != 0 {
+        return Err(refused().remedy(format!("chmod 755 {}", path.display())));
+    }
+    Ok(())
 }
 
 /// The group that may open a role's socket: `havenlink-<role>`, if the system has it and we may give it.

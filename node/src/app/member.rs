@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
-use super::budgets::PartnerBudgets;
+use super::budgets::{self, PartnerBudgets};
 use super::contacts;
 use super::data_dir::DataDir;
 use super::doctor::Care;
@@ -167,7 +167,7 @@ impl RunningMember {
         rooms.renewal().issue();
         let mut serving = Serving::new();
         let gate = JoinGate::closed();
-        gate.set(*inviter.gate().borrow());
+        gate.set(inviter.gate().borrow().clone());
         let door = transport::ListenerParts {
             identity,
             view: view.clone(),
@@ -283,6 +283,8 @@ impl Rooms {
         on: &Runtimes,
     ) -> Result<(), CommandFailure> {
         let (budget, permits, rows) = budgets.doors(self.directory.source());
+        let connections = door.connections.clone();
+        let budget = budgets::ending(budget, self.clock.clone(), move |peer| connections.abort_incoming(peer));
         let guard = listeners::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
         let handle = on.of(Work::Register);
         let _entered = handle.enter();

@@ -102,7 +102,7 @@ impl Renewal {
         if let Err(error) = self.inviter.refresh_gate().await {
             havenlink_runtime::repeated!(warn; reason = error.reason().code(), "the invitations could not be read");
         }
-        *self.inviter.gate().borrow()
+        self.inviter.gate().borrow().is_open()
     }
 
     /// Whether the register lists this authority, and not this pin of it: nothing but what an issued certificate opens works

@@ -9,6 +9,7 @@ mod quota;
 mod tests;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -71,6 +72,7 @@ pub enum Connection {
     },
     Applicant {
         pin: Pin,
+        address: IpAddr,
     },
     Local {
         role: ActorRole,
@@ -108,6 +110,9 @@ pub type StreamPermit = Box<dyn Send + Sync>;
 /// Whether a peer may open one more stream; otherwise how long to wait.
 pub type StreamPermits = Arc<dyn Fn(&AuthorityId) -> Result<StreamPermit, Duration> + Send + Sync>;
 
+/// Takes a call from the budget of an applicant's address, or says how long it has to wait.
+pub type Strangers = Arc<dyn Fn(IpAddr) -> Result<(), Duration> + Send + Sync>;
+
 pub type Now = Arc<dyn Fn() -> UnixMs + Send + Sync>;
 
 /// What the layer of one listener needs.
@@ -118,6 +123,7 @@ pub struct Guard {
     pub view: Arc<ArcSwap<DirectoryView>>,
     pub now: Now,
     pub budget: Budget,
+    pub strangers: Strangers,
     pub permits: StreamPermits,
     pub runtimes: Runtimes,
     /// Ends open streams when the node stops; unary calls may finish.
@@ -169,6 +175,8 @@ struct Admitted {
     caller: Caller,
     row: &'static Method,
     permit: Option<StreamPermit>,
+    /// What the bytes of its messages cost.
+    bytes: Option<fn(usize) -> Charge>,
 }
 
 impl Guard {
@@ -176,7 +184,10 @@ impl Guard {
         let connection = (self.identify)(request.extensions()).ok_or_else(|| errors::refuse(Reason::PeerUnknown))?;
         Ok(match connection {
             Connection::Local { role, actor } => (Caller::Local { role, actor }, Listener::Local(role)),
-            Connection::Applicant { pin } => (Caller::Applicant { pin }, Listener::Join),
+            Connection::Applicant { pin, address } => {
+                (self.strangers)(address).map_err(exhausted)?;
+                (Caller::Applicant { pin }, Listener::Join)
+            }
             Connection::Peer { pin, vouched } => {
                 let view = self.view.load();
                 let pinned = view.authority_of_pin(&pin, (self.now)()).map(|id| (id.clone(), Certificate::Pinned));
@@ -198,10 +209,13 @@ impl Guard {
             return Err(errors::refuse(Reason::CertificateNotPinned));
         }
         let view = self.view.load();
+        // A suspended steward's Raft goes on until a majority changes the set (9.4); nobody else has business there then.
+        let outside = access::is_consensus(row) && !view.is_steward(authority);
         match (view.status(authority, (self.now)()), row.minimum_status) {
             (MemberStatus::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
             (MemberStatus::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
             (MemberStatus::Suspended, MinimumStatus::Active) => Err(errors::refuse(Reason::MemberSuspended)),
+            (MemberStatus::Suspended, MinimumStatus::Member) if outside => Err(errors::refuse(Reason::MemberSuspended)),
             _ => Ok(row),
         }
     }
@@ -211,13 +225,21 @@ impl Guard {
             return Err(errors::status(Reason::FieldInvalid, about("compression is off")));
         }
         let Caller::Peer { authority, .. } = caller else { return Ok(None) };
-        // Consensus and suspension are never starved by a budget.
+        // Consensus and suspension are never starved by a budget. Who calls Raft's methods and is no steward in this view pays
+        // like any member: a steward of tomorrow, of yesterday, or none at all.
+        let work = self.paid_as(authority, row);
         let order = row.orders.then_some(Charge::Statement);
-        for charge in Charge::call(row.work).into_iter().chain(order) {
+        for charge in Charge::call(work).into_iter().chain(order) {
             (self.budget)(authority, charge).map_err(exhausted)?;
         }
-        let counted = row.is_stream() && !access::is_consensus(row);
+        let counted = row.is_stream() && (work != Work::Register || !access::is_consensus(row));
         counted.then(|| (self.permits)(authority).map_err(exhausted)).transpose()
+    }
+
+    /// From which budget a member's call is taken.
+    fn paid_as(&self, authority: &AuthorityId, row: &Method) -> Work {
+        let outside = access::is_consensus(row) && !self.view.load().is_steward(authority);
+        if outside { Work::Members } else { row.work }
     }
 
     /// The budget that a call is taken from, where it has one.
@@ -230,14 +252,17 @@ impl Guard {
         let (caller, listener) = self.identity(request)?;
         let row = self.access(request.uri().path(), &caller, listener)?;
         let permit = self.limits(request, &caller, row)?;
-        Ok(Admitted { caller, row, permit })
+        let bytes = match &caller {
+            Caller::Peer { authority, .. } => Charge::bytes(self.paid_as(authority, row)),
+            Caller::Applicant { .. } | Caller::Local { .. } => None,
+        };
+        Ok(Admitted { caller, row, permit, bytes })
     }
 }
 
 /// Takes the bytes of a call as they come in.
-fn meter(quota: PeerQuota, row: &Method) -> Option<body::Meter> {
-    let charge = Charge::bytes(row.work)?;
-    Some(Box::new(move |bytes| quota.take(charge(bytes))))
+fn meter(quota: PeerQuota, charge: fn(usize) -> Charge) -> body::Meter {
+    Box::new(move |bytes| quota.take(charge(bytes)))
 }
 
 fn about(text: &str) -> RefusalDetails {
@@ -269,7 +294,7 @@ where
                 return Box::pin(std::future::ready(Ok(status.into_http())));
             }
         };
-        let Admitted { caller, row, permit } = admitted;
+        let Admitted { caller, row, permit, bytes } = admitted;
         let listener = caller.label();
         let applicant = matches!(caller, Caller::Applicant { .. });
         let applicant = applicant.then(|| (self.guard.succeeded.clone(), request.extensions().clone()));
@@ -277,7 +302,7 @@ where
         let span = span_of(row, &caller);
         propagation::continue_from(&span, context);
         let quota = self.guard.quota(&caller);
-        let meter = quota.clone().and_then(|quota| meter(quota, row));
+        let meter = quota.clone().zip(bytes).map(|(quota, bytes)| meter(quota, bytes));
         request.extensions_mut().insert(caller);
         applicant.clone().map(|applicant| request.extensions_mut().insert(Proof(Some(applicant))));
         quota.map(|quota| request.extensions_mut().insert(quota));

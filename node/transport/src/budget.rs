@@ -1,6 +1,7 @@
 //! What each peer may take in a while: calls, bytes, rows, open streams. One peer's flood is its own.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::pending::grouped;
 use crate::clock::SharedClock;
 use crate::domain::ids::AuthorityId;
 
@@ -165,6 +167,35 @@ impl Budgets {
     }
 }
 
+/// What applicants may ask, by address: they are nobody's peers yet. One customer's IPv6 /64 is one address.
+#[derive(Clone)]
+pub struct Strangers(Arc<RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Monotonic, NoOpMiddleware<Duration>>>);
+
+/// Calls of one address in a second, and at once. An applicant makes four in all, and a long poll every 30 s.
+const STRANGERS_CALLS: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+const STRANGERS_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+/// Addresses that are remembered before those that asked for nothing lately are dropped.
+const STRANGERS_REMEMBERED: usize = 1_024;
+
+impl Strangers {
+    pub fn new(clock: SharedClock) -> Self {
+        let quota = Quota::per_second(STRANGERS_CALLS).allow_burst(STRANGERS_AT_ONCE);
+        Self(Arc::new(RateLimiter::new(quota, DashMapStateStore::default(), Monotonic(clock))))
+    }
+
+    /// Takes one call.
+    ///
+    /// # Errors
+    /// How long whoever calls from there has to wait (`BUDGET_EXHAUSTED`).
+    pub fn call(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        if self.0.len() > STRANGERS_REMEMBERED {
+            self.0.retain_recent();
+        }
+        let taken = self.0.check_key(&grouped(address));
+        taken.map_err(|not_yet| RetryAfter(not_yet.wait_time_from(self.0.clock().now())))
+    }
+}
+
 /// One open stream of a peer.
 pub struct StreamPlace {
     authority: AuthorityId,
@@ -208,6 +239,21 @@ mod tests {
         let RetryAfter(wait) = budgets.check(&esch, Cost::rows(1)).unwrap_err();
         assert!(wait > Duration::from_secs(3_600), "{wait:?}");
         assert_eq!(budgets.check(&esch, Cost { bytes: 4_001, ..Cost::default() }), Err(RetryAfter(DAY)));
+    }
+
+    #[test]
+    fn an_address_has_a_budget_and_a_whole_network_is_one_address() {
+        let clock = MovedClock::new();
+        let strangers = Strangers::new(clock.clone());
+        let from = |address: &str| strangers.call(address.parse().unwrap());
+        for n in 0..20 {
+            from(if n % 2 == 0 { "2001:db8::1" } else { "2001:db8::ffff:2" }).unwrap();
+        }
+        let RetryAfter(wait) = from("2001:db8::3").unwrap_err();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
+        from("2001:db8:0:1::1").unwrap();
+        clock.advance(Millis::seconds(1));
+        from("2001:db8::3").unwrap();
     }
 
     #[test]

@@ -46,7 +46,7 @@ use arc_swap::ArcSwap;
 
 use crate::domain::directory::DirectoryView;
 
-pub use budget::{Allowance, Budgets, Cost, RetryAfter, StreamPlace};
+pub use budget::{Allowance, Budgets, Cost, RetryAfter, Strangers, StreamPlace};
 pub use certificate::Certificate;
 pub use connection::{Alpn, PeerInfo, PeerIo};
 pub use error::{Diagnosis, Error, classify, diagnose};

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin as Pinned;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
@@ -27,24 +28,31 @@ use super::verify::{self, Accepted, PinVerifier};
 use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
 use crate::clock::SharedClock;
 use crate::domain::ids::Pin;
+use crate::domain::join::Entrance;
 use crate::domain::time::UnixMs;
 
-/// Whether applicants may connect: open exactly while an invitation is.
+/// Which applicants may connect: anybody exactly while an invitation can be used, then who used it.
 #[derive(Clone, Debug, Default)]
-pub struct JoinGate(Arc<AtomicBool>);
+pub struct JoinGate(Arc<ArcSwap<Entrance>>);
 
 impl JoinGate {
     pub fn closed() -> Self {
         Self::default()
     }
 
-    /// Opens or closes it for new connections.
-    pub fn set(&self, open: bool) {
-        self.0.store(open, Ordering::Release);
+    /// Says who may connect from now on; whether somebody who might before may not now.
+    pub fn set(&self, entrance: Entrance) -> bool {
+        let before = self.0.swap(Arc::new(entrance.clone()));
+        (before.anybody && !entrance.anybody) || !before.known.is_subset(&entrance.known)
     }
 
+    /// Whether there is anybody who may.
     pub fn is_open(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load().is_open()
+    }
+
+    pub(super) fn admits(&self, pin: &Pin) -> bool {
+        self.0.load().admits(pin)
     }
 }
 
@@ -171,7 +179,7 @@ pub(super) fn serve_from(source: impl Source, parts: ListenerParts) -> Result<Se
     };
     let issued = parts.issued.then(|| parts.connections.successors().clone());
     let members = configuration(Accepted::Members(parts.view.clone(), issued), Alpn::Peer)?;
-    let applicants = configuration(Accepted::Anybody, Alpn::Join)?;
+    let applicants = configuration(Accepted::Applicants(parts.gate.clone()), Alpn::Join)?;
     let (peers, peers_out) = mpsc::channel(64);
     let (joins, joins_out) = mpsc::channel(parts.limits.join_connections.max(1));
     let refused = Arc::<Refused>::default();

@@ -209,6 +209,11 @@ impl Connections {
         self.abort_where(|e| e.authority.as_ref() == Some(authority))
     }
 
+    /// Ends those that the authority opened; what this node has to say to it goes on.
+    pub fn abort_incoming(&self, authority: &AuthorityId) -> usize {
+        self.abort_where(|e| e.authority.as_ref() == Some(authority) && e.direction == Direction::In)
+    }
+
     /// Ends every connection of applicants.
     pub fn abort_joins(&self) -> usize {
         self.abort_where(|e| e.alpn == Alpn::Join)

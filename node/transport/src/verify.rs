@@ -16,6 +16,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 
 use super::ViewSource;
 use super::certificate::Certificate;
+use super::listener::JoinGate;
 use super::successors::Successors;
 use super::{issued, tls};
 use crate::clock::SharedClock;
@@ -47,8 +48,8 @@ pub(super) enum Accepted {
     Authority(AuthorityId, ViewSource, Option<Successors>),
     /// Exactly these pins, for a node that has no view yet.
     Pins(Vec<Pin>),
-    /// Any certificate whose key the caller holds: an applicant.
-    Anybody,
+    /// Whoever holds its certificate's key and whom the gate lets in: an applicant.
+    Applicants(JoinGate),
 }
 
 /// Verifies what the other side presents, in either direction.
@@ -67,11 +68,12 @@ impl PinVerifier {
         let certificate = Certificate::parse(end_entity).map_err(|_| CertificateError::BadEncoding)?;
         let now = self.clock.now();
         // An applicant's clock may be wrong: the door lets it in, and tells it by how much (9.5).
-        if !certificate.is_valid(now) && !matches!(self.accepted, Accepted::Anybody) {
+        if !certificate.is_valid(now) && !matches!(self.accepted, Accepted::Applicants(_)) {
             return Err(not_valid(&certificate, now).into());
         }
         let (expected, number) = match &self.accepted {
-            Accepted::Anybody => return Ok(()),
+            Accepted::Applicants(gate) if gate.admits(&certificate.pin) => return Ok(()),
+            Accepted::Applicants(_) => (Vec::new(), 0),
             Accepted::Pins(pins) if pins.contains(&certificate.pin) => return Ok(()),
             Accepted::Pins(pins) => (pins.clone(), 0),
             Accepted::Members(view, issued) => {

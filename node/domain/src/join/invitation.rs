@@ -1,5 +1,7 @@
 //! An invitation at its inviter: OPEN → COMMITTED → USED, or BURNT, REVOKED, EXPIRED; and the application that used it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{ApplicationState, InvitationState, Nonce, Transcript, Words, commitment, pins_digest};
@@ -79,6 +81,47 @@ pub enum State {
     Used(Box<Received>),
     Burnt,
     Revoked,
+}
+
+/// Who may call about an invitation, as far as the TLS handshake can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    Anybody,
+    Only(Pin),
+    Nobody,
+}
+
+/// Whom the door for strangers lets in: what all invitations of a node come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    pub anybody: bool,
+    /// Those who revealed, and may ask what became of it.
+    pub known: BTreeSet<Pin>,
+}
+
+impl Entrance {
+    /// Of these invitations, at an instant.
+    pub fn of<'a>(invitations: impl Iterator<Item = &'a HeldInvitation>, now: UnixMs) -> Self {
+        let mut entrance = Self::default();
+        for callers in invitations.map(|held| held.callers(now)) {
+            match callers {
+                Callers::Anybody => entrance.anybody = true,
+                Callers::Only(pin) => drop(entrance.known.insert(pin)),
+                Callers::Nobody => {}
+            }
+        }
+        entrance
+    }
+
+    /// Whether there is anybody who may come.
+    pub fn is_open(&self) -> bool {
+        self.anybody || !self.known.is_empty()
+    }
+
+    /// Whether this one may.
+    pub fn admits(&self, pin: &Pin) -> bool {
+        self.anybody || self.known.contains(pin)
+    }
 }
 
 /// An invitation as its inviter holds it.
@@ -163,13 +206,16 @@ impl HeldInvitation {
         }
     }
 
-    /// Whether somebody may still call about it: the door for strangers is open while this holds for any invitation.
-    /// An applicant learns its outcome until the application would have expired.
-    pub fn keeps_door_open(&self, now: UnixMs) -> bool {
+    /// Who may still call about it. Once it was used nobody else has a reason to, but for an applicant that is about to hear
+    /// that it was; who revealed learns the outcome until the application would have expired (9.5).
+    pub fn callers(&self, now: UnixMs) -> Callers {
         match &self.state {
-            State::Open | State::Committed(_) => now < self.invitation.expires,
-            State::Used(received) => now < received.received + limits::APPLICATION_LIFE,
-            State::Burnt | State::Revoked => false,
+            State::Open | State::Committed(_) if now < self.invitation.expires => Callers::Anybody,
+            State::Used(received) if now < received.received + limits::JOIN_GRACE => Callers::Anybody,
+            State::Used(received) if now < received.received + limits::APPLICATION_LIFE => {
+                Callers::Only(received.committed.pin)
+            }
+            State::Open | State::Committed(_) | State::Used(_) | State::Burnt | State::Revoked => Callers::Nobody,
         }
     }
 
@@ -440,6 +486,16 @@ mod tests {
     }
 
     #[test]
+    fn once_it_is_used_the_door_is_for_the_one_who_used_it() {
+        let (held, applicant, stranger) = (used(), PIN, Pin([66; 32]));
+        let entrance = |at: UnixMs| Entrance::of([&held].into_iter(), at);
+        assert!(entrance(NOW).admits(&stranger), "a second one hears that it is used");
+        let later = NOW + limits::JOIN_GRACE;
+        assert!(entrance(later).admits(&applicant) && !entrance(later).admits(&stranger));
+        assert!(entrance(later).is_open() && !entrance(NOW + limits::APPLICATION_LIFE).is_open());
+    }
+
+    #[test]
     fn time_and_the_inviter_end_it() {
         let late = UnixMs(10_000);
         assert_eq!(held().commit(Digest([0; 32]), PIN, Nonce([0; 32]), late), Err(Reason::InvitationExpired));
@@ -449,7 +505,8 @@ mod tests {
         assert_eq!(revoked.reveal(&r, NOW), Revealed::Refused(Reason::InvitationRevoked));
         assert_eq!(revoked.revoke(NOW), Err(Reason::InvitationRevoked));
         assert_eq!(used().revoke(NOW), Err(Reason::InvitationUsed));
-        assert!(!revoked.keeps_door_open(NOW) && held().keeps_door_open(NOW) && !held().keeps_door_open(late));
+        let callers = [revoked.callers(NOW), held().callers(NOW), held().callers(late)];
+        assert_eq!(callers, [Callers::Nobody, Callers::Anybody, Callers::Nobody]);
     }
 
     #[test]

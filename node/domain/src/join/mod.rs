@@ -13,7 +13,7 @@ use super::authority::PublicKey;
 use super::closed::closed_enum;
 use super::ids::{Digest, FederationId, Hasher, InvitationId, Pin};
 
-pub use invitation::{Application, HeldInvitation, Invitation, Reveal, Revealed, State};
+pub use invitation::{Application, Callers, Entrance, HeldInvitation, Invitation, Reveal, Revealed, State};
 pub use words::Words;
 
 closed_enum! {

@@ -1,15 +1,16 @@
 //! What one partner may propose to the register.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::app::budgets::PartnerBudgets;
+use crate::app::budgets::{self, PartnerBudgets};
 use crate::app::listeners::empty_view;
 use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;
 use crate::domain::record::StreamClass;
-use crate::services::layers::Charge;
+use crate::services::layers::{Budget, Charge};
 
 #[test]
 fn statements_are_counted_per_authority_each_second_and_in_a_day_and_stewards_have_ten_times_as_many() {
@@ -127,4 +128,22 @@ fn a_budget_that_is_changed_counts_anew_and_the_others_go_on() {
     assert_eq!((questions(), control()), (0, 0), "nothing is new");
     budgets.change(&of(300));
     assert_eq!((questions(), control()), (0, 300), "only what changed");
+}
+
+#[test]
+fn who_goes_on_calling_with_its_budget_exhausted_is_shown_out() {
+    let (clock, kehl) = (MovedClock::new(), AuthorityId::parse("de-kehl").unwrap());
+    let ended = Arc::new(AtomicUsize::new(0));
+    let count = ended.clone();
+    let exhausted: Budget = Arc::new(|_, _| Err(Duration::from_secs(1)));
+    let budget = budgets::ending(exhausted, clock.clone(), move |_| count.fetch_add(1, Ordering::SeqCst));
+    let calls = |n: usize| (0..n).for_each(|_| assert!(budget(&kehl, Charge::RegisterCall).is_err()));
+    calls(999);
+    clock.advance(Millis::seconds(61));
+    calls(999);
+    assert_eq!(ended.load(Ordering::SeqCst), 0, "a thousand in a minute, not in a day");
+    calls(1);
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    calls(999);
+    assert_eq!(ended.load(Ordering::SeqCst), 1, "it is counted anew");
 }

@@ -14,7 +14,9 @@ use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, Pin};
 use crate::domain::join::applicant::Progress;
 use crate::domain::join::invitation::Received;
-use crate::domain::join::{ApplicationState, HeldInvitation, Invitation, InvitationState, Nonce, Reveal, Revealed};
+use crate::domain::join::{
+    ApplicationState, Entrance, HeldInvitation, Invitation, InvitationState, Nonce, Reveal, Revealed,
+};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
@@ -58,8 +60,8 @@ pub(super) struct Inner {
     pub(super) store: Arc<dyn Store>,
     pub(super) register: Arc<dyn Admissions>,
     pub(super) clock: SharedClock,
-    /// Whether the door for strangers is open.
-    gate: watch::Sender<bool>,
+    /// Whom the door for strangers lets in.
+    gate: watch::Sender<Entrance>,
     /// One look at the invitations at a time: what an older one saw must not be set after a newer one.
     looking: tokio::sync::Mutex<()>,
     /// Rises with every change of an invitation here.
@@ -94,15 +96,15 @@ impl Inviter {
         register: Arc<dyn Admissions>,
         clock: SharedClock,
     ) -> Self {
-        let (gate, _) = watch::channel(false);
+        let (gate, _) = watch::channel(Entrance::default());
         let (news, _) = watch::channel(0);
         let key = Box::new(key);
         let (looking, making, deciding) = Default::default();
         Self(Arc::new(Inner { authority, key, store, register, clock, gate, looking, news, making, deciding }))
     }
 
-    /// Whether the door for strangers is open: while an invitation can be used or its applicant still asks.
-    pub fn gate(&self) -> watch::Receiver<bool> {
+    /// Whom the door for strangers lets in: anybody while an invitation can be used, then who used it.
+    pub fn gate(&self) -> watch::Receiver<Entrance> {
         self.0.gate.subscribe()
     }
 
@@ -113,8 +115,8 @@ impl Inviter {
     pub async fn refresh_gate(&self) -> Result<(), Error> {
         let _looking = self.0.looking.lock().await;
         let now = self.0.clock.now();
-        let open = self.all().await?.iter().any(|held| held.keeps_door_open(now));
-        self.0.gate.send_if_modified(|was| std::mem::replace(was, open) != open);
+        let entrance = Entrance::of(self.all().await?.iter(), now);
+        self.0.gate.send_if_modified(|was| *was != entrance && std::mem::replace(was, entrance.clone()) != entrance);
         Ok(())
     }
 

@@ -46,7 +46,10 @@ async fn a_peer_without_post_quantum_keys_is_accepted() {
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(verify::PinVerifier::new(verify::Accepted::Anybody, world.clock.clone()))
+        .with_custom_certificate_verifier(verify::PinVerifier::new(
+            verify::Accepted::Applicants(open_gate()),
+            world.clock.clone(),
+        ))
         .with_client_cert_resolver(template.client_auth_cert_resolver.clone());
     config.alpn_protocols = template.alpn_protocols.clone();
     let tls = raw_connect(kehl.address, config).await.unwrap();

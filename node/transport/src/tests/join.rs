@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 use super::world::*;
+use crate::domain::join::Entrance;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::*;
@@ -22,7 +23,7 @@ async fn an_applicant_gets_in_only_while_an_invitation_is_open() {
     let closed = greet(join.channel.clone(), "").await.unwrap_err();
     assert_eq!(classify(&closed), Reason::InvitationUnknown, "{closed:?}");
 
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     assert_eq!(greet(join.channel.clone(), "").await.unwrap(), "applicant");
     assert_eq!(join.inviter_spki().unwrap(), kehl.identity.certificate().spki);
     // As a member it is refused all the same, and by another pin than the token's nobody is the inviter.
@@ -32,11 +33,25 @@ async fn an_applicant_gets_in_only_while_an_invitation_is_open() {
     let swapped = greet(other.channel, "").await.unwrap_err();
     assert_eq!(classify(&swapped), Reason::PeerPinUnknown, "{swapped:?}");
 
-    kehl.gate.set(false);
+    kehl.gate.set(Entrance::default());
     kehl.connections.abort_joins();
     eventually("the applicant is out", || kehl.connections.held() + applicant.connections.held() == 0).await;
     let again = applicant.pool.join_channel(&endpoint, vec![kehl.identity.pin()]).unwrap();
     assert_eq!(classify(&greet(again.channel, "").await.unwrap_err()), Reason::InvitationUnknown);
+}
+
+#[tokio::test]
+async fn once_the_invitation_is_used_only_who_used_it_gets_in() {
+    let world = World::new();
+    let (applicant, kehl) = (world.stranger("fr-erstein").await, world.member("de-kehl").await);
+    let stranger = world.stranger("fr-nobody").await;
+    let known = [applicant.identity.pin()].into_iter().collect();
+    assert!(!kehl.gate.set(Entrance { anybody: false, known }), "nobody has to leave");
+    let (endpoint, pins) = (kehl.address.to_string(), vec![kehl.identity.pin()]);
+    let join = |who: &Pool| who.join_channel(&endpoint, pins.clone()).unwrap().channel;
+    assert_eq!(greet(join(&applicant.pool), "").await.unwrap(), "applicant");
+    let refused = greet(join(&stranger.pool), "").await.unwrap_err();
+    assert_eq!(classify(&refused), Reason::PeerRefusedUs, "{refused:?}");
 }
 
 #[tokio::test]
@@ -45,7 +60,7 @@ async fn four_applicants_at_once_and_none_for_good() {
     let (life, grace) = (Duration::from_secs(4), Duration::from_secs(60));
     let world = World::with(Limits { join_life: life, join_proof: grace, join_grace: grace, ..Limits::default() });
     let kehl = world.member("de-kehl").await;
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     let stranger = world.identity(&id("fr-nobody"));
     let mut config = world.raw_as(&stranger);
     config.alpn_protocols = vec![Alpn::Join.protocol().to_vec()];
@@ -77,7 +92,7 @@ async fn one_address_does_not_hold_the_door_against_another() {
     let limits = Limits { join_life: never, join_proof: never, join_grace: never, ..Limits::default() };
     let world = World::with(limits);
     let kehl = world.member("de-kehl").await;
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     let mut idle = Vec::new();
     for _ in 0..limits::JOIN_CONNECTIONS {
         idle.push(idle_stranger(&world, "127.0.0.2", &kehl).await);
@@ -111,7 +126,7 @@ async fn a_stranger_that_only_holds_a_place_loses_it_soon_and_an_applicant_does_
     let proof = Duration::from_secs(2);
     let world = World::with(Limits { join_proof: proof, ..Limits::default() });
     let kehl = world.member("de-kehl").await;
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     let applicant = world.stranger("fr-erstein").await;
     let join = applicant.pool.join_channel(&kehl.address.to_string(), vec![kehl.identity.pin()]).unwrap();
     assert_eq!(greet(join.channel.clone(), "").await.unwrap(), "applicant");
@@ -143,7 +158,7 @@ async fn behind_one_address_a_newcomer_takes_the_place_of_who_has_only_held_it()
     let (grace, proof) = (Duration::from_millis(50), Duration::from_secs(600));
     let world = World::with(Limits { join_grace: grace, join_proof: proof, ..Limits::default() });
     let kehl = world.member("de-kehl").await;
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     let mut idle = Vec::new();
     for _ in 0..limits::JOIN_CONNECTIONS {
         idle.push(idle_stranger(&world, "127.0.0.1", &kehl).await);
@@ -177,7 +192,7 @@ async fn a_wrong_clock_is_let_in_at_the_door_and_named_by_the_one_that_is_behind
     let ahead = world.stranger("fr-erstein").await;
     world.clock.advance(crate::domain::time::Millis::days(-3));
     let kehl = world.member("de-kehl").await;
-    kehl.gate.set(true);
+    kehl.gate.set(anybody());
     let pins = vec![kehl.identity.pin()];
     let join = ahead.pool.join_channel(&kehl.address.to_string(), pins.clone()).unwrap();
     assert_eq!(greet(join.channel, "").await.unwrap(), "applicant", "the door tells it more than a handshake could");

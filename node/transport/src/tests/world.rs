@@ -25,6 +25,7 @@ use crate::domain::authority::{AuthorityEntry, ParticipantKind, PinnedKey, Publi
 use crate::domain::directory::{DirectoryView, Member, Policy};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, Pin};
 use crate::domain::issued::{AuthoritySigner, NodeName};
+use crate::domain::join::Entrance;
 use crate::domain::time::UnixMs;
 use crate::verify::{Accepted, PinVerifier};
 use crate::*;
@@ -183,7 +184,7 @@ impl World {
 
     /// A client configuration to be spoilt by the test: takes any server, shows no certificate.
     pub fn raw(&self) -> ClientConfig {
-        let verifier = PinVerifier::new(Accepted::Anybody, self.clock.clone());
+        let verifier = PinVerifier::new(Accepted::Applicants(open_gate()), self.clock.clone());
         let builder = ClientConfig::builder_with_provider(tls::provider());
         let mut config = builder
             .with_protocol_versions(&[&TLS13])
@@ -305,4 +306,16 @@ impl ExchangeService for Fake {
         let next = request.into_inner().items.len() as u64;
         Ok(Response::new(DeliverResponse { next, receipt: None }))
     }
+}
+
+/// What a door is while an invitation can be used.
+pub fn anybody() -> Entrance {
+    Entrance { anybody: true, ..Entrance::default() }
+}
+
+/// A door that takes anybody.
+pub fn open_gate() -> JoinGate {
+    let gate = JoinGate::closed();
+    gate.set(anybody());
+    gate
 }

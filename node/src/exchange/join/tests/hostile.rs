@@ -177,7 +177,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     assert_eq!(refusal(nobody).await, Reason::InvitationUnknown);
     city.inviter.revoke(id_).await.unwrap();
     assert_eq!(refusal(commit(secret)).await, Reason::InvitationRevoked);
-    assert!(!*city.inviter.gate().borrow(), "no invitation, no door");
+    assert!(!city.inviter.gate().borrow().is_open(), "no invitation, no door");
 
     city.clock.advance(Millis(1));
     let late = wire::parse_token(&invited(&city).await.token).unwrap();
@@ -186,7 +186,7 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     assert_eq!(refusal(expired).await, Reason::InvitationExpired);
     assert_eq!(refusal(async { Applicant::check(&late, None, city.clock.now()) }).await, Reason::InvitationExpired);
     city.inviter.refresh_gate().await.unwrap();
-    assert!(!*city.inviter.gate().borrow());
+    assert!(!city.inviter.gate().borrow().is_open());
     let states: Vec<_> = city.inviter.list().await.unwrap().iter().map(|l| l.summary.as_ref().unwrap().state).collect();
     assert_eq!(states, [InvitationState::Revoked, InvitationState::Expired]);
 
