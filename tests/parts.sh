@@ -5,13 +5,13 @@
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
 PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
-  kill_loop suspensions partitions misfortune bench seeded model)
+  kill_loop suspensions partitions misfortune fuzz bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  MISFORTUNE=(--singles all --pairs 300) KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--singles all --pairs 300) KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  MISFORTUNE=(--singles 40 --pairs 20) KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+  MISFORTUNE=(--singles 40 --pairs 20) KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -34,6 +34,7 @@ plan_default() {
   part stories
   together demo two_cities python_client
   together power full_disk
+  part fuzz
   part kill_loop
   part suspensions
   part partitions
@@ -105,6 +106,9 @@ kill_loop() {
       --kills "$KILLS" --cycles "$KILL_CYCLES" --seed $((HAVENLINK_SEED + round)) || return
   done
 }
+
+# Hostile bytes into everything that reads what others made: so many for each target.
+fuzz() { "$HAVENLINK_BIN_DIR/havenlink-fuzz" --inputs "$FUZZ" --seed "$HAVENLINK_SEED" --found "$TARGET/fuzz"; }
 
 # How long a suspended member still gets through: idle, pooled, streaming, quorum down. The product's limit of a second is
 # asked for on a machine of its own, in the long run.

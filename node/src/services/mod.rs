@@ -15,7 +15,7 @@ pub mod http;
 pub mod join;
 pub mod layers;
 pub mod local;
-mod page;
+pub mod page;
 pub mod peer;
 pub mod raft;
 pub mod routes;
