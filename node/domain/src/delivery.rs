@@ -119,7 +119,7 @@ fn answered(
     let head = head_of(settle);
     let skip = if head.expires <= now {
         Some(Reason::EnvelopeExpired)
-    } else if head.waiting_since.is_some_and(|since| now.since(since) >= limits::RETRY_LATER) {
+    } else if head.waiting_since.is_some_and(|since| has_waited(since, now)) {
         Some(if only_sender_mends(*reason) { Reason::SkippedAfterWait } else { Reason::Deferred })
     } else {
         None
@@ -129,6 +129,12 @@ fn answered(
     let failures = if settle > 0 || skip.is_some() { 0 } else { sent.failures };
     let next = if skip.is_some() { Next::Continue } else { Next::At(now + backoff(failures, jitter)) };
     Step { settle, blocked: Some(blocked), next, failures: if skip.is_some() { 0 } else { failures + 1 } }
+}
+
+/// Whether the longest wait is over. One that began as far ahead as it is long began by a clock that was ahead, and does not
+/// last for as long as that clock was wrong.
+fn has_waited(since: UnixMs, now: UnixMs) -> bool {
+    now.since(since).0.saturating_abs() >= limits::RETRY_LATER.0
 }
 
 /// Whether nothing but the sender can help: it sends the agreement along, and if that did not help in time, no later attempt
@@ -223,6 +229,12 @@ mod tests {
             step(sent, heard, |_| head(Some(waited), left), NOW, 0.5).blocked.unwrap().skip
         };
         assert_eq!(after(Reason::AgreementUnknown, 15, 9), Some(Reason::SkippedAfterWait));
+        assert_eq!(after(Reason::AgreementUnknown, -14, 9), None, "a clock that was put back a little");
+        assert_eq!(
+            after(Reason::AgreementUnknown, -5_000_000, 9),
+            Some(Reason::SkippedAfterWait),
+            "one that was years ahead"
+        );
         for reason in [Reason::EnvelopeFromFuture, Reason::KeyNotCurrent, Reason::RegisterNotFresh] {
             assert_eq!(after(reason, 14, 9), None);
             assert_eq!(after(reason, 15, 9), Some(Reason::Deferred));

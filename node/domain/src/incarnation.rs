@@ -34,15 +34,17 @@ pub fn told(known: Option<Incarnation>, next: Incarnation) -> Told {
     }
 }
 
-/// The incarnation that begins with a new disk or a restore. `newest`: of whatever is left of the node.
-pub fn begun(now: UnixMs, newest: Incarnation) -> Incarnation {
-    Incarnation(wall(now).max(newest.0 + 1))
+/// The incarnation that begins with a restore. `newest`: of whatever is left of the node. `drawn`: by chance, since two lives that
+/// begin at one backup, with a clock that stands or is behind, would have the same one: partners would take the second for the
+/// first, and would not send again what was lost with it.
+pub fn begun(now: UnixMs, newest: Incarnation, drawn: u32) -> Incarnation {
+    Incarnation(wall(now).max(newest.0 + 1) + u64::from(drawn))
 }
 
-/// The incarnation with which a node goes on once a partner has shown it its own signed word; `None`: it tells nothing that
-/// lies above the known one, or too far above it.
-pub fn after_shown(now: UnixMs, known: Incarnation, shown: Incarnation) -> Option<Incarnation> {
-    (shown > known && !is_too_far(known, shown)).then(|| Incarnation(wall(now).max(shown.0 + 1)))
+/// The incarnation with which a node goes on once a partner has shown it its own signed word, drawn as one that begins; `None`: it
+/// tells nothing that lies above the known one, or too far above it.
+pub fn after_shown(now: UnixMs, known: Incarnation, shown: Incarnation, drawn: u32) -> Option<Incarnation> {
+    (shown > known && !is_too_far(known, shown)).then(|| begun(now, shown, drawn))
 }
 
 fn is_too_far(known: Incarnation, next: Incarnation) -> bool {
@@ -72,13 +74,14 @@ mod tests {
 
     #[test]
     fn a_node_goes_on_above_all_that_is_left_of_it_whatever_its_clock_says() {
-        assert_eq!(begun(UnixMs(-5), KNOWN), Incarnation(KNOWN.0 + 1));
+        assert_eq!(begun(UnixMs(-5), KNOWN, 0), Incarnation(KNOWN.0 + 1));
+        assert_ne!(begun(UnixMs(-5), KNOWN, 1), begun(UnixMs(-5), KNOWN, 2), "two lives of one backup");
         let later = UnixMs(2_000_000_000_000);
-        assert_eq!(begun(later, KNOWN), Incarnation(2_000_000_000_000));
+        assert_eq!(begun(later, KNOWN, 7), Incarnation(2_000_000_000_007));
         let shown = Incarnation(KNOWN.0 + 9);
-        assert_eq!(after_shown(UnixMs(0), KNOWN, shown), Some(Incarnation(shown.0 + 1)));
-        assert_eq!(after_shown(later, KNOWN, shown), Some(Incarnation(2_000_000_000_000)));
-        assert_eq!(after_shown(later, KNOWN, KNOWN), None, "nothing new");
-        assert_eq!(after_shown(later, KNOWN, Incarnation(KNOWN.0 + STEP + 1)), None, "no node is pushed that far");
+        assert_eq!(after_shown(UnixMs(0), KNOWN, shown, 7), Some(Incarnation(shown.0 + 8)));
+        assert_eq!(after_shown(later, KNOWN, shown, 0), Some(Incarnation(2_000_000_000_000)));
+        assert_eq!(after_shown(later, KNOWN, KNOWN, 0), None, "nothing new");
+        assert_eq!(after_shown(later, KNOWN, Incarnation(KNOWN.0 + STEP + 1), 0), None, "no node is pushed that far");
     }
 }

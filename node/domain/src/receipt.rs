@@ -132,12 +132,16 @@ impl SentItem {
 
     /// What it came to.
     pub fn result(&self, verdict: Verdict) -> ItemResult {
-        match (verdict, self.skip.filter(|_| self.given_up)) {
+        match (verdict, self.skip) {
             (Verdict::Stored, _) => ItemResult::Stored,
             (Verdict::Duplicate, _) => ItemResult::Duplicate,
             (Verdict::Quarantined(reason) | Verdict::RetryLater(reason), _) => ItemResult::Quarantined(reason),
-            (Verdict::Skipped(_), Some(reason)) | (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
-            (Verdict::Skipped(_), None) => self.deferred.map_or(ItemResult::Skipped, ItemResult::Deferred),
+            (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
+            (Verdict::Skipped(_), Some(reason)) if self.given_up => ItemResult::Refused(reason),
+            (Verdict::Skipped(_), Some(_)) => ItemResult::Skipped,
+            // Now or on an earlier attempt, whose answer was lost, the number made room or was given up by a clock that was
+            // ahead: the item itself goes on.
+            (Verdict::Skipped(reason), None) => ItemResult::Deferred(self.deferred.unwrap_or(reason)),
         }
     }
 }
@@ -152,13 +156,39 @@ impl Receipt {
     /// earlier batch does, and less than was sent when it is one of a shorter batch.
     ///
     /// # Errors
-    /// `ENVELOPE_MALFORMED` when a line names other bytes than were sent under its number.
+    /// `STREAM_OUT_OF_ORDER` when a line names other bytes than were sent under its number: the recipient took that number from
+    /// an earlier life of the sender, and a greeting tells where the stream goes on.
     pub fn of(&self, first: u64, items: impl Iterator<Item = SentItem>) -> Result<Vec<Verdict>, Reason> {
         let Some(offset) = first.checked_sub(self.first) else { return Ok(Vec::new()) };
         let lines = self.outcomes.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
         lines
             .zip(items)
-            .map(|(line, item)| item.is_of(line).then_some(line.verdict).ok_or(Reason::EnvelopeMalformed))
+            .map(|(line, item)| item.is_of(line).then_some(line.verdict).ok_or(Reason::StreamOutOfOrder))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_skipped_has_a_reason_or_its_item_goes_on() {
+        let item =
+            |skip, given_up, deferred| SentItem { digest: Digest([1; 32]), again: None, skip, given_up, deferred };
+        let (said, own) = (Verdict::Skipped(Reason::EnvelopeExpired), Some(Reason::SkippedAfterWait));
+        assert_eq!(item(own, false, None).result(said), ItemResult::Skipped, "its reason is stored with it");
+        assert_eq!(item(own, true, None).result(said), ItemResult::Refused(Reason::SkippedAfterWait));
+        let before = item(None, false, None).result(said);
+        assert_eq!(
+            before,
+            ItemResult::Deferred(Reason::EnvelopeExpired),
+            "an earlier attempt gave it up by a wrong clock"
+        );
+        let before = item(None, false, None).result(Verdict::Skipped(Reason::Deferred));
+        assert_eq!(before, ItemResult::Deferred(Reason::Deferred), "it made room before its node was killed");
+        let now = item(None, false, Some(Reason::KeyNotCurrent)).result(Verdict::Skipped(Reason::Deferred));
+        assert_eq!(now, ItemResult::Deferred(Reason::KeyNotCurrent));
+        assert_eq!(item(own, true, None).result(Verdict::Stored), ItemResult::Stored, "an earlier attempt sent it");
     }
 }

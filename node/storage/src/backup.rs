@@ -258,11 +258,18 @@ pub async fn prepare(backup: &BackupReport, data_dir: &Path, now: UnixMs) -> Res
     schema::create_private(&restoring).map_err(io)?;
     std::fs::copy(&backup.file, &restoring).map_err(io)?;
     let newest = old.map_or(backup.incarnation, |(incarnation, _)| incarnation.max(backup.incarnation));
-    let incarnation = incarnation::begun(now, newest);
+    let incarnation = incarnation::begun(now, newest, drawn()?);
     let from_size = old.map_or(backup.audit_size, |(_, size)| size);
     let report = RestoreReport { incarnation, from_size, to_size: backup.audit_size };
     begin_anew(&restoring, &report, now).await?;
     Ok(Prepared { restoring, store, report })
+}
+
+/// What tells this life of the node from another one that began at the same backup.
+fn drawn() -> Result<u32> {
+    let mut bytes = [0; 4];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Failed("the system gives no randomness".into()))?;
+    Ok(u32::from_be_bytes(bytes))
 }
 
 /// New incarnation, RESTORED leaf, offers unconfirmed and partners to be told of it: in one commit, and with no log left beside the file.

@@ -40,7 +40,9 @@ impl Road {
     ) -> Result<bool, Error> {
         let known = self.store().incarnation();
         let shown = self.own_word(shown, ours, partner);
-        let next = shown.and_then(|shown| incarnation::after_shown(self.now(), known, shown));
+        let [.., a, b, c, d] = *uuid::Uuid::new_v4().as_bytes();
+        let drawn = u32::from_be_bytes([a, b, c, d]);
+        let next = shown.and_then(|shown| incarnation::after_shown(self.now(), known, shown, drawn));
         let Some(next) = next else { return Ok(false) };
         self.store().write(Write::put(Put::OwnIncarnation(next)).into()).await?;
         tracing::warn!(%partner, incarnation = next.0, "a partner holds this node's own word of a later start: it goes on from there");

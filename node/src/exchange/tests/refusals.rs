@@ -239,10 +239,13 @@ async fn a_forged_receipt_settles_nothing() {
         }
     }));
     let content = StreamId { origin: id(STRASBOURG), recipient: id(KEHL), class: StreamClass::Content };
-    let pass = world.exchange(STRASBOURG).road.deliver_pass(&content).await;
-    assert!(matches!(pass, Pass::After(_)));
-    let states = world.delivery(STRASBOURG, published.record_id).await;
-    assert_eq!(states, [(DeliveryState::Queued, Some(Reason::EnvelopeMalformed))]);
+    // It may be a receipt that was given to an earlier life of this node: a greeting tells, once, before anybody waits.
+    for waits in [false, true] {
+        let pass = world.exchange(STRASBOURG).road.deliver_pass(&content).await;
+        assert_eq!(matches!(pass, Pass::After(_)), waits, "{pass:?}");
+        let states = world.delivery(STRASBOURG, published.record_id).await;
+        assert_eq!(states, [(DeliveryState::Queued, Some(Reason::StreamOutOfOrder))]);
+    }
     assert_ne!(Digest::of(b"sent"), Digest::of(b"signed for"));
 }
 
