@@ -5,13 +5,13 @@
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
 PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
-  kill_loop suspensions partitions misfortune fuzz bench seeded model)
+  kill_loop suspensions partitions misfortune simulation fuzz bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  MISFORTUNE=(--singles all --pairs 300) KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  MISFORTUNE=(--singles 40 --pairs 20) KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+  MISFORTUNE=(--singles 40 --pairs 20) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -38,6 +38,7 @@ plan_default() {
   part kill_loop
   part suspensions
   part partitions
+  part simulation
   part bench
   part seeded
 }
@@ -128,6 +129,11 @@ partitions() {
 # Bad days of real nodes, healed by what the programs print. Asked for by name until it is green: then it joins the plans.
 misfortune() {
   python3 tests/misfortune/main.py "$HAVENLINK_BIN_DIR" --seed "$HAVENLINK_SEED" "${MISFORTUNE[@]}"
+}
+
+# The pure cores in worlds of crashes, loss, reordering, partitions and wrong clocks. Which seed broke an invariant is printed.
+simulation() {
+  timeout $((300 + WORLDS / 50)) "$HAVENLINK_BIN_DIR/havenlink-simulation" --worlds "$WORLDS" --seed "$HAVENLINK_SEED"
 }
 
 # Figures of a shared machine are a finding; the long run, on a machine of its own, holds them to the gates.
