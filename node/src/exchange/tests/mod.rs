@@ -3,6 +3,7 @@
 mod agreements;
 mod answers;
 mod backfill;
+mod behind_its_back;
 mod clock_jumps;
 mod clocks_apart;
 mod consumers;

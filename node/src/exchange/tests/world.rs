@@ -18,11 +18,10 @@ use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus,
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, Incarnation};
 use crate::domain::policy::{KeptRecord, ReadPurpose, Reading};
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
+use crate::domain::record::RecordKind;
 use crate::domain::records::Content;
 use crate::domain::records::alert::{Alert, AlertKind};
 use crate::domain::records::offer::{DisclosureLevel, OfferView, ServiceKind};
-use crate::domain::records::practice::Practice;
 use crate::domain::sharing::{Audience, Recipients, Sharing};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::tests::line::{Line, Link};
@@ -439,86 +438,4 @@ pub fn wished(sharing: Sharing, content: impl Into<Content>) -> Wished {
 
 pub fn sample_alert() -> Alert {
     alert::from_proto(sample::advert_alert()).unwrap()
-}
-
-impl World {
-    /// Queues an envelope whose signature is good and whose body is no record.
-    pub async fn queue_odd(&self, from: &str, to: &str) {
-        self.queue_practice(from, to, |envelope| envelope.body = Bytes::from_static(b"\xff\xff no message")).await;
-    }
-
-    /// Queues a later version of a practice that was sent.
-    pub async fn queue_version(&self, from: &str, to: &str, practice: &Practice, target: &RecordKey) {
-        let replaces = Reference { kind: ReferenceKind::Replaces, target: target.clone() };
-        let body = crate::wire::records::encode(&practice.clone().into());
-        self.queue_practice(from, to, |envelope| (envelope.body, envelope.references) = (body, vec![replaces])).await;
-    }
-
-    /// Queues a practice's envelope whose fields were changed, behind its own node's back.
-    pub async fn queue_practice(&self, from: &str, to: &str, change: impl FnOnce(&mut Envelope)) {
-        let (exchange, now) = (self.exchange(from), self.clock.now());
-        let agreements = exchange.agreements.set();
-        let held = agreements.grants(&id(from), &id(to)).next().unwrap();
-        let view = self.view.load_full();
-        let mut envelope = self.envelope(from, to);
-        envelope.grant = Some(held.reference);
-        change(&mut envelope);
-        let permit = crate::domain::policy::may_share(&crate::domain::policy::ShareQuestion {
-            from: &id(from),
-            to: &id(to),
-            facet: crate::domain::records::Facet::Practice(()),
-            target: None,
-            purpose: Purpose::Prevention,
-            handling: envelope.handling,
-            created: now,
-            side: crate::domain::policy::Side::Sender,
-            grant: None,
-            agreements: &agreements,
-            view: &view,
-            now,
-        });
-        let sealed = crate::wire::sealed::seal(&envelope, &self.node(from).key);
-        let item = crate::storage::ops::NewDelivery {
-            permit: permit.unwrap(),
-            record_id: envelope.record_id,
-            question: crate::storage::rows::Question::of(
-                &envelope,
-                Some(crate::domain::records::Facet::Practice(())),
-                self.node(from).key.public().id(),
-            ),
-            envelope: sealed.bytes,
-            digest: sealed.digest,
-            as_of: None,
-            traceparent: String::new(),
-            queued: now,
-            expires: envelope.expires,
-        };
-        let write = crate::storage::ops::Write { deliveries: vec![item], ..Default::default() };
-        self.node(from).store.write(write.into()).await.unwrap();
-    }
-
-    /// A practice's envelope without body or grant.
-    pub fn envelope(&self, from: &str, to: &str) -> Envelope {
-        let now = self.clock.now();
-        Envelope {
-            federation: self.view.load().federation,
-            origin: id(from),
-            recipient: id(to),
-            publication_id: crate::domain::ids::PublicationId([1; 16]),
-            record_id: crate::domain::ids::RecordId(*uuid::Uuid::new_v4().as_bytes()),
-            kind: RecordKind::Practice,
-            purpose: Purpose::Prevention,
-            lawful_basis: LawfulBasis::PublicTask,
-            special_basis: SpecialBasis::None,
-            grant: None,
-            agreement_to_share_ref: Bytes::new(),
-            handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
-            status: RecordStatus::Actual,
-            created: now,
-            expires: now + Millis::days(1),
-            review_by: now + Millis::days(1),
-            references: vec![],
-            body: Bytes::new(),
-        }
-    }
 }
