@@ -3,7 +3,8 @@
 //! A steward signs a beat every `policy.beat_interval`, and at once after it has taken a snapshot or leads anew, and
 //! hands it to the other stewards; whoever follows gets it from there. Every node also exchanges what it has with one
 //! other node per interval, so that what a stream lost is found again. An emergency suspension goes out at once. One of
-//! a steward that waits for a second signature goes to stewards only, and is kept by stewards only.
+//! a steward that waits for a second signature goes to stewards only, and is kept by stewards only. Foundings are told at once,
+//! and to whoever stands on an earlier one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,13 @@ use tonic::Request;
 use super::dial::refused;
 use super::error::Error;
 use super::handle::{Directory, random};
+use super::state::Founding;
 use super::statements;
+use super::steward::is_named;
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
+use crate::domain::statement::Founder;
 use crate::wire::beat::Beat;
 
 /// Time for one exchange.
@@ -33,6 +37,8 @@ const SPREAD: usize = 32;
 const BYTES: usize = 48 << 10;
 const BEAT_BYTES: usize = 12 << 10;
 const AWAITING_BYTES: usize = 18 << 10;
+const FOUNDING_BYTES: usize = 17 << 10;
+const FOUNDER_BYTES: usize = 1 << 10;
 /// Of a field's tag and length.
 const FRAME: usize = 8;
 /// Beats in one message that are looked at: stewards are few.
@@ -41,6 +47,9 @@ const BEATS: usize = 64;
 const STATEMENTS: usize = 96;
 /// Orders that wait for a second signature, in one message.
 const AWAITING: usize = 42;
+/// Foundings and stewards' words, in one message.
+const FOUNDINGS: usize = 4;
+const FOUNDERS: usize = 8;
 /// The shortest time between two beats.
 const LEAST: Duration = Duration::from_millis(100);
 
@@ -72,7 +81,8 @@ pub async fn beat(directory: Directory) {
 fn sign_one(directory: &Directory, term: u64) {
     let inner = &directory.0;
     let state = inner.chain.state();
-    if !state.is_steward(&inner.authority) {
+    // One that came back under another Raft id has nothing that it could stand for: what it said before still proves more.
+    if !is_named(&state, &inner.authority, directory.raft_id()) {
         return;
     }
     let Some((number, head, snapshot)) = inner.chain.agreed_mark() else { return };
@@ -98,6 +108,14 @@ fn sign_one(directory: &Directory, term: u64) {
     }
 }
 
+/// Signs one at once, by what is agreed on here now.
+pub fn beat_now(directory: &Directory) {
+    if let Some(node) = directory.node() {
+        let term = node.status().borrow().term;
+        sign_one(directory, term);
+    }
+}
+
 /// What goes to another node.
 #[derive(Default)]
 struct Said {
@@ -105,6 +123,10 @@ struct Said {
     overlay: Vec<Bytes>,
     /// Suspensions of stewards that wait for a second signature.
     awaiting_countersignature: Vec<Bytes>,
+    /// Foundings that others have still to sign or to follow.
+    foundings: Vec<Bytes>,
+    /// Stewards' words.
+    founders: Vec<Bytes>,
 }
 
 /// Exchanges everything with one other node per interval, and forgets what nobody needs any more.
@@ -117,17 +139,68 @@ pub async fn exchange(directory: Directory) {
             havenlink_runtime::repeated!(warn; %error, "what nobody needs any more was not dropped");
         }
         let Some(partner) = partners(&directory, 1).pop() else { continue };
-        let said = packed(&directory, &partner, &Said::default());
+        let said = packed(&directory, &partner, &Said::default(), u64::MAX);
         push(&directory, partner, said);
+        say_that_it_died(&directory);
     }
 }
 
-/// What this node has for another one that has not said it already, as much as fits into one message.
-fn packed(directory: &Directory, to: &AuthorityId, given: &Said) -> Said {
+/// While no order can be made here, stewards tell each other under which Raft id they would take part in a founding, and
+/// give on the one that waits for signatures.
+fn say_that_it_died(directory: &Directory) {
+    let led = directory.node().is_some_and(|node| {
+        let status = node.status();
+        let now = status.borrow();
+        now.leads || now.leader.is_some()
+    });
+    if led {
+        return;
+    }
+    let foundings: Vec<Bytes> =
+        directory.0.chain.pending_founding().map(|pending| pending.signed).into_iter().collect();
+    let founders: Vec<Bytes> = directory.own_word().map(|word| word.signed).into_iter().collect();
+    for steward in directory.other_stewards().unwrap_or_default().into_iter().filter(|_| !founders.is_empty()) {
+        let said = Said { foundings: foundings.clone(), founders: founders.clone(), ..Said::default() };
+        push(directory, steward, said);
+    }
+}
+
+/// Tells many at once of a founding: its founders and the stewards, then members.
+pub fn tell_founding(directory: &Directory, signed: &Bytes) {
+    let mut to = directory.other_stewards().unwrap_or_default();
+    for partner in partners(directory, SPREAD) {
+        if !to.contains(&partner) {
+            to.push(partner);
+        }
+    }
+    for partner in to {
+        push(directory, partner, Said { foundings: vec![signed.clone()], ..Said::default() });
+    }
+}
+
+/// Asks one node for foundings, words and signs of life, and takes what it answers.
+pub async fn ask(directory: &Directory, other: &AuthorityId, word: Option<&Founder>) {
+    let founders = word.map(|word| word.signed.clone()).into_iter().collect();
+    exchange_with(directory, other, Said { founders, ..Said::default() }).await;
+}
+
+/// What this node has for another one that has not said it already, as much as fits into one message. `founding`: the one that the
+/// other side stands on; what stands above it takes the room of orders that wait.
+fn packed(directory: &Directory, to: &AuthorityId, given: &Said, founding: u64) -> Said {
     let chain = &directory.0.chain;
-    let beats = chain.beats().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.beats.contains(bytes));
+    let foundings = if founding == u64::MAX { Vec::new() } else { chain.foundings_above(founding) };
+    let founders: Vec<Bytes> = match given.founders.is_empty() {
+        true => Vec::new(),
+        false => directory.own_word().map(|word| word.signed).into_iter().collect(),
+    };
+    let newest = chain.beats().into_iter().map(|(_, bytes)| bytes).chain(chain.kept_beats());
+    let beats = newest.filter(|bytes| !given.beats.contains(bytes));
     // Orders that wait are for stewards.
-    let orders = if directory.view().is_steward(to) { directory.awaiting_countersignature() } else { Vec::new() };
+    let orders = if foundings.is_empty() && directory.view().is_steward(to) {
+        directory.awaiting_countersignature()
+    } else {
+        Vec::new()
+    };
     let orders = orders
         .iter()
         .map(|order| order.signed.clone())
@@ -136,6 +209,8 @@ fn packed(directory: &Directory, to: &AuthorityId, given: &Said) -> Said {
     let mut room = Room(BYTES);
     Said {
         beats: room.pack(beats.collect(), BEATS, BEAT_BYTES),
+        foundings: room.pack(foundings, FOUNDINGS, FOUNDING_BYTES),
+        founders: room.pack(founders, 1, FOUNDER_BYTES),
         awaiting_countersignature: room.pack(orders.collect(), AWAITING, AWAITING_BYTES),
         overlay: room.pack(overlay.collect(), STATEMENTS, BYTES),
     }
@@ -199,41 +274,79 @@ fn messages(signed: Vec<Bytes>) -> Vec<Signed> {
     signed.into_iter().filter_map(|bytes| Signed::decode(bytes).ok()).collect()
 }
 
+/// The id of the founding's statement; empty for the genesis statement.
+fn by(here: &Founding) -> Bytes {
+    here.by.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default()
+}
+
 /// One exchange in the background.
 fn push(directory: &Directory, to: AuthorityId, said: Said) {
     let (directory, inner) = (directory.clone(), Arc::clone(&directory.0));
     inner.tasks.spawn(inner.stop.clone().run_until_cancelled_owned(async move {
-        let Ok(mut client) = directory.client(&to) else { return };
-        let mut request = Request::new(proto::GossipRequest {
-            beats: messages(said.beats),
-            overlay: messages(said.overlay),
-            awaiting_countersignature: messages(said.awaiting_countersignature),
-            call_back: false,
-        });
-        request.set_timeout(CALL);
-        match timeout(CALL, client.gossip(request)).await {
-            Ok(Ok(answer)) => {
-                let answer = answer.into_inner();
-                take(&directory, answer.beats, answer.overlay, answer.awaiting_countersignature).await;
-            }
-            Ok(Err(status)) => {
-                tracing::debug!(%to, reason = refused(&status).reason().code(), "no exchange of beats");
-            }
-            Err(_) => tracing::debug!(%to, "no exchange of beats in time"),
-        }
+        exchange_with(&directory, &to, said).await;
     }));
+}
+
+async fn exchange_with(directory: &Directory, to: &AuthorityId, said: Said) {
+    let Ok(mut client) = directory.client(to) else { return };
+    let here = directory.state().founding();
+    let mut request = Request::new(proto::GossipRequest {
+        beats: messages(said.beats),
+        overlay: messages(said.overlay),
+        awaiting_countersignature: messages(said.awaiting_countersignature),
+        call_back: false,
+        founding: here.founding,
+        founded_by: by(&here),
+        foundings: messages(said.foundings),
+        founders: messages(said.founders),
+    });
+    request.set_timeout(CALL);
+    match timeout(CALL, client.gossip(request)).await {
+        Ok(Ok(answer)) => {
+            let answer = answer.into_inner();
+            let heard = Spoken {
+                beats: answer.beats,
+                overlay: answer.overlay,
+                awaiting_countersignature: answer.awaiting_countersignature,
+                foundings: answer.foundings,
+                founders: answer.founders,
+            };
+            take(directory, heard).await;
+        }
+        Ok(Err(status)) => {
+            tracing::debug!(%to, reason = refused(&status).reason().code(), "no exchange of beats");
+        }
+        Err(_) => tracing::debug!(%to, "no exchange of beats in time"),
+    }
+}
+
+/// What another node said.
+struct Spoken {
+    beats: Vec<Signed>,
+    overlay: Vec<Signed>,
+    awaiting_countersignature: Vec<Signed>,
+    foundings: Vec<Signed>,
+    founders: Vec<Signed>,
 }
 
 /// What another node said. One bad statement does not spoil the others; a repeated one costs a look. But a signature that
 /// does not hold ends the look at all of it: nobody passes on what it has not verified, and looking costs what signing does.
 /// Answers with why some were not taken.
-async fn take(
-    directory: &Directory,
-    beats: Vec<Signed>,
-    overlay: Vec<Signed>,
-    awaiting_countersignature: Vec<Signed>,
-) -> Vec<Reason> {
+async fn take(directory: &Directory, heard: Spoken) -> Vec<Reason> {
+    let Spoken { beats, overlay, awaiting_countersignature, foundings, founders } = heard;
     let mut refused = Refused::default();
+    for founding in foundings.into_iter().take(FOUNDINGS) {
+        // Boxed: taking one in passes it on, which ends in another exchange.
+        let met = Box::pin(directory.met_founding(&founding.encode_to_vec().into())).await;
+        if refused.ends_with(met) {
+            return refused.0;
+        }
+    }
+    for word in founders.into_iter().take(FOUNDERS) {
+        if refused.ends_with(directory.hear_word(word.encode_to_vec().into()).map(|()| true)) {
+            return refused.0;
+        }
+    }
     for beat in beats.into_iter().take(BEATS) {
         if refused.ends_with(directory.0.chain.accept_beat(&beat.encode_to_vec().into())) {
             return refused.0;
@@ -281,14 +394,34 @@ pub async fn answer(
         beats: bytes(&request.beats),
         overlay: bytes(&request.overlay),
         awaiting_countersignature: bytes(&request.awaiting_countersignature),
+        foundings: bytes(&request.foundings),
+        founders: bytes(&request.founders),
     };
-    let refused = take(directory, request.beats, request.overlay, request.awaiting_countersignature).await;
-    let said = packed(directory, sender, &given);
+    let heard = Spoken {
+        beats: request.beats,
+        overlay: request.overlay,
+        awaiting_countersignature: request.awaiting_countersignature,
+        foundings: request.foundings,
+        founders: request.founders,
+    };
+    let refused = take(directory, heard).await;
+    let here = directory.state().founding();
+    let other = request.founding == here.founding && request.founded_by != by(&here);
+    let unheard = other && !directory.0.chain.knows_founding(&request.founded_by);
+    if request.founding > here.founding || unheard {
+        // It stands on a founding that is not followed here: it is asked for it.
+        push(directory, sender.clone(), Said::default());
+    }
+    let above = request.founding.saturating_sub(u64::from(other));
+    let said = packed(directory, sender, &given, above);
     proto::GossipResponse {
         beats: messages(said.beats),
         overlay: messages(said.overlay),
         awaiting_countersignature: messages(said.awaiting_countersignature),
         refused: refused.into_iter().map(|reason| reason.code().to_owned()).collect(),
+        founding: here.founding,
+        foundings: messages(said.foundings),
+        founders: messages(said.founders),
         ..Default::default()
     }
 }
@@ -326,6 +459,7 @@ mod tests {
                 overlay: messages(overlay),
                 awaiting_countersignature: messages(awaiting_countersignature),
                 call_back: true,
+                ..Default::default()
             };
             assert!(request.encoded_len() <= BYTES && BYTES < limits::CALL_BYTES);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::dial::Dial;
 use super::disk::{Disk, Meta, Write};
 use super::error::Error;
 use super::forward::{self, Passing};
+use super::founding::{self, RefoundingStatus, Words};
 use super::raft::{self, Node};
 use super::state::RegisterState;
 use super::{asking_members, gossip, membership, mirror, steward};
@@ -90,6 +92,9 @@ pub struct RegisterStatus {
     pub without_a_vote: Vec<AuthorityId>,
     /// Snapshots of other nodes that were not taken, since the start.
     pub snapshots_refused: u64,
+    /// The founding that the register stands on; 0: the genesis statement.
+    pub founding: u64,
+    pub refounding: RefoundingStatus,
 }
 
 pub(super) struct Inner {
@@ -97,7 +102,13 @@ pub(super) struct Inner {
     pub key: ArcSwap<SigningKey>,
     pub clock: SharedClock,
     pub chain: Arc<Chain>,
-    pub raft_id: u64,
+    raft_id: AtomicU64,
+    /// The Raft id for a founding, once it was asked for.
+    pub offered: Mutex<Option<u64>>,
+    /// What other stewards said that they would take part under.
+    pub words: Mutex<Words>,
+    /// Held while the register goes back, and while an instance starts.
+    pub refounding: tokio::sync::Mutex<()>,
     pub settings: Settings,
     pub dial: OnceLock<Arc<dyn Dial>>,
     pub node: ArcSwapOption<Node>,
@@ -116,6 +127,15 @@ pub(super) struct Inner {
     pub waiting: Mutex<Option<mpsc::Receiver<Passing>>>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+}
+
+impl Inner {
+    /// Another enrolment begins, and what was offered for it is used.
+    pub fn set_raft_id(&self, id: u64) {
+        self.raft_id.store(id, Ordering::Release);
+        *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.node_changed.send_modify(|count| *count += 1);
+    }
 }
 
 /// The directory. Cheap to clone; all clones are one.
@@ -207,7 +227,10 @@ impl Directory {
             key: ArcSwap::new(opening.key),
             clock: opening.clock,
             chain: Arc::new(chain),
-            raft_id,
+            raft_id: AtomicU64::new(raft_id),
+            offered: Mutex::default(),
+            words: Mutex::default(),
+            refounding: tokio::sync::Mutex::default(),
             settings,
             dial: OnceLock::new(),
             node: ArcSwapOption::empty(),
@@ -241,6 +264,7 @@ impl Directory {
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(mirror::run(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::beat(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::exchange(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(founding::propose_again(self.clone())));
     }
 
     /// Stops everything and waits for it.
@@ -278,7 +302,7 @@ impl Directory {
 
     /// This enrolment's Raft id, for the node's own entry.
     pub fn raft_id(&self) -> u64 {
-        self.0.raft_id
+        self.0.raft_id.load(Ordering::Acquire)
     }
 
     /// The view now. No lock, no copy.
@@ -380,8 +404,8 @@ impl Directory {
             number: state.number(),
             head: state.head(),
             entry_time: state.entry_time(),
-            raft_id: self.0.raft_id,
-            steward: steward::is_named(&state, &self.0.authority, self.0.raft_id),
+            raft_id: self.raft_id(),
+            steward: steward::is_named(&state, &self.0.authority, self.raft_id()),
             leader: leader.and_then(authority_of),
             raft,
             follows: self.0.follows.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -392,6 +416,8 @@ impl Directory {
             raft_error: self.0.raft_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             without_a_vote,
             snapshots_refused: self.0.chain.snapshots_refused(),
+            founding: state.position().founding,
+            refounding: self.refounding(),
         }
     }
 

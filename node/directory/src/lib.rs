@@ -29,6 +29,7 @@ pub mod dial;
 mod disk;
 mod error;
 mod forward;
+mod founding;
 mod gossip;
 mod handle;
 mod members_clocks;
@@ -55,6 +56,7 @@ mod verified_signatures;
 mod tests;
 
 pub use error::Error;
+pub use founding::{RefoundingPlan, RefoundingStatus};
 pub use handle::{Directory, FILE, Opening, RegisterStatus, Settings, forget_raft, raft_id};
 pub use raft::RaftStatus;
 #[doc(hidden)]

@@ -18,6 +18,7 @@ use super::clients::{self, Register};
 use super::dial::{PeerChannel, refused};
 use super::error::Error;
 use super::handle::{Directory, random};
+use super::refounding;
 use super::snapshot_handle::Assembly;
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
@@ -227,15 +228,21 @@ async fn take(directory: &Directory, client: &mut Register, event: Event) -> Res
     let chain = &directory.0.chain;
     match event {
         Event::Changes(changes) => {
-            if let Some(due) = chain.follow(changes.changes)? {
-                let chain = Arc::clone(chain);
-                directory.0.tasks.spawn(async move {
-                    if let Err(error) = chain.keep_snapshot(due).await {
-                        havenlink_runtime::repeated!(warn; %error, "a snapshot of the register was not stored");
-                    }
-                });
+            // Nobody orders a founding: it is judged by the register at its place, and what follows it afterwards.
+            let mut left = changes.changes;
+            while let Some(place) = left.iter().position(|change| refounding::readable(&change.signed).is_some()) {
+                let after = left.split_off(place + 1);
+                let signed = left.pop().map(|change| change.signed).unwrap_or_default();
+                followed(directory, left)?;
+                directory.met_founding(&signed).await?;
+                left = after;
             }
+            followed(directory, left)?;
             return Ok(After::Changes);
+        }
+        Event::Refound(signed) => {
+            directory.met_founding(&signed.encode_to_vec().into()).await?;
+            return Ok(After::Again);
         }
         Event::Beat(beat) => {
             // One bad beat does not end the stream: the source may only relay it.
@@ -255,6 +262,19 @@ async fn take(directory: &Directory, client: &mut Register, event: Event) -> Res
         }
     }
     Ok(After::Other)
+}
+
+fn followed(directory: &Directory, changes: Vec<proto::Change>) -> Result<(), Error> {
+    let chain = &directory.0.chain;
+    if let Some(due) = chain.follow(changes)? {
+        let chain = Arc::clone(chain);
+        directory.0.tasks.spawn(async move {
+            if let Err(error) = chain.keep_snapshot(due).await {
+                havenlink_runtime::repeated!(warn; %error, "a snapshot of the register was not stored");
+            }
+        });
+    }
+    Ok(())
 }
 
 async fn snapshot(directory: &Directory, client: &mut Register) -> Result<(), Error> {

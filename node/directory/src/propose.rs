@@ -139,7 +139,7 @@ impl Directory {
     }
 
     fn is_named(&self) -> bool {
-        super::steward::is_named(&self.state(), &self.0.authority, self.0.raft_id)
+        super::steward::is_named(&self.state(), &self.0.authority, self.raft_id())
     }
 
     async fn ask_a_steward(&self, signed: &Bytes) -> Result<Applied, Error> {

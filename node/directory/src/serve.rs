@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::error::Error;
 use super::handle::Directory;
 use super::snapshot_handle;
+use crate::domain::directory::Position;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
@@ -36,17 +37,28 @@ impl Directory {
     /// the stream as `snapshot_first`.
     pub fn follow(
         &self,
-        number: u64,
+        from: Position,
         head: Digest,
     ) -> Result<impl Stream<Item = Result<proto::FollowResponse, Error>> + Send + 'static + use<>, Error> {
-        if let Some(own) = self.0.chain.head_at(number)?
-            && own != head
-        {
-            return Err(Error::new(Reason::HeadMismatch, format!("change {number}")));
+        let here = self.0.chain.state();
+        if from.founding > here.position().founding {
+            return Err(Error::new(Reason::ChangesGone, format!("founding {} is not known here yet", from.founding)));
+        }
+        let same = self.0.chain.head_at(from.number)?.is_none_or(|own| own == head);
+        // From before the founding here changes lead to it; from elsewhere on that line the follower has to go back first.
+        let goes_back = from.founding < here.position().founding && (from.number >= here.founding().at || !same);
+        if !same && !goes_back {
+            return Err(Error::new(Reason::HeadMismatch, format!("change {from}")));
         }
         let (out, events) = mpsc::channel(AHEAD);
-        let follower =
-            Follower { directory: self.clone(), out, number, beats: BTreeMap::new(), overlay: BTreeSet::new() };
+        let follower = Follower {
+            directory: self.clone(),
+            out,
+            number: from.number,
+            founding: if goes_back { from.founding } else { here.position().founding },
+            beats: BTreeMap::new(),
+            overlay: BTreeSet::new(),
+        };
         self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(follower.serve()));
         Ok(ReceiverStream::new(events))
     }
@@ -71,6 +83,8 @@ struct Follower {
     directory: Directory,
     out: Out,
     number: u64,
+    /// The founding that it stands on, or is led to.
+    founding: u64,
     /// Steward -> time of the last beat sent.
     beats: BTreeMap<AuthorityId, UnixMs>,
     overlay: BTreeSet<StatementId>,
@@ -83,6 +97,9 @@ impl Follower {
         loop {
             changes.mark_unchanged();
             heard.mark_unchanged();
+            if self.directory.0.chain.position().founding != self.founding {
+                return self.send_foundings().await;
+            }
             if self.send_changes().await.is_err() || self.send_heard().await.is_err() {
                 return;
             }
@@ -90,6 +107,15 @@ impl Follower {
                 Ok(()) = changes.changed() => {}
                 Ok(()) = heard.changed() => {}
                 () = self.out.closed() => return,
+            }
+        }
+    }
+
+    /// The order has begun anew since: the follower goes back to where, and asks again. The one to follow comes first.
+    async fn send_foundings(&self) {
+        for founding in self.directory.0.chain.foundings_above(self.founding) {
+            if self.send_signed(founding, Event::Refound).await.is_err() {
+                return;
             }
         }
     }

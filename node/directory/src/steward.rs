@@ -40,10 +40,13 @@ pub async fn supervise(directory: Directory) {
     let mut changes = directory.changes();
     let mut calls = directory.0.called.subscribe();
     // What was decided while this node was away, or a moment ago: Raft may still count its vote.
-    let mut counts = raft::counts(directory.0.chain.disk(), directory.0.raft_id).unwrap_or(true);
+    let mut counts = raft::counts(directory.0.chain.disk(), directory.raft_id()).unwrap_or(true);
     loop {
         let Some(node) = directory.node() else {
-            if !named(&directory) && !counts && !is_called(&directory) {
+            // What was signed under a founding was signed after Raft was left for good.
+            let left = directory.0.chain.has_left();
+            if left || !named(&directory) && !counts && !is_called(&directory) {
+                counts &= !left;
                 tokio::select! {
                     changed = changes.changed() => if changed.is_err() { return },
                     Ok(()) = calls.changed() => {}
@@ -59,13 +62,18 @@ pub async fn supervise(directory: Directory) {
         };
         let mut status = node.status();
         let end = tokio::select! {
+            biased;
+            () = let_go(&directory, &node) => End::Left,
             end = seen_through(&directory, &node, changes.clone()) => end,
             _ = status.wait_for(|now| !now.running && now.term > 0) => End::Broken,
         };
-        directory.0.node.store(None);
-        directory.0.node_changed.send_modify(|count| *count += 1);
-        node.shutdown().await;
+        if !matches!(end, End::Left) {
+            directory.0.node.store(None);
+            directory.0.node_changed.send_modify(|count| *count += 1);
+            node.shutdown().await;
+        }
         match end {
+            End::Left => counts = false,
             End::Out => {
                 counts = false;
                 directory.0.called.send_replace(None);
@@ -93,6 +101,18 @@ enum End {
     Out,
     /// It stopped by itself.
     Broken,
+    /// The order that it belongs to has ended here.
+    Left,
+}
+
+/// Waits until somebody else ends the instance: the order begins anew.
+async fn let_go(directory: &Directory, node: &Arc<Node>) {
+    let mut nodes = directory.0.node_changed.subscribe();
+    while directory.node().is_some_and(|now| Arc::ptr_eq(&now, node)) {
+        if nodes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Waits until the register does not name this node and Raft has moved on without it: by its own newest membership, or,
@@ -111,7 +131,7 @@ async fn seen_through(directory: &Directory, node: &Node, mut changes: watch::Re
             continue;
         }
         let now = status.borrow_and_update().clone();
-        if !directory.state().has_voted(directory.0.raft_id) && !now.leads {
+        if !directory.state().has_voted(directory.raft_id()) && !now.leads {
             // It learns before it votes, for as long as a leader brings it up to date.
             if node.silence() >= limit * 2 {
                 return End::Out;
@@ -154,18 +174,23 @@ fn is_called(directory: &Directory) -> bool {
 }
 
 fn named(directory: &Directory) -> bool {
-    is_named(&directory.state(), &directory.0.authority, directory.0.raft_id)
+    is_named(&directory.state(), &directory.0.authority, directory.raft_id())
 }
 
 async fn start(directory: &Directory) -> Result<(), super::Error> {
     let inner = &directory.0;
     let Some(dial) = inner.dial.get() else { return Err(Reason::NodeStarting.into()) };
+    let _one = inner.refounding.lock().await;
+    if inner.chain.has_left() {
+        return Ok(());
+    }
+    let raft_id = directory.raft_id();
     // What an instance before this one has queued is to be on disk before this one reads it.
     inner.chain.disk().write(Vec::new()).await?;
     let node = Node::start(Start {
         federation: inner.chain.view().federation,
         authority: inner.authority.clone(),
-        raft_id: inner.raft_id,
+        raft_id,
         chain: Arc::clone(&inner.chain),
         dial: Arc::clone(dial),
         clock: Arc::clone(&inner.clock),
@@ -174,7 +199,7 @@ async fn start(directory: &Directory) -> Result<(), super::Error> {
     inner.node.store(Some(Arc::new(node)));
     inner.node_changed.send_modify(|count| *count += 1);
     let votes = named(directory);
-    tracing::info!(raft_id = inner.raft_id, votes, "this node takes part in the stewards' log");
+    tracing::info!(raft_id, votes, "this node takes part in the stewards' log");
     Ok(())
 }
 
@@ -193,7 +218,7 @@ pub async fn announce(directory: Directory) {
             let hosted = own.entry.hosted_by.is_some();
             let active =
                 directory.view().status(&directory.0.authority, directory.0.clock.now()) == MemberStatus::Active;
-            own.entry.raft_id != directory.0.raft_id && !hosted && active
+            own.entry.raft_id != directory.raft_id() && !hosted && active
         });
         if let Some(own) = stale {
             if let Err(error) = publish(&directory, &state, own.entry.clone()).await {
@@ -214,7 +239,7 @@ async fn publish(directory: &Directory, state: &RegisterState, entry: AuthorityE
     nonce[8..].copy_from_slice(&random()?.to_be_bytes());
     let now: UnixMs = inner.clock.now();
     let author = Author { authority: &inner.authority, key: &inner.key.load(), now, nonce };
-    let entry = AuthorityEntry { raft_id: inner.raft_id, ..entry };
+    let entry = AuthorityEntry { raft_id: directory.raft_id(), ..entry };
     let proposed = directory.propose(author.entry(state, &entry)).await?;
     proposed.outcome.reason().map_or(Ok(()), |reason| Err(reason.into()))
 }

@@ -14,6 +14,7 @@ use super::access::Certificate;
 use super::layers::{self, Charge, Now};
 use super::{errors, page};
 use crate::directory::Directory;
+use crate::domain::directory::Position;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::wire::{self, fields, member, statement};
@@ -125,8 +126,9 @@ impl DirectoryService for Register {
 
     async fn follow(&self, request: Request<proto::FollowRequest>) -> Answer<Self::FollowStream> {
         let asked = request.into_inner();
+        let from = Position { founding: asked.founding, number: asked.number };
         let head = fields::id("head", &asked.head, Digest::from_slice).map_err(|e| errors::field(&e))?;
-        let events = self.directory.follow(asked.number, head).map_err(|e| errors::directory(&e))?;
+        let events = self.directory.follow(from, head).map_err(|e| errors::directory(&e))?;
         Ok(Response::new(Box::pin(events.map(|e| e.map_err(|e| errors::directory(&e))))))
     }
 

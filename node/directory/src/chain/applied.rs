@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 
-use super::{Chain, Core, Link, load};
+use super::{Chain, Core, Link};
 use crate::disk::{Meta, Slot, Write};
 use crate::domain::reason::Reason;
 use crate::domain::register::Applied;
@@ -87,7 +87,7 @@ impl Chain {
         let mut core = self.lock();
         let state = handle.state.clone();
         core.beats.note_own(state.number(), state.head());
-        if state.number() >= core.best.number() {
+        if state.position() >= core.best.position() {
             core.best = state.clone();
             core.recent.clear();
         }
@@ -133,15 +133,14 @@ impl Chain {
         Ok(self.disk.submit(vec![Write::DropChangesBelow(below)], false, None)?)
     }
 
-    /// Opens the state that Raft applies to, at genesis, if there is none yet.
+    /// Opens the state that Raft applies to, where its order began, if there is none yet.
     ///
     /// # Errors
     /// `RULES_TOO_OLD` when the register has moved beyond what this program knows.
     pub fn open_raft(&self) -> Result<(), Error> {
         let mut core = self.lock();
         if core.raft.is_none() {
-            let genesis = core.best.genesis_signed().clone();
-            core.raft = Some(load::genesis(&genesis)?);
+            core.raft = Some(core.beginning()?);
         }
         let stopped = core.raft.as_ref().and_then(RegisterState::stopped);
         stopped.map_or(Ok(()), |rules| Err(Error::new(Reason::RulesTooOld, format!("rules version {rules}"))))

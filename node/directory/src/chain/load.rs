@@ -10,6 +10,7 @@ use havenlink_proto::store::v1::{StoredChange, StoredOverlay, StoredPosition, St
 use prost::Message;
 use tokio::sync::{Notify, watch};
 
+use super::kept::KeptState;
 use super::{Chain, Core, CountersignatureQueue, Gate, Link, first_view};
 use crate::beats::Beats;
 use crate::clock::SharedClock;
@@ -59,21 +60,23 @@ impl Chain {
         let genesis_row = disk.meta(Meta::Genesis)?.ok_or_else(|| Error::from(Reason::NotJoined))?;
         let start = genesis(&Bytes::from(genesis_row))?;
         let raft_snapshot = restored(&disk, Slot::Raft, &start)?.map(Arc::new);
-        let raft = raft_state(&disk, &start, raft_snapshot.as_deref())?;
+        let kept = KeptState::open(&disk, restored(&disk, Slot::Founding, &start)?.map(Arc::new))?;
+        let from = raft_snapshot.as_deref().or(kept.founded.as_deref());
+        let raft = raft_state(&disk, &start, from)?;
         let mirror_snapshot = restored(&disk, Slot::Mirror, &start)?.map(Arc::new);
         let mut best = raft.clone().unwrap_or_else(|| start.clone());
-        if let Some(handle) = &mirror_snapshot
-            && handle.state.number() > best.number()
-        {
-            best = handle.state.clone();
+        for handle in mirror_snapshot.iter().chain(&kept.founded) {
+            if handle.state.position() > best.position() {
+                best = handle.state.clone();
+            }
         }
         let recent = replay(&disk, &mut best)?;
         let overlay = overlay(&disk)?;
         let mut beats = Beats::default();
         beats.note_own(best.number(), best.head());
-        let snapshots = [raft_snapshot.clone(), mirror_snapshot];
-        let snapshot = snapshots.into_iter().flatten().max_by_key(|handle| handle.mark.number);
-        let view = first_view(&best, &overlay, &beats);
+        let snapshots = [raft_snapshot.clone(), mirror_snapshot, kept.founded.clone()];
+        let snapshot = snapshots.into_iter().flatten().max_by_key(|handle| handle.state.position());
+        let view = first_view(&best, &overlay, &beats, &kept);
         let term = beats.majority_term(&best);
         let gate = Gate { stewards: best.stewards().clone(), outgoing: None, majority_term: term };
         let (number, mark) = (best.number(), snapshot.as_ref().map_or(0, |handle| handle.mark.number));
@@ -92,6 +95,7 @@ impl Chain {
             misled: 0,
             ahead: Default::default(),
             confirmed: None,
+            kept,
         };
         Ok(Self {
             core: Mutex::new(core),
@@ -170,7 +174,7 @@ fn replay(disk: &Disk, state: &mut RegisterState) -> Result<VecDeque<Link>, Erro
     }
 }
 
-fn again(state: &mut RegisterState, link: &Link) -> Result<(), Error> {
+pub(super) fn again(state: &mut RegisterState, link: &Link) -> Result<(), Error> {
     let applied = state.apply(UnixMs(link.change.entry_time_ms), &link.change.signed, &Stored);
     let same = applied.taken() == Some(link.change.number) && applied.head == Some(link.head);
     if same { Ok(()) } else { Err(damaged("a change does not lead to its head")) }

@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::{Chain, Core, Link, ahead, applied, load};
 use crate::disk::{Slot, Write};
+use crate::domain::directory::Position;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
@@ -93,7 +94,7 @@ impl Chain {
             self.publish(&mut core);
         }
         // A node that runs Raft takes its snapshots there, unless it is behind what it follows.
-        let due = due.filter(|due| core.raft.as_ref().is_none_or(|raft| raft.number() < due.number()));
+        let due = due.filter(|due| core.raft.as_ref().is_none_or(|raft| raft.position() < due.position()));
         drop(core);
         refused.map_or(Ok(due), Err)
     }
@@ -106,12 +107,12 @@ impl Chain {
         let chain = Arc::clone(self);
         let verified = tokio::task::spawn_blocking(move || chain.verify_snapshot(header, items)).await;
         let Verified { handle, proof, header, items } = verified.map_err(|_| Error::from(Reason::Internal))??;
-        if handle.state.number() <= self.state().number() {
+        if handle.state.position() <= self.state().position() {
             return Ok(());
         }
         self.store_snapshot(Slot::Mirror, stored_header(&header), &items, None).await?;
         let mut core = self.lock();
-        if handle.state.number() > core.best.number() {
+        if handle.state.position() > core.best.position() {
             core.beats.note_own(handle.mark.number, handle.mark.head);
             core.best = handle.state.clone();
             core.recent.clear();
@@ -131,7 +132,8 @@ impl Chain {
         let invalid = |error: snapshot::Error| Error::new(error.reason(), error.to_string());
         let newest = self.state();
         // A snapshot below what is known here cannot continue it; it is then judged on its own.
-        let known = (header.number >= newest.number()).then_some(&newest);
+        let place = Position { founding: header.founding, number: header.number };
+        let known = (place >= newest.position()).then_some(&newest);
         let federation = self.view.load().federation;
         let opened = snapshot::open(&federation, &header, &items, known, &self.verified).map_err(invalid)?;
         let mark = opened.mark();
@@ -180,6 +182,7 @@ impl Chain {
         let best = core.best.clone();
         let new = core.beats.accept(signed, &best, now, &self.verified)?;
         if new {
+            self.keep_beat(&mut core, &opened.beat, signed)?;
             let (confirmed, _) = core.confirm(now);
             if !confirmed.is_empty() {
                 self.disk.submit(confirmed, true, None)?;
@@ -296,7 +299,7 @@ impl Chain {
     }
 }
 
-fn stored_header(header: &SnapshotHeader) -> Vec<u8> {
+pub(super) fn stored_header(header: &SnapshotHeader) -> Vec<u8> {
     StoredSnapshot { header: Some(header.clone()), meta: None }.encode_to_vec()
 }
 

@@ -1,18 +1,21 @@
 //! The verified register of this node, in memory and on disk, however its changes come in: by Raft or by following.
 //!
 //! What lives here: the newest verified state and the one that Raft has applied, the overlay, the beats, the newest
-//! changes for those who follow us, and the view that everyone reads, swapped once per batch. What does not: consensus
+//! changes for those who follow us, what is kept of foundings, and the view that everyone reads, swapped once per batch. What does not: consensus
 //! (`raft`), calls to others (`mirror`, `gossip`).
 //! Invariants: nothing enters a state but through `RegisterState::apply`; rows of changes are written in order, in the
 //! same commit as the Raft position that they belong to; a view is published only after the rows it shows are queued.
 
 mod ahead;
 mod applied;
+mod kept;
 mod load;
 mod mirrored;
+mod refound;
 mod sent;
 
 pub use mirrored::Verified;
+pub use refound::{EndedOrder, Learnt, Pending};
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,12 +35,14 @@ use super::beats::{Beats, Fork};
 use super::disk::{Disk, Slot, Write};
 use super::error::Error;
 use super::overlay::Overlay;
+use super::refounding::SetInForce;
 use super::snapshot_handle::SnapshotHandle;
 use super::state::RegisterState;
 use super::verified_signatures::VerifiedSignatures;
 use crate::clock::SharedClock;
-use crate::domain::directory::{ConfirmedTime, DirectoryView, Steward};
+use crate::domain::directory::{ConfirmedTime, DirectoryView, Position, Steward};
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
+use crate::domain::reason::Reason;
 use crate::domain::register::Applied;
 use crate::domain::time::UnixMs;
 use crate::members_clocks::MembersClocks;
@@ -110,6 +115,8 @@ struct Core {
     /// What was followed and lies ahead of this clock.
     ahead: ahead::Ahead,
     confirmed: Option<ConfirmedTime>,
+    /// What is kept for the day on which the order begins anew.
+    kept: kept::KeptState,
 }
 
 /// The verified register.
@@ -180,6 +187,11 @@ impl Chain {
     /// How often, since the start, what was followed had to go because a majority of stewards had signed another order.
     pub fn misled(&self) -> u64 {
         self.lock().misled
+    }
+
+    /// Its place.
+    pub fn position(&self) -> Position {
+        self.lock().best.position()
     }
 
     /// Its change number.
@@ -279,7 +291,10 @@ impl Chain {
     pub fn agreed_mark(&self) -> Option<(u64, Digest, Option<SnapshotMark>)> {
         let core = self.lock();
         let raft = core.raft.as_ref()?;
-        Some((raft.number(), raft.head(), core.raft_snapshot.as_ref().map(|handle| handle.mark)))
+        // Where the order began anew: each of its stewards has that state, and vouches for it until its Raft takes another.
+        let founded = core.kept.founded.as_ref().filter(|handle| handle.state.founding() == raft.founding());
+        let snapshot = core.raft_snapshot.as_ref().or(founded);
+        Some((raft.number(), raft.head(), snapshot.map(|handle| handle.mark)))
     }
 
     /// Beats that sign this snapshot, of a majority of the stewards in force at its number; `None` while there are too few.
@@ -371,11 +386,18 @@ impl Chain {
 
     /// Swaps the view and tells everyone.
     fn publish(&self, core: &mut Core) {
-        let beat = core.beats.majority_beat(&core.best);
+        // Of two lines that stand against each other none is confirmed.
+        let beat = core.beats.majority_beat(&core.best).filter(|_| core.kept.contested.is_empty());
         self.confirm_time(core, beat);
-        let view = DirectoryView { confirmed: core.confirmed, ..core.best.view(&core.overlay, beat) };
+        let mut view = DirectoryView { confirmed: core.confirmed, ..core.best.view(&core.overlay, beat) };
+        core.kept.deny(&mut view);
         let mut gate = Gate::clone(&self.gate.load());
         if gate.stewards != view.stewards {
+            if let Some(row) = core.kept.saw(SetInForce::of(&core.best))
+                && let Err(error) = self.disk.submit(vec![row], false, None)
+            {
+                havenlink_runtime::repeated!(warn; %error, "a set of stewards was not kept");
+            }
             gate.outgoing = Some((self.clock.monotonic() + HANDOVER, gate.stewards));
             gate.stewards = Arc::clone(&view.stewards);
         }
@@ -422,14 +444,24 @@ impl Core {
         }
         match self.proven(verify) {
             Some(handle) => Ok(handle.state.clone()),
-            None => load::genesis(self.best.genesis_signed()),
+            None => self.beginning(),
         }
+    }
+
+    /// Where the order of the newest state began: the founding that it stands on, or the genesis statement.
+    fn beginning(&self) -> Result<RegisterState, Error> {
+        if self.best.founding().by.is_none() {
+            return load::genesis(self.best.genesis_signed());
+        }
+        let founded = self.kept.founded.as_ref().filter(|handle| handle.state.founding() == self.best.founding());
+        let missing = || Error::new(Reason::ChangesGone, "the founding's own state is not here");
+        founded.map(|handle| handle.state.clone()).ok_or_else(missing)
     }
 
     /// Its number.
     fn agreed_number(&self, verify: &VerifiedSignatures) -> u64 {
         let raft = self.raft.as_ref().map(RegisterState::number);
-        raft.or_else(|| Some(self.proven(verify)?.mark.number)).unwrap_or(0)
+        raft.or_else(|| Some(self.proven(verify)?.mark.number)).unwrap_or(self.best.founding().at)
     }
 
     /// The followed snapshot, if beats of a majority sign it.
@@ -451,6 +483,8 @@ impl Core {
 }
 
 /// The first view.
-fn first_view(state: &RegisterState, overlay: &Overlay, beats: &Beats) -> ViewSource {
-    Arc::new(ArcSwap::from_pointee(state.view(overlay, beats.majority_beat(state))))
+fn first_view(state: &RegisterState, overlay: &Overlay, beats: &Beats, kept: &kept::KeptState) -> ViewSource {
+    let mut view = state.view(overlay, beats.majority_beat(state));
+    kept.deny(&mut view);
+    Arc::new(ArcSwap::from_pointee(view))
 }

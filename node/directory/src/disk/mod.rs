@@ -22,6 +22,8 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// Key: slot × 2^32 + place; place 0 is the header, items follow.
 const SNAPSHOTS: TableDefinition<u64, &[u8]> = TableDefinition::new("snapshots");
 const OVERLAY: TableDefinition<&[u8], &[u8]> = TableDefinition::new("overlay");
+/// Key: what it is (`Kept`), then its own key.
+const KEPT: TableDefinition<&[u8], &[u8]> = TableDefinition::new("kept");
 
 /// Pages that redb may keep in memory. The log's tail is kept by us; this is for its trees.
 const CACHE_BYTES: usize = 4 << 20;
@@ -41,6 +43,10 @@ pub enum Meta {
     RaftId,
     /// Raft has gone on without that id.
     Left,
+    /// The highest founding that was signed here: Raft was left before.
+    Pledge,
+    /// The Raft id under which this node would take part in a founding.
+    Offered,
 }
 
 impl Meta {
@@ -52,17 +58,47 @@ impl Meta {
             Self::Applied => "applied",
             Self::RaftId => "raft-id",
             Self::Left => "left",
+            Self::Pledge => "pledge",
+            Self::Offered => "offered",
         }
     }
 }
 
-/// Which of the two snapshots is meant.
+/// What is kept for the day on which the order has to begin anew (9.15), beside the register itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kept {
+    /// A founding, by its id.
+    Founding = 1,
+    /// One that a person decided for.
+    Chosen = 2,
+    /// A statement from above a base, in its order: it is to be proposed again.
+    Above = 3,
+    /// Whom such a statement denies, and until when.
+    Denied = 4,
+    /// A steward's newest beat.
+    Beat = 5,
+    /// A set of stewards that was in force.
+    Stewards = 6,
+    /// A key that was withdrawn above a base.
+    Withdrawn = 7,
+}
+
+impl Kept {
+    fn key(self, key: &[u8]) -> Vec<u8> {
+        [&[self as u8], key].concat()
+    }
+}
+
+/// Which of the snapshots is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// Taken or installed at a place of the Raft log.
     Raft = 0,
     /// Taken while following.
     Mirror = 1,
+    /// What the newest founding made of its base: where the log of its stewards begins.
+    Founding = 2,
 }
 
 impl Slot {
@@ -95,6 +131,9 @@ pub enum Write {
     DropSnapshot(Slot),
     Overlay([u8; 32], Vec<u8>),
     DropOverlay([u8; 32]),
+    Keep(Kept, Vec<u8>, Vec<u8>),
+    DropKept(Kept, Vec<u8>),
+    DropAllKept(Kept),
 }
 
 /// A snapshot as it is stored: header, then pieces of items.
@@ -237,6 +276,22 @@ impl Disk {
         let table = read.open_table(OVERLAY).map_err(failed)?;
         let rows = table.iter().map_err(failed)?;
         rows.map(|row| open_row(row.map_err(failed)?.1.value()).map(<[u8]>::to_vec)).collect()
+    }
+
+    /// Everything of a kind that is kept, by its own key.
+    ///
+    /// # Errors
+    /// As for `meta`.
+    pub fn kept(&self, kind: Kept) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let read = self.db()?.begin_read().map_err(failed)?;
+        let table = read.open_table(KEPT).map_err(failed)?;
+        let (first, end) = ([kind as u8], [kind as u8 + 1]);
+        let mut out = Vec::new();
+        for row in table.range(&first[..]..&end[..]).map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            out.push((key.value()[1..].to_vec(), open_row(value.value())?.to_vec()));
+        }
+        Ok(out)
     }
 
     fn rows(

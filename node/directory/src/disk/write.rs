@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redb::{Database, Durability, Key, Table, TableDefinition, Value, WriteTransaction};
 
-use super::{CHANGES, Done, LOG, META, OVERLAY, SNAPSHOTS, Write};
+use super::{CHANGES, Done, KEPT, LOG, META, OVERLAY, SNAPSHOTS, Write};
 use crate::domain::ids::Digest;
 
 /// Writes taken into one commit.
@@ -136,6 +136,7 @@ pub(super) fn create_tables(db: &Database) -> io::Result<()> {
         tables.meta()?;
         tables.snapshots()?;
         tables.overlay()?;
+        tables.kept()?;
     }
     transaction.commit().map_err(failed)
 }
@@ -148,6 +149,7 @@ struct Tables<'t> {
     meta: Option<Table<'t, &'static str, &'static [u8]>>,
     snapshots: Option<Table<'t, u64, &'static [u8]>>,
     overlay: Option<Table<'t, &'static [u8], &'static [u8]>>,
+    kept: Option<Table<'t, &'static [u8], &'static [u8]>>,
 }
 
 fn opened<'s, 't, K: Key + 'static, V: Value + 'static>(
@@ -163,7 +165,7 @@ fn opened<'s, 't, K: Key + 'static, V: Value + 'static>(
 
 impl<'t> Tables<'t> {
     fn of(transaction: &'t WriteTransaction) -> Self {
-        Self { transaction, log: None, changes: None, meta: None, snapshots: None, overlay: None }
+        Self { transaction, log: None, changes: None, meta: None, snapshots: None, overlay: None, kept: None }
     }
 
     fn log(&mut self) -> io::Result<&mut Table<'t, u64, &'static [u8]>> {
@@ -184,6 +186,10 @@ impl<'t> Tables<'t> {
 
     fn overlay(&mut self) -> io::Result<&mut Table<'t, &'static [u8], &'static [u8]>> {
         opened(&mut self.overlay, self.transaction, OVERLAY)
+    }
+
+    fn kept(&mut self) -> io::Result<&mut Table<'t, &'static [u8], &'static [u8]>> {
+        opened(&mut self.kept, self.transaction, KEPT)
     }
 }
 
@@ -228,6 +234,16 @@ fn write_all<'a>(transaction: &WriteTransaction, writes: impl Iterator<Item = &'
             }
             Write::DropOverlay(id) => {
                 tables.overlay()?.remove(id.as_slice()).map_err(failed)?;
+            }
+            Write::Keep(kind, key, value) => {
+                tables.kept()?.insert(kind.key(key).as_slice(), seal_row(value).as_slice()).map_err(failed)?;
+            }
+            Write::DropKept(kind, key) => {
+                tables.kept()?.remove(kind.key(key).as_slice()).map_err(failed)?;
+            }
+            Write::DropAllKept(kind) => {
+                let (first, end) = ([*kind as u8], [*kind as u8 + 1]);
+                tables.kept()?.retain_in(&first[..]..&end[..], |_, _| false).map_err(failed)?;
             }
         }
     }

@@ -31,4 +31,4 @@ mod voters;
 mod tests;
 
 pub use node::{Node, NotDone, RaftStatus, Start};
-pub use stored::{counts, forgotten, left};
+pub use stored::{counts, ended, forgotten, left, unapplied};

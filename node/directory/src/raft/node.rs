@@ -101,7 +101,8 @@ fn stopped(error: impl std::fmt::Display) -> Error {
 }
 
 impl Node {
-    /// Opens log and state machine and starts. A lone genesis steward founds the Raft group with itself.
+    /// Opens log and state machine and starts. Where an order begins, its stewards found the Raft group with each other: the
+    /// one of the genesis statement alone, or those of a founding.
     ///
     /// # Errors
     /// When the log does not verify, the rules are too new, or openraft refuses what it finds.
@@ -121,14 +122,15 @@ impl Node {
         let settings = config(&federation.to_hex()).map_err(|why| Error::new(Reason::Internal, why))?;
         let network = Network::new(&federation, dial, Terms::new(Arc::clone(&chain), raft_id, log.clone()));
         let raft = Raft::new(raft_id, settings, network, log.clone(), machine.clone()).await.map_err(stopped)?;
-        let founds = chain.raft_state().is_some_and(|state| {
-            let alone =
-                state.stewards().iter().all(|steward| steward.authority == authority && steward.raft_id == raft_id);
-            state.number() == 0 && alone
+        let founds = chain.raft_state().filter(|state| {
+            let named = state.stewards().iter().any(|own| own.authority == authority && own.raft_id == raft_id);
+            state.number() == state.founding().at && named
         });
-        if founds && log.last().is_none() && log.vote().is_none() {
-            let peer = Peer { authority: authority.to_string() };
-            raft.initialize(BTreeMap::from([(raft_id, peer)])).await.map_err(stopped)?;
+        if let Some(state) = founds.filter(|_| log.last().is_none() && log.vote().is_none()) {
+            // Each founder begins with the same set, which openraft allows; one of them is elected.
+            let peer = |of: &AuthorityId| Peer { authority: of.to_string() };
+            let peers = state.stewards().iter().map(|steward| (steward.raft_id, peer(&steward.authority)));
+            raft.initialize(peers.collect::<BTreeMap<u64, Peer>>()).await.map_err(stopped)?;
         }
         let (queue, waiting) = mpsc::channel(WAITING);
         let ordering = Ordering {

@@ -2,12 +2,13 @@
 
 use std::io;
 
+use bytes::Bytes;
 use havenlink_proto::store::v1::StoredPosition;
 use prost::Message;
 
 use super::convert;
 use super::log_store::LogStore;
-use super::types::{LogId, Membership, SnapshotMeta, StoredMembership};
+use super::types::{Entry, LogId, Membership, Payload, SnapshotMeta, StoredMembership};
 use crate::disk::{Disk, Meta, Slot, Write};
 
 /// Forgets this node's Raft: for a new enrolment under a new Raft id.
@@ -21,6 +22,28 @@ pub fn forgotten() -> Vec<Write> {
         Write::Unset(Meta::RaftId),
         Write::Unset(Meta::Left),
     ]
+}
+
+/// Forgets what of Raft belongs to an order that has ended, and takes the Raft id of the next one.
+pub fn ended(raft_id: u64) -> Vec<Write> {
+    let mut writes = forgotten();
+    writes.push(Write::Set(Meta::RaftId, raft_id.to_be_bytes().to_vec()));
+    writes
+}
+
+/// Statements that stand in the log and were not applied: whether they were agreed on nobody here can tell.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn unapplied(disk: &Disk) -> io::Result<Vec<Bytes>> {
+    let log = LogStore::open(disk.clone())?;
+    let applied = position(disk)?.last_log_id.as_ref().map(LogId::index);
+    let entries = log.unapplied(applied, log.last().as_ref().map(LogId::index));
+    let statement = |entry: Entry| match entry.payload {
+        Payload::Normal(command) => Some(command.signed),
+        _ => None,
+    };
+    Ok(entries.into_iter().filter_map(statement).collect())
 }
 
 /// Raft has gone on without this id, although nothing that is stored here says so: it is one that may be forgotten.

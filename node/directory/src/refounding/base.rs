@@ -36,7 +36,7 @@ pub fn proved(
     let on_it = |beat: &Beat| beat.founding == founding.founding && head_at(beat.number) == Some(beat.head);
     let mut said: Vec<&Said> = beats.iter().filter(|(beat, _)| on_it(beat)).collect();
     said.sort_by(|(a, _), (b, _)| (&a.steward, b.number).cmp(&(&b.steward, a.number)));
-    let mut numbers: Vec<u64> = said.iter().map(|(beat, _)| beat.number).filter(|n| *n > founding.at).collect();
+    let mut numbers: Vec<u64> = said.iter().map(|(beat, _)| beat.number).filter(|n| *n >= founding.at).collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     numbers.dedup();
     for number in numbers {
@@ -49,5 +49,7 @@ pub fn proved(
             return Some(Base { there, proof: proof.into_iter().map(|(_, bytes)| bytes.clone()).collect() });
         }
     }
-    state_at(founding.at).map(|there| Base { there, proof: Vec::new() })
+    // What stands above the beginning and is not proved is not given up for want of somebody's beats.
+    let nothing_above = newest.number() == founding.at;
+    nothing_above.then(|| Base { there: newest.clone(), proof: Vec::new() })
 }

@@ -1,6 +1,6 @@
 //! Whether a founding counts, by what its judge knows.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -50,6 +50,8 @@ pub struct Known<'a> {
     pub sets: &'a [SetInForce],
     /// Its own head at a number after the base.
     pub head_at: &'a dyn Fn(u64) -> Option<Digest>,
+    /// Keys that were withdrawn on a line that is followed no more.
+    pub withdrawn: &'a BTreeSet<KeyId>,
 }
 
 /// A founding that counts, once everybody in `missing` has signed it.
@@ -82,11 +84,26 @@ impl Judged {
 /// # Errors
 /// `REFOUNDING_INVALID`, `REFOUNDING_UNPROVED`, `WRONG_FEDERATION`, or what keeps it from being read.
 pub fn judge(there: &RegisterState, signed: &Bytes, known: &Known<'_>, verify: &dyn Verify) -> Result<Judged, Reason> {
+    let (_, refound, _) = read(signed)?;
+    if refound.base != there.position() || refound.base_head != there.head() {
+        return Err(Reason::RefoundingInvalid);
+    }
+    judge_rival(there, signed, known, verify)
+}
+
+/// The same of one whose base lies above this register, on a line that is not here: whether it stands against the one that
+/// is followed. It is not followed from here.
+///
+/// # Errors
+/// As `judge`.
+pub fn judge_rival(
+    there: &RegisterState,
+    signed: &Bytes,
+    known: &Known<'_>,
+    verify: &dyn Verify,
+) -> Result<Judged, Reason> {
     let invalid = Err(Reason::RefoundingInvalid);
     let (statement, refound, unverified) = read(signed)?;
-    if refound.base != there.position() || refound.base_head != there.head() {
-        return invalid;
-    }
     if statement.time < there.entry_time() || refound.not_after.since(statement.time) > LIFE {
         return invalid;
     }
@@ -110,7 +127,7 @@ pub(crate) fn replayed(there: &RegisterState, signed: &Bytes, verify: &dyn Verif
     if refound.base.founding != there.position().founding || refound.base.number < there.number() {
         return Err(Reason::RefoundingInvalid);
     }
-    let known = Known { newest: there, sets: &[], head_at: &|_| None };
+    let known = Known { newest: there, sets: &[], head_at: &|_| None, withdrawn: &BTreeSet::new() };
     let judged = by_signatures(there, &statement, &refound, &unverified, &known, verify)?;
     if judged.missing.is_empty() { Ok(judged) } else { Err(Reason::RefoundingIncomplete) }
 }
@@ -164,7 +181,7 @@ fn by_signatures(
     if !bounds || !authored || !founders_fit(there, founders) || founders.len() < there.majority() {
         return invalid;
     }
-    let keys = Keys { there, newest: known.newest };
+    let keys = Keys { there, newest: known.newest, withdrawn: known.withdrawn };
     for founder in founders {
         let (_, opened) = acts::refound::founder(founder.signed.clone()).map_err(|error| error.reason)?;
         let of = |id: &KeyId| keys.find(&founder.steward.authority, id);
@@ -207,10 +224,14 @@ fn founders_fit(there: &RegisterState, founders: &[Founder]) -> bool {
 struct Keys<'a> {
     there: &'a RegisterState,
     newest: &'a RegisterState,
+    withdrawn: &'a BTreeSet<KeyId>,
 }
 
 impl Keys<'_> {
     fn find(&self, authority: &AuthorityId, id: &KeyId) -> Option<PublicKey> {
+        if self.withdrawn.contains(id) {
+            return None;
+        }
         let mut found = None;
         for state in [self.newest, self.there] {
             let held = state.member(authority).and_then(|member| member.keys.iter().find(|key| key.key.id() == *id));
@@ -254,7 +275,7 @@ fn is_proved(
     if refound.base.number == there.founding().at {
         return true;
     }
-    let mut said = BTreeMap::new();
+    let mut said = BTreeSet::new();
     for signed in refound.proof.iter().take(MOST) {
         let Ok(opened) = beats::open(signed) else { continue };
         let beat = &opened.beat;
@@ -266,7 +287,7 @@ fn is_proved(
         };
         let fits = names_it && beat.founding == refound.base.founding && there.is_steward(&beat.steward);
         if fits && opened.is_signed(&there.federation(), |id| keys.find(&beat.steward, id), verify) {
-            said.insert(beat.steward.clone(), ());
+            said.insert(beat.steward.clone());
         }
     }
     said.len() >= there.majority()

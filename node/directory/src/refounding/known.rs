@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use havenlink_proto::elements;
 use havenlink_proto::record::v1::Signed;
-use prost::Message;
 
 use super::make;
 use crate::domain::ids::StatementId;
@@ -107,7 +107,8 @@ impl Foundings {
 
 /// The signatures of both, in the order that the founders stand in; `None`: the other one adds none.
 fn merged(kept: &Bytes, other: &Bytes) -> Option<Bytes> {
-    let (mut ours, theirs) = (Signed::decode(kept.clone()).ok()?, Signed::decode(other.clone()).ok()?);
+    let (mut ours, theirs) =
+        (elements::decode::<Signed>(kept.clone()).ok()?, elements::decode::<Signed>(other.clone()).ok()?);
     let before = ours.signatures.len();
     for signature in theirs.signatures {
         if ours.signatures.iter().all(|known| known.key_id != signature.key_id) {

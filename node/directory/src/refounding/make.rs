@@ -1,6 +1,7 @@
 //! Making a founding, and signing one.
 
 use bytes::Bytes;
+use havenlink_proto::elements;
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
@@ -88,7 +89,7 @@ impl Plan {
 
 /// The same statement with one more signature; as it is where the key has signed already. `None`: the bytes are no `Signed`.
 pub fn add_signature(federation: &FederationId, bytes: &Bytes, key: &SigningKey) -> Option<Bytes> {
-    let mut message = Signed::decode(bytes.clone()).ok()?;
+    let mut message = elements::decode::<Signed>(bytes.clone()).ok()?;
     let id = key.public().id();
     if message.signatures.iter().all(|signature| signature.key_id[..] != id.as_bytes()[..]) {
         message.signatures.push(signed::countersign(federation, &message, key));
@@ -102,7 +103,7 @@ pub(super) fn in_order(mut message: Signed) -> Option<Bytes> {
     let keys: Vec<Bytes> = read
         .founders
         .iter()
-        .filter_map(|founder| Signed::decode(founder.signed.clone()).ok())
+        .filter_map(|founder| elements::decode::<Signed>(founder.signed.clone()).ok())
         .filter_map(|word| word.signatures.first().map(|signature| signature.key_id.clone()))
         .collect();
     message.signatures.sort_by_key(|signature| keys.iter().position(|key| *key == signature.key_id));

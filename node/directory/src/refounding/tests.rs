@@ -1,5 +1,6 @@
 //! The rule as the model has it (`tests/model`): each clause, on real statements.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -102,7 +103,8 @@ impl Line {
     }
 
     fn judged(&self, there: &RegisterState, signed: &Bytes, sets: &[SetInForce]) -> Result<Judged, Reason> {
-        let known = Known { newest: &self.world.state, sets, head_at: &|n| self.head_at(n) };
+        let known =
+            Known { newest: &self.world.state, sets, head_at: &|n| self.head_at(n), withdrawn: &BTreeSet::new() };
         judge(there, signed, &known, &Plain)
     }
 }
@@ -152,7 +154,12 @@ fn a_complete_founding_begins_the_order_anew_and_a_snapshot_carries_it() {
     let there = line.world.state.clone();
     line.change();
     let signed = line.founded(&[STRASBOURG, KEHL]);
-    let known = Known { newest: &line.world.state, sets: &[SetInForce::of(&there)], head_at: &|n| line.head_at(n) };
+    let known = Known {
+        newest: &line.world.state,
+        sets: &[SetInForce::of(&there)],
+        head_at: &|n| line.head_at(n),
+        withdrawn: &BTreeSet::new(),
+    };
     let (state, change) = there.begin_anew(&signed, &known, &Plain).unwrap();
     assert_eq!(state.position(), Position { founding: 1, number: there.number() + 1 });
     assert!(state.position() > line.world.state.position(), "whatever the old line came to");
@@ -185,7 +192,7 @@ fn a_majority_at_the_base_and_of_each_later_set_signs() {
     assert!(line.judged(&there, &signed, &[]).unwrap().missing.is_empty());
     let incomplete = line.sign(&line.plan(&[STRASBOURG, KEHL]), &[KEHL]);
     assert_eq!(line.judged(&there, &incomplete, &[]).unwrap().missing, [id(STRASBOURG)]);
-    let known = Known { newest: &line.world.state, sets: &[], head_at: &|_| None };
+    let known = Known { newest: &line.world.state, sets: &[], head_at: &|_| None, withdrawn: &BTreeSet::new() };
     assert_eq!(there.begin_anew(&incomplete, &known, &Plain).map(drop), Err(Reason::RefoundingIncomplete));
 
     // A set that came later: who knows it asks for its majority as well, and for its version.

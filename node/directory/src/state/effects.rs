@@ -120,6 +120,7 @@ impl RegisterState {
         if let Some((founding, set_version)) = effects.founding {
             self.founding = Founding { founding, at: change.number, by: Some(StatementId(statement.0)) };
             self.stewards_version = self.stewards_version.max(set_version);
+            self.announce(effects.stewards.as_deref().unwrap_or_default());
         }
         if let Some(stewards) = effects.stewards {
             self.voted.extend(stewards.iter().map(|s| s.raft_id));
@@ -180,6 +181,17 @@ impl RegisterState {
         (self.raft_ids, self.accepted) = (carried.raft_ids, carried.accepted);
         (self.number, self.head, self.entry_time) = (number, head, entry_time);
         Some(self)
+    }
+
+    /// Founders said under which Raft id they vote: their entries announce it, at the version that they have.
+    fn announce(&mut self, founders: &[Steward]) {
+        for Steward { authority, raft_id } in founders {
+            let known = self.members.get(authority).cloned().zip(self.histories.get(authority).cloned());
+            let Some((member, history)) = known else { continue };
+            let mut member = Member::clone(&member);
+            member.entry.raft_id = *raft_id;
+            self.put_member(Arc::new(member), MemberHistory::clone(&history));
+        }
     }
 
     pub(super) fn put_member(&mut self, member: Arc<Member>, history: MemberHistory) {

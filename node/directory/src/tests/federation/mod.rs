@@ -5,5 +5,6 @@ mod following;
 mod hostile;
 mod learners;
 mod pipes;
+mod refounding;
 mod speed;
 mod stewards;

@@ -19,6 +19,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::dial::{Dial, PeerChannel};
+use crate::domain::directory::Position;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::transport::Deadline;
 use crate::{Directory, Error};
@@ -255,7 +256,10 @@ impl DirectoryService for Served {
             let often = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(Duration::from_millis(200)));
             return Ok(Response::new(Box::pin(often.map(move |_| nothing()))));
         }
-        let events = self.directory.follow(request.number, head).map_err(status)?;
+        let events = self
+            .directory
+            .follow(Position { founding: request.founding, number: request.number }, head)
+            .map_err(status)?;
         Ok(Response::new(Box::pin(events.map(|event| event.map_err(status)))))
     }
 
