@@ -70,6 +70,7 @@ nouns! {
     Member => member,
     Mandate => mandate,
     Steward => steward,
+    Register => register,
     Agreement => agreement,
     Alert => alert,
     Practice => practice,

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod policy;
 pub mod practice;
 pub mod record;
+pub mod register;
 pub mod sharing;
 pub mod status;
 pub mod steward;

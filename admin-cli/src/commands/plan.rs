@@ -1,6 +1,6 @@
 //! What a decision changes, from what to what: shown in lists, and before this authority agrees to it.
 
-use havenlink_proto::admin::v1::PendingDecision;
+use havenlink_proto::admin::v1::{PendingDecision, RefoundResponse};
 use havenlink_proto::directory::v1::proposal::Act;
 use havenlink_proto::directory::v1::{
     AuthorityEntry, ContactPoint, IdentifierScheme, ParticipantKind, Pin, Policy, Proposal, RemoveReason, StewardSet,
@@ -133,6 +133,34 @@ pub fn retiming(now_ms: i64, wanted_ms: i64) -> Vec<String> {
             .to_owned(),
         "compare the new time with a clock that you trust".to_owned(),
     ]
+}
+
+/// Where the order of the register begins anew, who signs that, and what becomes of the rest.
+pub fn refounding(plan: &RefoundResponse) -> Vec<String> {
+    let base = match plan.base_founding {
+        0 => plan.base_number.to_string(),
+        founding => format!("{founding}.{}", plan.base_number),
+    };
+    let mut lines = vec![
+        format!("founding {} begins after change {base} of {}", plan.founding, when::exact(plan.base_time_ms)),
+        format!("head there: {}", id::show(&plan.base_head)),
+        format!("stewards from then on, each of which signs: {}", plan.stewards.join(", ")),
+    ];
+    if !plan.left_out.is_empty() {
+        lines.push(format!("left out: {}; they come back by havenctl steward promote", plan.left_out.join(", ")));
+    }
+    if plan.missing.len() < plan.stewards.len() {
+        lines.push(format!("not signed yet: {}", plan.missing.join(", ")));
+    }
+    lines.push(match plan.above {
+        0 => "nothing is known here that stands above it".to_owned(),
+        1 => "one change here stands above it: if it was accepted, it is proposed again".to_owned(),
+        above => format!("{above} changes here stand above it: what was accepted of them is proposed again"),
+    });
+    lines.push(
+        "this node leaves the old order before it signs: no machine that was lost may come back and vote".to_owned(),
+    );
+    lines
 }
 
 fn entry_changes(now: &AuthorityEntry, wanted: &AuthorityEntry) -> Vec<String> {

@@ -2,7 +2,9 @@
 
 use clap::Subcommand;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
-use havenlink_proto::admin::v1::{DemoteStewardRequest, PromoteStewardRequest, ReplaceStewardRequest, RetimeRequest};
+use havenlink_proto::admin::v1::{
+    DemoteStewardRequest, PromoteStewardRequest, RefoundRequest, ReplaceStewardRequest, RetimeRequest,
+};
 use serde_json::json;
 
 use super::{decision, plan, status};
@@ -35,6 +37,11 @@ pub enum Verb {
     /// Takes a steward's new node in place of its lost one
     Replace {
         authority: String,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Begins the register's order anew, where no majority of the stewards' machines can form again: each of them signs
+    Refound {
         #[arg(long)]
         yes: bool,
     },
@@ -81,8 +88,36 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let request = ReplaceStewardRequest { request_id, authority };
             decision::show(session, &act, call!(session, MemberServiceClient, replace_steward, request)?.decision)
         }
+        Verb::Refound { yes } => refound(session, request_id, yes).await,
         Verb::Retime { yes } => retime(session, request_id, yes).await,
     }
+}
+
+/// What it would be is shown before anything is signed; nothing else than that is signed then.
+async fn refound(session: &Session, request_id: String, yes: bool) -> Result<(), Failure> {
+    let request = RefoundRequest { request_id: request_id.clone(), plan: true, ..Default::default() };
+    let plan = call!(session, MemberServiceClient, refound, request)?;
+    let lines = plan::refounding(&plan);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    confirm::severe(session, "begin the register's order anew", &lines, "refound", yes)?;
+    let request = RefoundRequest { request_id, plan: false, founding: plan.founding, base_head: plan.base_head };
+    let done = call!(session, MemberServiceClient, refound, request)?;
+    let begun =
+        if done.missing.is_empty() { "begun: the stewards decide again".to_owned() } else { "signed here".to_owned() };
+    let missing = done.missing.clone();
+    session.show(&View::sheet(
+        to_json(&done),
+        vec![
+            ("founding", Cell::number(done.founding)),
+            ("stewards", Cell::list(done.stewards.iter().cloned())),
+            ("state", Cell::text(begun)),
+            ("still to sign", Cell::list(done.missing.iter().cloned())),
+        ],
+    ))?;
+    for authority in missing {
+        session.say(&format!("next: at {authority}: havenctl steward refound"));
+    }
+    Ok(())
 }
 
 /// By the clock of the node that is asked: what it would do is shown, and that is asked for.

@@ -190,6 +190,8 @@ impl MemberService for Node {
         propose_policy(ProposePolicyRequest) -> ProposePolicyResponse;
         retime(RetimeRequest) -> RetimeResponse;
         rotate_key(RotateKeyRequest) -> RotateKeyResponse;
+        refound(RefoundRequest) -> RefoundResponse;
+        choose_register(ChooseRegisterRequest) -> ChooseRegisterResponse;
         recover_key(RecoverKeyRequest) -> RecoverKeyResponse;
         create_recovery_ticket(CreateRecoveryTicketRequest) -> CreateRecoveryTicketResponse;
     }

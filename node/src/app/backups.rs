@@ -97,9 +97,9 @@ pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
     println!("next: havenlink run        (or systemctl start havenlink)");
     println!("next: havenctl offer confirm --all-unchanged");
     if restored.mirror {
-        println!("next: another steward runs havenctl steward replace {}", config.authority);
+        println!("next: havenctl doctor    (tells how this steward votes again)");
     } else if restored.anew {
-        println!("next: if it was a steward, another steward runs havenctl steward replace {}", config.authority);
+        println!("next: havenctl doctor    (if this was a steward: tells how it votes again)");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use havenlink_proto::admin::v1::{Check, CheckResult};
 
 use super::{Care, by, critical, ok, warning};
-use crate::directory::Reached;
+use crate::directory::{Reached, RefoundingStatus};
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
@@ -112,6 +112,9 @@ impl Care {
     /// Whoever is named and does not vote counts for every majority, and adds to none.
     pub(super) fn votes(&self) -> Check {
         let (status, own) = (self.directory.status(), self.directory.authority());
+        if let Some(check) = self.refounding(&status.refounding, own) {
+            return check;
+        }
         let re_enrolled = status.raft.is_none() && !status.steward && self.directory.view().is_steward(own);
         let first = if re_enrolled { Some(own) } else { status.without_a_vote.first() };
         match first {
@@ -125,6 +128,41 @@ impl Care {
                 ),
             ),
         }
+    }
+
+    /// Where no majority of the stewards' machines can form again, whatever anybody waits for (9.15).
+    fn refounding(&self, now: &RefoundingStatus, own: &AuthorityId) -> Option<Check> {
+        if let [one, other, ..] = now.contested.as_slice() {
+            return Some(critical(
+                "votes",
+                "stewards have begun the register's order anew twice under one number: nothing is decided, and content about \
+                 a person stops",
+                format!(
+                    "your decision, after a call with the other stewards: havenctl register choose {one}, or havenctl register \
+                     choose {other}; everybody chooses the same one"
+                ),
+            ));
+        }
+        if let Some(first) = now.missing.first() {
+            let at = if now.missing.contains(own) { String::new() } else { format!("at {first}: ") };
+            return Some(critical(
+                "votes",
+                format!("the register's order begins anew once {} signed it", names(&now.missing)),
+                format!("{at}havenctl steward refound"),
+            ));
+        }
+        let first = now.without_majority.first()?;
+        let at = if self.directory.view().is_steward(own) { String::new() } else { format!("at {first}: ") };
+        let lost = names(&now.without_majority);
+        Some(critical(
+            "votes",
+            format!(
+                "no majority of the stewards can form again, and nothing can be decided: {lost} came back without a vote"
+            ),
+            format!(
+                "{at}havenctl steward refound, at each steward, begins the order anew on what a majority had signed"
+            ),
+        ))
     }
 
     pub(super) fn snapshots(&self) -> Check {

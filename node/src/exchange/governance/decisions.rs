@@ -292,7 +292,7 @@ impl Decisions {
     }
 
     /// One line in the ledger.
-    async fn note(&self, act: AuditAct, actor: Actor, concerned: Option<AuthorityId>) -> Result<(), Error> {
+    pub(super) async fn note(&self, act: AuditAct, actor: Actor, concerned: Option<AuthorityId>) -> Result<(), Error> {
         let counterparty = concerned.filter(|concerned| *concerned != self.0.authority);
         let draft = AuditDraft { actor, counterparty, ..AuditDraft::by_node(act) };
         self.0.store.write(Write::audit(vec![draft]).into()).await?;

@@ -12,6 +12,7 @@ mod emergency;
 mod mandates;
 mod pending;
 mod recovery;
+mod refounding;
 #[cfg(test)]
 mod tests;
 

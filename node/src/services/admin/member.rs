@@ -7,10 +7,11 @@ use havenlink_proto::admin::v1::member_service_server::MemberService;
 use havenlink_proto::directory::v1 as directory;
 use tonic::{Request, Response, Status};
 
+use crate::directory::RefoundingPlan;
 use crate::directory::acts::steward_set;
 use crate::directory::state::RegisterState;
 use crate::domain::audit::Actor;
-use crate::domain::ids::{AuthorityId, InvitationId, StatementId};
+use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason, RemoveReason, SuspendReason};
 use crate::domain::statement::{self, Remove, Restore, Suspend};
@@ -63,6 +64,24 @@ pub(super) fn decision(decided: Decided) -> Option<admin::Decision> {
         needed: u32::try_from(decided.needed).unwrap_or(u32::MAX),
         overlay: decided.overlay,
     })
+}
+
+fn names(of: &[AuthorityId]) -> Vec<String> {
+    of.iter().map(ToString::to_string).collect()
+}
+
+fn refounding(plan: &RefoundingPlan) -> admin::RefoundResponse {
+    admin::RefoundResponse {
+        founding: plan.founding,
+        base_founding: plan.base.founding,
+        base_number: plan.base.number,
+        base_head: fields::bytes_of(plan.base_head.as_bytes()),
+        base_time_ms: plan.base_time.0,
+        stewards: names(&plan.stewards),
+        left_out: names(&plan.left_out),
+        missing: names(&plan.missing),
+        above: plan.above,
+    }
 }
 
 fn application(waiting: &PendingApplication) -> admin::Application {
@@ -323,6 +342,29 @@ impl MemberService for Members {
             decided = decision(self.governance.decisions.retime(plan, actor).await.map_err(|e| errors::governing(&e))?);
         }
         Ok(Response::new(admin::RetimeResponse { decision: decided, entry_time_ms, time_ms }))
+    }
+
+    async fn refound(&self, request: Request<admin::RefoundRequest>) -> Answer<admin::RefoundResponse> {
+        let actor = self.codes.actor(&request)?;
+        let asked = request.into_inner();
+        let plan = self.governance.refounding().await.map_err(|e| errors::governing(&e))?;
+        let mut shown = refounding(&plan);
+        if !asked.plan {
+            let head = fields::id("base_head", &asked.base_head, Digest::from_slice).map_err(|e| errors::field(&e))?;
+            let missing = self.governance.refound(asked.founding, head, actor).await;
+            shown.missing = names(&missing.map_err(|e| errors::governing(&e))?);
+        }
+        Ok(Response::new(shown))
+    }
+
+    async fn choose_register(
+        &self,
+        request: Request<admin::ChooseRegisterRequest>,
+    ) -> Answer<admin::ChooseRegisterResponse> {
+        let actor = self.codes.actor(&request)?;
+        let chosen = self.governance.choose_register(&request.get_ref().fingerprint, actor).await;
+        let founding = chosen.map_err(|e| errors::governing(&e))?;
+        Ok(Response::new(admin::ChooseRegisterResponse { founding }))
     }
 
     async fn rotate_key(&self, request: Request<admin::RotateKeyRequest>) -> Answer<admin::RotateKeyResponse> {

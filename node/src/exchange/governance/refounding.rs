@@ -1,0 +1,50 @@
+//! Beginning the order anew, and deciding between two lines: asked for by an operator, noted in the ledger (9.15).
+
+use super::{Error, Governance};
+use crate::directory::RefoundingPlan;
+use crate::domain::audit::{Actor, AuditAct};
+use crate::domain::ids::{AuthorityId, Digest};
+use crate::domain::reason::Reason;
+
+impl Governance {
+    /// What a founding would be now, or is that waits for this authority's signature.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub async fn refounding(&self) -> Result<RefoundingPlan, Error> {
+        Ok(self.directory.refounding_plan().await?)
+    }
+
+    /// Signs the founding that was shown; who has still to sign.
+    ///
+    /// # Errors
+    /// `STALE_VERSION` when another one would be signed than was shown; otherwise as `refounding`.
+    pub async fn refound(&self, founding: u64, base_head: Digest, actor: Actor) -> Result<Vec<AuthorityId>, Error> {
+        let plan = self.refounding().await?;
+        if (plan.founding, plan.base_head) != (founding, base_head) {
+            return Err(Reason::StaleVersion.into());
+        }
+        let missing = self.directory.refound(plan).await?;
+        self.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
+        Ok(missing)
+    }
+
+    /// Follows the line that a person has decided for; the founding that this node stands on then.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when none of those that stand against each other has this fingerprint.
+    pub async fn choose_register(&self, fingerprint: &str, actor: Actor) -> Result<u64, Error> {
+        let contested = self.directory.refounding().contested;
+        let begins = |id: &&crate::domain::ids::StatementId| {
+            fingerprint.len() >= SHORTEST && id.to_string().starts_with(&fingerprint.to_ascii_lowercase())
+        };
+        let mut fitting = contested.iter().filter(begins);
+        let (Some(id), None) = (fitting.next(), fitting.next()) else { return Err(Reason::ProposalUnknown.into()) };
+        self.directory.choose_founding(*id).await?;
+        self.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
+        Ok(self.directory.view().founding)
+    }
+}
+
+/// Digits of a fingerprint that tell two foundings apart.
+const SHORTEST: usize = 8;
