@@ -15,6 +15,7 @@ mod doctor;
 mod entry;
 mod failure;
 mod following;
+mod given;
 mod identity_copy;
 mod listeners;
 mod local_door;

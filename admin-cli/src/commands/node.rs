@@ -1,11 +1,15 @@
 //! `node`: this node's certificate, keys and entry.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
-use havenlink_proto::admin::v1::{RenewCertificateRequest, RotateKeyRequest, ShowMemberRequest, UpdateEntryRequest};
+use havenlink_proto::admin::v1::{
+    KeepContactRequest, MeetAddressRequest, RenewCertificateRequest, RotateKeyRequest, ShowMemberRequest,
+    UpdateEntryRequest,
+};
 use havenlink_proto::directory::v1::AuthorityEntry;
 
 use super::{decision, read_file, status};
@@ -17,6 +21,9 @@ use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 use crate::when;
 
+/// Time to find a partner's node, and to follow the register from it.
+const CONTACT: Duration = Duration::from_secs(60);
+
 /// This node itself: certificate, keys, its entry in the register
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -27,6 +34,15 @@ pub enum Verb {
         /// The old key fell into wrong hands: nothing signed with it verifies any more
         #[arg(long)]
         compromised: bool,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Finds a partner at an address that the register does not list: both sides moved, or it was away
+    Contact {
+        /// host:port, as the partner's operator said it
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+        /// Keeps it without asking who is meant
         #[arg(long)]
         yes: bool,
     },
@@ -79,6 +95,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                 call!(session, MemberServiceClient, rotate_key, request)?.decision,
             )
         }
+        Verb::Contact { address, yes } => contact(session, request_id, address, yes).await,
         Verb::Update { endpoint, network, file } => {
             let entry = match file {
                 Some(file) => from_json::<AuthorityEntry>(&read_file(&file)?)?,
@@ -88,6 +105,36 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             decision::show(session, "own entry", call!(session, MemberServiceClient, update_entry, request)?.decision)
         }
     }
+}
+
+/// Who answers there is shown first: an address that somebody said may be a wrong one.
+async fn contact(session: &Session, request_id: String, endpoint: String, yes: bool) -> Result<(), Failure> {
+    let patient = session.patient(CONTACT);
+    let asked = MeetAddressRequest { endpoint: endpoint.clone() };
+    let met = call!(patient, NodeServiceClient, meet_address, asked)?;
+    let by = match met.pinned {
+        true => "by the key that the register lists",
+        false => "by a certificate of its authority's key, which the register knows",
+    };
+    let consequences = [
+        format!("{} answers there, {by}: pin {}", met.authority, id::show(&met.spki_sha256)),
+        "this node dials it there until the register lists another address".to_owned(),
+    ];
+    let consequences: Vec<&str> = consequences.iter().map(String::as_str).collect();
+    confirm::severe(session, &format!("contact at {endpoint}"), &consequences, &met.authority, yes)?;
+    let request = KeepContactRequest { request_id, endpoint: endpoint.clone(), authority: met.authority.clone() };
+    let answer = call!(patient, NodeServiceClient, keep_contact, request)?;
+    session.show(&View::text(
+        to_json(&answer),
+        format!("{} is reached at {endpoint}; the register here is at {}\n", met.authority, answer.register_number),
+        vec![
+            ("authority", Cell::text(met.authority)),
+            ("endpoint", Cell::text(endpoint)),
+            ("register_number", Cell::text(answer.register_number.to_string())),
+        ],
+    ))?;
+    session.next(&["havenctl node update --endpoint HOST:PORT    if this node moved as well".to_owned()]);
+    Ok(())
 }
 
 async fn changed(session: &Session, endpoints: Vec<String>, networks: Vec<String>) -> Result<AuthorityEntry, Failure> {

@@ -86,6 +86,12 @@ impl NodeService for Node {
         tokio::time::sleep(Duration::from_secs(30)).await;
         Err(Status::internal("never"))
     }
+    async fn meet_address(&self, _: Request<MeetAddressRequest>) -> Answer<MeetAddressResponse> {
+        Err(refused(Code::Unavailable, "PEER_UNREACHABLE", "nobody answers there", "0"))
+    }
+    async fn keep_contact(&self, _: Request<KeepContactRequest>) -> Answer<KeepContactResponse> {
+        Err(refused(Code::Unavailable, "PEER_UNREACHABLE", "nobody answers there", "0"))
+    }
     async fn run_doctor(&self, _: Request<RunDoctorRequest>) -> Answer<RunDoctorResponse> {
         let check = |name: &str, result: CheckResult, remedy: &str| Check {
             name: name.into(),

@@ -19,7 +19,7 @@ use crate::domain::time::UnixMs;
 use crate::exchange::join::Applicant;
 use crate::exchange::peer_client::join::TonicJoinClient;
 use crate::services::actor::Codes;
-use crate::services::admin::node::{Node, StatusSource, Upkeep};
+use crate::services::admin::node::{Answering, Node, NotDone, StatusSource, Upkeep};
 use crate::services::layers::Runtimes;
 use crate::services::routes;
 use crate::transport::{self, Connections, NodeIdentity, Pool};
@@ -110,6 +110,14 @@ impl StatusSource for WaitingStatus {
 impl Upkeep for WaitingStatus {
     async fn renew(&self, _actor: Actor) -> Result<(Pin, UnixMs), Reason> {
         Err(Reason::JoinPending)
+    }
+
+    async fn meet(&self, _endpoint: &str) -> Result<Answering, NotDone> {
+        Err(Reason::JoinPending.into())
+    }
+
+    async fn keep_contact(&self, _endpoint: &str, _authority: &AuthorityId) -> Result<u64, NotDone> {
+        Err(Reason::JoinPending.into())
     }
 
     async fn doctor(&self) -> Vec<admin::Check> {

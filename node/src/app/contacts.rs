@@ -8,13 +8,17 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use super::failure::CommandFailure;
 use super::following::MOMENT;
 use crate::directory::Directory;
+use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::exchange::join::Joined;
 use crate::transport::Pool;
+use crate::transport::pool::Known;
 
 /// The file in the data directory, and beside a backup.
 pub const FILE: &str = "contacts";
@@ -31,11 +35,18 @@ pub struct Contact {
     pub authority: AuthorityId,
     pub endpoints: Vec<String>,
     pub pins: Vec<Pin>,
+    /// What issues its node's certificates: its pins may be others by now (9.6).
+    pub authority_key: PublicKey,
 }
 
 impl From<Joined> for Contact {
     fn from(joined: Joined) -> Self {
-        Self { authority: joined.inviter, endpoints: joined.inviter_endpoints, pins: joined.inviter_pins }
+        Self {
+            authority: joined.inviter,
+            endpoints: joined.inviter_endpoints,
+            pins: joined.inviter_pins,
+            authority_key: joined.inviter_key,
+        }
     }
 }
 
@@ -51,15 +62,17 @@ pub fn of(view: &DirectoryView, own: &AuthorityId) -> Vec<Contact> {
         authority: m.entry.authority.clone(),
         endpoints: m.entry.endpoints.clone(),
         pins: m.entry.pins.iter().map(|p| p.pin).collect(),
+        authority_key: m.entry.authority_key,
     };
     members.iter().take(MOST).map(contact).collect()
 }
 
 fn text(contacts: &[Contact]) -> String {
     let mut text = String::new();
-    for Contact { authority, endpoints, pins } in contacts {
+    for Contact { authority, endpoints, pins, authority_key } in contacts {
         let pins: Vec<String> = pins.iter().map(|pin| pin.to_hex()).collect();
-        let _ = writeln!(text, "{authority} {} {}", endpoints.join(","), pins.join(","));
+        let (endpoints, pins, key) = (endpoints.join(","), pins.join(","), HEXLOWER.encode(&authority_key.0));
+        let _ = writeln!(text, "{authority} {endpoints} {pins} {key}");
     }
     text
 }
@@ -68,10 +81,10 @@ fn parse(line: &str) -> Option<Contact> {
     let mut parts = line.split_whitespace();
     let authority = AuthorityId::parse(parts.next()?)?;
     let endpoints = parts.next()?.split(',').map(str::to_owned).collect();
-    let pins = parts.next()?.split(',').filter_map(|hex| {
-        data_encoding::HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| Pin::from_slice(&bytes))
-    });
-    Some(Contact { authority, endpoints, pins: pins.collect() })
+    let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok();
+    let pins = parts.next()?.split(',').filter_map(|hex| Pin::from_slice(&bytes(hex)?)).collect();
+    let authority_key = PublicKey::from_spki(&bytes(parts.next()?)?)?;
+    Some(Contact { authority, endpoints, pins, authority_key })
 }
 
 /// What was kept; nothing if there is no file.
@@ -131,9 +144,11 @@ pub async fn find(directory: Directory, pool: Pool, dir: std::path::PathBuf, fir
 
 /// One round over these contacts; whether the register was found, or gone on with, at one of them.
 pub async fn ask(directory: &Directory, pool: &Pool, contacts: &[Contact]) -> bool {
-    for Contact { authority, endpoints, pins } in contacts {
+    let federation = directory.view().federation;
+    for Contact { authority, endpoints, pins, authority_key } in contacts {
         for endpoint in endpoints {
-            let Ok(channel) = pool.dial_pinned(endpoint, pins.clone()) else { continue };
+            let known = Known { federation, authority, pins, key: authority_key };
+            let Ok(channel) = pool.dial_known(endpoint, known) else { continue };
             match directory.catch_up(channel).await {
                 Ok(()) if directory.view().number > 0 => return true,
                 Ok(()) => {}
@@ -154,16 +169,19 @@ mod tests {
     fn contacts_come_back_as_they_were_written() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path()), []);
+        let key = |n| PublicKey::from_spki(&[&PublicKey::PREFIX[..], &[n; 32]].concat()).unwrap();
         let contacts = [
             Contact {
                 authority: AuthorityId::parse("de-kehl").unwrap(),
                 endpoints: vec!["kehl.example:7443".into(), "[2001:db8::1]:7443".into()],
                 pins: vec![Pin([1; 32]), Pin([2; 32])],
+                authority_key: key(1),
             },
             Contact {
                 authority: AuthorityId::parse("be-liege").unwrap(),
                 endpoints: vec!["liege.example:7443".into()],
                 pins: vec![Pin([3; 32])],
+                authority_key: key(2),
             },
         ];
         write(dir.path(), &contacts).unwrap();

@@ -10,15 +10,16 @@ use std::time::Duration;
 use havenlink_proto::admin::v1::{Check, CheckResult};
 
 use super::data_dir;
+use super::given::Contacting;
 use super::renewal::Renewal;
 use crate::directory::Directory;
 use crate::domain::audit::Actor;
-use crate::domain::ids::Pin;
+use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::join::Inviter;
 use crate::exchange::{DeliveryFilter, DeliveryRow, DeliveryState, Exchange};
-use crate::services::admin::node::Upkeep;
+use crate::services::admin::node::{Answering, NotDone, Upkeep};
 
 /// The checks of one node, and what they look at.
 pub struct Care {
@@ -26,6 +27,7 @@ pub struct Care {
     pub directory: Directory,
     pub exchange: Exchange,
     pub inviter: Inviter,
+    pub contacting: Contacting,
 }
 
 /// An operator does not wait a minute; partners that are a little late try again by themselves.
@@ -57,6 +59,17 @@ const GIVEN_UP_MOST: usize = 1_000;
 impl Upkeep for Care {
     async fn renew(&self, actor: Actor) -> Result<(Pin, UnixMs), Reason> {
         self.renewal.renew(actor, SPREAD).await
+    }
+
+    async fn meet(&self, endpoint: &str) -> Result<Answering, NotDone> {
+        self.contacting.meet(endpoint).await
+    }
+
+    async fn keep_contact(&self, endpoint: &str, authority: &AuthorityId) -> Result<u64, NotDone> {
+        // To its end, whoever hangs up: the address is kept, and what it is good for is learnt.
+        let (contacting, endpoint, authority) = (self.contacting.clone(), endpoint.to_owned(), authority.clone());
+        let kept = tokio::spawn(async move { contacting.keep(&endpoint, &authority).await });
+        kept.await.map_err(|_| Reason::Internal)?
     }
 
     async fn doctor(&self) -> Vec<Check> {

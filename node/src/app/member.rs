@@ -14,6 +14,7 @@ use super::data_dir::DataDir;
 use super::doctor::Care;
 use super::failure::CommandFailure;
 use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, register_now};
+use super::given::{self, Contacting};
 use super::listeners;
 use super::recovery;
 use super::renewal::Renewal;
@@ -72,6 +73,7 @@ struct Rooms {
     health: HealthReporter,
     renewing: Arc<tokio::sync::Mutex<()>>,
     rotated: Arc<tokio::sync::Notify>,
+    contacting: Contacting,
 }
 
 impl RunningMember {
@@ -111,6 +113,7 @@ impl RunningMember {
         let limits = transport::Limits::default();
         let connections = Connections::new(view.clone(), clock.clone(), &limits);
         let pool = Pool::new(identity.clone(), view.clone(), clock.clone(), connections.clone(), limits.clone());
+        pool.given().set(given::read(&dir));
         let listener = transport::Listener::bind(config.listen).await?;
         let address = listener.local_addr();
 
@@ -136,6 +139,7 @@ impl RunningMember {
         inviter.refresh_gate().await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
         let rotated = Arc::<tokio::sync::Notify>::default();
+        let contacting = Contacting { directory: directory.clone(), pool: pool.clone(), data_dir: dir.clone() };
         let rooms = Rooms {
             codes: listeners::codes(&dir)?,
             clock: clock.clone(),
@@ -162,6 +166,7 @@ impl RunningMember {
             health: HealthReporter::new(),
             renewing: Arc::default(),
             rotated,
+            contacting,
         };
         // Before anybody is dialled or answered: it may have ended, or be of a key that is gone.
         rooms.renewal().issue();
@@ -343,6 +348,7 @@ impl Rooms {
             directory: self.directory.clone(),
             exchange: self.exchange.clone(),
             inviter: self.inviter.clone(),
+            contacting: self.contacting.clone(),
         };
         routes::local(routes::Local {
             exchange: self.exchange.clone(),
@@ -378,6 +384,7 @@ impl Rooms {
             }
         });
         serving.until_stop(contacts::keep(self.directory.clone(), self.data_dir.clone()));
+        serving.until_stop(given::keep(self.contacting.clone()));
         let (directory, keys, dir) = (self.directory.clone(), self.keys.clone(), self.data_dir.clone());
         serving.until_stop(recovery::follow(directory, keys, dir));
         serving.until_stop(self.rotation.clone().follow());

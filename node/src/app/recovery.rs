@@ -104,6 +104,11 @@ fn write(path: &Path, text: &str) -> Result<(), CommandFailure> {
 }
 
 fn contacts_of(named: Vec<RecoveryContact>) -> Vec<Contact> {
-    let contact = |c: RecoveryContact| Contact { authority: c.authority, endpoints: c.endpoints, pins: c.pins };
+    let contact = |c: RecoveryContact| Contact {
+        authority: c.authority,
+        endpoints: c.endpoints,
+        pins: c.pins,
+        authority_key: c.authority_key,
+    };
     named.into_iter().map(contact).collect()
 }

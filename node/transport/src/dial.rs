@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::certificate::Certificate;
 use super::connection::prepare_socket;
 use super::error::{Error, Target, from_io};
-use super::verify::{Accepted, PinVerifier};
+use super::verify::{Accepted, PinVerifier, member_of_pin};
 use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
 use crate::clock::SharedClock;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -29,6 +29,10 @@ use crate::domain::issued::Vouched;
 pub(super) enum Goal {
     /// A node's own authority, by its register entry. `issued`: a certificate that its current key issued is enough.
     Member { authority: AuthorityId, view: ViewSource, issued: bool },
+    /// An authority as a file knows it, by a view of its entry alone: its pins, or a certificate that its key issued.
+    Known { endpoint: String, authority: AuthorityId, view: ViewSource },
+    /// An endpoint that an operator gave, where any member may be (`havenctl node contact`).
+    Address { endpoint: String, view: ViewSource },
     /// An endpoint that an operator gave (an invitation, a bootstrap), by pin alone.
     Pinned { endpoint: String, pins: Vec<Pin>, alpn: Alpn },
 }
@@ -47,11 +51,13 @@ impl Dialer {
     /// Tries the target's endpoints in the order of its entry. Of several failures the one that says most is told.
     pub(super) async fn dial(&self) -> Result<PeerIo, Error> {
         let (authority, endpoints) = match &self.goal {
-            Goal::Pinned { endpoint, .. } => (None, vec![endpoint.clone()]),
+            Goal::Pinned { endpoint, .. } | Goal::Known { endpoint, .. } | Goal::Address { endpoint, .. } => {
+                (None, vec![endpoint.clone()])
+            }
             Goal::Member { authority, view, .. } => {
                 let view = view.load();
                 let member = view.member(authority).ok_or_else(|| Error::UnknownMember(authority.clone()))?;
-                (Some(authority.clone()), member.entry.endpoints.clone())
+                (Some(authority.clone()), self.connections.given().endpoints(member))
             }
         };
         let mut worst = None;
@@ -71,7 +77,15 @@ impl Dialer {
 
     async fn connect(&self, target: Target) -> Result<PeerIo, Error> {
         let (accepted, alpn) = match &self.goal {
-            Goal::Member { authority, view, issued } => {
+            Goal::Known { authority, view, .. } => {
+                let seen = self.connections.successors().clone();
+                (Accepted::Authority(authority.clone(), view.clone(), Some(seen)), Alpn::Peer)
+            }
+            Goal::Address { view, .. } => {
+                let seen = self.connections.successors().clone();
+                (Accepted::Members(view.clone(), Some(seen)), Alpn::Peer)
+            }
+            Goal::Member { authority, view, issued, .. } => {
                 let seen = issued.then(|| self.connections.successors().clone());
                 (Accepted::Authority(authority.clone(), view.clone(), seen), Alpn::Peer)
             }
@@ -103,11 +117,12 @@ impl Dialer {
         let certificate = list.first().and_then(|der| Certificate::parse(der).ok());
         let certificate = certificate.ok_or_else(|| failed(io::Error::other("no certificate")))?;
         let spki = Bytes::from(certificate.spki);
+        let vouched = self.vouched(list);
         let _ = self.proved.set(spki.clone());
         let info = PeerInfo {
-            authority: target.authority.clone(),
+            authority: target.authority.clone().or_else(|| self.met(&certificate.pin, vouched.as_ref())),
             pin: certificate.pin,
-            vouched: self.vouched(list),
+            vouched,
             spki,
             remote,
             alpn,
@@ -122,8 +137,19 @@ impl Dialer {
 impl Dialer {
     /// What the list proves beside the pin, where that is of use.
     fn vouched(&self, list: &[CertificateDer<'_>]) -> Option<Vouched> {
-        let Goal::Member { authority, view, issued: true } = &self.goal else { return None };
-        issued::vouched(&view.load(), self.connections.successors(), list, Some(authority), self.clock.now())
+        let (view, only) = match &self.goal {
+            Goal::Member { authority, view, issued: true, .. } => (view, Some(authority)),
+            Goal::Address { view, .. } => (view, None),
+            Goal::Member { .. } | Goal::Pinned { .. } | Goal::Known { .. } => return None,
+        };
+        issued::vouched(&view.load(), self.connections.successors(), list, only, self.clock.now())
+    }
+
+    /// Who answers at an address, by its pin or its authority's key.
+    fn met(&self, pin: &Pin, vouched: Option<&Vouched>) -> Option<AuthorityId> {
+        let Goal::Address { view, .. } = &self.goal else { return None };
+        let pinned = member_of_pin(&view.load(), pin, self.clock.now());
+        pinned.or_else(|| vouched.map(|vouched| vouched.authority.clone()))
     }
 }
 

@@ -25,6 +25,7 @@ mod connection;
 pub mod crosses;
 mod dial;
 pub mod error;
+pub mod given;
 mod http2;
 pub mod identity;
 mod identity_files;

@@ -17,6 +17,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{broadcast, watch};
 
 use super::connection::Progress;
+use super::given::GivenContacts;
 use super::pending::grouped;
 use super::settings::Limits;
 use super::successors::Successors;
@@ -56,6 +57,7 @@ struct Inner {
     live: Mutex<Live>,
     arrivals: broadcast::Sender<AuthorityId>,
     successors: Successors,
+    given: GivenContacts,
 }
 
 #[derive(Default)]
@@ -152,8 +154,8 @@ impl Connections {
         let (per_peer, joins) = (limits.connections_per_peer, limits.join_connections);
         let arrivals = broadcast::Sender::new(256);
         let (join_grace, live) = (limits.join_grace, Mutex::default());
-        let successors = Successors::default();
-        Self(Arc::new(Inner { view, clock, per_peer, joins, join_grace, live, arrivals, successors }))
+        let (successors, given) = (Successors::default(), GivenContacts::default());
+        Self(Arc::new(Inner { view, clock, per_peer, joins, join_grace, live, arrivals, successors, given }))
     }
 
     /// Enters a connection that finished its handshake; `None` when the peer has as many as it may. Applicants share
@@ -192,7 +194,7 @@ impl Connections {
         if let Some(authority) = &info.authority {
             entry.judged = view.status(authority, now);
         }
-        if entry.must_end(&view, &self.0.successors, now) {
+        if entry.must_end(&view, &self.0, now) {
             entry.stop.abort();
         }
         live.all.insert(id, entry);
@@ -250,6 +252,11 @@ impl Connections {
         self.0.arrivals.subscribe()
     }
 
+    /// Addresses that an operator gave: connections to them go on like those to addresses of the register.
+    pub(super) fn given(&self) -> &GivenContacts {
+        &self.0.given
+    }
+
     /// Which key followed which: one memory for all that this node accepts and dials.
     pub(super) fn successors(&self) -> &Successors {
         &self.0.successors
@@ -272,7 +279,7 @@ impl Connections {
         let view = self.0.view.load();
         let mut ended = 0;
         for entry in self.0.live().all.values_mut() {
-            if entry.must_end(&view, &self.0.successors, now) && entry.stop.abort() {
+            if entry.must_end(&view, &self.0, now) && entry.stop.abort() {
                 ended += 1;
                 tracing::info!(
                     authority = entry.authority.as_ref().map(AuthorityId::as_str),
@@ -303,25 +310,27 @@ impl Entry {
     }
 
     /// Whether the view ends this connection; remembers the status that it was judged under.
-    fn must_end(&mut self, view: &DirectoryView, successors: &Successors, now: UnixMs) -> bool {
+    fn must_end(&mut self, view: &DirectoryView, inner: &Inner, now: UnixMs) -> bool {
         let Some(authority) = &self.authority else { return false };
         let status = view.status(authority, now);
         let worse = severity(status) > severity(self.judged);
         self.judged = status;
         let vouched = self.vouched.as_ref().is_some_and(|vouched| {
-            vouched.authority == *authority && view.vouches(vouched) && !successors.doubts(authority, &vouched.keys)
+            vouched.authority == *authority
+                && view.vouches(vouched)
+                && !inner.successors.doubts(authority, &vouched.keys)
         });
         let pinned = match self.direction {
             Direction::In => verify::member_of_pin(view, &self.pin, now).as_ref() == Some(authority),
             Direction::Out => verify::pins_of(view, authority, now).contains(&self.pin),
         };
-        let moved = self.direction == Direction::Out && self.moved(view, authority);
+        let moved = self.direction == Direction::Out && self.moved(view, inner, authority);
         worse || moved || !(pinned || vouched)
     }
 
-    fn moved(&self, view: &DirectoryView, authority: &AuthorityId) -> bool {
+    fn moved(&self, view: &DirectoryView, inner: &Inner, authority: &AuthorityId) -> bool {
         let Some(endpoint) = &self.endpoint else { return false };
-        view.member(authority).is_none_or(|m| !m.entry.endpoints.contains(endpoint))
+        view.member(authority).is_none_or(|member| !inner.given.endpoints(member).contains(endpoint))
     }
 }
 

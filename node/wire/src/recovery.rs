@@ -7,7 +7,7 @@ use havenlink_proto::elements;
 use prost::Message;
 
 use super::{Error, entry, fields};
-use crate::domain::authority::AuthorityEntry;
+use crate::domain::authority::{AuthorityEntry, PublicKey};
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -34,6 +34,7 @@ pub struct RecoveryContact {
     pub authority: AuthorityId,
     pub endpoints: Vec<String>,
     pub pins: Vec<Pin>,
+    pub authority_key: PublicKey,
 }
 
 /// The ticket as text: `hlr1` and base32 without padding, lower case.
@@ -42,6 +43,7 @@ pub fn text(ticket: &RecoveryTicket) -> String {
         authority: contact.authority.to_string(),
         endpoints: contact.endpoints.clone(),
         pins: contact.pins.iter().map(|pin| fields::bytes_of(pin.as_bytes())).collect(),
+        authority_key: fields::bytes_of(&contact.authority_key.0),
     };
     let message = proto::RecoveryTicket {
         genesis: ticket.genesis.clone(),
@@ -75,6 +77,7 @@ pub fn parse(text: &str) -> Result<RecoveryTicket, Error> {
             authority: AuthorityId::parse(&contact.authority)?,
             endpoints: contact.endpoints,
             pins: contact.pins.iter().filter_map(|pin| Pin::from_slice(pin)).collect(),
+            authority_key: PublicKey::from_spki(&contact.authority_key)?,
         })
     };
     Ok(RecoveryTicket {
@@ -100,6 +103,7 @@ mod tests {
             authority: AuthorityId::parse("de-kehl").unwrap(),
             endpoints: vec!["kehl.example:7443".into()],
             pins: vec![Pin([5; 32])],
+            authority_key: key.public(),
         };
         let ticket = RecoveryTicket {
             genesis: vec![1, 2, 3].into(),

@@ -213,7 +213,9 @@ impl Care {
             Some(first) => warning(
                 "stewards",
                 format!("no answer from {}", names(&silent)),
-                format!("havenctl member show {first} names its address and its desk: try the address, then call"),
+                format!(
+                    "havenctl member show {first} names its address and its desk: call it; if it moved, havenctl node contact ADDRESS"
+                ),
             ),
         }
     }

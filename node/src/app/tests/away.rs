@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use havenlink_proto::admin::v1::{self as admin, member_service_client::MemberServiceClient};
+use havenlink_proto::admin::v1::{
+    self as admin, member_service_client::MemberServiceClient, node_service_client::NodeServiceClient,
+};
 
 use super::door;
 use super::years::{agreed, config_of, exchange, joined, ready};
@@ -121,4 +123,91 @@ async fn both_certificates_end_while_the_register_stands_still() {
     assert!(!kehl.renewal().look(Duration::ZERO).await, "nobody orders");
     let strasbourg = start(&first, &shared).await;
     Two { clock, first, second, strasbourg, kehl, _root }.healed("a hundred days").await;
+}
+
+/// Another address and another port, as after a move.
+fn moved(config: &mut Config) {
+    let address: std::net::SocketAddr = format!("127.0.0.1:{}", super::free_port()).parse().unwrap();
+    (config.listen, config.endpoints) = (address, vec![address.to_string()]);
+}
+
+/// What `havenctl node update --endpoint` asks for.
+async fn published(member: &RunningMember, config: &Config) {
+    let renewal = member.renewal();
+    let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
+    entry.endpoints = config.endpoints.clone();
+    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
+}
+
+/// Who answers at the other's address, and then the address kept; the register's number.
+async fn contacted(at: &Config, other: &Config) -> u64 {
+    let mut node = NodeServiceClient::new(door(at, "operator").await);
+    let endpoint = other.endpoints[0].clone();
+    let met = node.meet_address(admin::MeetAddressRequest { endpoint: endpoint.clone() }).await.unwrap().into_inner();
+    assert_eq!((met.authority.as_str(), met.pinned), (other.authority.as_str(), true));
+    let keep = admin::KeepContactRequest { request_id: request_id(), endpoint, authority: met.authority };
+    node.keep_contact(keep).await.unwrap().into_inner().register_number
+}
+
+/// Both town halls moved while the line was down: each knows nothing but the other's old address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_cities_that_both_moved_come_together_by_one_command() {
+    let Two { clock, mut first, mut second, strasbourg, kehl, _root } = Two::new().await;
+    let shared: SharedClock = clock.clone();
+    kehl.stop().await;
+    strasbourg.stop().await;
+    moved(&mut first);
+    moved(&mut second);
+    let strasbourg = ready(start(&first, &shared).await).await;
+    published(&strasbourg, &first).await;
+    let kehl = start(&second, &shared).await;
+    let number = strasbourg.directory().view().number;
+    assert!(kehl.directory().view().number < number, "Kehl knows the old address alone");
+    // Strasbourg keeps the register, so whoever asks there learns of both.
+    assert_eq!(contacted(&second, &first).await, number);
+    published(&kehl, &second).await;
+    Two { clock, first, second, strasbourg, kehl, _root }.healed("both moved").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_an_operator_gave_counts_until_the_register_lists_another() {
+    let Two { clock, first, mut second, strasbourg, kehl, _root } = Two::new().await;
+    let shared: SharedClock = clock.clone();
+    kehl.stop().await;
+    let old = second.endpoints.clone();
+    moved(&mut second);
+    let kehl = ready(start(&second, &shared).await).await;
+    let mut node = NodeServiceClient::new(door(&first, "operator").await);
+    let mut refused = async |endpoint: &str| {
+        let asked = admin::MeetAddressRequest { endpoint: endpoint.to_owned() };
+        super::reason(&node.meet_address(asked).await.unwrap_err())
+    };
+    assert_eq!(refused(&old[0]).await, "PEER_UNREACHABLE", "nobody is there any more");
+    assert_eq!(refused("kehl").await, "PEER_UNREACHABLE", "no address");
+    assert_eq!(refused(&first.endpoints[0]).await, "FIELD_INVALID", "its own");
+    let keep = admin::KeepContactRequest {
+        request_id: request_id(),
+        endpoint: second.endpoints[0].clone(),
+        authority: first.authority.to_string(),
+    };
+    let mut node = NodeServiceClient::new(door(&first, "operator").await);
+    assert_eq!(super::reason(&node.keep_contact(keep).await.unwrap_err()), "PEER_PIN_UNKNOWN", "another one answers");
+
+    contacted(&first, &second).await;
+    exchange(&first, &second, &kehl, 0).await;
+    // Also after a restart.
+    let kept = || std::fs::read_to_string(first.data_dir.join("contacts.given")).unwrap();
+    assert_eq!(kept(), format!("de-kehl {} {}\n", second.endpoints[0], old[0]));
+    strasbourg.stop().await;
+    let strasbourg = ready(start(&first, &shared).await).await;
+    exchange(&first, &second, &kehl, 0).await;
+
+    published(&kehl, &second).await;
+    let forgotten = async {
+        while !kept().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), forgotten).await.expect("the register's word is newer");
+    Two { clock, first, second, strasbourg, kehl, _root }.healed("Kehl moved").await;
 }

@@ -30,6 +30,7 @@ impl Decisions {
                 authority: id.clone(),
                 endpoints: entry.endpoints.clone(),
                 pins: entry.pins.iter().map(|p| p.pin).collect(),
+                authority_key: entry.authority_key,
             })
         };
         let ticket = RecoveryTicket {

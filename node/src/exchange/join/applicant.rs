@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::state_file::StateFile;
 use super::{Error, random};
+use crate::domain::authority::PublicKey;
 use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::domain::join::applicant::{Applying, Next, Phase, Progress};
 use crate::domain::join::{Application, Nonce, commitment};
@@ -91,6 +92,7 @@ pub struct Joined {
     /// The genesis statement, encoded `Signed`.
     pub genesis: Bytes,
     pub inviter: AuthorityId,
+    pub inviter_key: PublicKey,
     pub inviter_pins: Vec<Pin>,
     pub inviter_endpoints: Vec<String>,
 }
@@ -290,6 +292,7 @@ impl Applicant {
             federation: invitation.federation,
             genesis: invitation.genesis.clone(),
             inviter: invitation.inviter.clone(),
+            inviter_key: invitation.inviter_key,
             inviter_pins: invitation.inviter_pins.clone(),
             inviter_endpoints: invitation.inviter_endpoints.clone(),
         }

@@ -7,12 +7,12 @@ use havenlink_proto::admin::v1::node_service_server::NodeService;
 use tonic::{Request, Response, Status};
 
 use crate::domain::audit::Actor;
-use crate::domain::ids::Pin;
+use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::services::actor::Codes;
 use crate::services::errors;
-use crate::wire::fields;
+use crate::wire::{entry, fields};
 
 /// How the node stands; a member's and an applicant's differ.
 #[tonic::async_trait]
@@ -20,11 +20,44 @@ pub trait StatusSource: Send + Sync + 'static {
     async fn status(&self) -> Result<admin::GetStatusResponse, Reason>;
 }
 
+/// Who of the register answers at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answering {
+    pub authority: AuthorityId,
+    /// Of the certificate that it showed.
+    pub pin: Pin,
+    /// Its entry lists the pin; otherwise its authority's key issued the certificate.
+    pub is_pinned: bool,
+}
+
+/// What was not done, and about what: a few words of ours, never content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotDone {
+    pub reason: Reason,
+    pub about: String,
+}
+
+impl From<Reason> for NotDone {
+    fn from(reason: Reason) -> Self {
+        Self { reason, about: String::new() }
+    }
+}
+
+impl From<NotDone> for Status {
+    fn from(refused: NotDone) -> Self {
+        errors::status(refused.reason, errors::RefusalDetails { about: refused.about, ..Default::default() })
+    }
+}
+
 /// What the operator may have done to the node.
 #[tonic::async_trait]
 pub trait Upkeep: Send + Sync + 'static {
     /// A new certificate: made, published, proved, taken into use. Gives its pin and its end.
     async fn renew(&self, actor: Actor) -> Result<(Pin, UnixMs), Reason>;
+    /// Who of the register answers at an address.
+    async fn meet(&self, endpoint: &str) -> Result<Answering, NotDone>;
+    /// Keeps the address for this authority, and follows the register from it. Gives the register's number then.
+    async fn keep_contact(&self, endpoint: &str, authority: &AuthorityId) -> Result<u64, NotDone>;
     /// Looks at everything that may be wrong.
     async fn doctor(&self) -> Vec<admin::Check>;
 }
@@ -59,6 +92,28 @@ impl NodeService for Node {
         let (pin, end) = self.upkeep.renew(actor).await.map_err(errors::refuse)?;
         let spki_sha256 = fields::bytes_of(pin.as_bytes());
         Ok(Response::new(admin::RenewCertificateResponse { spki_sha256, not_after_ms: end.0 }))
+    }
+
+    async fn meet_address(
+        &self,
+        request: Request<admin::MeetAddressRequest>,
+    ) -> Result<Response<admin::MeetAddressResponse>, Status> {
+        let met = self.upkeep.meet(&request.get_ref().endpoint).await?;
+        Ok(Response::new(admin::MeetAddressResponse {
+            authority: met.authority.to_string(),
+            spki_sha256: fields::bytes_of(met.pin.as_bytes()),
+            pinned: met.is_pinned,
+        }))
+    }
+
+    async fn keep_contact(
+        &self,
+        request: Request<admin::KeepContactRequest>,
+    ) -> Result<Response<admin::KeepContactResponse>, Status> {
+        let asked = request.get_ref();
+        let authority = entry::authority_id(&asked.authority, "authority").map_err(|e| errors::field(&e))?;
+        let register_number = self.upkeep.keep_contact(&asked.endpoint, &authority).await?;
+        Ok(Response::new(admin::KeepContactResponse { register_number }))
     }
 
     async fn run_doctor(

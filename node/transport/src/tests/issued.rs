@@ -59,6 +59,47 @@ async fn a_new_certificate_of_a_partner_is_met_and_nothing_is_sent_to_it() {
     strasbourg.greet(&kehl).await.unwrap();
 }
 
+/// An address that somebody said on the phone.
+#[tokio::test]
+async fn who_answers_at_an_address_proves_itself_by_its_pin_or_its_authoritys_key() {
+    let world = World::new();
+    let strasbourg = world.member("fr-strasbourg").await;
+    let (kehl, stranger) = (world.member("de-kehl").await, world.stranger("xx-nobody").await);
+    let asked = async |address: std::net::SocketAddr| {
+        strasbourg.pool.who_answers(&address.to_string()).await.map_err(|error| error.reason())
+    };
+    let met = asked(kehl.address).await.unwrap();
+    assert_eq!((met.authority, met.pin, met.is_pinned), (kehl.authority.clone(), kehl.identity.pin(), true));
+    assert_eq!(asked(stranger.address).await, Err(Reason::PeerPinUnknown));
+    let (key, made) = (Key::new(&id("lu-esch")), fresh(&world, "lu-esch"));
+    let list = [leaf(&world, &key, &made)];
+    let esch = showing(&world, "lu-esch", key, &made, &list).await;
+    let met = asked(esch.address).await.unwrap();
+    assert_eq!((met.authority, met.pin, met.is_pinned), (esch.authority.clone(), made.certificate.pin, false));
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(asked(dead).await, Err(Reason::PeerUnreachable));
+}
+
+/// A node that was restored knows a member by a file: by pins that may have been renewed since, and by its key.
+#[tokio::test]
+async fn a_contact_of_a_file_is_known_by_its_pins_or_by_its_authoritys_key() {
+    let world = World::new();
+    let restored = world.member("fr-strasbourg").await;
+    let (key, made) = (Key::new(&id("de-kehl")), fresh(&world, "de-kehl"));
+    let list = [leaf(&world, &key, &made)];
+    let kehl = showing(&world, "de-kehl", key, &made, &list).await;
+    let federation = FederationId([7; 32]);
+    let (old, new) = ([fresh(&world, "de-kehl").certificate.pin], [made.certificate.pin]);
+    let (own, other) = (kehl.key.public_key(), Key::new(&kehl.authority).public_key());
+    let address = kehl.address.to_string();
+    for (pins, key, met) in [(&old, &own, true), (&new, &other, true), (&old, &other, false)] {
+        let known = pool::Known { federation, authority: &kehl.authority, pins, key };
+        let greeted = greet(restored.pool.dial_known(&address, known).unwrap(), "").await;
+        assert_eq!(greeted.is_ok(), met, "{greeted:?}");
+        assert!(met || classify(&greeted.unwrap_err()) == Reason::PeerPinUnknown);
+    }
+}
+
 #[tokio::test]
 async fn nobody_is_vouched_for_by_anothers_key() {
     let world = World::new();
