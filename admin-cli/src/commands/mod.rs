@@ -54,6 +54,14 @@ pub fn read_file(path: &std::path::Path) -> Result<Value, Failure> {
     }
 }
 
+/// A file as it is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_bytes(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display()), "name a file that can be read"))
+}
+
 /// `fr:Un texte` → language and text.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use havenlink_proto::admin::v1::{
 };
 use havenlink_proto::directory::v1::AuthorityEntry;
 
-use super::{decision, read_file, status};
+use super::{decision, read_bytes, read_file, status};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::id;
@@ -28,7 +28,14 @@ const CONTACT: Duration = Duration::from_secs(60);
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// A new certificate, published before it is used; no exchange is dropped
-    Renew,
+    Renew {
+        /// One that you bring, a national PKI's, say: PEM or DER, the node's own first in the file
+        #[arg(long, value_name = "FILE", requires = "key")]
+        certificate: Option<PathBuf>,
+        /// Its key: PKCS#8, not encrypted
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        key: Option<PathBuf>,
+    },
     /// A new authority key, signed by the old one
     RotateKey {
         /// The old key fell into wrong hands: nothing signed with it verifies any more
@@ -63,8 +70,10 @@ pub enum Verb {
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let request_id = session.request_id();
     match verb {
-        Verb::Renew => {
-            let request = RenewCertificateRequest { request_id };
+        Verb::Renew { certificate, key } => {
+            let read = |file: Option<PathBuf>| file.map_or_else(|| Ok(Vec::new()), |file| read_bytes(&file));
+            let (key, certificate) = (read(key)?.into(), read(certificate)?.into());
+            let request = RenewCertificateRequest { request_id, key, certificate };
             let answer = call!(session, NodeServiceClient, renew_certificate, request)?;
             session.show(&View::text(
                 to_json(&answer),

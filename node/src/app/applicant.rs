@@ -8,6 +8,7 @@ use tonic_health::server::HealthReporter;
 use super::data_dir::DataDir;
 use super::failure::CommandFailure;
 use super::listeners;
+use super::renewal::Pair;
 use super::serve::Serving;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -110,6 +111,10 @@ impl StatusSource for WaitingStatus {
 impl Upkeep for WaitingStatus {
     async fn renew(&self, _actor: Actor) -> Result<(Pin, UnixMs), Reason> {
         Err(Reason::JoinPending)
+    }
+
+    async fn bring(&self, _pair: Pair, _actor: Actor) -> Result<(Pin, UnixMs), NotDone> {
+        Err(Reason::JoinPending.into())
     }
 
     async fn meet(&self, _endpoint: &str) -> Result<Answering, NotDone> {

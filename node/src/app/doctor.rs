@@ -11,7 +11,7 @@ use havenlink_proto::admin::v1::{Check, CheckResult};
 
 use super::data_dir;
 use super::given::Contacting;
-use super::renewal::Renewal;
+use super::renewal::{Pair, Renewal};
 use crate::directory::Directory;
 use crate::domain::audit::Actor;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -34,6 +34,8 @@ pub struct Care {
 const SPREAD: Duration = Duration::from_secs(2);
 /// A certificate that ends sooner should have been renewed by itself long ago.
 const ENDING: Millis = Millis::days(14);
+/// One that was brought is somebody's work to replace.
+const BROUGHT_ENDING: Millis = Millis::days(30);
 /// Free space below which new records are refused soon, and below which somebody should look, in MiB.
 const DISK_FULL: u64 = 256;
 const DISK_LOW: u64 = 2_048;
@@ -59,6 +61,10 @@ const GIVEN_UP_MOST: usize = 1_000;
 impl Upkeep for Care {
     async fn renew(&self, actor: Actor) -> Result<(Pin, UnixMs), Reason> {
         self.renewal.renew(actor, SPREAD).await
+    }
+
+    async fn bring(&self, pair: Pair, actor: Actor) -> Result<(Pin, UnixMs), NotDone> {
+        self.renewal.bring(pair, actor, SPREAD).await
     }
 
     async fn meet(&self, endpoint: &str) -> Result<Answering, NotDone> {
@@ -129,6 +135,9 @@ impl Care {
 
     fn certificate(&self) -> Check {
         let ends = self.renewal.identity.certificate().not_after;
+        if self.renewal.identity.is_anothers() {
+            return self.brought_certificate(ends);
+        }
         match ends.since(self.now()) {
             left if left <= Millis(0) => critical(
                 "certificate",
@@ -141,6 +150,18 @@ impl Care {
                 "havenctl node renew",
             ),
             _ => ok("certificate", format!("valid until {ends}, renewed by itself")),
+        }
+    }
+
+    /// One that the operator brought is the operator's to renew; shortly before it ends the node makes one of its own.
+    fn brought_certificate(&self, ends: UnixMs) -> Check {
+        let next =
+            "havenctl node renew --certificate FILE --key FILE brings the next one; havenctl node renew makes one here";
+        match ends.since(self.now()) {
+            left if left < BROUGHT_ENDING => {
+                warning("certificate", format!("the certificate that was brought ends on {ends}"), next)
+            }
+            _ => ok("certificate", format!("valid until {ends}; it was brought, and so is the next one")),
         }
     }
 

@@ -15,8 +15,10 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
+use crate::services::admin::node::NotDone;
 use crate::telemetry::metrics;
-use crate::transport::{Issuing, NodeIdentity, crosses};
+pub use crate::transport::identity::Pair;
+use crate::transport::{self, Issuing, NodeIdentity, crosses};
 
 /// Life of a self-issued certificate.
 pub const LIFE: Millis = Millis::days(90);
@@ -30,6 +32,12 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// Applicants dial the pins of their invitation: while one may still ask, the certificate stays, as long as there is time.
 const FOR_APPLICANTS: Millis = Millis::days(8);
+
+/// What does not fit, in words for whoever brought it.
+fn not_done(error: transport::Error) -> NotDone {
+    let about = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    NotDone { reason: error.reason(), about }
+}
 
 /// Renews the certificate of one node. Clones are one: of two renewals, one waits for the other.
 #[derive(Clone)]
@@ -80,8 +88,10 @@ impl Renewal {
         let certificate = self.identity.certificate();
         metrics::CERTIFICATE_EXPIRES.set([], certificate.not_after.0 / 1_000);
         let now = self.clock.now();
-        let due =
-            now >= certificate.renew_at() && (now + FOR_APPLICANTS >= certificate.not_after || !self.is_asked().await);
+        let ending = now + FOR_APPLICANTS >= certificate.not_after;
+        // The owner brings the next one of a certificate that it brought; one of our own is better than none.
+        let may_wait = async || self.identity.is_anothers() || self.is_asked().await;
+        let due = now >= certificate.renew_at() && (ending || !may_wait().await);
         let unlisted = self.is_unlisted(&certificate.pin, now);
         if !due && !unlisted && !self.is_prepared() {
             return false;
@@ -136,20 +146,52 @@ impl Renewal {
         renewed.await.map_err(|_| Reason::Internal)?
     }
 
-    /// Takes the pair of the data directory into use if its owner put another one there: a national PKI's, say.
+    /// The same with a pair that its owner brings, a national PKI's, say: PEM or DER. Its pin is published like any other, and
+    /// the authority's key issues a certificate for the same key beside it.
     ///
     /// # Errors
-    /// `CERTIFICATE_INVALID` when it does not prove itself; the one in use stays.
-    pub async fn reread(&self) -> Result<Option<Pin>, Reason> {
+    /// `CERTIFICATE_INVALID` and what does not fit; else the reason of the step that failed. The one in use stays.
+    pub async fn bring(&self, pair: Pair, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), NotDone> {
+        let renewal = self.clone();
+        let renewed = tokio::spawn(async move {
+            let _one_at_a_time = renewal.renewing.lock().await;
+            renewal.take(&pair, actor, spread).await
+        });
+        renewed.await.map_err(|_| Reason::Internal)?
+    }
+
+    /// Takes the pair of the data directory into use if its owner put another one there.
+    ///
+    /// # Errors
+    /// As `bring`.
+    pub async fn reread(&self, spread: Duration) -> Result<Option<Pin>, NotDone> {
         let _one_at_a_time = self.renewing.lock().await;
-        let (view, now) = (self.governance.view(), self.clock.now());
-        self.identity.reread(&self.data_dir, &self.authority, &view, now).map_err(|e| e.reason())
+        match self.identity.put_there(&self.data_dir).map_err(not_done)? {
+            None => Ok(None),
+            Some(pair) => self.take(&pair, Actor::NODE, spread).await.map(|(pin, _)| Some(pin)),
+        }
+    }
+
+    async fn take(&self, (key, certificate): &Pair, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), NotDone> {
+        let now = self.clock.now();
+        let next = NodeIdentity::bring(&self.data_dir, key, certificate, now).map_err(not_done)?;
+        Ok(self.publish_and_use(next, now, actor, spread).await?)
     }
 
     async fn replace(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
         let now = self.clock.now();
         let prepared = self.with_key(|issuing| NodeIdentity::prepare(&self.data_dir, issuing, now, LIFE));
         let next = prepared.map_err(|e| e.reason())?;
+        self.publish_and_use(next, now, actor, spread).await
+    }
+
+    async fn publish_and_use(
+        &self,
+        next: NodeIdentity,
+        now: UnixMs,
+        actor: Actor,
+        spread: Duration,
+    ) -> Result<(Pin, UnixMs), Reason> {
         let expires = next.certificate().not_after;
         self.publish(&next, now, actor).await?;
         tokio::time::sleep(spread).await;
@@ -166,10 +208,12 @@ impl Renewal {
         let view = self.governance.view();
         let member = view.member(&self.authority).ok_or(Reason::NotJoined)?;
         let next = next.pinned(&view.federation, &self.authority).map_err(|e| e.reason())?;
-        if member.entry.pins.iter().any(|p| p.pin == next.pin) {
+        if member.entry.pins.iter().any(|p| p.pin == next.pin && p.valid_until >= next.valid_until) {
             return Ok(());
         }
         let mut entry = member.entry.clone();
+        // Of another certificate for the same key, which ends sooner.
+        entry.pins.retain(|p| p.pin != next.pin);
         let used = self.identity.certificate();
         entry.pins.retain(|p| now < p.valid_until || p.pin == used.pin);
         // One that ended while nothing could be ordered was issued anew for the same key: its pin goes on as long.

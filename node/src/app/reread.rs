@@ -3,6 +3,7 @@
 //! Nothing here stops anything. A configuration with faults changes nothing, and says so where the node's log goes.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::budgets::PartnerBudgets;
 use super::commands::level_of;
@@ -104,15 +105,22 @@ pub struct Changeable {
     pub pool: Pool,
 }
 
+/// Partners learn of a certificate that was put there within this time, mostly.
+const SPREAD: Duration = Duration::from_secs(2);
+
 impl Changeable {
     /// Takes the budgets of this configuration, and the certificate and the contacts of the data directory.
     pub async fn take(&self, config: &Config) {
         self.budgets.change(config);
-        match self.renewal.reread().await {
+        match self.renewal.reread(SPREAD).await {
             Ok(None) => {}
             Ok(Some(pin)) => tracing::info!(pin = %pin, "another certificate is in use"),
-            Err(reason) => {
-                tracing::error!(reason = reason.code(), "the certificate of the data directory was not taken into use");
+            Err(refused) => {
+                tracing::error!(
+                    reason = refused.reason.code(),
+                    cause = refused.about,
+                    "the certificate of the data directory was not taken into use"
+                );
             }
         }
         // A node that hears from nobody asks those that its file names now.

@@ -81,6 +81,11 @@ pub(super) fn is_by_another(der: &[u8]) -> bool {
     !own && parsed.is_ok_and(|(_, x509)| x509.issuer() != x509.subject())
 }
 
+/// Whether it issues others, and so is no node's.
+pub(super) fn is_of_a_ca(der: &[u8]) -> bool {
+    x509_parser::parse_x509_certificate(der).is_ok_and(|(_, x509)| x509.is_ca())
+}
+
 /// A new key with its self-issued certificate. Holds a private key: no Debug.
 pub struct Generated {
     /// PKCS#8.

@@ -41,8 +41,12 @@ impl fmt::Display for Target {
 pub enum CertificateFault {
     #[error("the certificate does not load")]
     Certificate(#[source] Malformed),
-    #[error("the key does not load; it must be an unencrypted PKCS#8 key")]
+    #[error("the key does not load; it must be an unencrypted PKCS#8 key (openssl pkcs8 -topk8 -nocrypt makes one)")]
     Key,
+    #[error("partners take keys of four forms: ECDSA P-256 or P-384, Ed25519, RSA with up to 4096 bits")]
+    KeyForm,
+    #[error("it is a CA's certificate; the node's own is needed, first in the file")]
+    OfACa,
     #[error("the key does not fit the certificate")]
     KeyDoesNotFit,
     #[error("the certificate is not valid now")]

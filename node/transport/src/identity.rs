@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::{self, Certificate, Generated, LIFETIME};
 use super::error::{CertificateFault, Error};
+pub use super::identity_files::Pair;
 use super::issued::{self, Issuing};
 use super::{identity_files, tls, verify};
 use crate::domain::authority::PinnedKey;
@@ -29,6 +30,9 @@ const PROOF_SCHEMES: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::RSA_PSS_SHA256,
 ];
+
+/// Of a SubjectPublicKeyInfo: RSA with 4,096 bits. A larger one does not go into an entry.
+const LARGEST_KEY: usize = 600;
 
 /// Key and certificate in use. Cheap to clone; all clones change together. Holds a private key: no Debug.
 #[derive(Clone)]
@@ -178,11 +182,11 @@ impl NodeIdentity {
     /// authority's in this federation (9.6).
     ///
     /// # Errors
-    /// `CERTIFICATE_INVALID` for a kind of key that proves nothing here.
+    /// `CERTIFICATE_INVALID` for a form of key that proves nothing here.
     pub fn pinned(&self, federation: &FederationId, authority: &AuthorityId) -> Result<PinnedKey, Error> {
         let held = self.0.held.load();
         let Certificate { spki, pin, not_after, .. } = held.certificate.as_ref();
-        let signer = held.key.key.choose_scheme(&PROOF_SCHEMES).ok_or(CertificateFault::Key)?;
+        let signer = held.key.key.choose_scheme(&PROOF_SCHEMES).ok_or(CertificateFault::KeyForm)?;
         let signature = signer.sign(&signed_bytes(federation, authority, pin)).map_err(|_| CertificateFault::Key)?;
         let proof = PinProof { spki: spki.clone().into(), signature: signature.into() };
         Ok(PinnedKey { pin: *pin, valid_until: *not_after, proof })
@@ -226,23 +230,44 @@ impl NodeIdentity {
         Ok(self.take(prove(key, certificate, authority, view, now)?))
     }
 
-    /// Takes the pair of the data directory into use if another one was put there, after the same proof. `None`: it is the
-    /// one in use.
+    /// A pair that its owner brings, as PEM or DER, stored as the next one of a renewal: to be published (`pinned`) and then
+    /// promoted. Whoever issued it: a national PKI, say.
     ///
     /// # Errors
-    /// As `replace`, and when a file cannot be read.
-    pub fn reread(
-        &self,
-        dir: &Path,
-        authority: &AuthorityId,
-        view: &DirectoryView,
-        now: UnixMs,
-    ) -> Result<Option<Pin>, Error> {
-        let (key, certificate) = identity_files::read_current(dir)?;
-        if self.certificate().der == certificate {
-            return Ok(None);
+    /// `CERTIFICATE_INVALID` with what does not fit; nothing is stored then.
+    pub fn bring(dir: &Path, key: &[u8], certificate: &[u8], now: UnixMs) -> Result<Self, Error> {
+        let certificate = identity_files::certificate_of(certificate)?;
+        let key = identity_files::key_of(key)?;
+        let held = load(&key, &certificate)?;
+        if certificate::is_of_a_ca(&certificate) {
+            return Err(CertificateFault::OfACa.into());
         }
-        self.replace(&key, &certificate, authority, view, now).map(Some)
+        if now < held.certificate.not_before || held.certificate.not_after <= now {
+            return Err(CertificateFault::NotValidNow.into());
+        }
+        // What authorities issue certificates for is what proves a pin; both are asked here, before anything is published.
+        let proves = |spki: &[u8]| issued::is_of_a_form(spki) && spki.len() <= LARGEST_KEY;
+        if !proves(&held.certificate.spki) || held.key.key.choose_scheme(&PROOF_SCHEMES).is_none() {
+            return Err(CertificateFault::KeyForm.into());
+        }
+        let made = Generated { key, certificate: held.certificate.as_ref().clone() };
+        identity_files::write_next(dir, &made)?;
+        Self::from_der(&made.key, &made.certificate.der)
+    }
+
+    /// The pair of the data directory, if it is another one than that in use: its owner put it there. Key and certificate.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the two are no pair.
+    pub fn put_there(&self, dir: &Path) -> Result<Option<Pair>, Error> {
+        let (key, certificate) = identity_files::read_current(dir)?;
+        Ok((self.certificate().der != certificate).then_some((key, certificate)))
+    }
+
+    /// Whether somebody else than this node or its authority issued the certificate in use. It is left alone as long as there
+    /// is time: its owner brings the next one.
+    pub fn is_anothers(&self) -> bool {
+        certificate::is_by_another(&self.certificate().der)
     }
 
     fn take(&self, held: InUse) -> Pin {

@@ -22,7 +22,8 @@ const CERTIFICATE: &str = "tls.crt";
 const NEXT_KEY: &str = "tls.next.key";
 const NEXT_CERTIFICATE: &str = "tls.next.crt";
 
-type Pair = (Zeroizing<Vec<u8>>, Vec<u8>);
+/// Key and certificate, PEM or DER.
+pub type Pair = (Zeroizing<Vec<u8>>, Vec<u8>);
 
 pub(super) fn read_current(dir: &Path) -> Result<Pair, Error> {
     let key = read_key(&dir.join(KEY))?;
@@ -98,27 +99,35 @@ pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
 }
 
 fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let bytes = Zeroizing::new(read(path)?);
+    key_of(&read(path)?)
+}
+
+/// A PKCS#8 key, PEM or DER.
+pub(super) fn key_of(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     if bytes.first() == Some(&0x30) {
-        return Ok(bytes);
+        return Ok(Zeroizing::new(bytes.to_vec()));
     }
-    let key = PrivatePkcs8KeyDer::from_pem_slice(&bytes).map_err(|_| CertificateFault::Key)?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(bytes).map_err(|_| CertificateFault::Key)?;
     Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec()))
 }
 
 /// The first certificate of the file: the chain behind it plays no part.
 fn read_certificate(path: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = read(path)?;
+    certificate_of(&read(path)?)
+}
+
+/// The first certificate, PEM or DER.
+pub(super) fn certificate_of(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     if bytes.first() == Some(&0x30) {
-        return Ok(bytes);
+        return Ok(bytes.to_vec());
     }
-    let certificate = CertificateDer::from_pem_slice(&bytes)
+    let certificate = CertificateDer::from_pem_slice(bytes)
         .map_err(|_| CertificateFault::Certificate(super::certificate::Malformed::Encoding))?;
     Ok(certificate.to_vec())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| file(path, source))
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    std::fs::read(path).map(Zeroizing::new).map_err(|source| file(path, source))
 }
 
 /// Beside the target first, synced, then renamed over it: a reader sees the old file or the new one.

@@ -91,6 +91,11 @@ impl rcgen::SigningKey for Signer<'_> {
     }
 }
 
+/// Whether a certificate can be issued for such a key.
+pub(super) fn is_of_a_form(spki: &[u8]) -> bool {
+    Subject::read(spki).is_ok()
+}
+
 /// The dates of a certificate.
 pub(super) fn within(params: &mut CertificateParams, not_before: UnixMs, not_after: UnixMs) {
     let date = |at: UnixMs| rcgen::date_time_ymd(1970, 1, 1) + at.since(UnixMs(0)).to_duration();

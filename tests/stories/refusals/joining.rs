@@ -72,7 +72,7 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
         havenlink::demo::city::door(&kehl.sockets(), "operator").await.ok()
     })
     .await;
-    let renew = RenewCertificateRequest { request_id: "r".into() };
+    let renew = RenewCertificateRequest { request_id: "r".into(), ..Default::default() };
     assert_refused(&NodeServiceClient::new(door.clone()).renew_certificate(renew).await, Reason::JoinPending);
     // Members' business is not open yet: the answer says what it waits for.
     let listed = AgreementServiceClient::new(door).list_agreements(ListAgreementsRequest::default()).await;

@@ -61,25 +61,54 @@ async fn a_renewal_waits_while_an_applicant_may_ask_as_long_as_there_is_time() {
     member.stop().await;
 }
 
-/// A national PKI's certificate is put into the data directory by hand: it must prove itself like a renewed one.
+/// A certificate is put into the data directory by hand, and the node is told to look.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_that_was_put_there_is_taken_once_the_register_lists_it() {
+async fn a_certificate_that_was_put_there_is_published_and_taken() {
     let (root, clock) = (tempfile::tempdir().unwrap(), SystemClock::shared());
     let config = config(root.path(), &[]);
     let member = member_at(&clock, &config).await;
     let (renewal, changeable) = (member.renewal(), member.changeable());
-    let before = renewal.identity.pin();
-    assert_eq!(renewal.reread().await, Ok(None), "it is the one in use");
+    assert_eq!(renewal.reread(Duration::ZERO).await, Ok(None), "it is the one in use");
     let given = NodeIdentity::generate(&config.authority, clock.now(), LIFE).unwrap();
     NodeIdentity::store(&config.data_dir, &given).unwrap();
-    assert_eq!(renewal.reread().await, Err(crate::domain::reason::Reason::CertificateInvalid));
-    changeable.take(&config).await;
-    assert_eq!(renewal.identity.pin(), before, "partners would refuse it");
-    let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
-    let given_as = NodeIdentity::from_der(&given.key, &given.certificate.der).unwrap();
-    entry.pins.push(given_as.pinned(&renewal.governance.view().federation, &config.authority).unwrap());
-    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
     changeable.take(&config).await;
     assert_eq!(renewal.identity.pin(), given.certificate.pin);
+    let view = member.directory().view();
+    assert_eq!(view.authority_of_pin(&given.certificate.pin, clock.now()), Some(&config.authority), "published first");
+    member.stop().await;
+}
+
+/// As `havenctl node renew --certificate FILE --key FILE` asks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_brought_is_published_and_taken_or_refused_with_what_does_not_fit() {
+    let (root, clock) = (tempfile::tempdir().unwrap(), SystemClock::shared());
+    let config = config(root.path(), &[]);
+    let member = member_at(&clock, &config).await;
+    let renewal = member.renewal();
+    let before = renewal.identity.pin();
+    let make = |from| NodeIdentity::generate(&config.authority, from, Millis::days(30)).unwrap();
+    let (good, other, ended) = (make(clock.now()), make(clock.now()), make(clock.now() - Millis::days(31)));
+    let mut node = NodeServiceClient::new(door(&config, "operator").await);
+    let mut bring = async |key: &[u8], certificate: &[u8]| {
+        let (key, certificate) = (key.to_vec().into(), certificate.to_vec().into());
+        let asked = admin::RenewCertificateRequest { request_id: "b".into(), key, certificate };
+        node.renew_certificate(asked).await.map(|answer| answer.into_inner().spki_sha256)
+    };
+    for (key, certificate, what) in [
+        (&other.key[..], &good.certificate.der[..], "the key does not fit the certificate"),
+        (&ended.key[..], &ended.certificate.der[..], "the certificate is not valid now"),
+        (&b"no key"[..], &good.certificate.der[..], "the key does not load"),
+        (&good.key[..], &b"no certificate"[..], "the certificate does not load"),
+    ] {
+        let refused = bring(key, certificate).await.unwrap_err();
+        assert_eq!(reason(&refused), "CERTIFICATE_INVALID");
+        assert!(refused.message().contains(what), "{refused:?}");
+        assert_eq!(renewal.identity.pin(), before, "{what}");
+    }
+    let brought = bring(&good.key, &good.certificate.der).await.unwrap();
+    assert_eq!(brought, good.certificate.pin.as_bytes()[..]);
+    assert_eq!(renewal.identity.pin(), good.certificate.pin);
+    let view = member.directory().view();
+    assert_eq!(view.authority_of_pin(&good.certificate.pin, clock.now()), Some(&config.authority));
     member.stop().await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use havenlink_proto::admin::v1 as admin;
 use havenlink_proto::admin::v1::node_service_server::NodeService;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use crate::domain::audit::Actor;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -54,6 +55,8 @@ impl From<NotDone> for Status {
 pub trait Upkeep: Send + Sync + 'static {
     /// A new certificate: made, published, proved, taken into use. Gives its pin and its end.
     async fn renew(&self, actor: Actor) -> Result<(Pin, UnixMs), Reason>;
+    /// The same with key and certificate that the operator brings, PEM or DER.
+    async fn bring(&self, pair: (Zeroizing<Vec<u8>>, Vec<u8>), actor: Actor) -> Result<(Pin, UnixMs), NotDone>;
     /// Who of the register answers at an address.
     async fn meet(&self, endpoint: &str) -> Result<Answering, NotDone>;
     /// Keeps the address for this authority, and follows the register from it. Gives the register's number then.
@@ -89,7 +92,12 @@ impl NodeService for Node {
         request: Request<admin::RenewCertificateRequest>,
     ) -> Result<Response<admin::RenewCertificateResponse>, Status> {
         let actor = self.codes.actor(&request)?;
-        let (pin, end) = self.upkeep.renew(actor).await.map_err(errors::refuse)?;
+        let asked = request.into_inner();
+        let (key, certificate) = (Zeroizing::new(asked.key.to_vec()), asked.certificate.to_vec());
+        let (pin, end) = match key.is_empty() && certificate.is_empty() {
+            true => self.upkeep.renew(actor).await.map_err(errors::refuse)?,
+            false => self.upkeep.bring((key, certificate), actor).await?,
+        };
         let spki_sha256 = fields::bytes_of(pin.as_bytes());
         Ok(Response::new(admin::RenewCertificateResponse { spki_sha256, not_after_ms: end.0 }))
     }

@@ -319,6 +319,30 @@ async fn a_national_pkis_certificate_works_by_its_pin_beside_an_issued_one() {
     assert_eq!((identity.generation(), identity.certificate()), (before + 1, shown));
 }
 
+/// Brought by the operator, published, promoted: partners know it by its pin, and whoever was away by the authority's key.
+#[tokio::test]
+async fn a_certificate_that_is_brought_stays_in_front_of_an_issued_one() {
+    let world = World::new();
+    let strasbourg = world.member("fr-strasbourg").await;
+    let (key, made, dir) = (Key::new(&id("de-kehl")), fresh(&world, "de-kehl"), tempfile::tempdir().unwrap());
+    let identity = world.identity(&id("de-kehl"));
+    assert!(!identity.is_anothers());
+    let der = national(&world, &made);
+    let brought = NodeIdentity::bring(dir.path(), &made.key, &der, world.clock.now()).unwrap();
+    let kehl = world.node("de-kehl", identity.clone(), key).await;
+    let pinned = brought.pinned(&FederationId([7; 32]), &kehl.authority).unwrap();
+    assert_eq!((pinned.pin, pinned.valid_until), (made.certificate.pin, brought.certificate().not_after));
+    let key = kehl.key.public_key();
+    world.admit_with(&kehl.authority, &key, &[kehl.address], &[identity.pin(), pinned.pin]);
+    identity.promote(dir.path(), &kehl.key.issuing(), &world.view.load(), world.clock.now()).unwrap();
+    assert!(identity.is_anothers() && identity.shown()[0] == der && identity.shown().len() == 2);
+    strasbourg.greet(&kehl).await.unwrap();
+    kehl.greet(&strasbourg).await.unwrap();
+    let unlisted = fresh(&world, "de-kehl").certificate.pin;
+    world.admit_with(&kehl.authority, &key, &[kehl.address], &[unlisted]);
+    assert_eq!(both_ways(&kehl, &strasbourg).await, (Ok("de-kehl".into()), Ok("fr-strasbourg".into())));
+}
+
 #[test]
 fn a_nodes_own_certificate_is_issued_once_and_again_when_its_key_or_its_time_is_over() {
     let world = World::new();

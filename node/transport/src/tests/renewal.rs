@@ -108,6 +108,39 @@ async fn a_renewal_survives_a_restart_at_each_step() {
     assert_eq!(third.renew_at(), third.not_before + Millis::days(60));
 }
 
+#[test]
+fn what_does_not_fit_is_not_brought() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let (kehl, now) = (id("de-kehl"), world.clock.now());
+    let make = |from, life| NodeIdentity::generate(&kehl, from, life).unwrap();
+    let (good, other) = (make(now, LIFETIME), make(now, LIFETIME));
+    let (ended, later) = (make(now - LIFETIME, Millis::days(89)), make(now + Millis::hours(1), LIFETIME));
+    let unknown = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let of_unknown = rcgen::CertificateParams::new(vec!["de-kehl".to_owned()]).unwrap().self_signed(&unknown).unwrap();
+    local_ca::LocalCa::open(dir.path(), &kehl, now).unwrap();
+    let read = |name| std::fs::read(dir.path().join(name)).unwrap();
+    let (ca_key, ca) = (read(local_ca::KEY), read(local_ca::CERTIFICATE));
+    let attempt = |key: &[u8], certificate: &[u8]| {
+        let brought = NodeIdentity::bring(dir.path(), key, certificate, now);
+        brought.map(|identity| identity.pin()).map_err(|error| std::error::Error::source(&error).unwrap().to_string())
+    };
+    for (key, certificate, what) in [
+        (&other.key[..], &good.certificate.der[..], "the key does not fit"),
+        (&ended.key[..], &ended.certificate.der[..], "is not valid now"),
+        (&later.key[..], &later.certificate.der[..], "is not valid now"),
+        (&good.key[..], &b"-----BEGIN CERTIFICATE-----"[..], "the certificate does not load"),
+        (&b"-----BEGIN EC PRIVATE KEY-----"[..], &good.certificate.der[..], "an unencrypted PKCS#8 key"),
+        (&unknown.serialize_der()[..], &of_unknown.der()[..], "keys of four forms"),
+        (&ca_key[..], &ca[..], "a CA's certificate"),
+    ] {
+        let refused = attempt(key, certificate).unwrap_err();
+        assert!(refused.contains(what), "{refused}, not {what}");
+        assert_eq!(NodeIdentity::prepared(dir.path()).unwrap(), None, "{what}");
+    }
+    assert_eq!(attempt(&good.key, &good.certificate.der), Ok(good.certificate.pin));
+    assert_eq!(NodeIdentity::prepared(dir.path()).unwrap(), Some(good.certificate.pin));
+}
+
 #[tokio::test]
 async fn four_hundred_days_of_renewals_drop_no_exchange() {
     let world = World::new();
