@@ -29,6 +29,7 @@ const GAUGES: Duration = Duration::from_secs(15);
 /// How long a pass waits that nobody wakes.
 const fn timer(pass: PassKind) -> Duration {
     Duration::from_secs(match pass {
+        PassKind::Deferred => 15,
         PassKind::Checkpoint => 60,
         PassKind::Greet => 300,
         PassKind::Sweep => 600,

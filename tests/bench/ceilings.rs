@@ -11,7 +11,9 @@ use havenlink::clock::SystemClock;
 use havenlink::transport::{Connections, JoinGate, Limits, Listener, ListenerParts, server_builder};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
-use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
+use havenlink_proto::peer::v1::{
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, ListEndsRequest, ListEndsResponse,
+};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +40,10 @@ impl ExchangeService for Server {
             store(disk, hello.clone()).await.map_err(|e| Status::internal(e.to_string()))?;
         }
         Ok(Response::new(GreetResponse { hello, ..Default::default() }))
+    }
+
+    async fn list_ends(&self, _: Request<ListEndsRequest>) -> Result<Response<ListEndsResponse>, Status> {
+        Err(Status::unimplemented("the ceiling only greets"))
     }
 
     async fn deliver(&self, _: Request<DeliverRequest>) -> Result<Response<DeliverResponse>, Status> {

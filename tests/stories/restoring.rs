@@ -8,16 +8,16 @@ use havenlink::demo::city::City;
 use havenlink::demo::sample;
 use havenlink::domain::reason::Reason;
 use havenlink::wire::signed;
-use havenlink_proto::admin::v1::ListLeavesRequest;
 use havenlink_proto::admin::v1::VerifyAuditRequest;
 use havenlink_proto::admin::v1::audit_service_client::AuditServiceClient;
+use havenlink_proto::admin::v1::{AgreementState, ListAgreementsRequest, ListLeavesRequest};
 use havenlink_proto::local::v1::{
     CommitCursorRequest, ConsumeResponse, DeliveryState, ListOffersRequest, OwnOffer, SetOfferRequest,
 };
 use havenlink_proto::record::v1::{AuditAct, AuditCheckpoint, AuditLeaf, OfferStatus};
 use havenlink_tests::federation::{Federation, ctl, ctl_refused};
 use havenlink_tests::refused::assert_refused;
-use havenlink_tests::tools::havenlink;
+use havenlink_tests::tools::{havenctl, havenlink};
 use havenlink_tests::wait::eventually;
 
 use crate::steps::*;
@@ -83,6 +83,24 @@ fn status_of(offer: &OwnOffer) -> OfferStatus {
     offer.capacity.as_ref().map_or(OfferStatus::Unspecified, |c| c.status())
 }
 
+/// The command that doctor names brings agreements back that nobody ended.
+async fn confirm_agreements(city: &City, partners: &[&str]) {
+    let doctor = havenctl(city, &["doctor"]).await.unwrap().out;
+    assert!(doctor.contains("havenctl agreement confirm") && partners.iter().all(|p| doctor.contains(p)), "{doctor}");
+    ctl(city, &["agreement", "confirm", "--yes"]).await.unwrap();
+}
+
+/// The agreement that a city holds with another one, and how it stands.
+async fn with(city: &City, other: &City) -> (Bytes, AgreementState) {
+    let listed = city.agreements().await.unwrap().list_agreements(ListAgreementsRequest::default()).await.unwrap();
+    let held = listed.into_inner().agreements.into_iter().find(|held| {
+        let parties = held.agreement.iter().flat_map(|agreement| &agreement.parties);
+        parties.into_iter().any(|party| party.authority == other.id())
+    });
+    let held = held.expect("an agreement with it");
+    (held.agreement_id.clone(), held.state())
+}
+
 /// How often each record was given.
 fn times(read: &[ConsumeResponse]) -> BTreeMap<Bytes, usize> {
     let mut times = BTreeMap::new();
@@ -124,6 +142,9 @@ async fn an_origin_that_is_a_steward_comes_back_as_a_mirror_and_votes_again_once
     let after = strasbourg.ready().await.unwrap();
     assert!(after.incarnation > before.incarnation, "{} then {}", before.incarnation, after.incarnation);
     ledger_tells(strasbourg, size).await;
+
+    // Nothing passes under what may have been ended since, until somebody has looked.
+    confirm_agreements(strasbourg, &[kehl.id()]).await;
 
     // What it offers says nothing until somebody has looked.
     assert_eq!(own_offers(strasbourg).await.iter().map(status_of).collect::<Vec<_>>(), [OfferStatus::Paused]);
@@ -205,6 +226,7 @@ async fn a_recipient_loses_nothing_that_was_acknowledged_and_no_reader_passes_ov
     let after = kehl.ready().await.unwrap();
     assert!(after.incarnation > before.incarnation);
     ledger_tells(kehl, size).await;
+    confirm_agreements(kehl, &[strasbourg.id(), esch.id()]).await;
     // The partners hear of the new incarnation and send again what they may; meanwhile more is published.
     sent.extend(publish_many(strasbourg, &to_kehl, 5).await.unwrap());
     let there: Vec<Bytes> = sent.iter().filter(|id| !from_esch.contains(id)).cloned().collect();
@@ -259,4 +281,42 @@ async fn a_city_is_never_given_the_backup_of_another() {
     let after = kehl.ready().await.unwrap();
     assert_eq!(after.authority, before.authority);
     assert!(after.incarnation > before.incarnation);
+}
+
+/// Kehl ends one of two agreements after Strasbourg's backup. What the restore brings back of it is closed by the notice that
+/// Kehl holds; the other waits for the operator, holds what is published meanwhile, and keeps nothing else back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agreement_that_was_ended_after_the_backup_stays_ended() {
+    let mut federation = Federation::found(3, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    federation.agree(0, 2).await.unwrap();
+    let [strasbourg, kehl, esch] = &mut federation.cities[..] else { panic!("three cities") };
+    backup(strasbourg).await.unwrap();
+    let (ended, stays) = (with(strasbourg, kehl).await.0, with(strasbourg, esch).await.0);
+    ctl(kehl, &["agreement", "end", &hex(&ended), "--reason", "REPLACED", "--yes"]).await.unwrap();
+    eventually("Strasbourg hears of the end", PATIENCE, || async {
+        (with(strasbourg, kehl).await.1 == AgreementState::Ended).then_some(())
+    })
+    .await;
+
+    lose_disk(strasbourg).await.unwrap();
+    strasbourg.once(&["restore", text(&strasbourg.dir.join("backups"))]).await.unwrap();
+    strasbourg.start().unwrap();
+    strasbourg.ready().await.unwrap();
+    assert_eq!(with(strasbourg, esch).await, (stays.clone(), AgreementState::Unconfirmed));
+    eventually("Kehl's notice closes what it ended", PATIENCE, || async {
+        (with(strasbourg, kehl).await.1 == AgreementState::Ended).then_some(())
+    })
+    .await;
+    // Nobody but the operator opens the other one: what is for Esch is held.
+    let held = publish(strasbourg, &[esch.id()]).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(read(esch, "early", 0).await.unwrap().is_empty());
+    let from_esch = publish(esch, &[strasbourg.id()]).await.unwrap();
+    until_delivered(esch, strasbourg.id(), &[from_esch.clone()], DeliveryState::Held).await;
+    confirm_agreements(strasbourg, &[esch.id()]).await;
+    assert_eq!(with(strasbourg, esch).await, (stays, AgreementState::InForce));
+    assert_eq!(with(strasbourg, kehl).await, (ended, AgreementState::Ended));
+    read_all(esch, "late", &[held]).await;
+    until_delivered(esch, strasbourg.id(), &[from_esch], DeliveryState::Delivered).await;
 }

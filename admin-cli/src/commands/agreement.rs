@@ -1,11 +1,11 @@
-//! `agreement`: propose, show, sign, end, list.
+//! `agreement`: propose, show, sign, end, confirm, list.
 
 use clap::Subcommand;
 use havenlink_proto::ContractEnum;
 use havenlink_proto::admin::v1::agreement_service_client::AgreementServiceClient;
 use havenlink_proto::admin::v1::{
-    AgreementState, EndAgreementRequest, HeldAgreement, ListAgreementsRequest, PartyLeft, ProposeAgreementRequest,
-    ShowAgreementRequest, SignAgreementRequest,
+    AgreementState, ConfirmAgreementsRequest, EndAgreementRequest, HeldAgreement, ListAgreementsRequest, PartyKnows,
+    PartyLeft, ProposeAgreementRequest, ShowAgreementRequest, SignAgreementRequest,
 };
 use havenlink_proto::record::v1::{
     Agreement, AgreementEndReason, AlertKind, DisclosureLevel, Grant, Purpose, RecordKind, ServiceKind, Tlp,
@@ -42,6 +42,13 @@ pub enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    /// After a restore: says that agreements still hold; lists each with what its parties answered, and asks
+    Confirm {
+        /// Those, by id or its beginning; none: all that wait for it
+        agreements: Vec<String>,
+        #[arg(long)]
+        yes: bool,
+    },
     /// Agreements of this node
     List {
         #[command(flatten)]
@@ -75,6 +82,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::End { agreement, reason, yes } => end(session, &agreement, reason.number, yes).await,
+        Verb::Confirm { agreements, yes } => confirm_all(session, &agreements, yes).await,
         Verb::List { limit } => list(session, limit.limit).await,
     }
 }
@@ -133,6 +141,52 @@ async fn end(session: &Session, typed: &str, reason: i32, yes: bool) -> Result<(
     session.show(&View::text(to_json(&answer), text, vec![("ended", Cell::time(answer.ended_ms))]))
 }
 
+/// One decision over all of them: what an END closed is not among them any more, and the rest is listed with each answer.
+async fn confirm_all(session: &Session, typed: &[String], yes: bool) -> Result<(), Failure> {
+    let mut waiting = fetch(session, ALL).await?.agreements;
+    waiting.retain(|held| held.state == AgreementState::Unconfirmed as i32);
+    if !typed.is_empty() {
+        let ids = || waiting.iter().map(|held| (&held.agreement_id[..], held.agreement_id.clone()));
+        let named = typed.iter().map(|typed| id::resolve(typed, ids(), "agreement", "havenctl agreement list"));
+        let named: Vec<_> = named.collect::<Result<_, _>>()?;
+        waiting.retain(|held| named.contains(&held.agreement_id));
+    }
+    if waiting.is_empty() {
+        let view = View::text(serde_json::Value::Null, "no agreement waits for confirmation\n".to_owned(), Vec::new());
+        return session.show(&view);
+    }
+    let mut lines: Vec<String> = waiting.iter().map(answered).collect();
+    lines.push("what is confirmed is in force again, with everything that waited for it".to_owned());
+    lines.push("what should have ended is ended anew: havenctl agreement end ID".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    confirm::severe(session, "confirm agreements that a restore brought back", &lines, "confirm", yes)?;
+    let ids: Vec<_> = waiting.iter().map(|held| held.agreement_id.clone()).collect();
+    let confirmed: Vec<String> = ids.iter().map(|id| id::show(id)).collect();
+    let request = ConfirmAgreementsRequest { request_id: session.request_id(), agreement_ids: ids };
+    call!(session, AgreementServiceClient, confirm_agreements, request)?;
+    let text = confirmed.iter().map(|id| format!("in force: {id}\n")).collect();
+    let json = serde_json::json!({ "confirmed": confirmed });
+    session.show(&View::text(json, text, vec![("confirmed", Cell::list(confirmed.iter()))]))
+}
+
+/// An agreement, until when it would hold, and what each other party said.
+fn answered(held: &HeldAgreement) -> String {
+    let agreement = held.agreement.clone().unwrap_or_default();
+    let until = agreement.grants.iter().map(|g| g.valid_until_ms).max().unwrap_or_default();
+    let said = held.answers.iter().map(|answer| {
+        let knows = match answer.knows() {
+            PartyKnows::NoEnd => "knows of no end".to_owned(),
+            PartyKnows::RestoredToo => "was restored too, and knows of no end".to_owned(),
+            PartyKnows::NoAgreement => "does not hold it".to_owned(),
+            PartyKnows::Silent => format!("does not answer ({})", answer.reason),
+            PartyKnows::Unspecified => "was not asked yet".to_owned(),
+        };
+        format!("{} {knows}", clean(&answer.authority))
+    });
+    let said: Vec<String> = said.collect();
+    format!("{}, until {}: {}", id::short(&held.agreement_id), when::show(until), said.join("; "))
+}
+
 async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
     let answer = fetch(session, limit).await?;
     let mut grid = Grid::new(&["agreement", "state", "parties", "signed_by", "until", "left"]);
@@ -152,13 +206,11 @@ async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
         session.say("there are no agreements");
     }
     session.show(&View::list(to_json(&answer), &["agreements"], grid))?;
-    let open = answer.agreements.iter().find(|a| a.state == AgreementState::Proposed as i32);
-    session.next(
-        &open
-            .map(|a| format!("havenctl agreement show {}", id::short(&a.agreement_id)))
-            .into_iter()
-            .collect::<Vec<_>>(),
-    );
+    let first = |state: AgreementState| answer.agreements.iter().find(|a| a.state == state as i32);
+    let confirm = first(AgreementState::Unconfirmed).map(|_| "havenctl agreement confirm".to_owned());
+    let show = first(AgreementState::Proposed);
+    let show = show.map(|a| format!("havenctl agreement show {}", id::short(&a.agreement_id)));
+    session.next(&confirm.into_iter().chain(show).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -242,6 +294,29 @@ fn some<E: ContractEnum>(numbers: &[i32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_confirmation_is_listed_with_each_answer() {
+        let answer = |authority: &str, knows: PartyKnows, reason: &str| havenlink_proto::admin::v1::PartyAnswer {
+            authority: authority.into(),
+            knows: knows.into(),
+            reason: reason.into(),
+            ..Default::default()
+        };
+        let held = HeldAgreement {
+            agreement_id: vec![0xab; 32].into(),
+            answers: vec![
+                answer("de-kehl", PartyKnows::NoEnd, ""),
+                answer("be-liege", PartyKnows::Silent, "PEER_UNREACHABLE"),
+                answer("nl-venlo", PartyKnows::RestoredToo, ""),
+            ],
+            ..Default::default()
+        };
+        let line = answered(&held);
+        let said = "de-kehl knows of no end; be-liege does not answer (PEER_UNREACHABLE); \
+                    nl-venlo was restored too, and knows of no end";
+        assert!(line.starts_with("abab") && line.ends_with(said), "{line}");
+    }
 
     #[test]
     fn a_grant_is_one_plain_sentence() {

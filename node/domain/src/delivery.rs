@@ -119,6 +119,8 @@ fn answered(
     let head = head_of(settle);
     let skip = if head.expires <= now {
         Some(Reason::EnvelopeExpired)
+    } else if reason.road() == RoadEffect::Deferred {
+        Some(Reason::Deferred)
     } else if head.waiting_since.is_some_and(|since| has_waited(since, now)) {
         Some(if only_sender_mends(*reason) { Reason::SkippedAfterWait } else { Reason::Deferred })
     } else {
@@ -153,6 +155,7 @@ fn failed(sent: Sent, reason: Reason, now: UnixMs, jitter: f64) -> Step {
         | RoadEffect::NotAllowed
         | RoadEffect::AskAgain
         | RoadEffect::Waits
+        | RoadEffect::Deferred
         | RoadEffect::NoAnswer => Next::At(now + backoff(sent.failures, jitter)),
     };
     Step { settle: 0, blocked: None, next, failures }
@@ -235,6 +238,7 @@ mod tests {
             Some(Reason::SkippedAfterWait),
             "one that was years ahead"
         );
+        assert_eq!(after(Reason::AgreementUnconfirmed, 0, 9), Some(Reason::Deferred), "only people mend it: at once");
         for reason in [Reason::EnvelopeFromFuture, Reason::KeyNotCurrent, Reason::RegisterNotFresh] {
             assert_eq!(after(reason, 14, 9), None);
             assert_eq!(after(reason, 15, 9), Some(Reason::Deferred));

@@ -10,7 +10,7 @@ pub const LONGEST_PAUSE: Millis = Millis::minutes(15);
 /// What passes with the register is looked at again soon, each time; what does not, ever later.
 pub fn pause(attempts: u32, reason: Reason) -> Millis {
     match reason.road() {
-        RoadEffect::Held | RoadEffect::Waits => FIRST_PAUSE,
+        RoadEffect::Held | RoadEffect::Waits | RoadEffect::Deferred => FIRST_PAUSE,
         _ => Millis(FIRST_PAUSE.0 << attempts.min(10)).min(LONGEST_PAUSE),
     }
 }

@@ -224,6 +224,7 @@ fn in_force(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<Clause, Rea
         GrantState::Ended => Err(Reason::AgreementEnded),
         GrantState::Incomplete => Err(Reason::AgreementUnknown),
         _ if q.created >= grant.valid_until => Err(Reason::AgreementNotInForce),
+        GrantState::Unconfirmed => Err(Reason::AgreementUnconfirmed),
         GrantState::InForce => Ok(Clause::GrantInForce),
         GrantState::Expired if q.side == Side::Receiver && q.now < grant.valid_until + limits::AGREEMENT_GRACE => {
             Ok(Clause::GrantWithinGrace)

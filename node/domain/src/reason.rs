@@ -53,6 +53,9 @@ pub enum RoadEffect {
     AskAgain,
     /// As `AskAgain`, and the sender who meets it keeps the item at its number: the register of one side is behind.
     Waits,
+    /// The receiver asks for the item again; the sender lets what is behind it go ahead at once, and sends it again later. The
+    /// sender who meets it does the same.
+    Deferred,
     /// The sender keeps what is queued for the partner until it is restored.
     Held,
     /// The partner is gone: nothing is sent to it any more.
@@ -116,14 +119,14 @@ impl Reason {
         self.row().road
     }
 
-    /// Whether what it stops is kept until a restore, and goes on then.
+    /// Whether what it stops is kept until somebody decides, about a suspension or after a restore, and goes on then.
     pub const fn is_held(self) -> bool {
-        matches!(self.road(), RoadEffect::Held)
+        matches!(self.road(), RoadEffect::Held | RoadEffect::Deferred)
     }
 
     /// Whether a receiver that refuses an item for it asks for it again.
     pub const fn asks_again(self) -> bool {
-        matches!(self.road(), RoadEffect::AskAgain | RoadEffect::Waits)
+        matches!(self.road(), RoadEffect::AskAgain | RoadEffect::Waits | RoadEffect::Deferred)
     }
 }
 
@@ -151,6 +154,7 @@ reasons! {
     // Agreements and sharing
     AgreementNotInForce "AGREEMENT_NOT_IN_FORCE" FailedPrecondition false Final { "no agreement in force covers this", "there is none with that authority, it has no grant for this kind, purpose or handling, or its dates have passed", "havenctl agreement list, then havenctl agreement propose AUTHORITY" }
     AgreementUnknown "AGREEMENT_UNKNOWN" FailedPrecondition true AskAgain { "the recipient does not have the agreement yet", "the signed agreement is still on its way", "wait: the sender sends the agreement and tries again by itself" }
+    AgreementUnconfirmed "AGREEMENT_UNCONFIRMED" FailedPrecondition true Deferred { "the agreement waits for confirmation, and nothing passes under it until then", "the node of one of its parties was restored from a backup, and may have lost that the agreement was ended since", "havenctl agreement confirm, at the party that was restored; what waits is held, and goes then" }
     AgreementEnded "AGREEMENT_ENDED" FailedPrecondition false Final { "the agreement has ended", "one of its parties ended it", "havenctl agreement show ID tells who and when; havenctl agreement propose AUTHORITY makes a new one" }
     AgreementNotFound "AGREEMENT_NOT_FOUND" NotFound false Final { "there is no agreement with this id here", "a typing error, or the proposal has not arrived yet", "havenctl agreement list" }
     AgreementNotParty "AGREEMENT_NOT_PARTY" PermissionDenied false Final { "this authority is not a party of the agreement", "the id belongs to another pair of authorities", "havenctl agreement list shows those of this authority" }
@@ -316,6 +320,7 @@ mod tests {
         let pinned = [
             (RoadEffect::AskAgain, vec![R::AgreementUnknown, R::EnvelopeFromFuture]),
             (RoadEffect::Waits, vec![R::RegisterNotFresh]),
+            (RoadEffect::Deferred, vec![R::AgreementUnconfirmed]),
             (RoadEffect::Held, vec![R::MemberSuspended]),
             (RoadEffect::Closed, vec![R::MemberRemoved]),
             (RoadEffect::Greet, vec![R::IncarnationChanged, R::StreamOutOfOrder]),

@@ -109,7 +109,13 @@ pub fn agreement_of(parties: &[AuthorityId], grants: Vec<Grant>) -> Agreement {
 }
 
 pub fn held(n: u8, agreement: Agreement) -> HeldAgreement {
-    HeldAgreement { id: AgreementId([n; 32]), agreement: Arc::new(agreement), complete: true, ends: vec![] }
+    HeldAgreement {
+        id: AgreementId([n; 32]),
+        agreement: Arc::new(agreement),
+        complete: true,
+        ends: vec![],
+        unconfirmed: false,
+    }
 }
 
 /// Strasbourg and Kehl, both directions: grant 0 to Kehl, grant 1 to Strasbourg.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::directory::Position;
-use super::ids::{AuthorityId, FederationId, Incarnation};
+use super::ids::{AgreementId, AuthorityId, FederationId, Incarnation};
 use super::reason::Reason;
 use super::record::StreamClass;
 use super::time::UnixMs;
@@ -66,6 +66,27 @@ pub struct BatchAnswer {
     pub next: u64,
     /// Encoded signed receipt: of this batch, or of the last one when `first` < `next`.
     pub receipt: Option<Bytes>,
+}
+
+/// What a party of an agreement is asked after a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndsQuestion {
+    /// The party that was restored.
+    pub asker: AuthorityId,
+    /// The party that is asked.
+    pub asked: AuthorityId,
+    pub agreement: AgreementId,
+}
+
+/// What it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndsAnswer {
+    /// The asked holds the agreement, with all signatures.
+    pub held: bool,
+    /// It waits for confirmation there too.
+    pub unconfirmed: bool,
+    /// Encoded `Signed` with the envelope of each END that is known there; to be opened and verified.
+    pub ends: Vec<Bytes>,
 }
 
 /// What `Greet` asks with.

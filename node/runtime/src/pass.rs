@@ -20,6 +20,8 @@ pub enum PassKind {
     Backfill,
     /// What was deferred is queued again.
     Deferred,
+    /// Parties of agreements that wait for confirmation are asked for the ends that they know.
+    Ends,
     /// The signed head of the ledger.
     Checkpoint,
     /// What is past its time goes.
@@ -30,7 +32,7 @@ pub enum PassKind {
 
 impl PassKind {
     /// All of them; a pass stands at its own number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Dispatch,
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
@@ -39,13 +41,14 @@ impl PassKind {
         Self::PauseNotices,
         Self::Backfill,
         Self::Deferred,
+        Self::Ends,
         Self::Checkpoint,
         Self::Sweep,
         Self::Greet,
     ];
 
     /// Those that bring what is here into line with the register and the agreements.
-    pub const UPKEEP: [Self; 7] = [
+    pub const UPKEEP: [Self; 8] = [
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
         Self::Announcements,
@@ -53,6 +56,7 @@ impl PassKind {
         Self::PauseNotices,
         Self::Backfill,
         Self::Deferred,
+        Self::Ends,
     ];
 
     /// The label.
@@ -66,6 +70,7 @@ impl PassKind {
             Self::PauseNotices => "pause_notices",
             Self::Backfill => "backfill",
             Self::Deferred => "deferred",
+            Self::Ends => "ends",
             Self::Checkpoint => "checkpoint",
             Self::Sweep => "sweep",
             Self::Greet => "greet",

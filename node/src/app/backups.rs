@@ -93,8 +93,10 @@ pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
     let made = restored.made.map(|made| format!(", made {made}")).unwrap_or_default();
     println!("restored: {}{made}", restored.file.display());
     println!("  incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
-    println!("check: havenctl agreement list: what was ended after the backup is in force here again; end it again");
     println!("next: havenlink run        (or systemctl start havenlink)");
+    println!(
+        "next: havenctl agreement confirm        (nothing passes under an agreement that may have been ended since)"
+    );
     println!("next: havenctl offer confirm --all-unchanged");
     if restored.mirror {
         println!("next: havenctl doctor    (tells how this steward votes again)");

@@ -98,6 +98,7 @@ impl Upkeep for Care {
             self.decisions().await,
             self.backup(),
             self.files(),
+            self.agreements(),
             self.queue().await,
             self.given_up().await,
             ledger,
@@ -225,6 +226,30 @@ impl Care {
                 format!("chmod 600 {}", self.renewal.data_dir.join(name).display()),
             ),
         }
+    }
+
+    /// Those that a restore left to confirm.
+    fn agreements(&self) -> Check {
+        let waiting = self.exchange.agreements.unconfirmed();
+        if waiting.is_empty() {
+            return ok("agreements", "none waits for confirmation");
+        }
+        let mut partners: Vec<&str> = waiting
+            .iter()
+            .flat_map(|held| held.agreement.parties.iter().map(|party| party.authority.as_str()))
+            .filter(|party| *party != self.exchange.authority().as_str())
+            .collect();
+        partners.sort_unstable();
+        partners.dedup();
+        warning(
+            "agreements",
+            format!(
+                "{} of a restored backup wait for confirmation, with {}: nothing passes under them until then",
+                waiting.len(),
+                partners.join(", ")
+            ),
+            "havenctl agreement confirm",
+        )
     }
 
     async fn queue(&self) -> Check {

@@ -295,7 +295,8 @@ impl Rooms {
         let _entered = handle.enter();
         let served = listener.serve(door)?;
         serving.until_stop(count_refused(served.refused.clone()));
-        let peer = services::peer::Peer { road: self.exchange.road.clone(), rows };
+        let (road, agreements) = (self.exchange.road.clone(), self.exchange.agreements.clone());
+        let peer = services::peer::Peer { road, agreements, rows };
         serving.grpc(
             handle,
             served.peers,

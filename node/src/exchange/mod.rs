@@ -48,7 +48,7 @@ use crate::wakeup::Wakeups;
 use context::{Context, KnownAgreements};
 use records::HeardOffers;
 
-pub use agreements::{AgreementSummary, Agreements, ListedAgreement};
+pub use agreements::{AgreementSummary, Agreements, Knows, ListedAgreement, PartyAnswer};
 pub use capacity::{Capacity, HeldOffer, PartnerOffer, Which};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};

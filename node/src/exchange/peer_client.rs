@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
+use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
 use crate::domain::time::Millis;
 use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
@@ -53,6 +53,16 @@ impl PeerLink for PoolLink {
             let answer =
                 self.client(&host, Lane::Exchange)?.deliver(request).await.map_err(|status| failed(&status))?;
             Ok(peer::answer_from_proto(answer.into_inner()))
+        }
+        .boxed()
+    }
+
+    fn ends(&self, host: AuthorityId, question: EndsQuestion) -> BoxFuture<'_, Result<EndsAnswer, LinkError>> {
+        async move {
+            let request = peer::ends_to_proto(question);
+            let answer =
+                self.client(&host, Lane::Exchange)?.list_ends(request).await.map_err(|status| failed(&status))?;
+            Ok(peer::ends_answer_from_proto(answer.into_inner()))
         }
         .boxed()
     }

@@ -1,4 +1,4 @@
-//! City to city (9.3): greet and deliver.
+//! City to city (9.3): greet, deliver, and the ends of agreements (9.7).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{errors, layers};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::exchange::Road;
+use crate::exchange::{Agreements, Road};
 use crate::wire::peer as wire;
 
 /// Takes rows of a class from a peer's budget of the day; otherwise how long it has to wait.
@@ -19,6 +19,7 @@ pub type Rows = Arc<dyn Fn(&AuthorityId, StreamClass, usize) -> Result<(), Durat
 
 pub struct Peer {
     pub road: Arc<Road>,
+    pub agreements: Arc<Agreements>,
     pub rows: Rows,
 }
 
@@ -29,6 +30,16 @@ impl ExchangeService for Peer {
         let greeting = wire::greet_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
         let answer = self.road.greet(&caller, greeting).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(wire::greet_answer_to_proto(answer)))
+    }
+
+    async fn list_ends(
+        &self,
+        request: Request<peer::ListEndsRequest>,
+    ) -> Result<Response<peer::ListEndsResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let question = wire::ends_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        let answer = self.agreements.ends_for(&caller, question).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(wire::ends_answer_to_proto(answer)))
     }
 
     async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {

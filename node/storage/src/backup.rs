@@ -272,7 +272,7 @@ fn drawn() -> Result<u32> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-/// New incarnation, RESTORED leaf, offers unconfirmed and partners to be told of it: in one commit, and with no log left beside the file.
+/// New incarnation, RESTORED leaf, offers and agreements unconfirmed, and partners to be told of the offers: in one commit, and with no log left beside the file.
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
     schema::migrate_store(&mut conn).await?;
@@ -291,6 +291,7 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
         db::run(&mut conn, &statements::META_PUT, incarnation).await?;
         db::run(&mut conn, &statements::META_DELETE, Args::new().with(Named::BackupKey.name())).await?;
         db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
+        db::run(&mut conn, &statements::AGREEMENT_UNCONFIRM_ALL, Args::new()).await?;
         // An offer that does not read stays paused; the node names it when it lists offers.
         let offers = db::all(&mut conn, &statements::OWN_OFFER_ALL, Args::new()).await?;
         let pause = |id| Owed::now(OwedKey::of(Subject::PauseNotice(id)), now);

@@ -237,6 +237,8 @@ pub struct AgreementRow {
     pub complete: bool,
     /// Parties that left, each once, in the order in which it became known here.
     pub ends: Vec<AgreementEndRow>,
+    /// Nobody has confirmed it since a restore.
+    pub unconfirmed: bool,
 }
 
 /// One party left.

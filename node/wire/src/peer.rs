@@ -1,4 +1,4 @@
-//! City to city: hello, batch, receipt and the answers to them.
+//! City to city: hello, batch, receipt, the question for ENDs, and the answers to them.
 
 use bytes::Bytes;
 use havenlink_proto::peer::v1 as proto;
@@ -8,12 +8,14 @@ use super::keys::SigningKey;
 use super::{Error, receipt, signed};
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::Position;
-use crate::domain::ids::{AuthorityId, FederationId, Incarnation, KeyId};
+use crate::domain::ids::{AgreementId, AuthorityId, FederationId, Incarnation, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::receipt::Receipt;
 use crate::domain::record::StreamClass;
-use crate::domain::stream::{Batch, BatchAnswer, BatchItem, GreetAnswer, Greeting, Hello, ItemBody, StreamId};
+use crate::domain::stream::{
+    Batch, BatchAnswer, BatchItem, EndsAnswer, EndsQuestion, GreetAnswer, Greeting, Hello, ItemBody, StreamId,
+};
 use crate::domain::time::UnixMs;
 use crate::domain::trace::TraceContext;
 
@@ -190,6 +192,40 @@ pub fn greet_to_proto(greeting: Greeting) -> proto::GreetRequest {
 pub fn greet_from_proto(request: proto::GreetRequest) -> Result<Greeting, Error> {
     let recipient = authority(&request.recipient, "recipient")?;
     Ok(Greeting { hello: hello(request.hello)?, recipient, held: request.held })
+}
+
+/// A question for ENDs, for the wire.
+pub fn ends_to_proto(question: EndsQuestion) -> proto::ListEndsRequest {
+    let EndsQuestion { asker, asked, agreement } = question;
+    let (asker, asked) = (asker.to_string(), asked.to_string());
+    proto::ListEndsRequest { asker, asked, agreement_id: Bytes::copy_from_slice(agreement.as_bytes()) }
+}
+
+/// A question for ENDs, from the wire.
+///
+/// # Errors
+/// When one of its fields is malformed.
+pub fn ends_from_proto(request: proto::ListEndsRequest) -> Result<EndsQuestion, Error> {
+    let agreement = AgreementId::from_slice(&request.agreement_id);
+    Ok(EndsQuestion {
+        asker: authority(&request.asker, "asker")?,
+        asked: authority(&request.asked, "asked")?,
+        agreement: agreement.ok_or_else(|| Error::invalid("agreement_id", "32 bytes"))?,
+    })
+}
+
+/// The answer to a question for ENDs, for the wire. Their bytes go as they were signed.
+pub fn ends_answer_to_proto(answer: EndsAnswer) -> proto::ListEndsResponse {
+    let EndsAnswer { held, unconfirmed, ends } = answer;
+    proto::ListEndsResponse { held, unconfirmed, ends }
+}
+
+/// The answer to a question for ENDs, from the wire: none of them is looked at (`sealed::open_end`); more than there may be
+/// parties are cut off.
+pub fn ends_answer_from_proto(response: proto::ListEndsResponse) -> EndsAnswer {
+    let proto::ListEndsResponse { held, unconfirmed, mut ends } = response;
+    ends.truncate(limits::PARTIES);
+    EndsAnswer { held, unconfirmed, ends }
 }
 
 /// The answer to a greeting, for the wire.

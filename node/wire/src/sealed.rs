@@ -5,6 +5,7 @@ use havenlink_proto::record::v1 as proto;
 use prost::Message;
 
 use super::keys::SigningKey;
+use super::peer::KeyOf;
 use super::{Error, envelope, records, signed};
 use crate::domain::authority::PublicKey;
 use crate::domain::envelope::Envelope;
@@ -13,6 +14,7 @@ use crate::domain::limits;
 use crate::domain::policy::Reading;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::{ReferenceKind, StreamClass};
+use crate::domain::records::agreement::AgreementEnd;
 use crate::domain::records::{Control, Facet, RecordBody};
 use crate::domain::sharing::check_marking;
 use crate::domain::stream::StreamId;
@@ -97,6 +99,31 @@ pub fn parse_body(envelope: &Envelope) -> Result<RecordBody, Error> {
         }
     }
     Ok(body)
+}
+
+/// The notice that a party left an agreement, whoever brings it and whomever it was sent to: what counts is the signature of the
+/// party itself. Such a notice does not expire.
+///
+/// # Errors
+/// Whatever does not decode or verify, is of another federation, or is no such notice.
+pub fn open_end(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Result<AgreementEnd, Error> {
+    if bytes.len() > limits::CONTROL_BYTES {
+        return Err(Error::new(
+            Reason::MessageTooLarge,
+            "envelope",
+            format!("at most {} bytes", limits::CONTROL_BYTES),
+        ));
+    }
+    let unverified = signed::open::<proto::Envelope>(bytes)?;
+    let origin = super::fields::authority("envelope.origin", &unverified.claims.origin)?;
+    let envelope = envelope::from_proto(unverified.verify(ours, |id| key_of(&origin, id))?.into_value())?;
+    if envelope.federation != *ours {
+        return Err(Error::new(Reason::WrongFederation, "envelope.federation_id", ""));
+    }
+    match parse_body(&envelope)? {
+        RecordBody::Control(Control::AgreementEnd(end)) => Ok(end),
+        _ => Err(malformed("kind", "the end of an agreement")),
+    }
 }
 
 fn malformed(field: &str, detail: &str) -> Error {

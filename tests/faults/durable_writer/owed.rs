@@ -76,7 +76,7 @@ pub fn fulfilment(key: &OwedKey) -> (RecordId, AuthorityId) {
 /// A new agreement, and what it owes. Its lines: `agree ID`, `owe ROW`.
 pub async fn agree(stage: &Stage) -> Result<(), Error> {
     let id = AgreementId(Digest::of(uuid::Uuid::new_v4().as_bytes()).0);
-    let row = AgreementRow { id, signed: signed(&id), complete: true, ends: Vec::new() };
+    let row = AgreementRow { id, signed: signed(&id), complete: true, ends: Vec::new(), unconfirmed: false };
     let keys = of_agreement(id);
     let owes = keys.iter().map(|key| Owed::now(key.clone(), stage.now)).collect();
     let audit = vec![AuditDraft { agreement: Some(id), ..AuditDraft::by_node(AuditAct::AgreementInForce) }];

@@ -53,6 +53,7 @@ impl Parties {
             agreement: Arc::new(agreement(partner, now)),
             complete: true,
             ends: Vec::new(),
+            unconfirmed: false,
         });
         Self { view, agreements: AgreementSet::new(held), now }
     }

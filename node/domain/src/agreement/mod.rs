@@ -39,7 +39,7 @@ closed_enum! {
 
 closed_enum! {
     /// Life of an agreement as a node sees it. DRAFT has no number on the wire: a draft is never sent.
-    pub enum AgreementState { Proposed = 1 => "PROPOSED", InForce = 2 => "IN_FORCE", Ended = 3 => "ENDED", Expired = 4 => "EXPIRED" }
+    pub enum AgreementState { Proposed = 1 => "PROPOSED", InForce = 2 => "IN_FORCE", Ended = 3 => "ENDED", Expired = 4 => "EXPIRED", Unconfirmed = 5 => "UNCONFIRMED" }
 }
 
 /// A party and its places on the corridor.
@@ -73,6 +73,8 @@ pub struct HeldAgreement {
     pub complete: bool,
     /// Who left, in the order in which it became known.
     pub ends: Vec<AgreementEnd>,
+    /// Since a restore nobody has said that it still holds: it may have been ended after the backup was made.
+    pub unconfirmed: bool,
 }
 
 /// How a grant stands at an instant.
@@ -82,6 +84,8 @@ pub enum GrantState {
     Incomplete,
     NotYet,
     InForce,
+    /// It waits for confirmation since a restore: what is under it waits too.
+    Unconfirmed,
     /// A party left.
     Ended,
     /// Past its dates.
@@ -169,6 +173,8 @@ impl HeldAgreement {
             AgreementState::Ended
         } else if self.agreement.grants.iter().all(|g| g.valid_until <= now) {
             AgreementState::Expired
+        } else if self.complete && self.unconfirmed {
+            AgreementState::Unconfirmed
         } else if self.complete {
             AgreementState::InForce
         } else {
@@ -204,6 +210,8 @@ impl HeldAgreement {
             GrantState::Incomplete
         } else if now >= grant.valid_until {
             GrantState::Expired
+        } else if self.unconfirmed {
+            GrantState::Unconfirmed
         } else if now < grant.valid_from {
             GrantState::NotYet
         } else {
@@ -233,6 +241,20 @@ mod tests {
         assert_eq!(one.state(NOW + Millis::days(300)), AgreementState::Expired);
         leave(&mut one, kehl(), NOW);
         assert_eq!(one.state(NOW - Millis(1)), AgreementState::InForce);
+        assert_eq!(one.state(NOW), AgreementState::Ended);
+        assert_eq!(one.grant_state(&one.agreement.grants[0], NOW), GrantState::Ended);
+    }
+
+    #[test]
+    fn unconfirmed_it_covers_nothing_its_partners_stay_and_an_end_closes_it() {
+        let mut one = twinning();
+        one.unconfirmed = true;
+        assert_eq!(one.state(NOW), AgreementState::Unconfirmed);
+        assert_eq!(one.grant_state(&one.agreement.grants[0], NOW), GrantState::Unconfirmed);
+        let set = AgreementSet::new([one.clone()]);
+        assert!(set.partners(&strasbourg(), NOW).into_iter().eq([kehl()]), "they are asked, and greeted");
+        assert_eq!(one.state(NOW + Millis::days(300)), AgreementState::Expired);
+        leave(&mut one, kehl(), NOW);
         assert_eq!(one.state(NOW), AgreementState::Ended);
         assert_eq!(one.grant_state(&one.agreement.grants[0], NOW), GrantState::Ended);
     }

@@ -71,11 +71,11 @@ impl AgreementSet {
         self.by_direction.get(from).into_iter().flat_map(HashMap::keys)
     }
 
-    /// The authorities with which this one has an agreement in force.
+    /// The authorities with which this one has an agreement in force, or one that waits for confirmation.
     pub fn partners(&self, authority: &AuthorityId, now: UnixMs) -> BTreeSet<AuthorityId> {
         let in_force = |held: &&Arc<HeldAgreement>| {
             held.agreement.is_party(authority)
-                && held.state(now) == AgreementState::InForce
+                && matches!(held.state(now), AgreementState::InForce | AgreementState::Unconfirmed)
                 && held.left_at(authority).is_none_or(|at| now < at)
         };
         let parties = self.all().filter(in_force).flat_map(|held| {

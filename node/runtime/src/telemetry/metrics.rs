@@ -54,7 +54,7 @@ labels! {
     ];
     WORKER "worker" [
         "dispatch", "deliver", "hold_or_release", "suspended_recipients", "announcements", "end_notices", "pause_notices",
-        "backfill", "deferred", "checkpoint", "sweep", "greet", "gauges", "renew",
+        "backfill", "deferred", "ends", "checkpoint", "sweep", "greet", "gauges", "renew",
     ];
 }
 

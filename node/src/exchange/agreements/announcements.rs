@@ -8,12 +8,13 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Hasher, RecordId};
+use crate::domain::limits;
 use crate::domain::policy::{self, ControlQuestion};
 use crate::domain::reason::Reason;
 use crate::domain::records::agreement::Complete;
 use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::domain::stream::StreamId;
-use crate::domain::time::UnixMs;
+use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::{Error, new_publication_id, stream_of};
 use crate::storage::ops::{NewDelivery, Write};
 use crate::storage::rows::Question;
@@ -68,7 +69,7 @@ impl Agreements {
         let permit = policy::may_control(&ControlQuestion { from, to, kind, view, now })
             .map_err(|reason| Error::about(to, reason))?;
         let key = self.context.keys().of(from).ok_or(Reason::WrongOrigin)?;
-        let expires = now + CONTROL_LIFE;
+        let expires = now + self.life(agreement, body, now);
         let envelope = Envelope {
             federation: view.federation,
             origin: from.clone(),
@@ -90,7 +91,7 @@ impl Agreements {
             body: records::encode_control(body),
         };
         let sealed = sealed::seal(&envelope, &key);
-        if sealed.bytes.len() > crate::domain::limits::CONTROL_BYTES {
+        if sealed.bytes.len() > limits::CONTROL_BYTES {
             return Err(Reason::MessageTooLarge.into());
         }
         Ok(NewDelivery {
@@ -104,6 +105,19 @@ impl Agreements {
             queued: now,
             expires,
         })
+    }
+}
+
+impl Agreements {
+    /// How long a control record about an agreement is tried: the notice of an end as long as anybody may believe that the
+    /// agreement is in force.
+    fn life(&self, agreement: &AgreementId, body: &Control, now: UnixMs) -> Millis {
+        let held = self.context.agreements().load().get(agreement).cloned();
+        let until = held.and_then(|held| held.agreement.grants.iter().map(|grant| grant.valid_until).max());
+        match (body, until) {
+            (Control::AgreementEnd(_), Some(until)) => until.since(now).clamp(CONTROL_LIFE, limits::RECORD_LIFE),
+            _ => CONTROL_LIFE,
+        }
     }
 }
 

@@ -51,11 +51,11 @@ impl Agreements {
                 if opened.agreement.proposer != envelope.origin {
                     return Ok(Err(Reason::AgreementInvalid));
                 }
-                self.merge(changes, opened, &envelope.origin, AuditAct::AgreementProposed).await
+                self.merge(changes, opened, envelope, AuditAct::AgreementProposed).await
             }
             Control::AgreementComplete(Complete(bytes)) => match self.opened_for_us(bytes, envelope, view) {
                 Ok(opened) if !opened.complete() => Ok(Err(Reason::AgreementInvalid)),
-                Ok(opened) => self.merge(changes, opened, &envelope.origin, AuditAct::AgreementInForce).await,
+                Ok(opened) => self.merge(changes, opened, envelope, AuditAct::AgreementInForce).await,
                 Err(reason) => Ok(Err(reason)),
             },
             Control::AgreementSignature(signature) => self.sign_here(changes, envelope, signature, view).await,
@@ -86,13 +86,16 @@ impl Agreements {
         &self,
         changes: &mut Changes,
         opened: SignedAgreement,
-        from: &AuthorityId,
+        envelope: &Envelope,
         act: AuditAct,
     ) -> Result<Changed, Error> {
-        let complete = opened.complete();
+        let (complete, from) = (opened.complete(), &envelope.origin);
         let row = match self.row_in(changes, &opened.id).await? {
             Some(row) if row.complete || !complete => return Ok(Ok(Vec::new())),
-            Some(row) => AgreementRow { signed: opened.bytes, complete, ..row },
+            Some(row) => {
+                let unconfirmed = row.unconfirmed || !self.signed_here(&row, &envelope.recipient);
+                AgreementRow { signed: opened.bytes, complete, unconfirmed, ..row }
+            }
             None if !complete && opened.agreement.created + limits::PROPOSAL_LIFE <= self.now() => {
                 return Ok(Err(Reason::AgreementInvalid));
             }
@@ -100,7 +103,10 @@ impl Agreements {
             None if !complete && self.open_proposals(changes, from) >= limits::OPEN_PROPOSALS => {
                 return Ok(Err(Reason::TooManyProposals));
             }
-            None => AgreementRow { id: opened.id, signed: opened.bytes, complete, ends: Vec::new() },
+            // With our signature on it, and not here: it was lost here, and perhaps ended since. A partner's word never opens.
+            None => {
+                AgreementRow { id: opened.id, signed: opened.bytes, complete, ends: Vec::new(), unconfirmed: complete }
+            }
         };
         let audit = vec![written(act, from, &row.id)];
         if complete {
@@ -108,6 +114,12 @@ impl Agreements {
         }
         changes.rows.insert(row.id, row);
         Ok(Ok(audit))
+    }
+
+    /// Whether the copy that is here has the signature of this authority: then it was given from here. One that comes with the
+    /// complete agreement alone was given before a loss.
+    fn signed_here(&self, row: &AgreementRow, ours: &AuthorityId) -> bool {
+        self.opened(row, &self.view()).is_ok_and(|held| held.signed_by.contains(ours))
     }
 
     /// How many proposals of this authority wait here: those held, and those of its batch that are new.
@@ -176,6 +188,6 @@ impl Agreements {
     }
 }
 
-fn written(act: AuditAct, by: &AuthorityId, id: &AgreementId) -> AuditDraft {
+pub(super) fn written(act: AuditAct, by: &AuthorityId, id: &AgreementId) -> AuditDraft {
     AuditDraft { counterparty: Some(by.clone()), agreement: Some(*id), ..AuditDraft::by_node(act) }
 }

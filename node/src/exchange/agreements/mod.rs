@@ -1,11 +1,12 @@
 //! Agreements (9.7): proposed, signed, in force, ended; all of it travels as control.
 //!
 //! What lives here: the use cases of this side, the set that the one question reads, what tells the others
-//! (`announcements`, `end_notices`), and (in `incoming`) what partners' control records change. Every change is one transaction with its ledger rows and the control records that tell the
+//! (`announcements`, `end_notices`), what a restore leaves to confirm (`confirming`), and (in `incoming`) what partners' control records change. Every change is one transaction with its ledger rows and the control records that tell the
 //! others; the set in memory is rebuilt after the commit. The proposer collects signatures and sends the complete
 //! agreement to all; it is in force for a node once that node stores every party's signature.
 
 mod announcements;
+mod confirming;
 mod end_notices;
 mod incoming;
 mod rows;
@@ -34,6 +35,7 @@ use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::AgreementRow;
 use crate::wire::agreed::{self, SignedAgreement};
 
+pub use confirming::{Knows, PartyAnswer};
 pub(in crate::exchange) use incoming::Changes;
 
 pub(super) type Change = tokio::sync::OwnedMutexGuard<()>;
@@ -45,6 +47,8 @@ pub struct Agreements {
     set: Arc<ArcSwap<AgreementSet>>,
     /// The set may be behind the store: a change is being stored, or the set could not be read again after one.
     behind: AtomicBool,
+    /// What the parties of unconfirmed agreements said about them.
+    heard: confirming::PartyAnswers,
     /// One change of agreements at a time.
     changes: Arc<tokio::sync::Mutex<()>>,
 }
@@ -59,6 +63,8 @@ pub struct AgreementSummary {
     pub in_words: Vec<String>,
     /// The signed notice of each of `held.ends`: encoded `Signed`; empty where none is kept.
     pub notices: Vec<Bytes>,
+    /// Of one that waits for confirmation: what each other party said; `None`: it was not asked yet.
+    pub answers: Vec<(AuthorityId, Option<PartyAnswer>)>,
 }
 
 /// An agreement in a list.
@@ -72,7 +78,8 @@ pub struct ListedAgreement {
 impl Agreements {
     /// Reads what is held into `set`.
     pub(super) async fn open(context: Arc<Context>, set: Arc<ArcSwap<AgreementSet>>) -> Result<Self, Error> {
-        let agreements = Self { context, set, behind: AtomicBool::default(), changes: Arc::default() };
+        let (behind, heard, changes) = (AtomicBool::default(), confirming::PartyAnswers::default(), Arc::default());
+        let agreements = Self { context, set, behind, heard, changes };
         agreements.reload().await?;
         Ok(agreements)
     }
@@ -114,7 +121,7 @@ impl Agreements {
         let key = self.context.keys().of(&proposer).ok_or(Reason::WrongOrigin)?;
         let signed = agreed::sign(&agreement, &key);
         let (id, agreement) = agreed::own(&signed)?;
-        let row = AgreementRow { id, signed: signed.clone(), complete: false, ends: Vec::new() };
+        let row = AgreementRow { id, signed: signed.clone(), complete: false, ends: Vec::new(), unconfirmed: false };
         let others = others(&agreement, &proposer);
         let deliveries: Vec<_> = others
             .map(|to| self.control(&view, now, &proposer, to, &id, &Proposal(signed.clone()).into()))
@@ -161,7 +168,7 @@ impl Agreements {
         audit.extend(complete.then(|| draft(call, AuditAct::AgreementInForce, &id)));
         let put = Write {
             request: Some(call.mark("SignAgreement", Bytes::new(), now)?),
-            puts: vec![Put::Agreement(AgreementRow { signed, complete, ..row })],
+            puts: vec![Put::Agreement(AgreementRow { signed, complete, unconfirmed: false, ..row })],
             deliveries: vec![self.control(&view, now, &signer, proposer, &id, &body)?],
             owes: if complete { self.owed_by(&id, &held.agreement, now) } else { Vec::new() },
             audit,
@@ -341,6 +348,7 @@ impl Agreements {
             signed_by,
             in_words: self.in_words(&held),
             notices: row.ends.iter().map(|end| end.notice.clone()).collect(),
+            answers: self.answers_about(&held),
             held: Arc::new(held),
         })
     }
@@ -387,7 +395,9 @@ fn shown(held: &HeldAgreement, view: &DirectoryView, now: UnixMs) -> AgreementSt
     };
     let over = held.agreement.parties.iter().filter(is_here).count() < 2;
     match state {
-        AgreementState::InForce | AgreementState::Proposed if over => AgreementState::Ended,
+        AgreementState::InForce | AgreementState::Unconfirmed | AgreementState::Proposed if over => {
+            AgreementState::Ended
+        }
         _ => state,
     }
 }

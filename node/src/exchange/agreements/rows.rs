@@ -19,7 +19,7 @@ pub(super) fn held(row: &AgreementRow) -> Result<HeldAgreement, Error> {
         Ok(AgreementEnd { agreement: id, by: end.by.clone(), at: end.at, reason })
     });
     let ends = ends.collect::<Result<_, Error>>()?;
-    Ok(HeldAgreement { id, agreement: Arc::new(agreement), complete: row.complete, ends })
+    Ok(HeldAgreement { id, agreement: Arc::new(agreement), complete: row.complete, ends, unconfirmed: row.unconfirmed })
 }
 
 /// The row after one more party left.

@@ -1,4 +1,4 @@
-//! The line to another authority's node: two calls, and how each line stands.
+//! The line to another authority's node: three calls, and how each line stands.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
+use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
 use crate::domain::time::{Millis, UnixMs};
 
 /// A call that brought no answer, or a refusal as a whole: nothing was consumed.
@@ -38,6 +38,8 @@ pub trait PeerLink: Send + Sync + 'static {
     fn greet(&self, host: AuthorityId, greeting: Greeting) -> BoxFuture<'_, Result<GreetAnswer, LinkError>>;
     /// Sends one batch; answered after the partner stored it.
     fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>>;
+    /// Asks for the ENDs of an agreement that a party knows.
+    fn ends(&self, host: AuthorityId, question: EndsQuestion) -> BoxFuture<'_, Result<EndsAnswer, LinkError>>;
 }
 
 /// How the line to a partner stood at the last call.

@@ -5,6 +5,7 @@
 //! an earlier attempt that arrived after all stands in that receipt as what it was. An item that has waited once does not block
 //! its stream a second time: `waiting_since` stays.
 
+use crate::domain::agreement::AgreementState;
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::context::{Error, Passed};
@@ -13,7 +14,7 @@ use crate::storage::ops::{QUEUE_AGAIN, QueueAgain, WriteOp};
 use super::Road;
 
 /// How long an item is left alone before it is queued again.
-const PAUSE: Millis = Millis::minutes(1);
+pub(super) const PAUSE: Millis = Millis::seconds(15);
 
 impl Road {
     /// Gives deferred items new numbers, once their pause is over.
@@ -22,10 +23,16 @@ impl Road {
     /// When the store cannot be read.
     pub(in crate::exchange) async fn queue_again_pass(&self) -> Result<Passed, Error> {
         let (now, mut passed) = (self.now(), Passed::default());
+        let agreements = self.context.agreements().load_full();
         for waiting in self.store().deferred().await? {
             // A clock that was ahead when they were deferred keeps nothing back once it is right.
             let deferred_by = if waiting.oldest > now { waiting.oldest } else { now - PAUSE };
             if waiting.oldest > deferred_by {
+                continue;
+            }
+            // What waits for a confirmation here goes when that is given, or the agreement is closed.
+            let held = waiting.agreement.and_then(|id| agreements.get(&id).cloned());
+            if held.is_some_and(|held| held.state(now) == AgreementState::Unconfirmed) {
                 continue;
             }
             let id = StreamId { origin: waiting.origin, recipient: waiting.recipient, class: waiting.class };

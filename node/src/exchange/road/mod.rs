@@ -17,6 +17,7 @@ mod consume;
 mod deferred;
 mod deliver;
 mod dispatch;
+mod ends;
 mod greet;
 mod held;
 mod incarnation;

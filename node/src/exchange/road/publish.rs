@@ -9,7 +9,7 @@ use crate::domain::ids::{AuthorityId, Digest, RecordId};
 use crate::domain::limits;
 use crate::domain::policy::{self, ShareQuestion, Side};
 use crate::domain::publication::Publication;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::Reference;
 use crate::domain::records::{Content, Facet};
 use crate::domain::sharing::{Audience, Dates, Sharing, check_marking};
@@ -163,7 +163,12 @@ impl Road {
                 let field = format!("sharing.recipients[{i}]");
                 return Err(wire::Error::invalid(field, "another authority than the one that publishes").into());
             }
-            ask(to).map_err(|reason| Error::about(to, reason))?;
+            match ask(to) {
+                Ok(_) => {}
+                // What waits for a confirmation is held, and not refused.
+                Err(reason) if reason.road() == RoadEffect::Deferred => {}
+                Err(reason) => return Err(Error::about(to, reason)),
+            }
         }
         Ok(named.to_vec())
     }

@@ -260,6 +260,11 @@ async fn content_under_an_agreement_that_is_not_there_yet_waits_and_the_agreemen
     let states = world.delivery(STRASBOURG, waiting.record_id).await;
     assert_eq!(states[0].0, DeliveryState::Queued);
     world.settle().await;
+    // It is there again, by a partner's word: that opens nothing.
+    let held = (DeliveryState::Held, Some(Reason::AgreementUnconfirmed));
+    assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await, [held]);
+    world.confirm(KEHL).await;
+    world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, waiting.record_id).await, [(DeliveryState::Delivered, None)]);
 }
 

@@ -41,7 +41,7 @@ impl World {
             handling: envelope.handling,
             created: now,
             side: crate::domain::policy::Side::Sender,
-            grant: None,
+            grant: envelope.grant.filter(|named| agreements.grant(named).is_some()),
             agreements: &agreements,
             view: &view,
             now,

@@ -27,7 +27,7 @@ const STOPS: &[(&str, &[&str])] = &[
 /// Columns without a form of their own, and those whose damage cannot be told from another value.
 const FREE: &[(&str, &[&str])] = &[
     // A flag; the other three are not read any more.
-    ("agreement", &["complete", "end_by", "end_at", "end_reason"]),
+    ("agreement", &["complete", "end_by", "end_at", "end_reason", "unconfirmed"]),
     ("agreement_end", &["arrival", "at", "notice"]),
     // An agreement can be absent.
     ("delivery", &["agreement", "skip", "as_of", "traceparent", "queued", "expires", "waiting_since"]),

@@ -79,6 +79,8 @@ async fn a_restored_recipient_gets_again_what_it_had_acknowledged() {
     world.clock.advance(Millis::minutes(1));
     restore(&mut world, KEHL, &dir.path().join("backup"), &dir.path().join("restored")).await;
     assert_eq!(shown(&world, KEHL).await, published[..3]);
+    assert_eq!(world.exchange(KEHL).agreements.unconfirmed().len(), 1, "each agreement of a backup waits");
+    world.confirm(KEHL).await;
     // The restored node tells its partners its new incarnation; nothing has to be published for it.
     world.exchange(KEHL).upkeep.greet_pass().await.unwrap();
     world.settle().await;
@@ -97,6 +99,7 @@ async fn a_restored_sender_starts_its_numbers_again_and_nothing_is_shown_twice()
     world.settle().await;
     world.clock.advance(Millis::minutes(1));
     restore(&mut world, STRASBOURG, &dir.path().join("backup"), &dir.path().join("restored")).await;
+    world.confirm(STRASBOURG).await;
     world.exchange(STRASBOURG).upkeep.greet_pass().await.unwrap();
     let third = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;

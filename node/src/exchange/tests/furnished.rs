@@ -327,6 +327,11 @@ impl Admissions for NoDecisions {
 pub async fn go_on(world: &World) -> Vec<(RecordId, DeliveryState)> {
     world.line.down.lock().unwrap().clear();
     world.settle().await;
+    // Whoever lost its store has its agreements again, and its operator confirms them.
+    for name in [STRASBOURG, KEHL, ESCH] {
+        world.confirm(name).await;
+    }
+    world.settle().await;
     // What is for all goes to a partner of a new agreement too: the ledger says so with the record's salt.
     world.agree(STRASBOURG, ESCH, DisclosureLevel::Band).await;
     let for_all = world.node(ESCH).store.inbox_before(RecordKind::Practice, None, 9).await.unwrap();

@@ -54,6 +54,11 @@ impl World {
         // A node that lost everything is told the agreement anew, at the second attempt.
         self.clock.advance(Millis::minutes(1));
         self.settle().await;
+        // And its operator confirms it.
+        for name in [from, to] {
+            self.confirm(name).await;
+        }
+        self.settle().await;
         let states = self.delivery(from, record).await;
         assert!(self.inbox(to).await.iter().any(|(_, found)| *found == record), "{from} to {to}: {states:?}");
     }

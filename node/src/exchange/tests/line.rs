@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
-use crate::domain::stream::{Batch, BatchAnswer, GreetAnswer, Greeting};
+use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
 use crate::exchange::*;
 use crate::wire::peer;
 
@@ -84,6 +84,17 @@ impl PeerLink for Link {
             }
             answer.receipt = self.line.receipt.lock().unwrap().clone().or(answer.receipt);
             Ok(peer::answer_from_proto(peer::answer_to_proto(answer)))
+        }
+        .boxed()
+    }
+
+    fn ends(&self, host: AuthorityId, question: EndsQuestion) -> BoxFuture<'_, Result<EndsAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            let question = peer::ends_from_proto(peer::ends_to_proto(question)).unwrap();
+            let answer = node.agreements.ends_for(&self.caller, question).await;
+            let answer = answer.map_err(|e| LinkError::from(e.reason()))?;
+            Ok(peer::ends_answer_from_proto(peer::ends_answer_to_proto(answer)))
         }
         .boxed()
     }

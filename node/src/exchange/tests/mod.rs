@@ -6,6 +6,7 @@ mod backfill;
 mod behind_its_back;
 mod clock_jumps;
 mod clocks_apart;
+mod confirming;
 mod consumers;
 mod damaged_rows;
 mod disk;

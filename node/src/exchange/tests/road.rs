@@ -166,6 +166,8 @@ async fn a_new_start_of_the_partner_makes_the_sender_queue_again() {
     world.start(KEHL, 2, None).await;
     let second = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
+    world.confirm(KEHL).await;
+    world.settle().await;
     let inbox: Vec<_> = world.inbox(KEHL).await.into_iter().map(|(_, r)| r).collect();
     assert_eq!(inbox, [first.record_id, second.record_id], "nothing unexpired is lost");
 }

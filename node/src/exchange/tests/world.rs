@@ -177,6 +177,16 @@ impl World {
         self.nodes.insert(name, Node { exchange, store, key, keys });
     }
 
+    /// The operator confirms what a loss left to confirm; then what waited for that is due.
+    pub async fn confirm(&self, name: &str) {
+        let agreements = &self.exchange(name).agreements;
+        let waiting: Vec<_> = agreements.unconfirmed().iter().map(|held| held.id).collect();
+        if !waiting.is_empty() {
+            agreements.confirm_agreements(&call(), &waiting).await.unwrap();
+            self.clock.advance(Millis::minutes(2));
+        }
+    }
+
     /// The node starts again on the same store, with a clock that differs from the world's by as much.
     pub async fn start_with_clock(&mut self, name: &str, ahead: Millis) {
         self.clocks.insert(id(name), Arc::new(WrongClock(self.clock.clone(), ahead)));

@@ -60,6 +60,8 @@ impl Upkeep {
             PassKind::PauseNotices => self.owed_pass(What::PauseNotice).await?,
             PassKind::Backfill => self.owed_pass(What::Backfill).await?,
             PassKind::Deferred => self.road.queue_again_pass().await?,
+            // Parties that do not answer are shown with the agreement, not as a failure of this node.
+            PassKind::Ends => self.road.ask_ends_pass().await?,
             PassKind::Checkpoint => Passed::done(usize::from(self.checkpoint_pass().await?)),
             PassKind::Sweep => Passed { done: self.sweep_pass().await?, ..Passed::default() },
             // Partners that do not answer are shown as partners, not as a failure of this node.

@@ -1,4 +1,4 @@
-//! Agreements (9.7): propose, sign, end, show, list.
+//! Agreements (9.7): propose, sign, end, confirm, show, list.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use havenlink_proto::admin::v1::agreement_service_server::AgreementService;
 use tonic::{Request, Response, Status};
 
 use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
-use crate::domain::ids::AgreementId;
-use crate::exchange::{self, AgreementSummary, ListedAgreement};
+use crate::domain::ids::{AgreementId, AuthorityId};
+use crate::exchange::{self, AgreementSummary, Knows, ListedAgreement, PartyAnswer};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::Now;
@@ -43,6 +43,23 @@ fn held(summary: &AgreementSummary) -> admin::HeldAgreement {
         in_words: summary.in_words.clone(),
         left: summary.held.ends.iter().zip(&summary.notices).map(left).collect(),
         unreadable: String::new(),
+        answers: summary.answers.iter().map(answered).collect(),
+    }
+}
+
+fn answered((party, answer): &(AuthorityId, Option<PartyAnswer>)) -> admin::PartyAnswer {
+    let (knows, reason) = match answer.map(|answer| answer.knows) {
+        None => (admin::PartyKnows::Unspecified, ""),
+        Some(Knows::ItsEnds) => (admin::PartyKnows::NoEnd, ""),
+        Some(Knows::WaitsThereToo) => (admin::PartyKnows::RestoredToo, ""),
+        Some(Knows::NoAgreement) => (admin::PartyKnows::NoAgreement, ""),
+        Some(Knows::Silent(reason)) => (admin::PartyKnows::Silent, reason.code()),
+    };
+    admin::PartyAnswer {
+        authority: party.to_string(),
+        knows: knows.into(),
+        at_ms: answer.map_or(0, |answer| answer.at.0),
+        reason: reason.to_owned(),
     }
 }
 
@@ -105,6 +122,20 @@ impl AgreementService for AgreementCalls {
         let ended = self.agreements.end_agreement(&call, id(&asked.agreement_id)?, reason).await;
         let ended = ended.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(admin::EndAgreementResponse { ended_ms: ended.0 }))
+    }
+
+    async fn confirm_agreements(
+        &self,
+        request: Request<admin::ConfirmAgreementsRequest>,
+    ) -> Answer<admin::ConfirmAgreementsResponse> {
+        let call = call(&self.codes, &request, &request.get_ref().request_id)?;
+        let ids = &request.get_ref().agreement_ids;
+        if ids.is_empty() {
+            return Err(errors::field(&wire::Error::missing("agreement_ids")));
+        }
+        let ids = ids.iter().map(|bytes| id(bytes)).collect::<Result<Vec<_>, _>>()?;
+        self.agreements.confirm_agreements(&call, &ids).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(admin::ConfirmAgreementsResponse {}))
     }
 
     async fn show_agreement(

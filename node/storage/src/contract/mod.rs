@@ -59,6 +59,7 @@ sections! {
     receive::what_is_superseded_is_kept_no_longer_than_the_word_that_says_so,
     rest::agreements_do_not_become_less,
     rest::each_party_leaves_an_agreement_once,
+    rest::whether_an_agreement_is_confirmed_is_as_it_is_put,
     rest::offers_are_replaced_by_version,
     rest::named_values_are_compared,
     rest::invitations_compare_and_swap,

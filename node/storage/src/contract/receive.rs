@@ -112,7 +112,8 @@ fn row_of(new: NewPartnerOffer) -> PartnerOfferRow {
 }
 
 pub(super) async fn effects_come_with_the_batch(store: &dyn Store) {
-    let agreement = AgreementRow { id: AgreementId([1; 32]), signed: "s".into(), complete: true, ends: vec![] };
+    let agreement =
+        AgreementRow { id: AgreementId([1; 32]), signed: "s".into(), complete: true, ends: vec![], unconfirmed: true };
     let offer = |version, view: &'static str| NewPartnerOffer {
         origin: authority(THERE),
         id: OfferId([1; 16]),

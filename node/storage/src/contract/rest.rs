@@ -16,7 +16,7 @@ use crate::rows::*;
 use crate::{Error, RECEIPT_LIFE, identity};
 
 fn row(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> AgreementRow {
-    AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends }
+    AgreementRow { id: AgreementId([8; 32]), signed: signed.into(), complete, ends, unconfirmed: false }
 }
 
 fn agreement(signed: &'static str, complete: bool, ends: Vec<AgreementEndRow>) -> Write {
@@ -54,6 +54,15 @@ pub(super) async fn agreements_do_not_become_less(store: &dyn Store) {
     assert_eq!((store.agreement(open).await.unwrap(), store.agreements().await.unwrap().len()), (None, 1));
 }
 
+pub(super) async fn whether_an_agreement_is_confirmed_is_as_it_is_put(store: &dyn Store) {
+    for unconfirmed in [true, false, true] {
+        let row = AgreementRow { unconfirmed, ..row("all", true, vec![]) };
+        store.write(Write::put(Put::Agreement(row.clone())).into()).await.unwrap();
+        assert_eq!(store.agreement(row.id).await.unwrap(), Some(row.clone()));
+        assert_eq!(store.agreements().await.unwrap(), [row]);
+    }
+}
+
 pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
     let end = |by: &str, at: i64, notice: &'static str| AgreementEndRow {
         by: authority(by),
@@ -66,7 +75,13 @@ pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
     // A change that was prepared before, or a second notice, takes no end back and changes none.
     put(vec![]).await;
     put(vec![end(HERE, 5, "here"), end(THERE, 7, "there, again")]).await;
-    let other = AgreementRow { id: AgreementId([9; 32]), signed: "b".into(), complete: false, ends: vec![] };
+    let other = AgreementRow {
+        id: AgreementId([9; 32]),
+        signed: "b".into(),
+        complete: false,
+        ends: vec![],
+        unconfirmed: false,
+    };
     let effect = |row| Receive { puts: vec![Put::Agreement(row)], ..receive(1, vec![]) };
     store.write(WriteOp::Receive(Box::new(effect(other.clone())))).await.unwrap();
     let row = AgreementRow {
@@ -74,6 +89,7 @@ pub(super) async fn each_party_leaves_an_agreement_once(store: &dyn Store) {
         signed: "all".into(),
         complete: true,
         ends: vec![end(THERE, 9, "there"), end(HERE, 5, "here")],
+        unconfirmed: false,
     };
     assert_eq!(store.agreement(row.id).await.unwrap().as_ref(), Some(&row));
     assert_eq!(store.agreements().await.unwrap(), [row, other]);

@@ -46,7 +46,7 @@ pub enum Expect {
 #[derive(Debug)]
 pub enum Put {
     Named(Named, Bytes),
-    /// Never becomes less: a complete agreement stays complete, and an end stays.
+    /// Never becomes less: a complete agreement stays complete, and an end stays. Whether it is confirmed is as it is put.
     Agreement(AgreementRow),
     OwnOffer(NewOwnOffer),
     /// A lower version than stored is ignored.

@@ -20,8 +20,8 @@ pub(super) fn agreements(unreadable: &UnreadableRows, rows: &[SqliteRow]) -> Res
             id => id?,
         };
         if agreements.last().is_none_or(|last| last.id != id) {
-            let complete = row.int(2)? != 0;
-            agreements.push(AgreementRow { id, signed: row.bytes(1)?, complete, ends: Vec::new() });
+            let (complete, unconfirmed) = (row.int(2)? != 0, row.int(8)? != 0);
+            agreements.push(AgreementRow { id, signed: row.bytes(1)?, complete, ends: Vec::new(), unconfirmed });
         }
         let nobody_left = row.text(3).is_ok_and(|party| party.is_empty());
         let Some(agreement) = agreements.last_mut().filter(|_| !nobody_left) else { continue };

@@ -110,7 +110,7 @@ impl<'a> Batch<'a> {
 
     fn put_agreement(&mut self, row: &AgreementRow) {
         let id = || Args::new().with(row.id.0.as_slice());
-        self.script.push(&statements::AGREEMENT_PUT, id().with(&row.signed).with(row.complete));
+        self.script.push(&statements::AGREEMENT_PUT, id().with(&row.signed).with(row.complete).with(row.unconfirmed));
         for end in &row.ends {
             let args = id().with(&end.by).with(end.at).with(end.reason).with(&end.notice);
             self.script.push(&statements::AGREEMENT_END_PUT, args);

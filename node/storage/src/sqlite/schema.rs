@@ -27,6 +27,7 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (8, "delivery_question", include_str!("../../../migrations/sqlite/0008_delivery_question.sql")),
     (9, "publication_target", include_str!("../../../migrations/sqlite/0009_publication_target.sql")),
     (10, "partner_hello", include_str!("../../../migrations/sqlite/0010_partner_hello.sql")),
+    (11, "agreement_unconfirmed", include_str!("../../../migrations/sqlite/0011_agreement_unconfirmed.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.

@@ -130,6 +130,7 @@ statements! {
     AGREEMENT_FORGET "agreement/forget.sql",
     AGREEMENT_GET "agreement/get.sql",
     AGREEMENT_PUT "agreement/put.sql",
+    AGREEMENT_UNCONFIRM_ALL "agreement/unconfirm_all.sql",
     AUDIT_CHECKPOINT_LAST "audit_checkpoint/last.sql",
     AUDIT_CHECKPOINT_LIST "audit_checkpoint/list.sql",
     AUDIT_CHECKPOINT_PUT "audit_checkpoint/put.sql",

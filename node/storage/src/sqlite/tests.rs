@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::contract::*;
 use crate::domain::audit::AuditAct;
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::limits;
 use crate::domain::time::Millis;
 use crate::ops::*;
 use crate::owed::{Subject, What};
+use crate::rows::AgreementRow;
 use crate::{Store, backup};
 
 /// What a power cut leaves: the files as they are, copied while the store runs.
@@ -217,6 +218,14 @@ async fn backup_and_restore_begin_a_new_incarnation() {
     let store = sqlite(dir.path()).await;
     let offer = NewOwnOffer { id: OfferId([1; 16]), body: "o".into(), version: 1, unconfirmed: false };
     store.write(Write::put(Put::OwnOffer(offer.clone())).into()).await.unwrap();
+    let agreement = AgreementRow {
+        id: AgreementId([2; 32]),
+        signed: "all".into(),
+        complete: true,
+        ends: vec![],
+        unconfirmed: false,
+    };
+    store.write(Write::put(Put::Agreement(agreement)).into()).await.unwrap();
     store.write(publish(1)).await.unwrap();
     store_batch(&store, 1, vec![received(1)]).await;
     let report = backup::backup(dir.path(), folder.path(), NOW).await.unwrap();
@@ -235,6 +244,7 @@ async fn backup_and_restore_begin_a_new_incarnation() {
     let store = sqlite(dir.path()).await;
     assert_eq!(store.incarnation(), restored.incarnation);
     assert!(store.own_offers().await.unwrap()[0].unconfirmed);
+    assert!(store.agreements().await.unwrap()[0].unconfirmed, "it may have been ended since");
     let owed = store.owed(What::PauseNotice, None, NOW, 9).await.unwrap();
     assert_eq!(owed.iter().map(|row| &row.key.subject).collect::<Vec<_>>(), [&Subject::PauseNotice(offer.id)]);
     assert_eq!(store.publication(key(HERE, 2)).await.unwrap(), None);

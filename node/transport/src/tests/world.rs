@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
-use havenlink_proto::peer::v1::{DeliverRequest, DeliverResponse, GreetRequest, GreetResponse};
+use havenlink_proto::peer::v1::{
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, ListEndsRequest, ListEndsResponse,
+};
 use imbl::{HashMap, OrdMap};
 use rustls::ClientConfig;
 use rustls::version::TLS13;
@@ -300,6 +302,10 @@ impl ExchangeService for Fake {
         }
         let name = peer.authority.as_ref().map(ToString::to_string).unwrap_or_else(|| "applicant".into());
         Ok(Response::new(GreetResponse { hello: name.into(), ..Default::default() }))
+    }
+
+    async fn list_ends(&self, _: Request<ListEndsRequest>) -> Result<Response<ListEndsResponse>, Status> {
+        Ok(Response::new(ListEndsResponse::default()))
     }
 
     async fn deliver(&self, request: Request<DeliverRequest>) -> Result<Response<DeliverResponse>, Status> {

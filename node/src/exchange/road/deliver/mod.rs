@@ -57,6 +57,8 @@ pub(super) struct Sender {
     lacking: Option<AgreementId>,
     /// The number that makes room with the next batch, and why.
     defers: Option<(u64, Reason)>,
+    /// Agreements that wait for confirmation at the partner: until when, by the monotonic clock, it is not asked again.
+    unconfirmed_there: HashMap<AgreementId, Duration>,
 }
 
 /// One sender per stream: one run at a time.

@@ -72,15 +72,27 @@ impl Road {
                 (prepared.waits, prepared.last) = (refused, false);
                 break;
             }
-            let deferred = sender.defers.filter(|(number, _)| *number == item.number).map(|(_, reason)| reason);
-            prepared.items.push(Going { item, given_up: refused, deferred, again });
+            let defers = refused.filter(|reason| reason.road() == RoadEffect::Deferred);
+            let deferred = defers.or_else(|| self.makes_room(sender, &item));
+            let given_up = refused.filter(|_| defers.is_none());
+            prepared.items.push(Going { item, given_up, deferred, again });
         }
         prepared
     }
 
+    /// Why the partner's last answers let this one make room.
+    fn makes_room(&self, sender: &Sender, item: &OutItem) -> Option<Reason> {
+        let now = self.context.monotonic();
+        let unconfirmed = item.agreement.and_then(|agreement| sender.unconfirmed_there.get(&agreement));
+        if unconfirmed.is_some_and(|until| now < *until) {
+            return Some(Reason::AgreementUnconfirmed);
+        }
+        sender.defers.filter(|(number, _)| *number == item.number).map(|(_, reason)| reason)
+    }
+
     /// Whether it would go at that time, or wait.
     fn goes_at(&self, id: &StreamId, item: &OutItem, asked: &Asked<'_>) -> bool {
-        self.looked_at(id, item, asked).map_or_else(waits, |_| true)
+        self.looked_at(id, item, asked).map_or_else(|reason| waits(reason) || reason.asks_again(), |_| true)
     }
 
     /// The item with a new signature, if it needs one; or why it does not go.

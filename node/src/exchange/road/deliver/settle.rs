@@ -131,6 +131,11 @@ impl Road {
         if blocked.skip == Some(Reason::Deferred) {
             sender.defers = Some((blocked.number, blocked.reason));
         }
+        if let (Reason::AgreementUnconfirmed, Some(agreement)) = (blocked.reason, item.agreement) {
+            // What is queued under it makes room unasked, for as long as it takes until it is queued again.
+            let until = self.context.monotonic() + super::super::deferred::PAUSE.to_duration();
+            sender.unconfirmed_there.insert(agreement, until);
+        }
         if (blocked.reason, blocked.skip) == (Reason::AgreementUnknown, Some(Reason::SkippedAfterWait)) {
             sender.lacking = item.agreement;
         }

@@ -46,6 +46,7 @@ impl Road {
         match held.grant_state(grant, preparer.now) {
             GrantState::Ended | GrantState::Expired => return Ok(Write::default()),
             GrantState::Incomplete | GrantState::NotYet => return Err(Reason::AgreementNotInForce.into()),
+            GrantState::Unconfirmed => return Err(Reason::AgreementUnconfirmed.into()),
             GrantState::InForce => {}
         }
         if [&grant.from, to].into_iter().any(|one| preparer.view.status(one, preparer.now) == MemberStatus::Suspended) {

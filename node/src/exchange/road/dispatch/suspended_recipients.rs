@@ -4,6 +4,7 @@
 //! commit in which the publication counts as dispatched also writes down that the recipient is owed the record.
 
 use crate::domain::audit::ActorRole;
+use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
@@ -46,11 +47,20 @@ impl Road {
             return Ok(Write::default());
         }
         let prepared = self.prepared_for(&self.preparer(), &row, to).await?;
-        // One of the two is suspended again, or still.
+        // One of the two is suspended again, or still; or the agreement is not confirmed yet.
         if !prepared.suspended.is_empty() {
-            return Err(Error::about(to, Reason::MemberSuspended));
+            return Err(Error::about(to, self.why_held(to)));
         }
         Ok(Write { deliveries: prepared.queue.items, audit: prepared.queue.audit, ..Write::default() })
+    }
+
+    fn why_held(&self, to: &AuthorityId) -> Reason {
+        let (view, now) = (self.view(), self.now());
+        let suspended = |one: &AuthorityId| view.status(one, now) == MemberStatus::Suspended;
+        match suspended(to) || self.context.keys().authorities().iter().any(suspended) {
+            true => Reason::MemberSuspended,
+            false => Reason::AgreementUnconfirmed,
+        }
     }
 
     async fn ends_what_was_never_sent(&self, row: &PublicationRow, to: &AuthorityId) -> Result<bool, Error> {

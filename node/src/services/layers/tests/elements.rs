@@ -18,6 +18,13 @@ impl ExchangeService for Taker {
         Ok(tonic::Response::new(peer::GreetResponse::default()))
     }
 
+    async fn list_ends(
+        &self,
+        _: tonic::Request<peer::ListEndsRequest>,
+    ) -> Result<tonic::Response<peer::ListEndsResponse>, Status> {
+        Ok(tonic::Response::new(peer::ListEndsResponse::default()))
+    }
+
     async fn deliver(
         &self,
         request: tonic::Request<peer::DeliverRequest>,

@@ -1,0 +1,1 @@
+UPDATE agreement SET unconfirmed = 1
