@@ -109,7 +109,7 @@ impl Road {
             origin_incarnation: ours,
             recipient_incarnation: partner,
             renumber: Some(Renumber { class: id.class, first: expected }),
-            now: self.now(),
+            now: self.context.best_time(),
         };
         self.store().write(WriteOp::Requeue(op)).await?;
         Ok(self.out_stream(&id).await?.unwrap_or(greeted))
@@ -212,7 +212,8 @@ impl Road {
         Ok(HelloOutcome::Taken)
     }
 
-    /// Outgoing streams that belong to other incarnations start again from number 1.
+    /// Outgoing streams that belong to other incarnations start again from number 1. What is past its time by a clock that is
+    /// ahead is not given up for that.
     async fn requeue(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
         let own = self.store().incarnation();
         let mut stale = false;
@@ -230,7 +231,7 @@ impl Road {
                 origin_incarnation: own,
                 recipient_incarnation: hello.incarnation,
                 renumber: None,
-                now: self.now(),
+                now: self.context.best_time(),
             };
             let written = self.store().write(WriteOp::Requeue(op)).await?;
             debug_assert_eq!(written, Written::Done);

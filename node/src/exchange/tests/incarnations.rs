@@ -10,6 +10,7 @@ use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{Greeting, Hello, StreamId};
 use crate::domain::time::Millis;
+use crate::exchange::DeliveryState;
 use crate::wire::keys::SigningKey;
 use crate::wire::peer;
 
@@ -104,6 +105,20 @@ async fn only_a_nodes_own_word_to_that_partner_brings_it_forward() {
     let begun = world.strasbourg_is_shown(own.clone()).await;
     assert!((AHEAD + 1..=AHEAD + (1 << 32)).contains(&begun.0), "above it, by what is drawn: {begun:?}");
     assert_eq!(world.strasbourg_is_shown(own).await, begun, "it never rises for the same word twice");
+}
+
+#[tokio::test]
+async fn a_greeting_by_a_clock_that_is_ahead_gives_up_nothing() {
+    let world = World::with_agreements().await;
+    *world.line.fault.lock().unwrap() = Some(Reason::NodeStopping);
+    let waits = world.publish(KEHL, &[STRASBOURG]).await.record_id;
+    world.settle().await;
+    world.clock.set(Millis::days(3_653));
+    assert_eq!(world.kehl_hears(world.hello(STRASBOURG, KEHL, AHEAD)).await.unwrap(), Bytes::new());
+    world.clock.set(Millis::days(-3_653));
+    *world.line.fault.lock().unwrap() = None;
+    let states = world.delivery(KEHL, waits).await;
+    assert!(matches!(states[..], [(DeliveryState::Queued, _)]), "{states:?}");
 }
 
 #[tokio::test]
