@@ -104,7 +104,8 @@ impl Scan {
         }
         while !rest.is_empty() {
             let key = varint(&mut rest)?;
-            let number = u32::try_from(key >> 3).map_err(|_| Excess::Malformed)?;
+            // Zero is no field's number: what begins so is no message at all.
+            let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0).ok_or(Excess::Malformed)?;
             self.take(1)?;
             let field = shape.fields.iter().find(|field| field.number == number);
             if let Some(most) = field.and_then(|field| field.max_items) {
@@ -215,7 +216,8 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
-        for bytes in [&[0x0b, 0x0c][..], &[0x42, 0x05, 0x00], &[0xff; 11], &[0x42], &[0x06], &[0x09, 0, 0]] {
+        for bytes in [&[0; 9_000][..], &[0x0b, 0x0c], &[0x42, 0x05, 0x00], &[0xff; 11], &[0x42], &[0x06], &[0x09, 0, 0]]
+        {
             assert_eq!(count::<peer::DeliverRequest>(bytes), Err(Excess::Malformed), "{bytes:?}");
         }
     }
