@@ -313,7 +313,7 @@ async fn an_agreement_that_was_ended_after_the_backup_stays_ended() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert!(read(esch, "early", 0).await.unwrap().is_empty());
     let from_esch = publish(esch, &[strasbourg.id()]).await.unwrap();
-    until_delivered(esch, strasbourg.id(), &[from_esch.clone()], DeliveryState::Held).await;
+    until_delivered(esch, strasbourg.id(), std::slice::from_ref(&from_esch), DeliveryState::Held).await;
     confirm_agreements(strasbourg, &[esch.id()]).await;
     assert_eq!(with(strasbourg, esch).await, (stays, AgreementState::InForce));
     assert_eq!(with(strasbourg, kehl).await, (ended, AgreementState::Ended));
