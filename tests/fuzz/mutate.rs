@@ -97,7 +97,9 @@ fn change(chance: &mut Chance, fields: &mut Vec<Field>, other: &[u8]) {
         0 => drop(fields.remove(at)),
         1 => {
             let again = fields[at].clone();
-            let times = [1, 1, 2, 300][index(chance, 4)];
+            // Lists within lists would grow beyond any message, here and not in the node.
+            let many = (LONGEST / 4 / fields[at].size().max(1)).clamp(1, 300);
+            let times = [1, 1, 2, many][index(chance, 4)];
             fields.splice(at..at, std::iter::repeat_n(again, times));
         }
         2 => {
@@ -114,6 +116,15 @@ impl Field {
     fn renumber(&mut self, number: u64) {
         match self {
             Self::Number(n, _) | Self::Fixed(n, _, _) | Self::Bytes(n, _) | Self::Message(n, _) => *n = number,
+        }
+    }
+
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Number(..) => 4,
+            Self::Fixed(_, _, bytes) | Self::Bytes(_, bytes) => bytes.len() + 4,
+            Self::Message(_, inner) => inner.iter().map(Self::size).sum::<usize>() + 4,
         }
     }
 
