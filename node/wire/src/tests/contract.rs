@@ -99,13 +99,14 @@ closed_lists! {
 }
 
 /// What stands in no record and in no partner's message: answered to a node's own callers, or asked by them.
-const WITHIN: [&str; 7] = [
+const WITHIN: [&str; 8] = [
     "havenlink.admin.v1.CheckResult",
     "havenlink.admin.v1.NodeState",
     "havenlink.directory.v1.MemberState",
     "havenlink.directory.v1.ProposalState",
     "havenlink.directory.v1.Consistency",
     "havenlink.local.v1.Folder",
+    "havenlink.admin.v1.PartyKnows",
     "havenlink.local.v1.DeliveryState",
 ];
 
