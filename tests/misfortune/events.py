@@ -3,36 +3,42 @@
 An event says in its name what happened and takes the city that it happens to. What an operator would do anyway, as starting a machine
 again, belongs to the event; what puts things right does not: that is `healing`'s, which knows no event.
 """
+import itertools
+import re
 import shutil
 import subprocess
 import time
 
-from city import first
 from healing import publish
-from world import until
 
 HOUR, DAY = 3_600, 86_400
 # A certificate lives 90 days and is renewed in its last month: time that passes in larger steps would leave that out.
 STEP = 15 * DAY
 
 
-def backup(city):
-    city.must(f"havenlink backup {city.dir}/backups")
+def backup(world, city):
+    """Of a node that another bad day has hit before, there may be none but an older one; a healthy one makes it."""
+    make = city.sh if world.days else city.must
+    make(f"havenlink backup {city.dir}/backups")
 
 
 def newest(city):
-    """The backup that an operator finds by its date."""
-    return max((city.dir / "backups").glob("*.backup"), key=lambda path: path.stat().st_mtime)
+    """The backup that an operator finds by its date; `None`: there is none."""
+    return max((city.dir / "backups").glob("*.backup"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def disk_lost(city):
     city.stop()
+    if city.mounted:
+        subprocess.run(["umount", "-l", city.dir / "data"], check=True)
+        city.mounted = False
     shutil.rmtree(city.dir / "data")
     (city.dir / "data").mkdir()
 
 
 def restore(world, city):
-    world.say(city.must(f"havenlink restore {newest(city)}").text)
+    if file := newest(city):
+        world.say(city.must(f"havenlink restore {file} --identity {city.safe}").text)
     city.start()
 
 
@@ -46,32 +52,39 @@ def some_life(world):
 
 
 def restored_from_now(world, city):
-    backup(city)
+    backup(world, city)
     disk_lost(city)
     restore(world, city)
 
 
 def restored_from_an_hour_ago(world, city):
-    backup(city)
+    backup(world, city)
     some_life(world)
     disk_lost(city)
     restore(world, city)
 
 
 def restored_from_before_an_end(world, city):
-    backup(city)
+    backup(world, city)
     partner = next(other for other in world.cities if other is not city)
-    listed = city.sh("havenctl agreement list -o json").text
-    for number in set(ids(listed)):
-        city.sh(f"havenctl agreement end {number} --yes")
-    until("the partner knows of the end", 30, lambda: "ENDED" in partner.sh("havenctl agreement list").out)
-    world.ended = {frozenset((city.authority, other.authority)) for other in world.cities if other is not city}
+    for number in set(ids(city.sh("havenctl agreement list -o json").text)):
+        city.sh(f"havenctl agreement end {number} --reason NO_LONGER_NEEDED --yes")
+    if "ENDED" in city.sh("havenctl agreement list").out:
+        world.ended |= {frozenset((city.authority, other.authority)) for other in world.cities if other is not city}
+        ended(partner)
     disk_lost(city)
     restore(world, city)
 
 
+def ended(partner):
+    """Waits for a moment until it knows; another bad day may keep that from it."""
+    for _ in range(100):
+        if "ENDED" in partner.sh("havenctl agreement list").out:
+            return
+        time.sleep(0.1)
+
+
 def ids(text):
-    import re
     return re.findall(r"\b[0-9a-f]{64}\b", text)
 
 
@@ -144,7 +157,7 @@ def authority_key_rotated(world, city):
 
 def authority_key_lost(world, city):
     city.stop()
-    (city.dir / "data" / "authority.key").unlink()
+    (city.dir / "data" / "authority.key").unlink(missing_ok=True)
     city.start()
 
 
@@ -174,19 +187,29 @@ def run_as_another_user(world, city):
 
 
 def disk_full(world, city):
+    """Something else on the disk grew until there was no room left; then somebody made room."""
+    data = city.dir / "data"
     city.stop()
-    disk = city.dir / "disk"
-    shutil.move(city.dir / "data", disk)
-    (city.dir / "data").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "full", city.dir / "data"], check=True)
-    subprocess.run(["cp", "-a", f"{disk}/.", city.dir / "data"], check=True)
-    world.mounts.append(city.dir / "data")
+    if not city.mounted:
+        disk, image = city.dir / "disk", city.dir / "image"
+        shutil.move(data, disk)
+        data.mkdir()
+        # A sparse image: what fills it is reserved, and never written.
+        subprocess.run(["truncate", "-s", "4G", image], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, data], check=True)
+        world.mounts.append(data)
+        city.mounted = True
+        subprocess.run(["cp", "-a", f"{disk}/.", data], check=True)
+        shutil.rmtree(disk)
     city.start()
-    ballast = city.dir / "data" / "ballast"
-    subprocess.run(["sh", "-c", f"cat /dev/zero >{ballast}"], stderr=subprocess.DEVNULL, check=False)
+    filler = data / "somebody-elses"
+    filler.mkdir()
+    for size in ("1G", "128M", "16M", "1M", "4K"):
+        reserve = lambda n: subprocess.run(["fallocate", "-l", size, filler / f"{size}-{n}"], stderr=subprocess.DEVNULL).returncode == 0
+        next(n for n in itertools.count() if not reserve(n))
     some_life(world)
-    # Somebody made room.
-    ballast.unlink()
+    shutil.rmtree(filler)
 
 
 EVENTS = {
@@ -216,3 +239,5 @@ EVENTS = {
 }
 # They happen to the federation, not to one of its cities.
 OF_ALL = {"most stewards' keys lost"}
+# What only root can do, and whoever may mount.
+OF_ROOT = {"run as another user", "disk full"}

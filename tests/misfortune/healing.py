@@ -3,20 +3,28 @@
 Nothing here knows what happened. One parser reads what a command, a node's last words or its doctor say; a command with a placeholder
 in it is not one that can be run as it stands.
 """
+import concurrent.futures
 import dataclasses
 import re
 import time
 
-# How long a federation may take to heal by itself, and how long in all, in seconds.
-BY_ITSELF, IN_ALL = 25, 120
+from city import City
+
+# How long a federation may take to heal by itself, after the last advice that was followed, and in all, in seconds.
+BY_ITSELF, AFTER_ADVICE, IN_ALL = 25, 75, 300
+# For a change to arrive everywhere, and how often it is looked at.
+ONE_HEAD, LOOK = 5, 0.5
 # Advice stands in a doctor's remedy, and behind these words of an error; it ends where the next clause begins. At another desk:
 # "at de-kehl: havenctl …".
 ADVICE = re.compile(r"^\s*(?:fix|first|next:|check:)\s+(.*)$", re.M)
-COMMAND = re.compile(r"(?:\bat ([a-z]{2}-[a-z-]+): )?\b((?:havenctl|havenlink|systemctl) [a-z][^,;\n]*?)(?=[,;\n]|: |\.(?:\s|$)| {3}"
-                     r"| (?:shows|tells|names|asks|agrees|makes|recomputes|keeps|lets|and|then|with the|for an?|with (?:that|the|a))\b|$)")
+COMMAND = re.compile(r"(?:\bat ([a-z]{2}-[a-z-]+): )?\b(?<!-u )((?:havenctl|havenlink|systemctl) [a-z][^,;()\n]*?)(?=[,;()\n]|: |\.(?:\s|$)| {3}"
+                     r"| (?:shows|tells|names|asks|agrees|makes|recomputes|keeps|lets|and|then|with the|for an?|on its|with (?:that|the|a))\b|$)")
 PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9-])(?:[A-Z]{2,}(?:-[A-Z]+)*|…)(?![A-Za-z0-9])")
 # The words by which a program says that a person has to decide; what it offers stands behind them.
 DECISION = re.compile(r"\b(?:your decision|decide between)\b", re.I)
+RETRY = re.compile(r"^\s*retry\s+in\b", re.M)
+# How often a command that was refused for now is tried.
+AGAIN = 4
 SUMMARY = "en:Leaflets promise kitchen work with lodging; the papers are kept."
 
 
@@ -35,8 +43,8 @@ def publish(a, b):
 
 
 def commands(text, own):
-    """Every command that a text advises, with the city at whose desk it is typed."""
-    for line in ADVICE.findall(text):
+    """Every command that a text advises, with the city at whose desk it is typed. What a person has to decide is not run."""
+    for line in (line for line in ADVICE.findall(text) if not DECISION.search(line)):
         for city, command in COMMAND.findall(line):
             command = command.strip().rstrip(".")
             if not PLACEHOLDER.search(command):
@@ -57,8 +65,7 @@ class Doctor:
 
     def findings(self):
         found = set()
-        for city in self.world.cities:
-            done, checks = city.doctor()
+        for city, (done, checks) in zip(self.world.cities, together(City.doctor, self.world.cities)):
             if not checks:
                 found.add((city.authority, "answers", "no"))
             found |= {(city.authority, name, check["result"]) for name, check in checks.items()
@@ -70,39 +77,56 @@ class Doctor:
         return {f for f in self.findings() if f not in self.before or short(f[2]) == "CRITICAL"}
 
     def examine(self, quick):
-        """What is not well, in words that hold commands; empty when all is."""
-        wrong = []
-        for city in self.world.cities:
-            if not city.runs():
-                wrong.append((city.authority, "the node does not run: " + city.log(1_500)))
-        if wrong and quick:
-            return wrong
-        wrong += self.register()
+        """What is not well, in words that hold commands: of the doctors, and of the errors; nothing when all is."""
+        wrong = [(city.authority, "the node does not run: " + city.log(1_500)) for city in self.world.cities if not city.runs()]
+        if quick and wrong:
+            return [], wrong
+        wrong += self.register() or self.one_head()
+        if quick and wrong:
+            return [], wrong
         wrong += self.alerts()
-        if wrong and quick:
-            return wrong
-        for name in sorted(self.new()):
-            city = next(c for c in self.world.cities if c.authority == name[0])
-            done, checks = city.doctor()
-            check = checks.get(name[1])
-            text = f"{name[1]}: {check['finding']}\nfix  {check.get('remedy', '')}" if check else done.text
-            wrong.append((city.authority, text))
-        return wrong
+        if quick and wrong:
+            return [], wrong
+        return self.said(), wrong
+
+    def said(self):
+        """What the doctors find, with their remedies."""
+        new = self.new()
+        cities = [city for city in self.world.cities if any(city.authority == at for at, _, _ in new)]
+        said = []
+        for city, (done, checks) in zip(cities, together(City.doctor, cities)):
+            for name in sorted(name for at, name, _ in new if at == city.authority):
+                check = checks.get(name)
+                if check:
+                    said.append((city.authority, f"{name}: {check['finding']}\nfix  {check.get('remedy', '')}"))
+                elif not checks:
+                    said.append((city.authority, done.text))
+        return said
 
     def register(self):
-        wrong = []
-        for city in self.world.cities[:1] + self.world.cities[-1:]:
-            done = city.sh(f"havenctl node update --endpoint {city.address} --timeout 10s")
-            if done.code != 0:
-                wrong.append((city.authority, "a change is not decided: " + done.text))
-        return wrong
+        """A change is decided, whoever asks for it: one that puts nothing right, of the entry as it is."""
+        ask = lambda city: city.sh(f"havenctl node update --endpoint {listed(city)} --timeout 10s")
+        cities = self.world.cities[:1] + self.world.cities[-1:]
+        asked = zip(cities, together(ask, cities))
+        return [(city.authority, "a change is not decided: " + done.text) for city, done in asked if done.code != 0]
+
+    def one_head(self):
+        """All stand on one head, and are fresh."""
+        end = time.monotonic() + ONE_HEAD
+        while True:
+            seen = [done.json() for done in together(lambda city: city.sh("havenctl directory status -o json"), self.world.cities)]
+            heads = {(status.get("register_number"), status.get("register_head")) for status in seen}
+            if len(heads) == 1 and all(status.get("fresh") for status in seen):
+                return []
+            if time.monotonic() > end:
+                return [(city.authority, f"not on one fresh head: {status}") for city, status in zip(self.world.cities, seen)]
+            time.sleep(LOOK)
 
     def alerts(self):
+        """One passes each way."""
+        pairs = [pair for pair in self.world.pairs() if frozenset(city.authority for city in pair) not in self.world.ended]
         sent, wrong = {}, []
-        for a, b in self.world.pairs():
-            if frozenset((a.authority, b.authority)) in self.world.ended:
-                continue
-            done = publish(a, b)
+        for (a, b), done in zip(pairs, together(lambda pair: publish(*pair), pairs)):
             record = done.json().get("recordId") or done.json().get("record_id")
             if done.code != 0 or not record:
                 wrong.append((a.authority, "an alert is not taken: " + done.text))
@@ -110,12 +134,24 @@ class Doctor:
                 sent[(a, b.authority, record)] = "QUEUED"
         end = time.monotonic() + 6
         while sent and time.monotonic() < end:
-            for key in list(sent):
-                sent[key] = state(key)
-                if sent[key] == "DELIVERED":
-                    del sent[key]
-            time.sleep(0.2)
+            sent = {key: now for key, now in zip(sent, together(state, list(sent))) if now != "DELIVERED"}
+            time.sleep(LOOK)
         return wrong + [(a.authority, f"an alert to {b} is {s}: {why(a, b)}") for (a, b, _), s in sent.items()]
+
+
+def listed(city):
+    """The address under which the register lists it."""
+    shown = re.search(r"^endpoints\s+([^\s,]+)", city.sh(f"havenctl member show {city.authority}").out, re.M)
+    return shown.group(1) if shown else city.address
+
+
+def together(ask, of):
+    """Asks all at once; the answers in their order."""
+    of = list(of)
+    if not of:
+        return []
+    with concurrent.futures.ThreadPoolExecutor(len(of)) as pool:
+        return list(pool.map(ask, of))
 
 
 def short(name):
@@ -138,21 +174,25 @@ def why(city, to):
 
 
 def heal(doctor):
-    """Waits, then runs what is advised until all is well, or nothing new is advised."""
+    """Waits, then runs what is advised until all is well, or nothing new is advised. Doctors are asked before errors: they see more."""
     world, ran, began = doctor.world, Ran(doctor.world), time.monotonic()
     while True:
         spent = time.monotonic() - began
         revive(world)
-        wrong = doctor.examine(quick=spent < BY_ITSELF)
+        quick = spent < BY_ITSELF
+        said, errors = doctor.examine(quick)
+        wrong, spent = said + errors, time.monotonic() - began
         if not wrong:
             return Result("by a command" if ran.list else "by itself", spent, ran.list, [])
-        if spent > IN_ALL:
-            return Result("a decision" if decides(wrong) else "STUCK", spent, ran.list, wrong)
-        if spent < BY_ITSELF:
+        if spent > IN_ALL or time.monotonic() - max(began + BY_ITSELF, ran.last) > AFTER_ADVICE:
+            return Result("a decision" if decides(wrong) or ran.decides else "STUCK", spent, ran.list, wrong)
+        if quick:
             time.sleep(1)
-        elif not ran.new([(at, command) for own, what in wrong for at, command in commands(what, own)]):
-            if decides(wrong):
-                return Result("a decision", spent, ran.list, wrong)
+        elif ran.follow(said):
+            continue
+        elif decides(wrong):
+            return Result("a decision", spent, ran.list, wrong)
+        elif not ran.follow(errors):
             time.sleep(2)
 
 
@@ -161,23 +201,34 @@ def decides(wrong):
 
 
 class Ran:
-    """The advice that was followed."""
+    """The advice that was followed. What was refused for now is followed again a little later."""
 
     def __init__(self, world):
-        self.world, self.list, self.seen = world, [], set()
+        # Whether a command left it to a person, is what the end is judged by: what it offers may be all there is.
+        self.world, self.list, self.seen, self.last, self.decides = world, [], {}, 0, False
         self.by = {city.authority: city for city in world.cities}
+
+    def follow(self, told):
+        return self.new([advice for own, what in told for advice in commands(what, own)])
+
+    def is_new(self, at, command):
+        times, again = self.seen.get((at, same(command)), (0, 0))
+        return at in self.by and times < AGAIN and time.monotonic() >= again
 
     def new(self, advice, depth=0):
         """Follows what was not followed yet, and what that advises when it is refused; whether there was anything."""
         any_new = False
         for at, command in advice:
-            if at not in self.by or (at, same(command)) in self.seen:
+            if not self.is_new(at, command):
                 continue
             any_new = True
-            self.seen.add((at, same(command)))
+            done = self.by[at].sh(command, self.by[at].typed(command))
             self.list.append((at, command))
-            done = self.by[at].sh(command, "y\n" * 3)
+            self.last, self.decides = time.monotonic(), self.decides or bool(DECISION.search(done.text))
             self.world.say(f"{at}$ {command}   [{done.code}]\n{done.text}")
+            # "retry in 1 s": an operator comes back to it after a while.
+            times, _ = self.seen.get((at, same(command)), (0, 0))
+            self.seen[(at, same(command))] = (times + 1, time.monotonic() + 15 if RETRY.search(done.err) else float("inf"))
             asked = "--yes" in done.err and "--yes" not in command
             if asked:
                 self.new([(at, f"{command} --yes")], depth + 1)

@@ -1,6 +1,7 @@
 """The matrix of bad days: what happened × to whom × how many stewards × how many cities, singly and in pairs.
 
-usage: main.py BIN_DIR [--singles N|all] [--pairs N] [--seed N] [--only TEXT] [--list] [--keep] [--workers N]
+usage: main.py BIN_DIR [--singles N|all] [--pairs N] [--seed N] [--only REGEX] [--list] [--keep] [--workers N]
+       [--seconds N] [--verbose]
 
 Each case begins with a federation of real nodes that works, and ends in one of three ways: it healed by itself; a command that the
 programs printed healed it, run as it stood; or a person has to decide, and is told so and offered what there is. Any other end is a
@@ -13,19 +14,15 @@ import itertools
 import os
 import pathlib
 import random
+import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
-import traceback
 
-from events import EVENTS, OF_ALL
-from healing import Doctor, Result, heal
-from world import World, copied, found, shim
+from events import EVENTS, OF_ALL, OF_ROOT
+from workers import Workers
 
 SHAPES = [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]
-PORTS = 21_000
 
 
 def targets(cities, stewards):
@@ -41,7 +38,7 @@ def targets(cities, stewards):
 def cases():
     for (cities, stewards), event in itertools.product(SHAPES, EVENTS):
         for name, place in targets(cities, stewards).items():
-            if event not in OF_ALL or place == 0:
+            if (event not in OF_ALL or place == 0) and (event not in OF_ROOT or os.geteuid() == 0):
                 yield (cities, stewards), ((event, name, place),)
 
 
@@ -60,58 +57,6 @@ def name(case):
     return f"{cities} cities, {stewards} stewards: {days}"
 
 
-def play(template, case, root, binaries, port):
-    world = copied(template, root, binaries, port)
-    try:
-        world.start()
-        doctor = Doctor(world)
-        began = doctor.examine(quick=True)
-        if began:
-            return Result("STUCK before anything happened", 0, [], began), world
-        for event, _, place in case[1]:
-            EVENTS[event](world, world.cities[place])
-        return heal(doctor), world
-    except Exception:
-        return Result("STUCK", 0, [], [("the matrix", traceback.format_exc())]), world
-    finally:
-        world.end()
-
-
-def work(options, cases, number):
-    """Plays its share of the cases, in a network of its own, where there is one."""
-    root = pathlib.Path(tempfile.mkdtemp(prefix=f"havenlink-misfortune-{number}-"))
-    shim(root)
-    templates, results = {}, []
-    for n, case in enumerate(cases):
-        port = PORTS + number * 100
-        shape = case[0]
-        if shape not in templates:
-            template = World(root / f"shape-{shape[0]}-{shape[1]}", *shape, options.binaries, port)
-            try:
-                found(template)
-            finally:
-                template.stop()
-            templates[shape] = template
-        result, world = play(templates[shape], case, root / f"case-{n}", options.binaries, port)
-        results.append((name(case), result))
-        print(f"{result.ending:>14} {result.seconds:5.0f} s  {name(case)}", flush=True)
-        for at, command in result.ran:
-            print(f"{'':>24}{at}$ {command}", flush=True)
-        stuck = result.ending.startswith("STUCK")
-        if stuck or options.verbose:
-            for at, what in result.left:
-                print(f"{'':>24}{at}: {what.strip()[:1_500]}", flush=True)
-            for note in world.notes[-8:]:
-                print(f"{'':>24}| {note.strip()[:1_500]}", flush=True)
-        if stuck and options.keep:
-            print(f"{'':>24}kept in {world.root}", flush=True)
-        else:
-            shutil.rmtree(world.root, ignore_errors=True)
-    if not options.keep:
-        shutil.rmtree(root, ignore_errors=True)
-    return results
-
-
 def arguments():
     read = argparse.ArgumentParser()
     read.add_argument("binaries", type=lambda path: pathlib.Path(path).resolve())
@@ -119,7 +64,8 @@ def arguments():
     read.add_argument("--pairs", type=int, default=20)
     read.add_argument("--seed", type=int, default=1)
     read.add_argument("--only", default="")
-    read.add_argument("--workers", type=int, default=3)
+    read.add_argument("--seconds", type=int, default=0, help="begin no further case after this; 0: all of them")
+    read.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
     read.add_argument("--list", action="store_true")
     read.add_argument("--keep", action="store_true")
     read.add_argument("--verbose", action="store_true")
@@ -128,18 +74,20 @@ def arguments():
 
 def chosen(options):
     chance = random.Random(options.seed)
-    singles = [case for case in cases() if options.only in name(case)]
+    singles = [case for case in cases() if re.search(options.only, name(case))]
     if options.singles != "all":
         singles = chance.sample(singles, min(int(options.singles), len(singles)))
-    return singles + [pair for pair in pairs(chance, options.pairs)]
+    all_of_them = singles + [pair for pair in pairs(chance, options.pairs) if re.search(options.only, name(pair))]
+    # What is begun in time is a mixture.
+    chance.shuffle(all_of_them)
+    return all_of_them
 
 
 def report(results, began):
     ends = collections.Counter(result.ending for _, result in results)
     ran = collections.Counter(" ".join(command.split()[:3]) for _, result in results for _, command in result.ran)
     print(f"\n{len(results)} cases in {time.monotonic() - began:.0f} s: " + ", ".join(f"{n} {end}" for end, n in ends.most_common()))
-    needed = sum(1 for _, result in results if result.ran)
-    print(f"{100 * needed / max(1, len(results)):.0f} % needed a command:")
+    print(f"{100 * ends['by a command'] / max(1, len(results)):.0f} % needed a command; all that were run:")
     for command, n in ran.most_common():
         print(f"  {n:4} {command}")
     stuck = [case for case, result in results if result.ending.startswith("STUCK")]
@@ -153,18 +101,25 @@ def main():
     if not shutil.which("cc"):
         print("skipped: needs a C compiler for the clock")
         return 77
+    if os.geteuid() != 0:
+        print(f"skipped: these need root: {', '.join(sorted(OF_ROOT))}")
     todo = chosen(options)
     if options.list:
         print("\n".join(name(case) for case in todo))
         return 0
     print(f"seed {options.seed}, {len(todo)} cases")
     began = time.monotonic()
-    # Cases of one shape stand together, so that a worker founds few of them.
-    shares = [[] for _ in range(options.workers)]
-    for n, case in enumerate(sorted(todo, key=lambda case: case[0])):
-        shares[n * options.workers // max(1, len(todo))].append(case)
-    with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
-        results = [row for rows in pool.map(lambda n: work(options, shares[n], n), range(options.workers)) for row in rows]
+    ends = began + options.seconds if options.seconds else float("inf")
+    workers = Workers(options, todo, name)
+    workers.ends_with_us()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
+            played = pool.map(lambda n: workers.work(n, ends), range(options.workers))
+            results = [row for rows in played for row in rows]
+    finally:
+        workers.end()
+    if len(results) < len(todo):
+        print(f"\n{len(todo) - len(results)} of {len(todo)} cases were not begun in {options.seconds} s")
     return report(results, began)
 
 

@@ -24,12 +24,12 @@ def until(what, seconds, ask, pause=0.2):
 class World:
     """Cities that run; the first `stewards` of them keep the register."""
 
-    def __init__(self, root, cities, stewards, binaries, base_port):
-        self.root, self.stewards = root, stewards
+    def __init__(self, root, cities, stewards, binaries, base_port, network=None):
+        self.root, self.stewards, self.binaries, self.base_port = root, stewards, binaries, base_port
         root.mkdir(parents=True, exist_ok=True)
-        self.cities = [City(root, NAMES[n], f"127.0.0.1:{base_port + n}", binaries) for n in range(cities)]
-        # What was printed, how far true time has gone on, who ended its agreements, and what is mounted.
-        self.notes, self.moved, self.ended, self.mounts = [], 0, set(), []
+        self.cities = [City(root, NAMES[n], f"127.0.0.1:{base_port + n}", binaries, network) for n in range(cities)]
+        # What was printed, how many bad days it has had, how far true time has gone on, who ended its agreements, what is mounted.
+        self.notes, self.days, self.moved, self.ended, self.mounts = [], 0, 0, set(), []
 
     def start(self):
         for city in self.cities:
@@ -102,7 +102,10 @@ def agree(a, b):
     until("the agreement is signed", 30, lambda: b.sh(f"havenctl agreement sign {number}", "y\n").code == 0)
 
 
-def copied(template, root, binaries, base_port):
-    """The same federation in another folder, its nodes not started. The template's nodes are stopped."""
+def copied(template, root, network):
+    """The same federation in another folder and network, its nodes not started. The template's nodes are stopped."""
     shutil.copytree(template.root, root, symlinks=True, ignore=shutil.ignore_patterns("*.sock", "node.pid", "node.log"))
-    return World(root, len(template.cities), template.stewards, binaries, base_port)
+    # What names the place where backups lie: no case writes into another's.
+    for noted in root.glob("*/data/last-backup-folder"):
+        noted.write_text(noted.read_text().replace(str(template.root), str(root)))
+    return World(root, len(template.cities), template.stewards, template.binaries, template.base_port, network)
