@@ -72,6 +72,7 @@ nouns! {
     Steward => steward,
     Register => register,
     Agreement => agreement,
+    Sharing => agreement_to_share,
     Alert => alert,
     Practice => practice,
     Offer => offer,

@@ -69,6 +69,11 @@ impl Failure {
         Self::new(&reasons::NOT_FOUND, what, "", fix)
     }
 
+    /// Somebody else has changed it since it was read: nothing was sent.
+    pub fn changed(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
+        Self::new(&reasons::FIGURE_CHANGED, what, reasons::FIGURE_CHANGED.why, fix)
+    }
+
     /// This tool, or what it reads and writes, failed.
     pub fn fault(what: &str) -> Self {
         Self::new(&reasons::FAULT, what, "", reasons::FAULT.remedy)

@@ -41,6 +41,7 @@ rows! {
     // This tool's own
     USAGE 2 "" false { "the command cannot be carried out as it was typed", "a value is missing, or does not fit the others", "correct what the error names; havenctl NOUN VERB --help lists what there is" }
     CONFIRMATION_NEEDED 2 "" false { "nothing was done: this act wants to be confirmed", "this act is severe", "type the name when asked, or add --yes" }
+    FIGURE_CHANGED 5 "" false { "the figure is another one by now", "somebody else has changed it since it was read", "read it again, then repeat the change with what is there now" }
     SOCKET_DENIED 3 "" false { "the socket of the role is closed to this user", "each role's socket belongs to its own group", "sudo usermod -aG havenlink-ROLE $USER, then log in again; or use another --role" }
     TIMED_OUT 8 "" true { "no answer within the time limit", "the node is busy, or waits for others", "havenctl status, then again with a longer --timeout; a write with the --request-id that the error shows" }
     FAULT 1 "" true { "this tool, or what it reads and writes, failed", "the machine, or a fault of this software", "try again; if it stays, journalctl -u havenlink" }

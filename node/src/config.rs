@@ -19,6 +19,7 @@ pub use value::{LogFormat, Switch, Value, span_of};
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::{IdentifierScheme, ParticipantKind};
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::record::RecordKind;
 use crate::domain::time::Millis;
 use raw::{Given, Raw};
 
@@ -81,6 +82,7 @@ keys! {
     data_dir: PathBuf, "data_dir" = "\"/var/lib/havenlink\"", "Directory of keys, register and records.";
     run_dir: PathBuf, "run_dir" = "\"/run/havenlink\"", "Directory of the local sockets, one per role.";
     roles: Vec<ActorRole>, "roles" = "[\"operator\", \"coordinator\", \"publisher\", \"consumer\", \"data-protection\"]", "Roles that have a socket.";
+    not_taken: Vec<RecordKind>, "not_taken" = "[]", "Kinds of record that this node does not take yet, such as PRACTICE: partners keep them until it does.";
     http: Switch<SocketAddr>, "http" = "\"127.0.0.1:9464\"", "Loopback address of /healthz, /readyz and /metrics, or off.";
     local_listen: Switch<SocketAddr>, "local.listen" = "\"off\"", "Address of the local services over mutual TLS, or off.";
     local_clients: BTreeMap<Pin, ActorRole>, "local.clients" = "{}", "Role of each client of `local.listen`, by the SHA-256 of its public key.";
@@ -95,6 +97,8 @@ keys! {
     budget_bytes: Amount, "budget.bytes_per_second" = "33554432", "Bytes that one partner may send each second.";
     budget_rows: Amount, "budget.rows_per_day" = "5000000", "Records that one partner may have stored here in a day.";
     budget_control: Amount, "budget.control_per_day" = "10000", "Of these, how many about agreements: proposals, signatures, ends; a batch has up to 256.";
+    budget_processor: Amount, "budget.processor_ms_per_second" = "500", "Milliseconds of processor time that looking at one partner's records may take each second, in the mean; five seconds' worth at once.";
+    budget_stored: Amount, "budget.stored_mib_per_day" = "2048", "MiB that one partner may have stored here in a day.";
     budget_register_calls: Amount, "budget.register_calls_per_second" = "100", "Calls that one partner may make to the register each second, consensus apart; a steward ten times as many.";
     budget_register_bytes: Amount, "budget.register_bytes_per_second" = "1048576", "Bytes that one partner may send with them each second; a steward ten times as many.";
     budget_statements: Amount, "budget.statements_per_second" = "20", "Statements that one partner may propose to the register here each second; a steward ten times as many.";

@@ -61,6 +61,8 @@ enum Command {
         #[command(flatten)]
         identity: Identity,
         #[command(flatten)]
+        recovery: Recovery,
+        #[command(flatten)]
         policy: GenesisPolicy,
     },
     /// Joins a federation with the token of an invitation.
@@ -69,19 +71,31 @@ enum Command {
         token: String,
         #[command(flatten)]
         identity: Identity,
+        #[command(flatten)]
+        recovery: Recovery,
         /// Waits for the decision instead of leaving that to `havenlink run`.
         #[arg(long)]
         wait: bool,
     },
     /// Takes an application to join back, while it waits for approval.
     Withdraw,
-    /// Asks the stewards for a new authority key, after the old one was lost.
+    /// Shows what is lost here and how it comes back, from a backup or with a ticket; with --yes does it.
     Recover {
-        /// The line that `havenctl member recovery-ticket` printed at another member, or `-` to read it from standard input.
-        ticket: String,
+        /// The line that `havenctl member recovery-ticket` printed at another member, or `-` to read it from standard input: asks
+        /// the stewards for a new authority key.
+        ticket: Option<String>,
+        /// A backup, or the folder of them [default: where the last one was put].
+        #[arg(long, value_name = "PATH", conflicts_with = "ticket")]
+        from: Option<PathBuf>,
+        /// The recovery key that opens it, in a file, or `-` to read it from standard input.
+        #[arg(long, value_name = "FILE", conflicts_with = "ticket")]
+        identity: Option<String>,
         /// Puts a key aside that is still here and of no use any more.
-        #[arg(long)]
+        #[arg(long, requires = "ticket")]
         replace_key: bool,
+        /// Does what is planned.
+        #[arg(long, conflicts_with = "ticket")]
+        yes: bool,
     },
     /// Runs the node.
     Run {
@@ -103,16 +117,42 @@ enum Command {
     },
     /// Checks configuration, files and keys, and changes nothing.
     Check,
-    /// Makes a backup of a node, running or not, and reads it back.
+    /// Makes a backup of a node, running or not, and seals it to the recovery key.
     Backup {
         /// Directory that takes the backup.
         directory: PathBuf,
+        /// Leaves it open: whoever gets it can act as this authority.
+        #[arg(long)]
+        unsealed: bool,
+    },
+    /// Gives a node that has none a recovery key: later backups are sealed to it.
+    RecoveryKey {
+        /// The public half of one that is somewhere already: age1…
+        #[arg(long, value_name = "RECIPIENT")]
+        recipient: Option<String>,
+        /// In place of the one that is here.
+        #[arg(long)]
+        replace: bool,
     },
     /// Puts a backup in place of the data directory; the node starts a new incarnation.
     Restore {
-        /// The file that `backup` made.
+        /// The file that `backup` made, or its folder: the newest complete one of it is taken.
         file: PathBuf,
+        /// The recovery key that opens it, in a file, or `-` to read it from standard input.
+        #[arg(long, value_name = "FILE")]
+        identity: Option<String>,
+        /// Only opens it and looks whether all is there; what was opened is erased again.
+        #[arg(long)]
+        drill: bool,
     },
+}
+
+/// What a new node's backups are sealed to.
+#[derive(Args, Default)]
+struct Recovery {
+    /// The public half of a recovery key, age1…; without it one is made, and its secret half is printed once.
+    #[arg(long, value_name = "RECIPIENT")]
+    recovery_recipient: Option<String>,
 }
 
 /// Times that a federation may set at its beginning; a majority changes them later.
@@ -169,27 +209,47 @@ fn main() -> ExitCode {
 fn dispatch(common: Common, command: Command) -> Result<(), CommandFailure> {
     match command {
         Command::Demo { dir, exit } => app::demo(dir, exit),
-        Command::Init { identity, policy } => {
+        Command::Init { identity, recovery, policy } => {
             let (config, kept) = new_node(&common, identity, Vec::new())?;
             let policy = policy.read()?;
-            app::init(&config, policy)?;
+            app::init(&config, policy, recovery.recovery_recipient.as_deref())?;
             kept.write()
         }
-        Command::Join { token, identity, wait } => {
+        Command::Join { token, identity, recovery, wait } => {
             let token = app::Token::read(&token)?;
             let (config, kept) = new_node(&common, identity, vec![format!("authority={}", token.intended_for())])?;
-            app::join(&config, &token, wait, || kept.write())
+            app::join(&config, &token, wait, recovery.recovery_recipient.as_deref(), || kept.write())
         }
         Command::Withdraw => app::withdraw(&load(&common, Vec::new())?),
-        Command::Recover { ticket, replace_key } => app::recover(&load(&common, Vec::new())?, &ticket, replace_key),
+        Command::Recover { ticket: Some(ticket), replace_key, .. } => {
+            app::recover(&load(&common, Vec::new())?, &ticket, replace_key)
+        }
+        Command::Recover { from, identity, yes, .. } => {
+            let config = load(&common, Vec::new())?;
+            let identities = identities(identity)?;
+            app::planned(&config, &app::Recovery { from: from.as_deref(), identities: &identities, yes })
+        }
         Command::Run { clock_is_right, with_starter } => {
             let config = load(&common, Vec::new())?;
             app::run(config, Box::new(move || load(&common, Vec::new())), with_starter, clock_is_right)
         }
         Command::Check => app::check(&load(&common, Vec::new())?),
-        Command::Backup { directory } => app::backup(&load(&common, Vec::new())?, &directory),
-        Command::Restore { file } => app::restore(&load(&common, Vec::new())?, &file),
+        Command::Backup { directory, unsealed } => app::backup(&load(&common, Vec::new())?, &directory, unsealed),
+        Command::RecoveryKey { recipient, replace } => {
+            app::recovery_key(&load(&common, Vec::new())?, recipient.as_deref(), replace)
+        }
+        Command::Restore { file, identity, drill } => {
+            let config = load(&common, Vec::new())?;
+            let identities = identities(identity)?;
+            let act = if drill { app::drill } else { app::restore };
+            act(&config, &file, &identities)
+        }
     }
+}
+
+/// What may open a sealed backup; nothing where none was named.
+fn identities(from: Option<String>) -> Result<Vec<app::Identity>, CommandFailure> {
+    from.as_deref().map(app::read_identity).transpose().map(Option::unwrap_or_default)
 }
 
 fn sources(common: &Common, more: Vec<String>) -> Result<Sources, CommandFailure> {

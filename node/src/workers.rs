@@ -1,20 +1,25 @@
-//! Loops, and nothing else: each calls one pass of the exchange, when it is woken and on a timer.
+//! Loops, and nothing else: each calls one pass of the exchange, when it is woken and on a timer; beside them `lines`, which asks
+//! after a connection that ended, and the pulse, by which the node knows afterwards that it did not run.
 //!
-//! What lives here: when to call. What does not: what a pass does, and any input: a pass finds its work in the store, so
+//! What lives here: when to call. What does not: what a pass does, and its input: a pass finds its work in the store, so
 //! the normal case and recovery are one path.
 //! Invariants: one loop for each pass, so that none waits for another; one run of a pass at a time; a pass that fails is
 //! tried again, later each time; no timer lies on the path of a record that is in flight.
 
 mod deliver;
+mod lines;
 mod pass;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exchange::Exchange;
+use crate::domain::ids::AuthorityId;
+use crate::exchange::{Exchange, Road};
 use crate::pass::PassKind;
 use pass::Worker;
 
@@ -24,6 +29,8 @@ pub struct Workers {
     stopping: CancellationToken,
 }
 
+/// How often this process notes that it runs.
+const PULSE: Duration = Duration::from_millis(250);
 const GAUGES: Duration = Duration::from_secs(15);
 
 /// How long a pass waits that nobody wakes.
@@ -31,7 +38,8 @@ const fn timer(pass: PassKind) -> Duration {
     Duration::from_secs(match pass {
         PassKind::Deferred => 15,
         PassKind::Checkpoint => 60,
-        PassKind::Greet => 300,
+        // Whoever was not asked for longer counts as connected no more.
+        PassKind::Greet => 45,
         PassKind::Sweep => 600,
         _ => 30,
     })
@@ -39,7 +47,8 @@ const fn timer(pass: PassKind) -> Duration {
 
 impl Workers {
     /// Starts all of them on the exchange's runtime.
-    pub fn start(exchange: &Exchange, on: &Handle) -> Self {
+    /// `departures`: whose connections end.
+    pub fn start(exchange: &Exchange, departures: broadcast::Receiver<AuthorityId>, on: &Handle) -> Self {
         let workers = Self { tasks: TaskTracker::new(), stopping: CancellationToken::new() };
         let worker = |name| Worker { name, stopping: workers.stopping.clone() };
         let spawn = |task: futures_util::future::BoxFuture<'static, ()>| drop(workers.tasks.spawn_on(task, on));
@@ -64,6 +73,11 @@ impl Workers {
         };
         spawn(Box::pin(worker("gauges").run(GAUGES, std::future::pending, pass)));
 
+        let (upkeep, wakeups) = (exchange.upkeep.clone(), exchange.wakeups().clone());
+        spawn(Box::pin(lines::follow(departures, upkeep, wakeups, workers.stopping.clone(), workers.tasks.clone())));
+
+        spawn(Box::pin(pulse(exchange.road.clone(), workers.stopping.clone())));
+
         let (road, wakeups) = (exchange.road.clone(), exchange.wakeups().clone());
         spawn(Box::pin(deliver::run(road, wakeups, workers.stopping.clone(), workers.tasks.clone())));
         workers
@@ -74,5 +88,14 @@ impl Workers {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Notes a few times a second that this process runs.
+async fn pulse(road: Arc<Road>, stopping: CancellationToken) {
+    let mut ticks = tokio::time::interval(PULSE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while tokio::select! { () = stopping.cancelled() => false, _ = ticks.tick() => true } {
+        road.note_running();
     }
 }

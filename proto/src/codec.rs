@@ -13,7 +13,8 @@ use crate::elements::{self, Excess, Shaped};
 /// Elements of all messages of one stream in a second. An honest one needs a third of it where a register is caught up with.
 pub const ELEMENTS_PER_SECOND: u32 = 1 << 20;
 
-/// The code of a message with too many elements. Nothing else of ours or of the libraries has it.
+/// The code of a message with too many elements. Without details it means too large: in elements, or, as the library has it, in
+/// bytes.
 pub const TOO_MANY: Code = Code::OutOfRange;
 
 /// Encodes `T`, decodes `U`.

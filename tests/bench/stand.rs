@@ -65,6 +65,7 @@ fn member(party: &Party, key: PublicKey, pin: Pin) -> Member {
             hosted_by: None,
             networks: Vec::new(),
             services: Vec::new(),
+            corridor: Default::default(),
             raft_id: 0,
         },
         version: 1,

@@ -194,7 +194,8 @@ fn an_offer_beyond_todays_rules_is_reloaded() {
 #[test]
 fn an_agreement_beyond_todays_rules_is_reloaded_with_its_signatures() {
     let few = sample::agreement(STRASBOURG, KEHL, proto::DisclosureLevel::Band, NOW);
-    let party = |n: usize| proto::Party { authority: format!("de-city-{n}"), corridor_roles: vec![] };
+    let party =
+        |n: usize| proto::Party { authority: format!("de-city-{n}"), corridor_roles: vec![], transfers: vec![] };
     let many = proto::Agreement {
         federation_id: Bytes::copy_from_slice(FEDERATION.as_bytes()),
         nonce: filled::<16>(12),
@@ -203,7 +204,6 @@ fn an_agreement_beyond_todays_rules_is_reloaded_with_its_signatures() {
         parties: few.parties.iter().cloned().chain((0..limits::PARTIES).map(party)).collect(),
         grants: few.grants.iter().cloned().cycle().take(limits::GRANTS + 1).collect(),
         review_by_ms: NOW + 9_000 * DAY,
-        ..few
     };
     let mut signed = signed::sign(&FEDERATION, &many, &[&key(1), &key(2)]);
     let bytes: Bytes = signed.encode_to_vec().into();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use havenlink::config::{self, KEYS, Sources};
 use havenlink::domain::actor::ActorRole;
+use havenlink::domain::record::RecordKind;
 use havenlink::domain::time::{Millis, UnixMs};
 use havenlink::storage::backup;
 use havenlink::wire::keys::SigningKey;
@@ -23,6 +24,7 @@ listen = "127.0.0.1:7444"
 data_dir = "/srv/havenlink"
 run_dir = "/run/havenlink-2"
 roles = ["operator", "publisher"]
+not_taken = ["PRACTICE"]
 http = "off"
 local.listen = "127.0.0.1:7445"
 local.clients = { 0101010101010101010101010101010101010101010101010101010101010101 = "consumer" }
@@ -37,6 +39,8 @@ budget.calls_per_second = 2001
 budget.bytes_per_second = 33554433
 budget.rows_per_day = 5000001
 budget.control_per_day = 10001
+budget.processor_ms_per_second = 501
+budget.stored_mib_per_day = 2049
 budget.register_calls_per_second = 101
 budget.register_bytes_per_second = 1048577
 budget.statements_per_second = 21
@@ -55,6 +59,7 @@ fn a_configuration_of_then_means_what_it_meant() {
     assert_eq!(config.roles, [ActorRole::Operator, ActorRole::Publisher]);
     assert_eq!((config.http.as_option(), config.local_clients.len()), (None, 1));
     assert_eq!(config.local_names, ["desk.strasbourg.example"]);
+    assert_eq!(config.not_taken, [RecordKind::Practice]);
     assert_eq!(config.shutdown_drain, Millis::seconds(20));
     // Each value is another one than its default, so that one that was not read shows.
     let alone = Sources { set: vec!["authority=fr-strasbourg".to_owned()], ..Sources::default() };

@@ -11,6 +11,7 @@ mod beyond;
 mod contract;
 mod files;
 mod golden;
+mod pseudonyms;
 mod records;
 mod register;
 mod register_file;

@@ -211,6 +211,8 @@ fn hello_and_receipt_are_read_as_they_were_signed() {
             recipient: STRASBOURG.into(),
             register_founding: 1,
             register_number: 12,
+            kinds: vec![1, 2, 32],
+            rules_version: 1,
         };
         sign(&hello, &[2]).encode_to_vec().into()
     });

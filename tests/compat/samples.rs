@@ -83,6 +83,8 @@ pub fn entry(federation: &FederationId, city: &str) -> directory::AuthorityEntry
         }],
         networks: vec!["Upper Rhine".into()],
         services: vec![2, 9],
+        corridor_roles: vec![],
+        borders: vec![],
         raft_id: number(city).into(),
         ..Default::default()
     }

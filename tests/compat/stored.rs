@@ -10,6 +10,7 @@ use havenlink::wire::{before, joining, stored};
 use havenlink_proto::directory::v1::RejectionReason;
 use havenlink_proto::directory::v1::proposal::Act;
 use havenlink_proto::directory::v1::statement::Body;
+use havenlink_proto::local::v1 as local;
 use havenlink_proto::record::v1::{self as proto, Signed};
 use havenlink_proto::store::v1 as store;
 use prost::Message;
@@ -166,6 +167,67 @@ fn join(phase: &str) -> store::StoredJoin {
     }
 }
 
+/// With every field set; what it says need not hold together.
+fn share() -> store::StoredShare {
+    let by = |role: proto::ActorRole| store::StoredActor { role: role.into(), code: filled::<16>(41) };
+    let notice = local::ShareNotice {
+        version: "notice 3".into(),
+        hash: filled::<32>(42),
+        language: "ro".into(),
+        provenance: proto::TranslationProvenance::Human.into(),
+    };
+    let scope = local::ShareScopeTerms {
+        scope: proto::ShareScope::ReferralShelter.into(),
+        purposes: vec![proto::Purpose::Assistance.into()],
+        recipients: vec![KEHL.into()],
+        countries: vec!["de".into()],
+        expires_ms: NOW + DAY,
+        erase_by_ms: NOW + 30 * DAY,
+        uses: 3,
+    };
+    let giving = store::StoredGiving {
+        at_ms: NOW,
+        decider: Some(local::ShareDecider {
+            kind: local::DeciderKind::VitalInterest.into(),
+            incapacity: local::Incapacity::Physical.into(),
+            ..Default::default()
+        }),
+        decided_by: Some(by(proto::ActorRole::Coordinator)),
+        provisional: true,
+        duress: true,
+    };
+    store::StoredShare {
+        terms: Some(local::ShareTerms {
+            notice: Some(notice),
+            scopes: vec![scope],
+            excluded_recipients: vec![ESCH.into()],
+            excluded_countries: vec!["lu".into()],
+            lawful_basis: proto::LawfulBasis::VitalInterests.into(),
+            special_basis: proto::SpecialBasis::VitalInterests.into(),
+            provision: "CASF L116-1".into(),
+            reconfirm_by_ms: NOW + DAY,
+        }),
+        subject: Some(local::ShareSubject {
+            age: local::AgeAssessment::Child.into(),
+            minor: Some(local::MinorTerms {
+                best_interests: "BIA-12".into(),
+                views: local::ChildViews::Heard.into(),
+                unaccompanied: true,
+                both_officers_agreed: true,
+            }),
+        }),
+        events: vec![store::StoredShareEvent {
+            kind: local::ShareEventKind::Given.into(),
+            at_ms: NOW,
+            by: Some(by(proto::ActorRole::Coordinator)),
+        }],
+        given: Some(giving.clone()),
+        confirmed: Some(giving),
+        approved_by: Some(by(proto::ActorRole::DataProtection)),
+        used: vec![2],
+    }
+}
+
 /// Each golden file: its message, its name, and how it is made.
 fn made() -> Vec<(&'static str, String, Bytes)> {
     use proto::RecordKind as Kind;
@@ -208,6 +270,7 @@ fn made() -> Vec<(&'static str, String, Bytes)> {
     ] {
         add("StoredInvitation", name, invitation(state).encode_to_vec());
     }
+    add("StoredShare", "whole", share().encode_to_vec());
     for phase in ["committing", "revealing", "applied", "refused"] {
         add("StoredJoin", phase, join(phase).encode_to_vec());
     }
@@ -231,6 +294,7 @@ fn reloaded(message: &str, bytes: &Bytes) -> Bytes {
             let (record, recipients) = stored::reload_published(bytes.clone()).unwrap();
             stored::encode_published(record, &recipients)
         }
+        "StoredShare" => havenlink::wire::share::encode(&havenlink::wire::share::reload(bytes).unwrap()).into(),
         "StoredInvitation" => joining::encode_held(&joining::decode_held(bytes.clone()).unwrap()),
         "StoredJoin" => joining::encode_applying(&joining::decode_applying(bytes.clone()).unwrap()),
         other => panic!("{other}: no reader is known to this test"),

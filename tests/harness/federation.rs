@@ -190,8 +190,8 @@ async fn knows(city: &City, other: &City) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When its folder cannot be made, or there is no such city.
-pub fn applicant(federation: &Federation, place: usize) -> anyhow::Result<City> {
-    City::prepare(federation.root.path(), CITIES.get(place).context("at most ten cities")?, &binary()?)
+pub fn applicant(federation: &Federation, place: usize) -> anyhow::Result<rest::Watched> {
+    rest::Watched::prepare(federation.root.path(), CITIES.get(place).context("at most ten cities")?, &binary()?)
 }
 
 /// A binary of this build: in `HAVENLINK_BIN_DIR`, or beside the test's own folder.

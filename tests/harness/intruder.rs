@@ -11,7 +11,7 @@ use havenlink::directory::state::RegisterState;
 use havenlink::directory::statements::Author;
 use havenlink::domain::directory::{DirectoryView, Policy};
 use havenlink::domain::ids::{AuthorityId, Digest, FederationId, Incarnation, Pin};
-use havenlink::domain::stream::Hello;
+use havenlink::domain::stream::{Hello, Understands};
 use havenlink::domain::time::UnixMs;
 use havenlink::transport::{Connections, Limits, NodeIdentity, PeerChannel, Pool};
 use havenlink::wire::keys::SigningKey;
@@ -24,7 +24,7 @@ pub struct Intruder {
     pub authority: AuthorityId,
     pub key: SigningKey,
     pub federation: FederationId,
-    incarnation: Incarnation,
+    pub incarnation: Incarnation,
     identity: NodeIdentity,
 }
 
@@ -93,11 +93,16 @@ impl Intruder {
 
     /// A greeting to a partner: a call of the exchange that stores nothing when it is repeated.
     pub fn greeting(&self, to: &str) -> GreetRequest {
+        self.greeting_as(self.incarnation, to)
+    }
+
+    /// The same, as if it had begun anew.
+    pub fn greeting_as(&self, incarnation: Incarnation, to: &str) -> GreetRequest {
         let (federation, time) = (self.federation, self.now());
-        let (authority, incarnation) = (self.authority.clone(), self.incarnation);
+        let authority = self.authority.clone();
         let recipient = AuthorityId::parse(to).expect("an authority is greeted");
-        let register = Default::default();
-        let hello = Hello { federation, authority, incarnation, time, recipient, register };
+        let (register, understands) = (Default::default(), Understands::here(1, &[]));
+        let hello = Hello { federation, authority, incarnation, time, recipient, register, understands };
         GreetRequest { hello: sign_hello(&hello, &self.key), recipient: to.to_owned(), ..Default::default() }
     }
 

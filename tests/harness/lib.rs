@@ -7,11 +7,14 @@
 
 pub mod authors;
 pub mod chance;
+pub mod credulous;
 pub mod federation;
+pub mod impostor;
 pub mod intruder;
 pub mod local_tls;
 pub mod operator;
 pub mod peer;
+pub mod raw;
 pub mod refused;
 pub mod rest;
 pub mod road;

@@ -44,8 +44,10 @@ pub async fn havenctl(city: &City, arguments: &[&str]) -> anyhow::Result<Ran> {
 /// When it is not built, or does not start.
 pub async fn havenlink(city: &City, arguments: &[&str]) -> anyhow::Result<Ran> {
     let mut command = Command::new(built("havenlink")?);
-    command.args(arguments);
-    run(city, command).await
+    command.args(city.with_key(arguments));
+    let ran = run(city, command).await?;
+    city.into_safe(&ran.out)?;
+    Ok(ran)
 }
 
 /// A line as it stands in a document or a remedy, typed into a shell on the city's machine.

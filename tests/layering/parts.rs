@@ -20,6 +20,7 @@ const PARTS: &[Part] = &[
     Part { name: "context", is: Some("Context"), uses: &[] },
     Part { name: "records", is: Some("HeardOffers"), uses: &["context"] },
     Part { name: "agreements", is: Some("Agreements"), uses: &["context"] },
+    Part { name: "persons", is: Some("Persons"), uses: &["context"] },
     Part { name: "road", is: Some("Road"), uses: &["context", "records", "agreements"] },
     Part { name: "capacity", is: Some("Capacity"), uses: &["context", "records", "road"] },
     Part { name: "practices", is: Some("PracticeSearch"), uses: &["context", "road"] },

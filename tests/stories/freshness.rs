@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use havenlink::domain::agreement::AgreementSet;
+use havenlink::domain::agreement::{AgreementSet, Usage};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
 use havenlink::domain::ids::AuthorityId;
 use havenlink::domain::policy::{ShareQuestion, Side, may_share};
@@ -104,6 +104,7 @@ fn asked(view: &havenlink::domain::directory::DirectoryView, basis: AssertionBas
         facet: Facet::Alert(AlertFacet { kind: AlertKind::SuspiciousAdvertising, basis }),
         target: None,
         purpose: Purpose::Prevention,
+        usage: Usage::View,
         handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
         created: now,
         side: Side::Sender,

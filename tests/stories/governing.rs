@@ -21,7 +21,7 @@ async fn apply(inviter: &City, newcomer: &mut City) -> String {
 async fn change_kind(city: &City, kind: ParticipantKind) -> Outcome {
     let mut entry = member(city, city.id()).await.unwrap().entry.unwrap();
     entry.kind = kind.into();
-    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry) };
+    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry), version: 0 };
     city.members().await.unwrap().update_entry(request).await.unwrap().into_inner().decision.unwrap().outcome()
 }
 
@@ -60,7 +60,7 @@ async fn a_majority_decides_an_authority_speaks_for_itself_and_applicants_hear_w
         email: "nuit@esch.example".into(),
         ..Default::default()
     });
-    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry) };
+    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry), version: 0 };
     let alone = esch.members().await.unwrap().update_entry(request).await.unwrap().into_inner().decision.unwrap();
     assert_eq!(alone.outcome(), Outcome::Accepted);
     ctl(esch, &["node", "update", "--network", "rhine-moselle"]).await.unwrap();

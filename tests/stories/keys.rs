@@ -11,7 +11,7 @@ use havenlink_tests::federation::{Federation, ctl};
 use crate::steps::*;
 
 async fn update(city: &City, entry: AuthorityEntry) -> Result<(), String> {
-    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry) };
+    let request = UpdateEntryRequest { request_id: request_id(), entry: Some(entry), version: 0 };
     let updated = city.members().await.unwrap().update_entry(request).await;
     updated.map(drop).map_err(|status| reason_of(&status))
 }

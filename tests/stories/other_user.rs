@@ -9,6 +9,7 @@ use havenlink::demo::sample::CITIES;
 use havenlink::domain::reason::Reason;
 use havenlink_tests::federation::built;
 use havenlink_tests::refused::assert_refused;
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::{Ran, havenlink, skipped};
 use havenlink_tests::wait::eventually;
 use tokio::process::{Child, Command};
@@ -66,7 +67,7 @@ async fn what_root_does_to_a_nodes_files_leaves_them_the_nodes() {
     }
     let root = tempfile::tempdir().unwrap();
     std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let city = City::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
+    let city = Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
     let (backups, own) = (city.dir.join("backups"), city.dir.join("own"));
     for (path, owner) in [(city.dir.join("data"), NODE), (city.sockets(), NODE), (own.clone(), NODE)] {
         folder(&path, owner);
@@ -108,5 +109,5 @@ async fn what_root_does_to_a_nodes_files_leaves_them_the_nodes() {
     assert_refused(&havenlink(&city, &["check"]).await.unwrap(), Reason::AuthorityKeyLost);
     let init = havenlink(&city, &["init"]).await.unwrap();
     assert_refused(&init, Reason::AlreadyJoined);
-    assert!(init.err.contains("havenlink restore"), "{init:?}");
+    assert!(init.err.contains("havenlink recover"), "{init:?}");
 }

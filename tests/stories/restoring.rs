@@ -268,14 +268,18 @@ async fn a_city_is_never_given_the_backup_of_another() {
 
     let before = kehl.status().await.unwrap();
     kehl.stop().await.unwrap();
-    let refused = havenlink(kehl, &["restore", text(&theirs)]).await.unwrap();
+    assert_refused(&havenlink(kehl, &["restore", text(&theirs)]).await.unwrap(), Reason::RecoveryKeyWrong);
+    // Even with the other's key.
+    let safe = strasbourg.safe();
+    let with_theirs = ["restore", text(&theirs), "--identity", text(&safe)];
+    let refused = havenlink(kehl, &with_theirs).await.unwrap();
     assert_refused(&refused, Reason::BackupInvalid);
     assert!(refused.err.contains(strasbourg.id()) && refused.err.contains(kehl.id()), "it names both: {refused:?}");
     // Nothing was changed, and nothing is with the disk gone; its own backup is found beside the other.
     kehl.start().unwrap();
     assert_eq!(kehl.ready().await.unwrap().incarnation, before.incarnation);
     lose_disk(kehl).await.unwrap();
-    assert_refused(&havenlink(kehl, &["restore", text(&theirs)]).await.unwrap(), Reason::BackupInvalid);
+    assert_refused(&havenlink(kehl, &with_theirs).await.unwrap(), Reason::BackupInvalid);
     kehl.once(&["restore", text(&folder)]).await.unwrap();
     kehl.start().unwrap();
     let after = kehl.ready().await.unwrap();
@@ -310,10 +314,9 @@ async fn an_agreement_that_was_ended_after_the_backup_stays_ended() {
     .await;
     // Nobody but the operator opens the other one: what is for Esch is held.
     let held = publish(strasbourg, &[esch.id()]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    assert!(read(esch, "early", 0).await.unwrap().is_empty());
     let from_esch = publish(esch, &[strasbourg.id()]).await.unwrap();
     until_delivered(esch, strasbourg.id(), std::slice::from_ref(&from_esch), DeliveryState::Held).await;
+    assert!(read(esch, "early", 0).await.unwrap().is_empty());
     confirm_agreements(strasbourg, &[esch.id()]).await;
     assert_eq!(with(strasbourg, esch).await, (stays, AgreementState::InForce));
     assert_eq!(with(strasbourg, kehl).await, (ended, AgreementState::Ended));

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use havenlink::demo::city::{City, PATIENCE};
+use havenlink::demo::city::PATIENCE;
 use havenlink::demo::sample::CITIES;
 use havenlink_proto::admin::v1::NodeState;
 use havenlink_tests::federation::{Federation, built};
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::havenctl;
 use havenlink_tests::wait::eventually;
 use rustix::process::{Pid, Signal, kill_process};
@@ -55,11 +56,14 @@ async fn no_node_outlives_the_demo_whatever_ends_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sighup_reads_the_configuration_again_and_says_what_needs_a_restart() {
     let root = tempfile::tempdir().unwrap();
-    let mut city = City::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
+    let mut city = Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
+    let (file, quiet) = (city.dir.join("node.toml"), "log.level = \"warn\"");
+    let info = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, info.replace("log.level = \"info\"", quiet)).unwrap();
     city.once(&["init"]).await.unwrap();
     city.start().unwrap();
     city.ready().await.unwrap();
-    let (pid, file) = (city.pid().unwrap(), city.dir.join("node.toml"));
+    let pid = city.pid().unwrap();
     let log = city.dir.join("node.log");
     let before = std::fs::read_to_string(&file).unwrap();
     assert!(!logged(&log).contains("the node runs"), "warnings only: {}", logged(&log));
@@ -86,7 +90,7 @@ async fn sighup_reads_the_configuration_again_and_says_what_needs_a_restart() {
 async fn an_applicant_that_waits_goes_on_waiting_after_sighup() {
     let federation = Federation::found(1, 1, "").await.unwrap();
     let root = tempfile::tempdir().unwrap();
-    let mut kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
+    let mut kehl = Watched::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
     let invite = ["invite", "create", "--for", "de-kehl"];
     let token = havenctl(&federation.cities[0], &invite).await.unwrap().fine();
     kehl.once(&["join", token.trim()]).await.unwrap();
@@ -94,7 +98,7 @@ async fn an_applicant_that_waits_goes_on_waiting_after_sighup() {
     kehl.until("it waits", |status| status.state() == NodeState::NeedsApproval).await.unwrap();
     let file = kehl.dir.join("node.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("log.level = \"warn\"", "log.level = \"info\"")).unwrap();
+    std::fs::write(&file, text.replace("log.level = \"info\"", "log.level = \"debug\"")).unwrap();
     signal(kehl.pid().unwrap(), Signal::HUP);
     until_logged(&kehl.dir.join("node.log"), "the configuration was read again").await;
     kehl.until("it waits still", |status| status.state() == NodeState::NeedsApproval).await.unwrap();

@@ -1,17 +1,20 @@
-//! `agreement`: propose, show, sign, end, confirm, list.
+//! `agreement`: propose, show, sign, end, confirm, list; `diff` and `renew` stand in `agreement_changes`.
 
 use clap::Subcommand;
 use havenlink_proto::ContractEnum;
 use havenlink_proto::admin::v1::agreement_service_client::AgreementServiceClient;
 use havenlink_proto::admin::v1::{
     AgreementState, ConfirmAgreementsRequest, EndAgreementRequest, HeldAgreement, ListAgreementsRequest, PartyKnows,
-    PartyLeft, ProposeAgreementRequest, ShowAgreementRequest, SignAgreementRequest,
+    PartyLeft, ProposeAgreementRequest, ProposeAgreementResponse, ShowAgreementRequest, SignAgreementRequest,
 };
 use havenlink_proto::record::v1::{
-    Agreement, AgreementEndReason, AlertKind, DisclosureLevel, Grant, Purpose, RecordKind, ServiceKind, Tlp,
+    Agreement, AgreementEndReason, AlertKind, CorridorRole, DisclosureLevel, Grant, Party, Purpose, RecordKind,
+    ServiceKind, Tlp, TransferBasis, Usage,
 };
 
+use super::agreement_changes::{self, Renewal};
 use super::agreement_terms::Terms;
+use super::explained::{self, Question};
 use super::{ALL, Limit, pages, read_file, status, unreadable};
 use crate::confirm;
 use crate::contract_enum::{Code, descriptor, name};
@@ -32,6 +35,15 @@ pub enum Verb {
         /// Its id, or the beginning of it
         agreement: String,
     },
+    /// What an agreement changes beside those that are in force
+    Diff {
+        /// Its id, or the beginning of it
+        agreement: String,
+    },
+    /// Proposes the same again with a later end, signed by this authority
+    Renew(Renewal),
+    /// Whether an authority may have a record now, and by which clause of which agreement
+    Explain(Question),
     /// Signs a proposal that was received
     Sign { agreement: String },
     /// Leaves an agreement: nothing is sent or taken under it from this moment
@@ -66,10 +78,14 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let held = answer.agreement.unwrap_or_default();
             session.show(&view(&held))?;
             if held.state == AgreementState::Proposed as i32 {
-                session.next(&[format!("havenctl agreement sign {}", id::short(&held.agreement_id))]);
+                let short = id::short(&held.agreement_id);
+                session.next(&[format!("havenctl agreement diff {short}"), format!("havenctl agreement sign {short}")]);
             }
             Ok(())
         }
+        Verb::Diff { agreement } => agreement_changes::diff(session, &agreement).await,
+        Verb::Renew(renewal) => agreement_changes::renew(session, &renewal).await,
+        Verb::Explain(question) => explained::explain(session, &question).await,
         Verb::Sign { agreement } => {
             let held = find(session, &agreement).await?;
             let request =
@@ -92,7 +108,7 @@ async fn fetch(session: &Session, limit: usize) -> Result<havenlink_proto::admin
     pages!(session, AgreementServiceClient, list_agreements, request, [agreements], limit)
 }
 
-async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> {
+pub(super) async fn find(session: &Session, typed: &str) -> Result<HeldAgreement, Failure> {
     // A whole id needs no list.
     if let Some(whole) = id::parse(typed).filter(|bytes| bytes.len() == 32) {
         return Ok(HeldAgreement { agreement_id: whole.into(), ..Default::default() });
@@ -115,15 +131,17 @@ async fn propose(session: &Session, terms: &Terms) -> Result<(), Failure> {
     }
     let request = ProposeAgreementRequest { request_id: session.request_id(), agreement: Some(agreement) };
     let answer = call!(session, AgreementServiceClient, propose_agreement, request)?;
-    let (short, whole) = (id::short(&answer.agreement_id), id::show(&answer.agreement_id));
-    session.show(&View::text(
-        to_json(&answer),
-        format!("proposed and signed here: {whole}\n"),
-        vec![("agreement_id", Cell::text(&whole))],
-    ))?;
+    proposed(session, &answer)?;
+    let short = id::short(&answer.agreement_id);
     session
         .next(&[format!("there: havenctl agreement sign {short}"), format!("here: havenctl agreement show {short}")]);
     Ok(())
+}
+
+pub(super) fn proposed(session: &Session, answer: &ProposeAgreementResponse) -> Result<(), Failure> {
+    let whole = id::show(&answer.agreement_id);
+    let text = format!("proposed and signed here: {whole}\n");
+    session.show(&View::text(to_json(answer), text, vec![("agreement_id", Cell::text(&whole))]))
 }
 
 async fn end(session: &Session, typed: &str, reason: i32, yes: bool) -> Result<(), Failure> {
@@ -152,7 +170,11 @@ async fn confirm_all(session: &Session, typed: &[String], yes: bool) -> Result<(
         waiting.retain(|held| named.contains(&held.agreement_id));
     }
     if waiting.is_empty() {
-        let view = View::text(serde_json::Value::Null, "no agreement waits for confirmation\n".to_owned(), Vec::new());
+        let view = View::text(
+            serde_json::json!({ "confirmed": [] }),
+            "no agreement waits for confirmation\n".to_owned(),
+            Vec::new(),
+        );
         return session.show(&view);
     }
     let mut lines: Vec<String> = waiting.iter().map(answered).collect();
@@ -222,7 +244,7 @@ fn view(held: &HeldAgreement) -> View {
     let pairs = vec![
         ("agreement", Cell::text(id::show(&held.agreement_id))),
         ("state", Cell::text(name::<AgreementState>(held.state))),
-        ("parties", Cell::list(agreement.parties.iter().map(|p| p.authority.clone()))),
+        ("parties", Cell::list(agreement.parties.iter().map(party))),
         ("signed by", Cell::list(held.signed_by.iter())),
         ("not yet", Cell::list(missing.cloned())),
         ("left", Cell::list(held.left.iter().map(reason))),
@@ -241,6 +263,18 @@ fn view(held: &HeldAgreement) -> View {
     View::text(to_json(held), text, pairs)
 }
 
+/// A party with its places in the corridor, and until when data about persons may go abroad to it.
+fn party(party: &Party) -> String {
+    let roles = party.corridor_roles.iter().map(|role| name::<CorridorRole>(*role));
+    let transfers = party.transfers.iter().map(|transfer| {
+        let (basis, until) = (name::<TransferBasis>(transfer.basis), when::show(transfer.until_ms));
+        format!("to {} by {basis} until {until}", clean(&transfer.country))
+    });
+    let said: Vec<String> = roles.chain(transfers).collect();
+    let authority = clean(&party.authority);
+    if said.is_empty() { authority } else { format!("{authority} ({})", said.join("; ")) }
+}
+
 /// Where it stands; of one that cannot be read, that.
 fn state(held: &HeldAgreement) -> String {
     if held.unreadable.is_empty() { name::<AgreementState>(held.state) } else { unreadable(&held.unreadable) }
@@ -252,7 +286,7 @@ fn left(end: &PartyLeft) -> String {
 }
 
 /// A grant in one plain sentence.
-fn sentence(grant: &Grant) -> String {
+pub(super) fn sentence(grant: &Grant) -> String {
     let what: Vec<String> = grant
         .record_kinds
         .iter()
@@ -270,10 +304,11 @@ fn sentence(grant: &Grant) -> String {
     let purposes: Vec<String> =
         grant.purposes.iter().map(|p| name::<Purpose>(*p).to_lowercase().replace('_', " ")).collect();
     format!(
-        "{} → {}: {}, for {}, up to TLP:{}, kept {}, until {}",
+        "{} → {}: {}, to {}, for {}, up to TLP:{}, kept {}, until {}",
         clean(&grant.from),
         clean(&grant.to),
         what.join(" and "),
+        name::<Usage>(grant.usage).to_lowercase(),
         purposes.join(" and "),
         name::<Tlp>(grant.highest_tlp),
         when::span(grant.retention_ms),
@@ -330,11 +365,12 @@ mod tests {
             disclosure_level: DisclosureLevel::Band.into(),
             retention_ms: 86_400_000,
             valid_until_ms: 1_830_297_599_999,
+            usage: Usage::View.into(),
             ..Default::default()
         };
         assert_eq!(
             sentence(&grant),
-            "fr-strasbourg → de-kehl: offers (LONG_TERM_REFUGE) as band, for assistance and protection, up to TLP:AMBER, \
+            "fr-strasbourg → de-kehl: offers (LONG_TERM_REFUGE) as band, to view, for assistance and protection, up to TLP:AMBER, \
              kept 24 h, until 2027-12-31 23:59Z"
         );
     }

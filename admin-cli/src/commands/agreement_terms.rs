@@ -6,13 +6,14 @@ use clap::Args;
 use havenlink_proto::ContractEnum;
 use havenlink_proto::access::KINDS;
 use havenlink_proto::record::v1::{
-    Agreement, AlertKind, CorridorRole, DisclosureLevel, Grant, Party, Purpose, RecordKind, ServiceKind, Tlp,
-    TransferBasis,
+    Agreement, AlertKind, CorridorRole, DisclosureLevel, Grant, Party, Purpose, RecordKind, ServiceKind, Tlp, Usage,
 };
 
 use crate::contract_enum::{Code, descriptor, names_of, nearest, number_of, numbers};
 use crate::failure::Failure;
 use crate::when;
+
+use super::transfers::{self, GivenTransfer};
 
 const DAY: i64 = 86_400_000;
 
@@ -34,6 +35,9 @@ pub struct Terms {
     /// Purposes; the usual ones of each kind if not given
     #[arg(long, value_delimiter = ',', hide_possible_values = true)]
     pub purpose: Vec<Code<Purpose>>,
+    /// How far it may go there: QUERY, VIEW, STORE (their own systems may take it)
+    #[arg(long = "use", default_value = "STORE", hide_possible_values = true)]
+    pub usage: Code<Usage>,
     /// Strictest handling that may be sent: CLEAR, GREEN, AMBER, AMBER_STRICT, RED
     #[arg(long, default_value = "AMBER", hide_possible_values = true)]
     pub tlp: Code<Tlp>,
@@ -55,9 +59,10 @@ pub struct Terms {
     /// Their place in the corridor
     #[arg(long, value_delimiter = ',')]
     pub their_role: Vec<Code<CorridorRole>>,
-    /// Basis for a party outside the EU
-    #[arg(long, default_value = "NOT_NEEDED")]
-    pub transfer_basis: Code<TransferBasis>,
+    /// On what data about persons go out of the European Economic Area: COUNTRY=BASIS:LAST-DAY:SHA-256 of the document, for
+    /// the parties of that country, AUTHORITY/COUNTRY=… for one that is hosted there; repeat for more
+    #[arg(long, value_parser = transfers::parse, value_name = "WHAT")]
+    pub transfer: Vec<GivenTransfer>,
     /// The whole agreement as JSON or TOML; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["partners", "share", "receive", "both_ways", "until"])]
     pub file: Option<PathBuf>,
@@ -160,6 +165,7 @@ impl Share {
             retention_ms: terms.retention.unwrap_or(self.usual_retention()),
             valid_from_ms: terms.from.unwrap_or(now),
             valid_until_ms: until,
+            usage: terms.usage.number,
         }
     }
 }
@@ -195,13 +201,13 @@ impl Terms {
         let party = |authority: &str, roles: &[Code<CorridorRole>]| Party {
             authority: authority.to_owned(),
             corridor_roles: numbers(roles),
+            transfers: self.transfer.iter().filter(|t| t.is_for(authority)).map(|t| t.transfer.clone()).collect(),
         };
         let mut parties = vec![party(own, &self.our_role)];
         parties.extend(self.partners.iter().map(|p| party(p, &self.their_role)));
         Ok(Agreement {
             parties,
             grants,
-            transfer_basis: self.transfer_basis.number,
             review_by_ms: self.review_by.unwrap_or(until.min(now + 365 * DAY)),
             ..Default::default()
         })
@@ -248,6 +254,7 @@ mod tests {
         assert_eq!(refuge.disclosure_level, DisclosureLevel::Band as i32);
         assert_eq!(refuge.purposes, [Purpose::Assistance as i32, Purpose::Protection as i32]);
         assert_eq!(when::show(refuge.valid_until_ms), "2027-12-31 23:59Z");
+        assert_eq!(refuge.usage, Usage::Store as i32);
         assert_eq!(agreement.grants[0].alert_kinds, [1, 5]);
         assert_eq!(agreement.grants[0].disclosure_level, 0, "only offers have a level");
         assert_eq!((agreement.grants[3].from.as_str(), agreement.grants[3].to.as_str()), ("de-kehl", "fr-strasbourg"));

@@ -14,7 +14,8 @@ use havenlink_proto::directory::v1::{
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
 
-use super::{ALL, Limit, decision, pages, plan, status};
+use super::finding::{self, Wanted};
+use super::{ALL, Limit, decision, explained, pages, plan, status};
 use crate::confirm;
 use crate::contract_enum::{self, Code};
 use crate::failure::Failure;
@@ -35,8 +36,15 @@ pub enum Verb {
         #[command(flatten)]
         limit: Limit,
     },
+    /// Members by what they say of themselves: network, kind, service, place on the corridor
+    Find(Wanted),
     /// One member or applicant, with its keys, endpoints and standing
-    Show { authority: String },
+    Show {
+        authority: String,
+        /// Of this node's own authority: each of its records, whether that partner may have it, and by which clause
+        #[arg(long, value_name = "AUTHORITY")]
+        as_seen_by: Option<String>,
+    },
     /// Approves an applicant by its six words, or any decision that waits
     Approve {
         /// The authority that the decision is about
@@ -97,7 +105,11 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let request_id = session.request_id();
     match verb {
         Verb::List { pending, limit } => list(session, pending, limit.limit).await,
-        Verb::Show { authority } => show(session, authority).await,
+        Verb::Find(wanted) => finding::find(session, &wanted).await,
+        Verb::Show { authority, as_seen_by } => match as_seen_by {
+            Some(partner) => explained::as_seen_by(session, &authority, &partner).await,
+            None => show(session, authority).await,
+        },
         Verb::Approve { authority, words, proposal, yes } => approve(session, authority, words, proposal, yes).await,
         Verb::Reject { authority, reason } => {
             let act = format!("reject {authority}");
@@ -150,16 +162,18 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             session.next(&[report]);
             Ok(())
         }
-        Verb::RecoveryTicket { authority } => {
-            let request = CreateRecoveryTicketRequest { authority };
-            let answer = call!(session, MemberServiceClient, create_recovery_ticket, request)?;
-            let line = format!("{}\n", answer.ticket);
-            session.show(&View::text(to_json(&answer), line, vec![("ticket", Cell::text(&answer.ticket))]))?;
-            session.next(&["havenlink recover TICKET, on the node that lost its key".to_owned()]);
-            Ok(())
-        }
+        Verb::RecoveryTicket { authority } => recovery_ticket(session, authority).await,
         Verb::RecoverKey { authority, entry, yes } => recover_key(session, authority, &entry, yes).await,
     }
+}
+
+async fn recovery_ticket(session: &Session, authority: String) -> Result<(), Failure> {
+    let request = CreateRecoveryTicketRequest { authority };
+    let answer = call!(session, MemberServiceClient, create_recovery_ticket, request)?;
+    let line = format!("{}\n", answer.ticket);
+    session.show(&View::text(to_json(&answer), line, vec![("ticket", Cell::text(&answer.ticket))]))?;
+    session.next(&["havenlink recover TICKET, on the node that lost its key".to_owned()]);
+    Ok(())
 }
 
 async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Failure> {

@@ -1,7 +1,9 @@
 //! One file per noun, one function per verb: ask the node, show the answer, name the next step.
 
 pub mod agreement;
+mod agreement_changes;
 pub mod agreement_terms;
+pub mod agreement_to_share;
 pub mod alert;
 pub mod audit;
 pub mod decision;
@@ -9,6 +11,8 @@ pub mod delivery;
 pub mod directory;
 pub mod doctor;
 pub mod explain;
+mod explained;
+mod finding;
 pub mod inspection;
 pub mod invite;
 pub mod mandate;
@@ -24,6 +28,7 @@ pub mod register;
 pub mod sharing;
 pub mod status;
 pub mod steward;
+mod transfers;
 pub mod which;
 
 use serde_json::Value;

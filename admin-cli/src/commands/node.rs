@@ -11,9 +11,11 @@ use havenlink_proto::admin::v1::{
     UpdateEntryRequest,
 };
 use havenlink_proto::directory::v1::AuthorityEntry;
+use havenlink_proto::record::v1::{CorridorRole, ServiceKind};
 
 use super::{decision, read_bytes, read_file, status};
 use crate::confirm;
+use crate::contract_enum::{Code, numbers};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View};
@@ -23,6 +25,11 @@ use crate::when;
 
 /// Time to find a partner's node, and to follow the register from it.
 const CONTACT: Duration = Duration::from_secs(60);
+/// Another change of the entry was decided since it was read.
+const STALE_VERSION: &str = "STALE_VERSION";
+/// How often it is read again then, and after how long.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// This node itself: certificate, keys, its entry in the register
 #[derive(Debug, Subcommand)]
@@ -53,7 +60,7 @@ pub enum Verb {
         #[arg(long)]
         yes: bool,
     },
-    /// Changes this authority's own entry: endpoints, networks; or everything, by a file
+    /// Changes this authority's own entry: endpoints, networks, services, place on the corridor; or everything, by a file
     Update {
         /// host:port under which partners reach this node; replaces all
         #[arg(long, value_name = "HOST:PORT")]
@@ -61,8 +68,17 @@ pub enum Verb {
         /// Named network that this authority belongs to; replaces all
         #[arg(long)]
         network: Vec<String>,
+        /// Service that it offers, in outline; replaces all
+        #[arg(long, hide_possible_values = true)]
+        service: Vec<Code<ServiceKind>>,
+        /// Its place on the corridors that pass it: ORIGIN, TRANSIT, DESTINATION; replaces all
+        #[arg(long, hide_possible_values = true)]
+        corridor: Vec<Code<CorridorRole>>,
+        /// Country whose border it lies at, e.g. de; replaces all
+        #[arg(long, value_name = "COUNTRY")]
+        border: Vec<String>,
         /// The whole entry as JSON or TOML; havenctl member show OWN-ID -o json shows the present one
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "network"])]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "network", "service", "corridor", "border"])]
         file: Option<PathBuf>,
     },
 }
@@ -105,15 +121,38 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             )
         }
         Verb::Contact { address, yes } => contact(session, request_id, address, yes).await,
-        Verb::Update { endpoint, network, file } => {
-            let entry = match file {
-                Some(file) => from_json::<AuthorityEntry>(&read_file(&file)?)?,
-                None => changed(session, endpoint, network).await?,
-            };
-            let request = UpdateEntryRequest { request_id, entry: Some(entry) };
-            decision::show(session, "own entry", call!(session, MemberServiceClient, update_entry, request)?.decision)
+        Verb::Update { endpoint, network, service, corridor, border, file } => {
+            if let Some(file) = file {
+                // When it was read is not known.
+                let entry = from_json::<AuthorityEntry>(&read_file(&file)?)?;
+                return update(session, UpdateEntryRequest { request_id, entry: Some(entry), version: 0 }).await;
+            }
+            let of = |codes: Vec<i32>| codes.into_iter().filter_map(|code| u32::try_from(code).ok()).collect();
+            let (services, corridor_roles) = (of(numbers(&service)), of(numbers(&corridor)));
+            let (endpoints, networks, borders) = (endpoint, network, border);
+            let wished =
+                AuthorityEntry { endpoints, networks, services, corridor_roles, borders, ..Default::default() };
+            change(session, &wished).await
         }
     }
+}
+
+/// What is wished, over the entry as it is when it is decided: what else changes meanwhile is read again.
+async fn change(session: &Session, wished: &AuthorityEntry) -> Result<(), Failure> {
+    let mut tries = 1;
+    loop {
+        let (entry, version) = changed(session, wished.clone()).await?;
+        let request = UpdateEntryRequest { request_id: session.request_id(), entry: Some(entry), version };
+        match update(session, request).await {
+            Err(stale) if stale.code == STALE_VERSION && tries < TRIES => tokio::time::sleep(PAUSE).await,
+            done => return done,
+        }
+        tries += 1;
+    }
+}
+
+async fn update(session: &Session, request: UpdateEntryRequest) -> Result<(), Failure> {
+    decision::show(session, "own entry", call!(session, MemberServiceClient, update_entry, request)?.decision)
 }
 
 /// Who answers there is shown first: an address that somebody said may be a wrong one.
@@ -146,21 +185,27 @@ async fn contact(session: &Session, request_id: String, endpoint: String, yes: b
     Ok(())
 }
 
-async fn changed(session: &Session, endpoints: Vec<String>, networks: Vec<String>) -> Result<AuthorityEntry, Failure> {
-    if endpoints.is_empty() && networks.is_empty() {
+/// What is given replaces all; what is not stays.
+fn given<T>(present: &mut Vec<T>, wished: Vec<T>) {
+    if !wished.is_empty() {
+        *present = wished;
+    }
+}
+
+/// This node's entry as it is to be, and the version that it had when it was read.
+async fn changed(session: &Session, wished: AuthorityEntry) -> Result<(AuthorityEntry, u64), Failure> {
+    if wished == AuthorityEntry::default() {
         return Err(Failure::usage("nothing to change was given", "havenctl node update --help"));
     }
     let authority = status::fetch(session).await?.authority;
     let shown = call!(session, MemberServiceClient, show_member, ShowMemberRequest { authority })?;
-    let mut entry = shown
-        .member
-        .and_then(|m| m.entry)
-        .ok_or_else(|| Failure::not_found("this node has no entry in the register yet", "havenctl status"))?;
-    if !endpoints.is_empty() {
-        entry.endpoints = endpoints;
-    }
-    if !networks.is_empty() {
-        entry.networks = networks;
-    }
-    Ok(entry)
+    let none = || Failure::not_found("this node has no entry in the register yet", "havenctl status");
+    let member = shown.member.ok_or_else(none)?;
+    let (mut entry, version) = (member.entry.ok_or_else(none)?, member.version);
+    given(&mut entry.endpoints, wished.endpoints);
+    given(&mut entry.networks, wished.networks);
+    given(&mut entry.services, wished.services);
+    given(&mut entry.corridor_roles, wished.corridor_roles);
+    given(&mut entry.borders, wished.borders);
+    Ok((entry, version))
 }

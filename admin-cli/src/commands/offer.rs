@@ -1,27 +1,26 @@
 //! `offer`: own places and services, and what partners show of theirs.
 
-use std::path::PathBuf;
+mod set;
+
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Subcommand};
+use clap::Subcommand;
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::{
-    Capacity, ConfirmOfferRequest, Light, ListOffersRequest, ListOffersResponse, OwnOffer, PartnerOffer,
-    SetOfferRequest,
+    ConfirmOfferRequest, Light, ListOffersRequest, ListOffersResponse, OwnOffer, PartnerOffer,
 };
 use havenlink_proto::record::v1::capacity_view::Level;
-use havenlink_proto::record::v1::{
-    CapacityBand, CapacityUnit, CapacityView, Eligibility, OfferStatus, Place, ServiceKind,
-};
+use havenlink_proto::record::v1::{CapacityBand, CapacityUnit, CapacityView, Eligibility, OfferStatus, ServiceKind};
+use set::{GROUPS, Set};
 
-use super::sharing::{parse_place, show_place};
-use super::{ALL, Limit, pages, read_file, unreadable};
+use super::sharing::show_place;
+use super::{ALL, Limit, pages, unreadable};
 use crate::contract_enum::{Code, name, number_or_zero};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, Grid, View, clean};
 use crate::session::{Session, call};
-use crate::value::{from_json, to_json};
+use crate::value::to_json;
 use crate::when;
 
 /// Own offers of places and services, and what partners offer
@@ -39,6 +38,19 @@ pub enum Verb {
         #[command(flatten)]
         limit: Limit,
     },
+    /// Everything about one offer, own or a partner's: who can be received, languages, longest stay, phones
+    Show {
+        /// The offer, by id or its beginning
+        offer: String,
+    },
+    /// Nothing is given for a while; the figures stay
+    Pause {
+        /// The own offer, by id or its beginning
+        offer: String,
+        /// When it goes on; without it, when it is set OPEN again
+        #[arg(long, value_parser = when::parse_end, value_name = "TIME")]
+        until: Option<i64>,
+    },
     /// "Still true": the capacity is as stated, now
     Confirm {
         /// Own offers, by id or its beginning
@@ -50,98 +62,12 @@ pub enum Verb {
     },
 }
 
-/// An offer by arguments or file.
-#[derive(Debug, Args)]
-pub struct Set {
-    /// The offer to change, by id or its beginning; none: a new one
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
-    /// The offer as JSON or TOML; arguments win over it; - is stdin
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    #[arg(long, hide_possible_values = true)]
-    kind: Option<Code<ServiceKind>>,
-    #[arg(long)]
-    unit: Option<Code<CapacityUnit>>,
-    /// NUTS-3, or NUTS-2 for a protected one, e.g. NUTS:FRF11
-    #[arg(long, value_parser = parse_place, value_name = "SCHEME:CODE")]
-    area: Option<Place>,
-    /// Its address is protected: partners never see more than a band
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
-    protected: Option<bool>,
-    /// Intake desk, E.164
-    #[arg(long, value_name = "PHONE")]
-    phone: Option<String>,
-    #[arg(long, value_name = "PHONE")]
-    out_of_hours_phone: Option<String>,
-    /// For your own people; never leaves the node
-    #[arg(long)]
-    label: Option<String>,
-    #[command(flatten)]
-    capacity: CapacityArgs,
-    #[command(flatten)]
-    eligibility: EligibilityArgs,
-    /// The offering authority, on a node that serves several
-    #[arg(long, value_name = "AUTHORITY")]
-    authority: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Capacity")]
-struct CapacityArgs {
-    /// Units that could be given now
-    #[arg(long, value_name = "N")]
-    free: Option<u32>,
-    /// Units there are
-    #[arg(long, value_name = "N")]
-    baseline: Option<u32>,
-    #[arg(long = "in-24h", value_name = "N")]
-    in_24h: Option<u32>,
-    #[arg(long = "in-72h", value_name = "N")]
-    in_72h: Option<u32>,
-    #[arg(long)]
-    status: Option<Code<OfferStatus>>,
-    #[arg(long, value_parser = when::parse_end, value_name = "TIME")]
-    paused_until: Option<i64>,
-    /// How long the statement is good; at most 24h
-    #[arg(long, value_parser = when::parse_span, value_name = "SPAN")]
-    good_for: Option<i64>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Who can be received")]
-struct EligibilityArgs {
-    /// Any of women, men, families, trans, children, teenage-sons, unaccompanied-minors, step-free, pets; replaces all
-    #[arg(long, value_delimiter = ',', value_parser = parse_group, value_name = "GROUP")]
-    receives: Vec<Group>,
-    #[arg(long, value_name = "YEARS")]
-    children_max_age: Option<u32>,
-    #[arg(long, value_delimiter = ',', value_name = "LANGUAGE")]
-    staff_language: Vec<String>,
-    #[arg(long, value_name = "DAYS")]
-    longest_stay: Option<u32>,
-}
-
-/// A group or condition of eligibility, by its place in the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Group(usize);
-
-const GROUPS: [&str; 9] =
-    ["women", "men", "families", "trans", "children", "teenage-sons", "unaccompanied-minors", "step-free", "pets"];
-
-fn parse_group(typed: &str) -> Result<Group, String> {
-    GROUPS.iter().position(|g| *g == typed.trim().to_lowercase()).map(Group).ok_or_else(|| {
-        let hint = crate::contract_enum::nearest(typed, GROUPS.into_iter())
-            .map(|n| format!("nearest: {n}; "))
-            .unwrap_or_default();
-        format!("{typed:?} is not known; {hint}allowed: {}", GROUPS.join(", "))
-    })
-}
-
 /// Does it. Partners that do not answer make the list a partial answer.
 pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Set(set) => set_one(session, *set).await?,
+        Verb::Set(set) => set::set_one(session, *set).await?,
+        Verb::Show { offer } => show(session, &offer).await?,
+        Verb::Pause { offer, until } => set::pause(session, &offer, until).await?,
         Verb::List { kind, own, limit } => return list(session, number_or_zero(&kind), own, limit.limit).await,
         Verb::Confirm { offers, all_unchanged } => {
             let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, ALL).await?.own };
@@ -163,101 +89,6 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn set_one(session: &Session, set: Set) -> Result<(), Failure> {
-    let mut offer = match &set.file {
-        Some(file) => from_json::<OwnOffer>(&read_file(file)?)?,
-        None => OwnOffer::default(),
-    };
-    if let Some(typed) = &set.id {
-        let own = fetch(session, 0, true, ALL).await?.own;
-        let ids = own.iter().map(|o| (&o.offer_id[..], o.clone()));
-        let present = id::resolve(typed, ids, "offer", "havenctl offer list --own")?;
-        if set.file.is_some() {
-            (offer.offer_id, offer.etag) = (present.offer_id, present.etag);
-        } else {
-            offer = present;
-        }
-    }
-    let offer = changed(offer, set);
-    if offer.service_kind == 0 {
-        return Err(Failure::usage(
-            "a new offer needs its kind",
-            "add --kind, e.g. --kind LONG_TERM_REFUGE; or --id for one that is there",
-        ));
-    }
-    let request = SetOfferRequest { request_id: session.request_id(), offer: Some(offer) };
-    let answer = call!(session, OfferServiceClient, set_offer, request)?;
-    let offer = answer.offer.clone().unwrap_or_default();
-    let shown = id::show(&offer.offer_id);
-    let to = match answer.recipients.is_empty() {
-        true => "no partner's agreement covers it yet".to_owned(),
-        false => format!("queued for {}", clean(&answer.recipients.join(", "))),
-    };
-    let pairs = vec![("offer_id", Cell::text(&shown)), ("recipients", Cell::list(answer.recipients.iter()))];
-    session.show(&View::text(to_json(&answer), format!("set {shown}, {to}\n"), pairs))?;
-    session.next(&["havenctl offer list --own".into()]);
-    Ok(())
-}
-
-/// What was given, over what is there.
-fn changed(mut offer: OwnOffer, set: Set) -> OwnOffer {
-    offer.service_kind = set.kind.map_or(offer.service_kind, |c| c.number);
-    offer.unit = set.unit.map_or(if offer.unit == 0 { CapacityUnit::Bed.into() } else { offer.unit }, |c| c.number);
-    offer.area = set.area.or(offer.area);
-    offer.protected = set.protected.unwrap_or(offer.protected);
-    offer.intake_phone = set.phone.unwrap_or(offer.intake_phone);
-    offer.out_of_hours_phone = set.out_of_hours_phone.unwrap_or(offer.out_of_hours_phone);
-    offer.own_label = set.label.unwrap_or(offer.own_label);
-    offer.authority = set.authority.unwrap_or(offer.authority);
-
-    let (old, new) = (offer.capacity.unwrap_or_default(), set.capacity);
-    let free = new.free.unwrap_or(old.free);
-    let usual = match old.status {
-        0 if free == 0 => OfferStatus::Full.into(),
-        0 => OfferStatus::Open.into(),
-        status => status,
-    };
-    offer.capacity = Some(Capacity {
-        free,
-        baseline: new.baseline.unwrap_or(old.baseline.max(free)),
-        additional_24h: new.in_24h.unwrap_or(old.additional_24h),
-        additional_72h: new.in_72h.unwrap_or(old.additional_72h),
-        status: new.status.map_or(usual, |c| c.number),
-        paused_until_ms: new.paused_until.unwrap_or(old.paused_until_ms),
-        // What is set now is as of now.
-        as_of_ms: 0,
-        time_to_live_ms: new.good_for.unwrap_or(old.time_to_live_ms),
-    });
-
-    let mut who = offer.eligibility.unwrap_or_default();
-    if !set.eligibility.receives.is_empty() {
-        who = receiving(who, &set.eligibility.receives);
-    }
-    who.children_max_age = set.eligibility.children_max_age.unwrap_or(who.children_max_age);
-    who.longest_stay_days = set.eligibility.longest_stay.unwrap_or(who.longest_stay_days);
-    if !set.eligibility.staff_language.is_empty() {
-        who.staff_languages = set.eligibility.staff_language;
-    }
-    offer.eligibility = Some(who);
-    offer
-}
-
-fn receiving(who: Eligibility, groups: &[Group]) -> Eligibility {
-    let has = |name: &str| groups.iter().any(|g| GROUPS[g.0] == name);
-    Eligibility {
-        women: has("women"),
-        men: has("men"),
-        couples_and_families: has("families"),
-        trans_and_non_binary: has("trans"),
-        children: has("children"),
-        teenage_sons: has("teenage-sons"),
-        unaccompanied_minors: has("unaccompanied-minors"),
-        step_free: has("step-free"),
-        pets: has("pets"),
-        ..who
-    }
-}
-
 async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ListOffersResponse, Failure> {
     let request = ListOffersRequest { service_kind: kind, own_only, ..Default::default() };
     let rows = pages!(session, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
@@ -266,6 +97,97 @@ async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Re
     answer.unreachable.sort();
     answer.unreachable.dedup();
     Ok(answer)
+}
+
+/// The own offer that is meant.
+async fn find(session: &Session, typed: &str) -> Result<OwnOffer, Failure> {
+    let own = fetch(session, 0, true, ALL).await?.own;
+    let ids = own.iter().map(|o| (&o.offer_id[..], o.clone()));
+    id::resolve(typed, ids, "offer", "havenctl offer list --own")
+}
+
+/// An offer, whoever's.
+#[derive(Clone)]
+enum Shown {
+    Own(Box<OwnOffer>),
+    Partner(Box<PartnerOffer>),
+}
+
+async fn show(session: &Session, typed: &str) -> Result<(), Failure> {
+    let all = fetch(session, 0, false, ALL).await?;
+    let own = all.own.iter().map(|o| (&o.offer_id[..], Shown::Own(Box::new(o.clone()))));
+    let partners = all.partners.iter().map(|o| (&o.offer_id[..], Shown::Partner(Box::new(o.clone()))));
+    match id::resolve(typed, own.chain(partners), "offer", "havenctl offer list")? {
+        Shown::Own(own) => {
+            let capacity = own.capacity.unwrap_or_default();
+            let free = format!(
+                "{} of {} free, {} more in 24 h, {} in 72 h, {}",
+                capacity.free,
+                capacity.baseline,
+                capacity.additional_24h,
+                capacity.additional_72h,
+                name::<OfferStatus>(capacity.status)
+            );
+            let mut pairs = facts(&own.offer_id, &own.authority, own.service_kind, own.light, free, own.unit);
+            pairs.push(("as_of", Cell::time(capacity.as_of_ms)));
+            pairs.push(("area", Cell::text(show_place(own.area.as_ref()))));
+            pairs.push(("protected", Cell::text(own.protected.to_string())));
+            pairs.extend(receives(own.eligibility.as_ref()));
+            pairs.push(("intake_phone", Cell::text(&own.intake_phone)));
+            pairs.push(("out_of_hours_phone", Cell::text(&own.out_of_hours_phone)));
+            pairs.push(("label", Cell::text(label(&own.own_label, &own.unreadable))));
+            session.show(&View::sheet(to_json(&*own), pairs))
+        }
+        Shown::Partner(partner) => {
+            let view = partner.view.clone().unwrap_or_default();
+            let free = view.capacity.as_ref().map(level).unwrap_or_default();
+            let mut pairs =
+                facts(&partner.offer_id, &partner.authority, view.service_kind, partner.light, free, view.unit);
+            let age = if partner.age_ms < 0 { "unknown".to_owned() } else { when::span(partner.age_ms) };
+            pairs.push(("age", Cell::both(age, partner.age_ms.to_string())));
+            pairs.push(("area", Cell::text(show_place(view.area.as_ref()))));
+            pairs.push(("protected", Cell::text(view.protected.to_string())));
+            pairs.extend(receives(view.eligibility.as_ref()));
+            pairs.push(("intake_phone", Cell::text(&view.intake_phone)));
+            pairs.push(("out_of_hours_phone", Cell::text(&view.out_of_hours_phone)));
+            session.show(&View::sheet(to_json(&*partner), pairs))
+        }
+    }
+}
+
+fn facts(offer: &[u8], authority: &str, kind: i32, light: i32, free: String, unit: i32) -> Vec<(&'static str, Cell)> {
+    vec![
+        ("offer", Cell::text(id::show(offer))),
+        ("authority", Cell::text(authority)),
+        ("kind", Cell::text(name::<ServiceKind>(kind))),
+        ("light", Cell::text(name::<Light>(light))),
+        ("capacity", Cell::text(free)),
+        ("unit", Cell::text(name::<CapacityUnit>(unit))),
+    ]
+}
+
+/// Who can be received, how long, and in which languages; what nobody said is left empty.
+fn receives(who: Option<&Eligibility>) -> [(&'static str, Cell); 4] {
+    let who = who.cloned().unwrap_or_default();
+    let said = [
+        who.women,
+        who.men,
+        who.couples_and_families,
+        who.trans_and_non_binary,
+        who.children,
+        who.teenage_sons,
+        who.unaccompanied_minors,
+        who.step_free,
+        who.pets,
+    ];
+    let groups = GROUPS.iter().zip(said).filter(|(_, said)| *said).map(|(group, _)| *group);
+    let or_nothing = |n: u32, unit: &str| if n == 0 { String::new() } else { format!("{n} {unit}") };
+    [
+        ("receives", Cell::list(groups)),
+        ("children_max_age", Cell::text(or_nothing(who.children_max_age, "years"))),
+        ("staff_languages", Cell::list(who.staff_languages)),
+        ("longest_stay", Cell::text(or_nothing(who.longest_stay_days, "days"))),
+    ]
 }
 
 async fn list(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ExitCode, Failure> {
@@ -283,6 +205,9 @@ async fn list(session: &Session, kind: i32, own_only: bool, limit: usize) -> Res
         session.say("there are no offers");
     }
     session.show(&View::list(to_json(&answer), &["own", "partners"], grid))?;
+    if let Some(since) = answer.own.iter().map(|o| o.stale_since_ms).filter(|since| *since > 0).min() {
+        session.say(&format!("partners see offers of yours as not reported, the first since {}", when::show(since)));
+    }
     let old = answer.own.iter().any(|o| o.capacity.as_ref().is_some_and(|c| now - c.as_of_ms > 3_600_000));
     if old {
         session.next(&["havenctl offer confirm --all-unchanged".into()]);
@@ -304,7 +229,7 @@ fn own_row(own: &OwnOffer, now: i64) -> [Cell; 10] {
         Cell::text(id::show(&own.offer_id)),
         Cell::text(&own.authority),
         Cell::text(name::<ServiceKind>(own.service_kind)),
-        Cell::text(""),
+        Cell::text(name::<Light>(own.light)),
         Cell::both(format!("{} of {} free, {status}", capacity.free, capacity.baseline), capacity.free.to_string()),
         Cell::text(name::<CapacityUnit>(own.unit)),
         Cell::both(when::span(now - capacity.as_of_ms), (now - capacity.as_of_ms).to_string()),
@@ -349,52 +274,5 @@ fn level(view: &CapacityView) -> String {
             _ => name::<CapacityBand>(band),
         },
         Some(Level::Availability(_)) | None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::{Cli, Noun};
-    use clap::Parser;
-
-    fn set(arguments: &[&str]) -> Set {
-        let line = ["havenctl", "offer", "set"].iter().chain(arguments);
-        match Cli::try_parse_from(line).unwrap().noun {
-            Noun::Offer(Verb::Set(set)) => *set,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_new_offer_and_a_change_of_one_figure() {
-        let new = changed(
-            OwnOffer::default(),
-            set(&[
-                "--kind",
-                "LONG_TERM_REFUGE",
-                "--free",
-                "3",
-                "--area",
-                "NUTS:FRF1",
-                "--protected",
-                "--receives",
-                "women,children",
-            ]),
-        );
-        let capacity = new.capacity.unwrap();
-        assert_eq!((capacity.free, capacity.baseline, capacity.status), (3, 3, OfferStatus::Open as i32));
-        assert!(new.protected && new.eligibility.as_ref().is_some_and(|e| e.women && e.children && !e.men));
-        let later = changed(new, set(&["--free", "2"]));
-        let capacity = later.capacity.unwrap();
-        assert_eq!((capacity.free, capacity.baseline, capacity.as_of_ms), (2, 3, 0));
-        assert!(later.protected && later.eligibility.unwrap().women, "the rest stays");
-        assert!(!changed(OwnOffer { protected: true, ..Default::default() }, set(&["--protected", "false"])).protected);
-    }
-
-    #[test]
-    fn groups_by_their_names() {
-        assert!(parse_group("woman").unwrap_err().contains("nearest: women"));
-        assert_eq!(parse_group("Teenage-Sons"), Ok(Group(5)));
     }
 }

@@ -6,7 +6,7 @@ use havenlink_proto::directory::v1::{
     AuthorityEntry, ContactPoint, IdentifierScheme, ParticipantKind, Pin, Policy, Proposal, RemoveReason, StewardSet,
     SuspendReason,
 };
-use havenlink_proto::record::v1::ServiceKind;
+use havenlink_proto::record::v1::{CorridorRole, ServiceKind};
 
 use crate::confirm;
 use crate::contract_enum;
@@ -60,6 +60,8 @@ pub fn fields(entry: &AuthorityEntry) -> Vec<(&'static str, Vec<String>)> {
         ("authority key", one(&data_encoding::HEXLOWER.encode(key))),
         ("pins", entry.pins.iter().map(pin).collect()),
         ("services", entry.services.iter().map(|s| service(*s)).collect()),
+        ("corridor roles", entry.corridor_roles.iter().map(|role| corridor_role(*role)).collect()),
+        ("borders", entry.borders.clone()),
         ("raft id", if entry.raft_id == 0 { Vec::new() } else { vec![entry.raft_id.to_string()] }),
     ]
 }
@@ -74,6 +76,10 @@ fn contact(contact: &ContactPoint) -> String {
 fn pin(pin: &Pin) -> String {
     let digits = id::show(&pin.spki_sha256);
     if pin.valid_until_ms == 0 { digits } else { format!("{digits} until {}", when::exact(pin.valid_until_ms)) }
+}
+
+fn corridor_role(number: u32) -> String {
+    i32::try_from(number).map_or_else(|_| number.to_string(), contract_enum::name::<CorridorRole>)
 }
 
 fn service(number: u32) -> String {

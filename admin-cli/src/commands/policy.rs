@@ -18,6 +18,9 @@ pub enum Verb {
     Propose {
         #[command(flatten)]
         change: Change,
+        /// Also rules that nodes of members do not know, which stop following then
+        #[arg(long)]
+        leave_behind: bool,
         /// Does not ask; only other rules are asked about
         #[arg(long)]
         yes: bool,
@@ -50,7 +53,7 @@ pub struct Change {
     rules_version: Option<u32>,
 }
 
-pub async fn run(session: &Session, Verb::Propose { change, yes }: Verb) -> Result<(), Failure> {
+pub async fn run(session: &Session, Verb::Propose { change, leave_behind, yes }: Verb) -> Result<(), Failure> {
     if let Some(rules) = change.rules_version {
         confirm::severe(session, &format!("rules of version {rules}"), &[plan::RULES], "policy", yes)?;
     }
@@ -63,6 +66,6 @@ pub async fn run(session: &Session, Verb::Propose { change, yes }: Verb) -> Resu
         snapshot_interval: change.snapshot_interval.unwrap_or_default(),
         proposal_life_ms: change.proposal_life.unwrap_or_default(),
     };
-    let request = ProposePolicyRequest { request_id: session.request_id(), policy: Some(policy) };
+    let request = ProposePolicyRequest { request_id: session.request_id(), policy: Some(policy), leave_behind };
     decision::show(session, "policy", call!(session, MemberServiceClient, propose_policy, request)?.decision)
 }

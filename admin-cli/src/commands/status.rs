@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
-use havenlink_proto::admin::v1::{Fork, ForkSide, GetStatusRequest, GetStatusResponse, NodeState, PendingDecision};
+use havenlink_proto::admin::v1::{
+    AgreementDue, AgreementReminder, Fork, ForkSide, GetStatusRequest, GetStatusResponse, NodeState, PendingDecision,
+};
 
 use crate::contract_enum;
 use crate::failure::Failure;
@@ -40,10 +42,19 @@ fn text(status: &GetStatusResponse, now: i64) -> String {
     lines.extend(partners(status, now));
     let clocks = status.partners.iter().filter(|partner| !partner.clock.is_empty());
     lines.extend(clocks.map(|partner| format!("CLOCK       {}", clean(&partner.clock))));
+    lines.extend(not_named(status));
     lines.push(directory(status));
     lines.extend(status.forks.iter().map(|f| fork(f, &status.authority)));
     lines.extend(waiting(&status.pending, now));
+    lines.extend(status.agreements_due.iter().map(|reminder| due(reminder, now)));
     lines.extend(failing(status, now));
+    if let Some(own) = status.own_offers.filter(|own| own.stale > 0) {
+        let since = when::show(own.stale_since_ms);
+        lines.push(format!(
+            "offers      {} of {} are not reported any more, the first since {since}",
+            own.stale, own.all
+        ));
+    }
     if status.last_backup_ms > 0 {
         lines.push(format!("backup      {} ago", when::span(now - status.last_backup_ms)));
     }
@@ -72,15 +83,18 @@ fn head(status: &GetStatusResponse, now: i64) -> String {
 
 fn partners(status: &GetStatusResponse, now: i64) -> Option<String> {
     let mut by_link: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let (mut queued, mut held) = (0, 0);
+    let (mut queued, mut held, mut longest) = (0, 0, None);
     for partner in &status.partners {
         queued += partner.queued;
         held += partner.held;
-        let since = if partner.link == "unreachable" && partner.since_ms > 0 {
-            format!(" for {}", when::span(now - partner.since_ms))
-        } else {
-            String::new()
+        let since = match partner.link.as_str() {
+            "unreachable" if partner.since_ms > 0 => format!(" for {}", when::span(now - partner.since_ms)),
+            "idle" if partner.answered_ms > 0 => format!(", answered {} ago", when::span(now - partner.answered_ms)),
+            _ => String::new(),
         };
+        if partner.link == "connected" && partner.answered_ms > 0 {
+            longest = longest.max(Some(now - partner.answered_ms));
+        }
         by_link.entry(&partner.link).or_default().push(format!("{}{since}", clean(&partner.authority)));
     }
     if by_link.is_empty() {
@@ -93,8 +107,11 @@ fn partners(status: &GetStatusResponse, now: i64) -> Option<String> {
         .chain(others)
         .filter_map(|link| {
             let names = by_link.get(link)?;
-            let named = !matches!(link, "connected" | "idle");
-            let list = if named { format!(" ({})", names.join(", ")) } else { String::new() };
+            let list = match (link, longest) {
+                ("connected", Some(longest)) => format!(" (answered within {})", when::span(longest)),
+                ("connected", None) => String::new(),
+                _ => format!(" ({})", names.join(", ")),
+            };
             Some(format!("{} {link}{list}", names.len()))
         })
         .collect();
@@ -105,6 +122,16 @@ fn partners(status: &GetStatusResponse, now: i64) -> Option<String> {
         parts.push(format!("{held} held"));
     }
     Some(format!("partners    {}", parts.join(" · ")))
+}
+
+/// One line for each partner whose node does not take a kind yet, on what waits for that.
+fn not_named(status: &GetStatusResponse) -> impl Iterator<Item = String> {
+    status.partners.iter().filter(|partner| !partner.not_named.is_empty()).map(|partner| {
+        let kinds: Vec<String> =
+            partner.not_named.iter().map(|waits| format!("{} {}", waits.records, clean(&waits.kind))).collect();
+        let (kinds, authority) = (kinds.join(", "), clean(&partner.authority));
+        format!("held        {kinds} until the node of {authority} takes that kind   havenctl explain KIND_NOT_NAMED")
+    })
 }
 
 /// The line on the register.
@@ -151,6 +178,28 @@ pub fn waiting(pending: &[PendingDecision], now: i64) -> Vec<String> {
     pending.iter().enumerate().map(line).collect()
 }
 
+/// What comes due of an agreement, and the command for it.
+fn due(reminder: &AgreementReminder, now: i64) -> String {
+    let (short, about) = (id::short(&reminder.agreement_id), clean(&reminder.about.join(", ")));
+    let when = match reminder.at_ms - now {
+        ..=0 => format!("since {}", when::show(reminder.at_ms)),
+        left => format!("in {}", when::span(left)),
+    };
+    let renew = format!("havenctl agreement renew {short} --until DATE");
+    let said = match reminder.due() {
+        AgreementDue::Review => {
+            format!("{short} with {about} is due for review {when}   havenctl agreement show {short}")
+        }
+        AgreementDue::TransferLapses => {
+            format!(
+                "{short}: nothing about a person goes to {about} {when}: the basis for transfers ends   {renew} --transfer …"
+            )
+        }
+        AgreementDue::Ends | AgreementDue::Unspecified => format!("{short} with {about} ends {when}   {renew}"),
+    };
+    format!("agreement   {said}")
+}
+
 /// One line for each pass that did not do all that it should, and for what is owed and could not be done.
 fn failing(status: &GetStatusResponse, now: i64) -> Vec<String> {
     let explain = |reason: &str| format!("{0}   havenctl explain {0}", clean(reason));
@@ -189,7 +238,7 @@ fn unreadable(status: &GetStatusResponse) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use havenlink_proto::admin::v1::{OwedStatus, PartnerStatus, PassStatus, StewardBeat, UnreadableRow};
+    use havenlink_proto::admin::v1::{KindWaiting, OwedStatus, PartnerStatus, PassStatus, StewardBeat, UnreadableRow};
 
     fn partner(authority: &str, link: &str, since_ms: i64) -> PartnerStatus {
         PartnerStatus { authority: authority.into(), link: link.into(), since_ms, ..Default::default() }
@@ -209,7 +258,13 @@ mod tests {
             fresh: true,
             certificate_expires_ms: now + 19 * 86_400_000,
             partners: vec![
-                partner("de-kehl", "connected", 0),
+                PartnerStatus { answered_ms: now - 9_000, ..partner("de-kehl", "connected", 0) },
+                PartnerStatus {
+                    answered_ms: now - 41_000,
+                    not_named: vec![KindWaiting { kind: "PRACTICE".into(), records: 3 }],
+                    ..partner("ch-basel", "connected", 0)
+                },
+                PartnerStatus { answered_ms: now - 300_000, ..partner("fr-colmar", "idle", 0) },
                 PartnerStatus { clock: "the clocks differ".into(), ..partner("be-liege", "suspended", 0) },
                 partner("de-goerlitz", "unreachable", now - 720_000),
             ],
@@ -241,13 +296,30 @@ mod tests {
         assert_eq!(
             text(&status, now),
             "fr-strasbourg  READY   steward, leader   v0.1.0   certificate good for 19 d (renews by itself)\n\
-             partners    1 connected · 1 suspended (be-liege) · 1 unreachable (de-goerlitz for 12 min)\n\
+             partners    2 connected (answered within 41 s) · 1 idle (fr-colmar, answered 5 min ago) · 1 suspended (be-liege) · 1 unreachable (de-goerlitz for 12 min)\n\
              CLOCK       the clocks differ\n\
+             held        3 PRACTICE until the node of ch-basel takes that kind   havenctl explain KIND_NOT_NAMED\n\
              directory   34 authorities, change 1204, 1 of 2 stewards, verified 2 s ago\n\
              FORK        at change 418: head abababababab (held here) signed by fr-strasbourg, lu-esch-sur-alzette / \
              head cdcdcdcdcdcd signed by de-kehl; tell the other stewards, by phone\n\
              waiting     ADMIT pl-zgorzelec: 1 of 2 approved, waits for us, 6 d left\n"
         );
+    }
+
+    #[test]
+    fn what_comes_due_of_an_agreement_is_told_with_its_command() {
+        let now = 1_700_000_000_000;
+        let line = |due: AgreementDue, at_ms| {
+            let about = vec!["de-kehl".to_owned()];
+            super::due(&AgreementReminder { agreement_id: vec![0xab; 32].into(), due: due.into(), at_ms, about }, now)
+        };
+        assert_eq!(
+            line(AgreementDue::Ends, now + 12 * 86_400_000),
+            "agreement   abababababab with de-kehl ends in 12 d   havenctl agreement renew abababababab --until DATE"
+        );
+        assert!(line(AgreementDue::Review, now).contains("is due for review since 2023-11-14"));
+        let lapses = line(AgreementDue::TransferLapses, now + 86_400_000);
+        assert!(lapses.contains("nothing about a person goes to de-kehl in ") && lapses.contains("--transfer"));
     }
 
     #[test]

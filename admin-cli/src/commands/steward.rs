@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::{
-    DemoteStewardRequest, PromoteStewardRequest, RefoundRequest, ReplaceStewardRequest, RetimeRequest,
+    DemoteStewardRequest, GetStatusResponse, PromoteStewardRequest, RefoundRequest, ReplaceStewardRequest,
+    RetimeRequest,
 };
 use serde_json::json;
 
@@ -60,10 +61,15 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let act = format!("promote {authority}");
             let status = status::fetch(session).await?;
             if status.steward && status.stewards.len() == 1 {
+                let sealed = sealed(&status, when::now_ms());
+                let at_theirs =
+                    format!("there: ask {authority} for the line recovery of havenctl doctor: it is not seen here");
                 let consequences = [
-                    "of two stewards neither may fail: while one is away, nothing can be decided",
-                    "one that loses its disk or its key leaves the other without a majority: keep a backup of each",
-                    "three bear one failure: promote a third one soon",
+                    "of two stewards neither may fail: a majority of two is two, and while one is away nothing can be decided",
+                    "one whose authority key is lost for good ends that for ever: each needs a sealed backup, and its recovery key in a safe",
+                    &sealed,
+                    &at_theirs,
+                    "three bear one failure: promote a third one on the same day",
                 ];
                 confirm::severe(session, &act, &consequences, &authority, yes)?;
             }
@@ -93,6 +99,14 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+/// What this steward would come back from.
+fn sealed(status: &GetStatusResponse, now: i64) -> String {
+    match status.last_sealed_backup_ms {
+        0 => "here: none yet: first havenlink backup DIRECTORY".to_owned(),
+        at => format!("here: sealed {} ago; havenctl doctor says whether it was ever opened", when::span(now - at)),
+    }
+}
+
 /// What it would be is shown before anything is signed; nothing else than that is signed then.
 async fn refound(session: &Session, request_id: String, yes: bool) -> Result<(), Failure> {
     let request = RefoundRequest { request_id: request_id.clone(), plan: true, ..Default::default() };
@@ -102,8 +116,7 @@ async fn refound(session: &Session, request_id: String, yes: bool) -> Result<(),
     confirm::severe(session, "begin the register's order anew", &lines, "refound", yes)?;
     let request = RefoundRequest { request_id, plan: false, founding: plan.founding, base_head: plan.base_head };
     let done = call!(session, MemberServiceClient, refound, request)?;
-    let begun =
-        if done.missing.is_empty() { "begun: the stewards decide again".to_owned() } else { "signed here".to_owned() };
+    let begun = if done.missing.is_empty() { "begun: the stewards decide again" } else { "signed here" };
     let missing = done.missing.clone();
     session.show(&View::sheet(
         to_json(&done),

@@ -2,9 +2,10 @@
 
 use havenlink_proto::local::v1::record_service_server::RecordService;
 use havenlink_proto::local::v1::{
-    AnswerRecordRequest, AnswerRecordResponse, CancelRecordRequest, CancelRecordResponse, Folder, GetRecordRequest,
-    GetRecordResponse, HeldRecord, ListRecordsRequest, ListRecordsResponse, PublishRecordRequest,
-    PublishRecordResponse, UpdateRecordRequest, UpdateRecordResponse, WatchRecordsRequest, WatchRecordsResponse,
+    AnswerRecordRequest, AnswerRecordResponse, CancelRecordRequest, CancelRecordResponse, ExplainRecordRequest,
+    ExplainRecordResponse, Folder, GetRecordRequest, GetRecordResponse, HeldRecord, ListRecordsRequest,
+    ListRecordsResponse, PublishRecordRequest, PublishRecordResponse, UpdateRecordRequest, UpdateRecordResponse,
+    WatchRecordsRequest, WatchRecordsResponse,
 };
 use havenlink_proto::record::v1::RecordKind;
 use tonic::{Code, Request, Response, Status};
@@ -65,6 +66,9 @@ impl RecordService for Node {
         }
         let record = Some(held(&asked.origin, number(&asked.record_id)));
         Ok(Response::new(GetRecordResponse { record }))
+    }
+    async fn explain_record(&self, _: Request<ExplainRecordRequest>) -> Answer<ExplainRecordResponse> {
+        Err(Status::unimplemented(""))
     }
     async fn answer_record(&self, request: Request<AnswerRecordRequest>) -> Answer<AnswerRecordResponse> {
         let asked = request.into_inner();

@@ -138,6 +138,18 @@ impl Directory {
         let own = read.founders.iter().find(|founder| founder.steward.authority == *self.authority());
         let raft_id = own.map(|founder| founder.steward.raft_id).filter(|id| self.offered().ok() == Some(*id));
         let raft_id = raft_id.ok_or_else(|| Error::new(Reason::RefoundingSigned, "under a Raft id of another disk"))?;
+        let directory = self.clone();
+        self.to_its_end(async move { directory.pledged(&read, &signed, &there, raft_id).await }).await
+    }
+
+    /// Leaves Raft for good, with the pledge on disk before the signature goes out; then follows.
+    async fn pledged(
+        &self,
+        read: &refounding::Readable,
+        signed: &Bytes,
+        there: &RegisterState,
+        raft_id: u64,
+    ) -> Result<Vec<AuthorityId>, Error> {
         {
             let _one = self.0.refounding.lock().await;
             let highest = self.0.chain.pledged().map_or(0, |(founding, _)| founding);
@@ -146,14 +158,22 @@ impl Directory {
             }
             self.end_raft().await;
             let ended = self.ended_order(raft_id).await?;
-            self.0.chain.pledge((read.founding, read.id), &signed, &there, ended).await?;
+            self.0.chain.pledge((read.founding, read.id), signed, there, ended).await?;
             self.0.set_raft_id(raft_id);
         }
         tracing::warn!(founding = read.founding, "this steward has left its Raft and signed a founding");
-        gossip::tell_founding(self, &signed);
+        gossip::tell_founding(self, signed);
         self.follow_foundings().await?;
         let pending = self.0.chain.pending_founding().filter(|pending| pending.judged.id == read.id);
         Ok(pending.map(|pending| pending.judged.missing).unwrap_or_default())
+    }
+
+    /// Whoever hangs up: what was begun on disk and not in memory would be begun a second time.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0.tasks.spawn(act).await.map_err(|_| Error::from(Reason::NodeStopping))?
     }
 
     /// A person decides for one of the foundings that stand against each other.
@@ -161,8 +181,12 @@ impl Directory {
     /// # Errors
     /// When it is not known, or cannot be followed.
     pub async fn choose_founding(&self, id: StatementId) -> Result<(), Error> {
-        self.0.chain.choose_founding(id).await?;
-        self.follow_foundings().await
+        let directory = self.clone();
+        self.to_its_end(async move {
+            directory.0.chain.choose_founding(id).await?;
+            directory.follow_foundings().await
+        })
+        .await
     }
 
     /// How it stands with foundings.
@@ -194,9 +218,16 @@ impl Directory {
     /// # Errors
     /// Why it does not count, or cannot be followed.
     pub async fn met_founding(&self, signed: &Bytes) -> Result<bool, Error> {
+        // The base may lie before the teller knew this node, and then its call ends in the middle.
+        let (directory, signed) = (self.clone(), signed.clone());
+        self.to_its_end(async move { directory.take_founding(&signed).await }).await
+    }
+
+    async fn take_founding(&self, signed: &Bytes) -> Result<bool, Error> {
         let new = self.0.chain.learn_founding(signed).await? == Learnt::New;
+        // One that is known already may not be followed yet.
+        self.follow_foundings().await?;
         if new {
-            self.follow_foundings().await?;
             gossip::tell_founding(self, signed);
         }
         Ok(new)

@@ -1,17 +1,20 @@
-//! What members' clocks show, for a steward that is alone: no other steward's beats tell it that its clock is wrong (9.4).
+//! What others' clocks show when they are asked (9.4): the other stewards', for a leader that has not heard beats of enough of
+//! them yet, and members', for a steward that is alone: no other steward's beats tell it that its clock is wrong.
 //!
-//! It asks a few members each minute. It orders nothing while at least three, all that answered, agree within a minute on
+//! A lone one asks a few members each minute. It orders nothing while at least three, all that answered, agree within a minute on
 //! another time than its own; and its own beat is its clock's word twice over, so that nothing is destroyed by date on it
 //! before one member's clock shows nearly the same (9.3). Members that agree with each other may all be wrong: the operator
 //! who knows says so (`--clock-is-right`).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::time::{Millis, UnixMs};
 
@@ -19,8 +22,8 @@ use crate::domain::time::{Millis, UnixMs};
 const AGREEING: usize = 3;
 /// A round says nothing any more after this long.
 const RECENT: Duration = Duration::from_secs(300);
-/// How long the first statement waits for the first round.
-const FIRST: Duration = Duration::from_secs(3);
+/// How long a statement waits for a round.
+const WORD: Duration = Duration::from_secs(3);
 
 /// What members' clocks showed in the last round, and when that was.
 #[derive(Clone, Debug, Default)]
@@ -38,18 +41,16 @@ impl Round {
     }
 }
 
-/// What a lone steward knows of its members' clocks.
-#[derive(Debug)]
+/// What a steward knows of others' clocks.
+#[derive(Debug, Default)]
 pub struct MembersClocks {
     last: Mutex<Round>,
-    asked: watch::Sender<bool>,
+    /// When each of the other stewards answered last, and what its clock showed then.
+    stewards: Mutex<BTreeMap<AuthorityId, (Duration, UnixMs)>>,
+    /// Rounds that are over.
+    rounds: watch::Sender<u64>,
+    wanted: Notify,
     overridden: AtomicBool,
-}
-
-impl Default for MembersClocks {
-    fn default() -> Self {
-        Self { last: Mutex::default(), asked: watch::Sender::new(false), overridden: AtomicBool::new(false) }
-    }
 }
 
 impl MembersClocks {
@@ -83,14 +84,42 @@ impl MembersClocks {
 
     /// Until the first round is over, for a moment at most.
     pub async fn first_word(&self) {
-        let mut asked = self.asked.subscribe();
-        drop(timeout(FIRST, asked.wait_for(|asked| *asked)).await);
+        let mut rounds = self.rounds.subscribe();
+        drop(timeout(WORD, rounds.wait_for(|rounds| *rounds > 0)).await);
+    }
+
+    /// Has the others asked now, and waits until they were, for a moment at most.
+    pub async fn next_word(&self) {
+        let mut rounds = self.rounds.subscribe();
+        self.wanted.notify_one();
+        drop(timeout(WORD, rounds.changed()).await);
+    }
+
+    /// Until somebody waits for a word.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// What a round brought.
     pub fn note(&self, at: Duration, shown: Vec<UnixMs>) {
         *self.lock() = Round { at, shown };
-        self.asked.send_replace(true);
+        self.rounds.send_modify(|rounds| *rounds += 1);
+    }
+
+    /// What the other stewards that answered showed.
+    pub fn note_stewards(&self, at: Duration, shown: impl IntoIterator<Item = (AuthorityId, UnixMs)>) {
+        let mut stewards = self.stewards.lock().unwrap_or_else(PoisonError::into_inner);
+        stewards.extend(shown.into_iter().map(|(steward, time)| (steward, (at, time))));
+        stewards.retain(|_, (answered, _)| at.saturating_sub(*answered) <= RECENT);
+        self.rounds.send_modify(|rounds| *rounds += 1);
+    }
+
+    /// How long ago another steward answered, and what its clock shows now by that; `None`: too long ago.
+    pub fn of_steward(&self, steward: &AuthorityId, monotonic: Duration) -> Option<(Duration, UnixMs)> {
+        let stewards = self.stewards.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, shown) = stewards.get(steward)?;
+        let ago = monotonic.checked_sub(*at).filter(|ago| *ago <= RECENT)?;
+        Some((ago, *shown + Millis(i64::try_from(ago.as_millis()).ok()?)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Round> {

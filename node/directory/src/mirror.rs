@@ -21,7 +21,7 @@ use super::handle::{Directory, random};
 use super::refounding;
 use super::snapshot_handle::Assembly;
 use crate::domain::authority::MemberStatus;
-use crate::domain::ids::AuthorityId;
+use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 
@@ -31,6 +31,10 @@ const OPEN: Duration = Duration::from_secs(5);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A source that says nothing for this long after the last change has no more.
 const QUIET: Duration = Duration::from_secs(2);
+/// The same of a node on this machine.
+const AT_HAND: Duration = Duration::from_millis(500);
+/// A copy of a register of this machine takes no longer, or is given up.
+const COPY: Duration = Duration::from_secs(300);
 /// A source that brings less than `STEADY` changes in this time, although a majority of stewards has more, is left: mirrors
 /// that lost the stewards for a moment may be following each other, and a source may withhold.
 const BEHIND: Duration = Duration::from_secs(3);
@@ -77,7 +81,9 @@ pub async fn run(directory: Directory) {
                 Err(error) if error.reason() == Reason::RulesTooOld => {
                     havenlink_runtime::repeated!(error; %error, "this version does not know the rules in force; the register stands still here");
                 }
-                Err(error) => havenlink_runtime::repeated!(info by source.as_str(); %source, %error, "following ended"),
+                Err(error) => {
+                    havenlink_runtime::repeated!(info by error.reason().code(); %source, %error, "following ended")
+                }
             }
             if followed || raft_leads(&directory) {
                 break;
@@ -199,16 +205,26 @@ async fn follow(directory: &Directory, source: &AuthorityId, shunned: &mut Shunn
 
 /// Follows from a channel until there is nothing more to come: for a node that has no view to find members in yet.
 pub(super) async fn catch_up(directory: &Directory, channel: PeerChannel) -> Result<(), Error> {
+    follow_until(directory, channel, QUIET, true).await
+}
+
+/// Until nothing came for so long; `changes_only`: until something else comes than changes, which stands behind them.
+async fn follow_until(
+    directory: &Directory,
+    channel: PeerChannel,
+    quiet: Duration,
+    changes_only: bool,
+) -> Result<(), Error> {
     let mut client = clients::register(channel);
     'again: loop {
         let mut events = open(directory, &mut client).await?;
         loop {
-            let Ok(event) = timeout(QUIET, events.message()).await else { return Ok(()) };
+            let Ok(event) = timeout(quiet, events.message()).await else { return Ok(()) };
             let Some(message) = event.map_err(|status| refused(&status))? else { return Ok(()) };
             let Some(event) = message.event else { continue };
             match take(directory, &mut client, event).await? {
-                After::Changes => {}
-                After::Other => return Ok(()),
+                After::Other if changes_only => return Ok(()),
+                After::Changes | After::Other => {}
                 After::Again => continue 'again,
             }
         }
@@ -316,6 +332,32 @@ impl Directory {
     /// What the other side or `apply` refuses.
     pub async fn catch_up(&self, channel: PeerChannel) -> Result<(), Error> {
         catch_up(self, channel).await
+    }
+
+    /// Takes all that a node of the same machine has, the beats of its stewards included: what a backup carries. A pause or an
+    /// end of what it sends is no end of the register: this goes on until all is here that it had at the beginning.
+    ///
+    /// # Errors
+    /// As `catch_up`; `DEADLINE_EXCEEDED` when it is not complete after five minutes.
+    pub async fn copy_from(&self, channel: PeerChannel) -> Result<(), Error> {
+        let one = proto::ListRequest { page_size: 1, ..Default::default() };
+        let told = clients::register(channel.clone()).list(one).await.map_err(|status| refused(&status))?.into_inner();
+        let head = Digest::from_slice(&told.head).ok_or_else(|| Error::new(Reason::DecodeFailed, "a head"))?;
+        let complete = || {
+            // A number is no place: an order that has ended may have had it long ago.
+            let same = self.0.chain.head_at(told.number)?.is_none_or(|own| own == head);
+            Ok::<_, Error>(self.state().number() >= told.number && same)
+        };
+        let copying = async {
+            loop {
+                follow_until(self, channel.clone(), AT_HAND, false).await?;
+                if complete()? {
+                    return Ok(());
+                }
+                tokio::time::sleep(AT_HAND).await;
+            }
+        };
+        timeout(COPY, copying).await.map_err(|_| Error::from(Reason::DeadlineExceeded))?
     }
 }
 

@@ -23,7 +23,7 @@ use super::handle::{Directory, random};
 use super::raft::{Node, NotDone, RaftStatus};
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AuthorityId, KeyId};
+use crate::domain::ids::{AuthorityId, Digest, KeyId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::Applied;
@@ -91,8 +91,25 @@ impl Directory {
                     self.pause(pause).await;
                     pause = (pause * 2).min(AGAIN * 16);
                 }
-                Ok(number) => return self.wait_for(number, deadline - Instant::now()).await,
+                Ok((number, head)) => return self.wait_for_head(number, head, deadline - Instant::now()).await,
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for a number on the line where it has this head: the one that is followed here may have had the number long ago,
+    /// while the order has begun anew elsewhere.
+    async fn wait_for_head(&self, number: u64, head: Digest, limit: Duration) -> Result<Arc<DirectoryView>, Error> {
+        let deadline = Instant::now() + limit;
+        let mut changes = self.changes();
+        loop {
+            let view = self.wait_for(number, deadline - Instant::now()).await?;
+            if self.0.chain.head_at(number)?.is_none_or(|own| own == head) {
+                return Ok(view);
+            }
+            let news = timeout_at(deadline, changes.changed()).await;
+            if !matches!(news, Ok(Ok(()))) {
+                return Err(Error::new(Reason::DeadlineExceeded, "the new order of the register has not arrived"));
             }
         }
     }
@@ -179,12 +196,13 @@ impl Directory {
         Ok(statement::applied_from_proto(answer.get_ref())?)
     }
 
-    async fn read_once(&self) -> Result<u64, Error> {
+    async fn read_once(&self) -> Result<(u64, Digest), Error> {
         if let Some(node) = self.node() {
             match leader(&node) {
                 (true, _) => {
                     node.read_index().await.map_err(|not_done| not_done_here(&not_done))?;
-                    return Ok(self.0.chain.raft_state().map_or(0, |state| state.number()));
+                    let state = self.0.chain.raft_state().unwrap_or_else(|| self.state());
+                    return Ok((state.number(), state.head()));
                 }
                 (false, Some(leader)) => {
                     let steward = self.steward_by_id(&node, leader)?;
@@ -212,13 +230,14 @@ impl Directory {
         answers.iter().filter(|answer| answer.is_ok()).count() >= self.state().majority()
     }
 
-    async fn read_at(&self, steward: &AuthorityId) -> Result<u64, Error> {
+    async fn read_at(&self, steward: &AuthorityId) -> Result<(u64, Digest), Error> {
         let consistency = proto::Consistency::Linearizable.into();
         let mut request = Request::new(proto::GetRequest { authority: steward.to_string(), consistency });
         request.set_timeout(CALL);
         let mut client = clients::register(self.channel(steward)?);
-        let answer = client.get(request).await.map_err(|status| refused(&status))?;
-        Ok(answer.into_inner().number)
+        let answer = client.get(request).await.map_err(|status| refused(&status))?.into_inner();
+        let head = Digest::from_slice(&answer.head).ok_or_else(|| Error::new(Reason::DecodeFailed, "a head"))?;
+        Ok((answer.number, head))
     }
 
     pub(super) fn channel(&self, to: &AuthorityId) -> Result<PeerChannel, Error> {
@@ -309,6 +328,9 @@ fn not_done_here(not_done: &NotDone) -> Error {
     match not_done {
         NotDone::NotLeader(_) => Reason::NoLeader.into(),
         NotDone::Unknown => Error::new(Reason::NoLeader, "the leader changed; the outcome is not known yet"),
+        NotDone::NoMajority => {
+            Error::new(Reason::NoLeader, "a majority of the stewards does not answer the one that leads")
+        }
         NotDone::ClockWrong => Error::new(Reason::EntryTimeInvalid, "this steward's clock, or the newest entry's time"),
         NotDone::Stopped => Reason::NodeStopping.into(),
     }

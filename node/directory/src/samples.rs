@@ -88,6 +88,7 @@ pub fn entry(authority: &str, key: &SigningKey, raft_id: u64) -> AuthorityEntry 
         hosted_by: None,
         networks: vec![],
         services: vec![1],
+        corridor: Default::default(),
         raft_id,
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::authority::{AuthorityEntry, MemberStatus};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
+use havenlink_runtime::telemetry::journal::{Entry, Event};
 
 /// Between attempts to start an instance that failed to start, and before one that broke down is started again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -77,7 +78,7 @@ pub async fn supervise(directory: Directory) {
             End::Out => {
                 counts = false;
                 directory.0.called.send_replace(None);
-                tracing::info!("this node does not vote; it goes on as a mirror");
+                Entry::of(Event::Mirrors).tell();
             }
             End::Broken => {
                 let rules = directory.state().stopped();
@@ -198,8 +199,8 @@ async fn start(directory: &Directory) -> Result<(), super::Error> {
     .await?;
     inner.node.store(Some(Arc::new(node)));
     inner.node_changed.send_modify(|count| *count += 1);
-    let votes = named(directory);
-    tracing::info!(raft_id, votes, "this node takes part in the stewards' log");
+    let event = if named(directory) { Event::Votes } else { Event::Learns };
+    Entry { number: Some(raft_id), ..Entry::of(event) }.tell();
     Ok(())
 }
 

@@ -18,6 +18,7 @@ closed_enum! {
         PolicyChanged = 14 => "POLICY_CHANGED", KeyChanged = 15 => "KEY_CHANGED", ReadForPerson = 16 => "READ_FOR_PERSON",
         Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
         AgreementInForce = 20 => "AGREEMENT_IN_FORCE", MandateIssued = 21 => "MANDATE_ISSUED", MandateRevoked = 22 => "MANDATE_REVOKED",
+        SharingAnswered = 23 => "SHARING_ANSWERED", SharingWithdrawn = 24 => "SHARING_WITHDRAWN",
     }
 }
 

@@ -1,6 +1,7 @@
 //! An authority as the register knows it: entry, keys, status.
 
 use super::closed::closed_enum;
+use super::country::Country;
 use super::ids::{AuthorityId, KeyId, Pin};
 use super::pin_proof::PinProof;
 use super::time::UnixMs;
@@ -105,8 +106,18 @@ pub struct AuthorityEntry {
     pub networks: Vec<String>,
     /// Numbers of the service kinds it offers, in outline.
     pub services: Vec<u32>,
+    pub corridor: CorridorPlace,
     /// The Raft id its node would serve under; 0: none.
     pub raft_id: u64,
+}
+
+/// Where an authority lies on the corridors, for whoever looks for a partner there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CorridorPlace {
+    /// Numbers of `CorridorRole`.
+    pub roles: Vec<u32>,
+    /// Countries whose border it lies at.
+    pub borders: Vec<Country>,
 }
 
 /// A signing key with its history.

@@ -151,17 +151,20 @@ impl DirectoryView {
         if by_register || by_overlay { MemberStatus::Suspended } else { MemberStatus::Active }
     }
 
-    /// Whether the pin counts: until its end, and for at most 90 days more while nothing can be ordered, since then nobody can
-    /// publish another one (9.6). The certificate has to be valid in any case: one issued anew for the same key is.
-    pub fn holds(&self, pinned: &PinnedKey, now: UnixMs) -> bool {
-        now < pinned.valid_until || (now < pinned.valid_until + limits::LAPSED_PIN && !self.is_fresh(now))
+    /// Whether a pin of this authority counts: until its end, and for at most 90 days more while nothing can be ordered, since
+    /// then nobody can publish another one (9.6); a steward's for these 90 days in any case, since without it nothing may be
+    /// ordered: beats that are fresh say that stewards hear each other, not that they decide. The certificate has to be valid
+    /// always: one issued anew for the same key is.
+    pub fn holds(&self, authority: &AuthorityId, pinned: &PinnedKey, now: UnixMs) -> bool {
+        let lapses = || now < pinned.valid_until + limits::LAPSED_PIN;
+        now < pinned.valid_until || (lapses() && (!self.is_fresh(now) || self.is_steward(authority)))
     }
 
     /// The authority whose entry lists the pin and in whose entry it still counts.
     pub fn authority_of_pin(&self, pin: &Pin, now: UnixMs) -> Option<&AuthorityId> {
         let authority = self.pins.get(pin)?;
         let member = self.members.get(authority)?;
-        let listed = member.entry.pins.iter().any(|p| p.pin == *pin && self.holds(p, now));
+        let listed = member.entry.pins.iter().any(|p| p.pin == *pin && self.holds(authority, p, now));
         listed.then_some(authority)
     }
 
@@ -248,6 +251,14 @@ mod tests {
         assert!(counts(&view, end + Millis(1)), "it has been silent for longer than the limit");
         view.majority_beat = Some(last);
         assert!(!counts(&view, last));
+
+        // Two stewards that were both silent for that long hear each other again, and decide nothing without their pins.
+        view.stewards = Arc::new(vec![Steward { authority: kehl(), raft_id: 7 }]);
+        assert!(counts(&view, last), "a steward's");
+        view.majority_beat = Some(end + Millis::days(90));
+        assert!(!counts(&view, end + Millis::days(90)), "ninety days, and no more");
+        view.majority_beat = Some(last);
+        view.stewards = Arc::default();
         let mut endless = Member::clone(&view.members[&kehl()]);
         endless.entry.pins[0].valid_until = UnixMs::NEVER;
         view.members.insert(kehl(), Arc::new(endless));

@@ -99,6 +99,22 @@ bytes_id!(/** SHA-256 of an invitation's payload (9.5). */ InvitationId, 32);
 bytes_id!(/** A record, scoped by its origin: a UUID. */ RecordId, 16);
 bytes_id!(/** One publication to several partners: a UUID. */ PublicationId, 16);
 bytes_id!(/** An offer at its owner: a UUID. */ OfferId, 16);
+bytes_id!(/** An agreement to share, at its origin and nowhere else: a UUID. */ ShareId, 16);
+
+impl ShareId {
+    /// Under which key it is sealed at its origin. A withdrawn one has another: the key of before dies with the withdrawal, so that no
+    /// backup of the database opens again what was withdrawn.
+    pub fn sealed_as(self, withdrawn: bool) -> RecordId {
+        let mut hash = Hasher::new();
+        let state: &[u8] = if withdrawn { b"withdrawn" } else { b"standing" };
+        hash.update(b"havenlink/share/v1\0");
+        hash.update(state);
+        hash.update(&self.0);
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finish().0[..16]);
+        RecordId(id)
+    }
+}
 
 impl Digest {
     /// SHA-256 of the bytes.

@@ -1,8 +1,8 @@
 //! What Havenlink is about, as pure values and pure decisions.
 //!
-//! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities and the directory view,
-//! agreements, handling, the kinds of record (`records`, a place for each), the light, numbers and incarnations of streams, the
-//! step of a delivery, and the one question (`policy`).
+//! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities, countries and the directory view,
+//! agreements, handling, what protects the person (`person`), the kinds of record (`records`, a place for each), the light,
+//! numbers and incarnations of streams, the step of a delivery, and the one question (`policy`).
 //! What does not: bytes on a wire (`wire`), storage, sockets, clocks, randomness. Nothing here waits, and nothing here
 //! can be different the second time.
 //! Invariant: a value that exists is valid. Every constructor from outside checks, and unknown numbers fail closed.
@@ -12,6 +12,7 @@ pub mod agreement;
 pub mod audit;
 pub mod authority;
 pub mod closed;
+pub mod country;
 pub mod delivery;
 pub mod directory;
 pub mod envelope;
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod mandate;
 pub mod numbering;
 pub mod owed;
+pub mod person;
 pub mod pin_proof;
 pub mod place;
 pub mod policy;
@@ -38,6 +40,7 @@ pub mod register;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod screen;
+pub mod sensitive;
 pub mod sharing;
 pub mod statement;
 pub mod stream;

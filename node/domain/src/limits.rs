@@ -45,10 +45,14 @@ pub const RECIPIENTS: usize = 256;
 pub const PARTIES: usize = 16;
 /// Grants of one agreement.
 pub const GRANTS: usize = 64;
+/// Countries outside the European Economic Area that one party's data go to: its own, and its host's.
+pub const TRANSFERS: usize = 2;
 /// Proposals of one authority that wait here for a signature.
 pub const OPEN_PROPOSALS: usize = 64;
 /// A proposal that not everybody signed is forgotten this long after it was made, by all parties alike.
 pub const PROPOSAL_LIFE: Millis = Millis::days(90);
+/// How long before its end, its review or the lapse of a basis an agreement is brought to mind.
+pub const AGREEMENT_REMINDER: Millis = Millis::days(30);
 /// Characters of a request id.
 pub const REQUEST_ID_CHARS: usize = 64;
 /// Rows of one page, at most; the default is a quarter of it.
@@ -116,8 +120,9 @@ pub const PENDING_HANDSHAKES: usize = 32;
 pub const CONNECTIONS: usize = 8;
 /// TLS: connections of all applicants together.
 pub const JOIN_CONNECTIONS: usize = 4;
-/// HTTP/2: streams per connection.
-pub const STREAMS: u32 = 64;
+/// HTTP/2: streams per connection. Clients open so many before they have read the settings of a fresh connection, and those
+/// beyond the limit would be refused: RFC 9113, 6.5.2 asks for no fewer than 100.
+pub const STREAMS: u32 = 100;
 /// HTTP/2: bytes of the header list.
 pub const HEADER_LIST_BYTES: u32 = 8 << 10;
 /// Unary calls: deadline.

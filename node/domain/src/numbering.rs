@@ -67,6 +67,20 @@ impl OutNumbers {
         }
     }
 
+    /// Whether nobody has seen the numbers of this origin: the recipient was not greeted yet.
+    pub fn is_unseen(&self, origin: Incarnation) -> bool {
+        self.under == Under { origin, recipient: Incarnation(0) }
+    }
+
+    /// The first greeting: numbers that nobody has seen hold. Whether that is so.
+    pub fn begin(&mut self, under: Under) -> bool {
+        let begins = self.is_unseen(under.origin);
+        if begins {
+            self.under = under;
+        }
+        begins
+    }
+
     /// So many items were numbered again, from `first` on.
     pub const fn begin_again(&mut self, under: Under, first: u64, count: u64) {
         *self = Self { under, first_unsettled: first, next: first + count };
@@ -146,6 +160,10 @@ mod tests {
         let mut numbers = out(3, 9);
         assert_eq!((numbers.again_from(UNDER, None), numbers.again_from(later, None)), (None, Some(1)));
         assert_eq!((numbers.again_from(UNDER, Some(5)), numbers.again_from(UNDER, Some(0))), (Some(5), Some(1)));
+        let mut new = OutNumbers { under: Under { recipient: Incarnation(0), ..UNDER }, ..out(1, 4) };
+        assert!(!OutNumbers { ..new }.begin(Under { origin: Incarnation(8), ..UNDER }), "another start of the origin");
+        assert!(new.begin(UNDER) && !new.begin(later));
+        assert_eq!(new, out(1, 4));
         numbers.begin_again(later, 1, 6);
         assert_eq!(numbers, OutNumbers { under: later, ..out(1, 7) });
         let known = InNumbers { under: UNDER, next: 4 };

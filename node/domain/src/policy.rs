@@ -10,7 +10,7 @@ mod clause;
 mod kept;
 
 use super::actor::ActorRole;
-use super::agreement::{AgreedGrant, AgreementSet, GrantState};
+use super::agreement::{AgreedGrant, AgreementSet, GrantState, Usage};
 use super::authority::MemberStatus;
 use super::directory::DirectoryView;
 use super::envelope::GrantRef;
@@ -85,6 +85,8 @@ pub struct ShareQuestion<'a> {
     /// Of an answer: the grant under which its target was sent, as this node knows it from its own records.
     pub target: Option<GrantRef>,
     pub purpose: Purpose,
+    /// What its recipient does with it at least: an envelope is viewed, the answer to a query is not kept.
+    pub usage: Usage,
     pub handling: Handling,
     /// The envelope's creation time.
     pub created: UnixMs,
@@ -188,20 +190,23 @@ fn answer_grant<'a>(q: &ShareQuestion<'a>, target: GrantRef, named: Option<Grant
     Ok((held, Clause::AnswerUnderGrantOfTarget))
 }
 
-/// Of several grants that cover the question: the one that shows most, then the one that lasts longest, then the first.
+/// Of several grants that cover the question: the one that shows most, then the one under which most may be done with it, then
+/// the one that lasts longest, then the first.
 fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Covering<'a>, Reason> {
     let mut best: Option<Covering<'a>> = None;
     let mut nearest = Reason::AgreementNotInForce;
     for held in q.agreements.grants(q.from, q.to) {
         match covers(q, &held) {
             Ok(clause) => {
-                let rank = |h: &AgreedGrant<'_>| (h.grant.disclosure_level, h.grant.valid_until);
+                let rank = |h: &AgreedGrant<'_>| (h.grant.disclosure_level, h.grant.usage, h.grant.valid_until);
                 if best.is_none_or(|(best, _)| rank(&held) > rank(&best)) {
                     best = Some((held, clause));
                 }
             }
             // One that is not signed by all yet is, for its own side, simply not in force.
             Err(Reason::AgreementUnknown | Reason::AgreementNotInForce) => {}
+            // What waits for the operator's word is held for it, whatever another grant says.
+            Err(_) if nearest == Reason::AgreementUnconfirmed => {}
             Err(reason) => nearest = reason,
         }
     }
@@ -241,10 +246,22 @@ fn handled(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<(), Reason> 
     if !held.grant.purposes.contains(&q.purpose) {
         return Err(Reason::AgreementNotInForce);
     }
+    if q.facet.concerns_person() && !transfer_stands(q, held) {
+        return Err(Reason::TransferLapsed);
+    }
+    if q.usage > held.grant.usage {
+        return Err(Reason::UseNotGranted);
+    }
     if q.handling.tlp > held.grant.highest_tlp {
         return Err(Reason::HandlingTooRestricted);
     }
     Ok(())
+}
+
+/// Whether what concerns a person may go to the country of its recipient and of whoever hosts it, by what both parties signed (11.19).
+fn transfer_stands(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> bool {
+    let host = q.view.member(q.to).and_then(|member| member.entry.hosted_by.as_ref());
+    held.held.agreement.party(q.to).is_some_and(|party| party.transfer_stands(host, q.now))
 }
 
 /// The question for what makes, ends and recalls: no agreement is needed, but the status of both counts (9.2).
@@ -278,13 +295,14 @@ pub fn may_control(q: &ControlQuestion<'_>) -> Result<Permit, Reason> {
 /// The question for what is stored here: may this role read this record, for this purpose, now? Asked each time, about each row,
 /// and by the second: what a sweep has not taken away yet is read no more for that.
 ///
-/// `Show`, `Consume`, `Answer` and `SayLater` are for the roles that the kind's table names (`Facts::access`); `Prepare` and
+/// `Show`, `Consume`, `Answer` and `SayLater` are for the roles that the kind's table names (`Facts::access`); a system of the
+/// city's own consumes what came to be stored (`Usage::Store`), and nothing else; `Prepare` and
 /// `Order` are the node's own work, and no role's. `Consume` and `Answer` are about received records, `SayLater` and `Prepare`
 /// about own ones. All but `Order` end with the record: an own one with its expiry, a received one also with its retention.
 ///
 /// # Errors
 /// Why not: whoever asked for one record is told that there is none (9.13). `PERSON_RECORDS_CLOSED`, `KIND_NOT_SUPPORTED`,
-/// `METHOD_NOT_OPEN`, `NOT_FOUND`, `EXPIRED`, `RETENTION_ENDED`, in this order.
+/// `METHOD_NOT_OPEN`, `NOT_FOUND`, `USE_NOT_GRANTED`, `EXPIRED`, `RETENTION_ENDED`, in this order.
 pub fn may_read(
     record: &KeptRecord,
     role: ActorRole,
@@ -329,7 +347,13 @@ fn who_reads(record: &KeptRecord, role: ActorRole, purpose: ReadPurpose) -> Resu
         ReadPurpose::Consume | ReadPurpose::Answer => !record.is_own(),
         ReadPurpose::SayLater | ReadPurpose::Prepare => record.is_own(),
     };
-    if fits { Ok(clause) } else { Err(Reason::NotFound) }
+    if !fits {
+        return Err(Reason::NotFound);
+    }
+    match record.usage() {
+        Some(granted) if purpose == ReadPurpose::Consume && granted < Usage::Store => Err(Reason::UseNotGranted),
+        Some(_) | None => Ok(clause),
+    }
 }
 
 /// Whether its time is not over: what it says, and for how long it may be kept here.

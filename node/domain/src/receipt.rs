@@ -105,6 +105,8 @@ pub struct SentItem {
     pub skip: Option<Reason>,
     /// The skip was decided on this attempt, and is stored nowhere yet.
     pub given_up: bool,
+    /// The recipient acknowledged it once, and lost it to an older backup since.
+    pub given: bool,
     /// Why it makes room: its number travels as a skip, and it is queued again.
     pub deferred: Option<Reason>,
 }
@@ -137,6 +139,8 @@ impl SentItem {
             (Verdict::Duplicate, _) => ItemResult::Duplicate,
             (Verdict::Quarantined(reason) | Verdict::RetryLater(reason), _) => ItemResult::Quarantined(reason),
             (Verdict::Refused(reason), _) => ItemResult::Refused(reason),
+            // It was delivered, and may not be sent a second time: what was is not undone by that.
+            (Verdict::Skipped(_), Some(_)) if self.given_up && self.given => ItemResult::Duplicate,
             (Verdict::Skipped(_), Some(reason)) if self.given_up => ItemResult::Refused(reason),
             (Verdict::Skipped(_), Some(_)) => ItemResult::Skipped,
             // Now or on an earlier attempt, whose answer was lost, the number made room or was given up by a clock that was
@@ -174,8 +178,14 @@ mod tests {
 
     #[test]
     fn a_number_that_was_skipped_has_a_reason_or_its_item_goes_on() {
-        let item =
-            |skip, given_up, deferred| SentItem { digest: Digest([1; 32]), again: None, skip, given_up, deferred };
+        let item = |skip, given_up, deferred| SentItem {
+            digest: Digest([1; 32]),
+            again: None,
+            skip,
+            given_up,
+            given: false,
+            deferred,
+        };
         let (said, own) = (Verdict::Skipped(Reason::EnvelopeExpired), Some(Reason::SkippedAfterWait));
         assert_eq!(item(own, false, None).result(said), ItemResult::Skipped, "its reason is stored with it");
         assert_eq!(item(own, true, None).result(said), ItemResult::Refused(Reason::SkippedAfterWait));
@@ -190,5 +200,7 @@ mod tests {
         let now = item(None, false, Some(Reason::KeyNotCurrent)).result(Verdict::Skipped(Reason::Deferred));
         assert_eq!(now, ItemResult::Deferred(Reason::KeyNotCurrent));
         assert_eq!(item(own, true, None).result(Verdict::Stored), ItemResult::Stored, "an earlier attempt sent it");
+        let given = SentItem { given: true, ..item(own, true, None) };
+        assert_eq!(given.result(said), ItemResult::Duplicate, "it was delivered, and stays so");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
 
-use super::agreement::{Agreement, Grant, HeldAgreement, Party, TransferBasis};
+use super::agreement::{Agreement, Grant, HeldAgreement, Party, Usage};
 use super::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
 use super::directory::{DirectoryView, Member, Policy};
 use super::envelope::{Envelope, GrantRef};
@@ -56,6 +56,7 @@ pub fn member(id: AuthorityId, n: u8) -> Member {
         hosted_by: None,
         networks: vec![],
         services: vec![],
+        corridor: Default::default(),
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key: key(n), replaced_at: None, compromised: false }];
@@ -87,6 +88,7 @@ pub fn grant(from: AuthorityId, to: AuthorityId) -> Grant {
         alert_kinds: vec![AlertKind::SuspiciousAdvertising, AlertKind::AtRiskSite],
         service_kinds: vec![ServiceKind::LongTermRefuge],
         purposes: vec![Purpose::Prevention, Purpose::Assistance],
+        usage: Usage::Store,
         highest_tlp: Tlp::AmberStrict,
         disclosure_level: Some(DisclosureLevel::Band),
         retention: Millis::days(90),
@@ -98,9 +100,11 @@ pub fn grant(from: AuthorityId, to: AuthorityId) -> Grant {
 pub fn agreement_of(parties: &[AuthorityId], grants: Vec<Grant>) -> Agreement {
     Agreement {
         federation: FederationId([9; 32]),
-        parties: parties.iter().map(|p| Party { authority: p.clone(), corridor_roles: vec![] }).collect(),
+        parties: parties
+            .iter()
+            .map(|p| Party { authority: p.clone(), corridor_roles: vec![], transfers: vec![] })
+            .collect(),
         grants,
-        transfer_basis: TransferBasis::NotNeeded,
         created: NOW - Millis::days(31),
         review_by: NOW + Millis::days(300),
         nonce: [5; 16],

@@ -1,11 +1,13 @@
 //! A stream between two authorities, what one batch of it carries, and what the partner answers (9.3, 9.10).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::directory::Position;
 use super::ids::{AgreementId, AuthorityId, FederationId, Incarnation};
 use super::reason::Reason;
-use super::record::StreamClass;
+use super::record::{RecordKind, StreamClass};
 use super::time::UnixMs;
 
 /// One direction of one class between two authorities, whatever their incarnations.
@@ -27,6 +29,24 @@ pub struct Hello {
     pub recipient: AuthorityId,
     /// Where its register stands.
     pub register: Position,
+    pub understands: Understands,
+}
+
+/// What a node understands: it names it in its `Hello`, and is sent nothing else (9.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Understands {
+    /// What it takes; a kind that is not among them waits at its partners.
+    pub kinds: BTreeSet<RecordKind>,
+    /// The newest version of the register's rules that it can apply.
+    pub rules: u32,
+}
+
+impl Understands {
+    /// What this version understands of itself, less the kinds that its operator does not take.
+    pub fn here(rules: u32, not_taken: &[RecordKind]) -> Self {
+        let taken = |kind: &&RecordKind| kind.is_built() && !not_taken.contains(kind);
+        Self { kinds: RecordKind::ALL.iter().filter(taken).copied().collect(), rules }
+    }
 }
 
 /// What one number of a stream carries.

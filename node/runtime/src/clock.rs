@@ -1,7 +1,7 @@
 //! The one source of time. Decisions get an instant as an argument; only the edges ask a clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::{Millis, UnixMs};
@@ -43,6 +43,8 @@ pub struct MovedClock {
     offset_ms: AtomicI64,
     /// Sum of all moves forward; it moves the monotonic clock too.
     forward_ms: AtomicU64,
+    /// What the base showed when it was stopped.
+    stopped: OnceLock<(UnixMs, Duration)>,
 }
 
 impl MovedClock {
@@ -52,7 +54,17 @@ impl MovedClock {
             base: SystemClock { started: Instant::now() },
             offset_ms: AtomicI64::new(0),
             forward_ms: AtomicU64::new(0),
+            stopped: OnceLock::new(),
         })
+    }
+
+    /// Stands from now on, but for what it is moved by: a test that looks one second before an end has all the time it takes.
+    pub fn stop(&self) {
+        self.stopped.get_or_init(|| (self.base.now(), self.base.monotonic()));
+    }
+
+    fn base(&self) -> (UnixMs, Duration) {
+        self.stopped.get().copied().unwrap_or_else(|| (self.base.now(), self.base.monotonic()))
     }
 
     /// Sets the wall clock alone, as somebody does whose clock was wrong.
@@ -69,10 +81,10 @@ impl MovedClock {
 
 impl Clock for MovedClock {
     fn now(&self) -> UnixMs {
-        self.base.now() + Millis(self.offset_ms.load(Ordering::SeqCst))
+        self.base().0 + Millis(self.offset_ms.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {
-        self.base.monotonic() + Duration::from_millis(self.forward_ms.load(Ordering::SeqCst))
+        self.base().1 + Duration::from_millis(self.forward_ms.load(Ordering::SeqCst))
     }
 }

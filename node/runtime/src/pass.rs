@@ -18,7 +18,7 @@ pub enum PassKind {
     PauseNotices,
     /// What is current and for all, to the partner of a grant that came into force.
     Backfill,
-    /// What was deferred is queued again.
+    /// What has lost its place, or was deferred, is queued again.
     Deferred,
     /// Parties of agreements that wait for confirmation are asked for the ends that they know.
     Ends,

@@ -195,7 +195,7 @@ pub fn withdraw(config: &Config) -> Result<(), CommandFailure> {
         let signed = match proposal {
             Some(proposal) => {
                 let invitation = &applicant.token().invitation;
-                let nonce = super::commands::nonce()?;
+                let nonce = super::entry::nonce()?;
                 Some(crate::wire::invitation::sign_withdrawal(invitation, &proposal, &key, nonce, clock.now()))
             }
             None => None,

@@ -1,63 +1,172 @@
 //! A node's backup, and its way back from one.
 
-use std::fmt::Display;
+mod chosen;
+mod register;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::commands::GENESIS;
+use age::x25519::{Identity, Recipient};
+pub use chosen::{DRILL, Found, RECOVER, RESTORE, belongs_here, chosen};
+
 use super::data_dir::{self, DataDir};
 use super::failure::CommandFailure;
-use super::identity_copy;
 use super::owner::{self, Owner};
 use super::runtimes::Runtimes;
+use super::scratch::Scratch;
+use super::{genesis, identity_copy, recipient, sealing};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::directory::{self, Directory, Opening};
-use crate::domain::ids::FederationId;
+use crate::domain::ids::KeyId;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::storage::backup::{self, BackupReport};
-use crate::storage::identity::{self, Whose};
-use crate::wire::statement;
+use crate::transport::NodeIdentity;
 
-/// Makes a backup of a node, running or not, and reads it back: the store in one file, and beside it what this node is
-/// (keys, certificate, the federation's genesis), readable by its owner only: the owner of the folder.
+/// Makes a backup of a node, running or not, and reads it back: the store in one file, and with it what this node is (keys,
+/// certificate, the federation's genesis); all of it sealed to the recovery key, unless it is asked for open. The folder's owner
+/// alone can read it.
 ///
 /// # Errors
-/// `NOT_JOINED` when there is nothing to back up, `BACKUP_FAILED`; nothing that could be taken for a backup is left then.
-pub fn backup(config: &Config, directory: &Path) -> Result<(), CommandFailure> {
+/// `NOT_JOINED` when there is nothing to back up, `RECOVERY_RECIPIENT_MISSING`, `BACKUP_FAILED`; nothing that could be taken
+/// for a backup is left then.
+pub fn backup(config: &Config, directory: &Path, unsealed: bool) -> Result<(), CommandFailure> {
     if !config.data_dir.join("authority.key").exists() {
         return Err(data_dir::no_key(&config.data_dir));
     }
     let owner = Owner::of(&config.data_dir).map_err(|e| CommandFailure::file(&config.data_dir, &e))?;
     data_dir::of_ours(&config.data_dir, owner)?;
+    let recipient = match unsealed {
+        true => None,
+        false => Some(
+            recipient::of(&config.data_dir)?.ok_or(Reason::RecoveryRecipientMissing).map_err(CommandFailure::new)?,
+        ),
+    };
     let runtimes = Runtimes::start(1)?;
-    let made = runtimes.block_on(made(config, directory));
+    let made = runtimes.block_on(made(config, directory, recipient.as_ref()));
     runtimes.shutdown();
-    let (report, beside) = made?;
+    let report = made?;
     println!("{}", report.file.display());
     println!(
         "  {} bytes, {} records published, {} received, ledger of {}",
         report.bytes, report.publications, report.received, report.audit_size
     );
-    println!("{}  (keys: keep it where only you can read it)", beside.display());
-    name_unfinished(config, directory);
+    match recipient {
+        Some(recipient) => println!("  sealed to {recipient}: it opens with the recovery key of the safe alone"),
+        None => tell_of_thieves(&report.file),
+    }
+    chosen::name_unfinished(config, directory);
     Ok(())
 }
 
-/// The keys first, and each part under its name only when it is whole: what has the name of a backup has its keys beside it,
-/// and knows which.
-async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBuf), CommandFailure> {
+fn tell_of_thieves(file: &Path) {
+    println!("  {}", identity_copy::beside(file).display());
+    println!("UNSEALED: whoever gets these files can act as this authority (sign, withdraw, admit) and reads all that");
+    println!("is stored here but what concerns persons. Keep them where only you can read them, or make a sealed one.");
+}
+
+/// The keys first, and each part under its name only when it is whole: what has the name of a backup has its keys with it,
+/// and knows which. A sealed one is made in the open where the node's own files lie, and leaves that place sealed.
+async fn made(config: &Config, folder: &Path, recipient: Option<&Recipient>) -> Result<BackupReport, CommandFailure> {
     let failed = |e: std::io::Error| CommandFailure::new(Reason::BackupFailed).cause(&e);
-    let owner = Owner::of(directory).map_err(failed)?;
-    let new_folder = !directory.exists();
+    let owner = Owner::of(folder).map_err(failed)?;
+    let of_node = Owner::of(&config.data_dir).map_err(failed)?;
+    let new_folder = !folder.exists();
+    let made = made_by(config, folder, recipient).await;
+    // What root made beside the node's files, and in the folder, is their owners', also where it did not come to its end.
+    let mut given = owner::give(&config.data_dir, of_node);
+    if new_folder && folder.exists() {
+        given = given.and(owner::give(folder, owner));
+    }
+    if let Ok(report) = &made {
+        for path in [&report.file, &identity_copy::beside(&report.file)] {
+            given = given.and(owner::give(path, owner));
+        }
+    }
+    let report = made?;
+    given.map_err(failed)?;
+    Ok(report)
+}
+
+/// As whoever runs the command.
+async fn made_by(
+    config: &Config,
+    folder: &Path,
+    recipient: Option<&Recipient>,
+) -> Result<BackupReport, CommandFailure> {
     let now = SystemClock::shared().now();
-    let file = backup::file_for(&config.data_dir, directory, now).await?;
+    std::fs::create_dir_all(folder).map_err(|e| CommandFailure::new(Reason::BackupFailed).cause(&e))?;
+    let scratch = Scratch::take(&config.data_dir)?;
+    // Other members have the register too; a backup without it is one all the same.
+    let register = register::copied(config, scratch.path()).await.unwrap_or_else(|failure| {
+        eprint!("note: the register is not in this backup:\n{failure}");
+        None
+    });
+    let report = match recipient {
+        None => open(config, folder, register.as_deref(), now).await?,
+        Some(recipient) => {
+            let report = open(config, scratch.path(), register.as_deref(), now).await?;
+            sealed(report, folder, recipient)?
+        }
+    };
+    backup::noted(&config.data_dir, backup::LAST_BACKUP, now);
+    remember(&config.data_dir, folder);
+    if recipient.is_some() {
+        backup::noted(&config.data_dir, backup::LAST_SEALED, now);
+    }
+    Ok(report)
+}
+
+/// The folder of the last backup, for the day on which somebody asks where they are.
+const FOLDER: &str = "last-backup-folder";
+
+fn remember(data_dir: &Path, folder: &Path) {
+    let written = std::path::absolute(folder).and_then(|folder| {
+        let part = data_dir.join("last-backup-folder.part");
+        std::fs::write(&part, folder.as_os_str().as_encoded_bytes())?;
+        std::fs::rename(&part, data_dir.join(FOLDER))
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "the folder of the backup could not be noted in the data directory");
+    }
+}
+
+/// After a way back from a backup: where it was found is where backups are, unless this data directory knows better.
+pub fn found_in(data_dir: &Path, file: &Path) {
+    let file = std::path::absolute(file);
+    if let (None, Some(folder)) = (last_folder(data_dir), file.ok().as_deref().and_then(Path::parent)) {
+        remember(data_dir, folder);
+    }
+}
+
+/// Where the last backup of a data directory was put, if that is still there.
+pub fn last_folder(data_dir: &Path) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::fs::read_to_string(data_dir.join(FOLDER)).ok()?);
+    folder.is_dir().then_some(folder)
+}
+
+fn sealed(report: BackupReport, folder: &Path, recipient: &Recipient) -> Result<BackupReport, CommandFailure> {
+    let file = folder.join(report.file.file_name().unwrap_or_default());
+    sealing::seal(&report.file, recipient, &file).map_err(|e| CommandFailure::new(Reason::BackupFailed).cause(&e))?;
+    let bytes = std::fs::metadata(&file).map_or(report.bytes, |file| file.len());
+    Ok(BackupReport { file, bytes, ..report })
+}
+
+async fn open(
+    config: &Config,
+    folder: &Path,
+    register: Option<&Path>,
+    now: UnixMs,
+) -> Result<BackupReport, CommandFailure> {
+    let failed = |e: std::io::Error| CommandFailure::new(Reason::BackupFailed).cause(&e);
+    let file = backup::file_for(&config.data_dir, folder, now).await?;
     let beside = identity_copy::beside(&file);
-    let copied = std::fs::create_dir_all(directory).and_then(|()| identity_copy::write(&config.data_dir, &beside));
-    let made = match copied.map_err(failed) {
+    let made = match identity_copy::write(&config.data_dir, &beside, register).map_err(failed) {
         Ok(()) => {
-            backup::make(&config.data_dir, &file, identity_copy::key(&beside), now).await.map_err(CommandFailure::from)
+            backup::make(&config.data_dir, &file, identity_copy::key(&beside)).await.map_err(CommandFailure::from)
         }
         Err(failure) => Err(failure),
     };
@@ -65,33 +174,19 @@ async fn made(config: &Config, directory: &Path) -> Result<(BackupReport, PathBu
         std::fs::remove_dir_all(&beside).ok();
         std::fs::remove_dir_all(beside.with_added_extension("part")).ok();
     }
-    // What root made beside the node's files, and in the folder, is their owners'.
-    let of_node = Owner::of(&config.data_dir).map_err(failed)?;
-    for path in [if new_folder { directory } else { &file }, &beside] {
-        owner::give(path, owner).map_err(failed)?;
-    }
-    owner::give(&config.data_dir, of_node).map_err(failed)?;
-    Ok((made?, beside))
+    made
 }
 
-/// Says what is left of backups that did not come to their end.
-fn name_unfinished(config: &Config, folder: &Path) {
-    for left in identity::unfinished(folder, Some(&config.authority)).unwrap_or_default() {
-        eprintln!("note: {} is left of a backup that was cut off; it is never restored: delete it", left.display());
-    }
-}
-
-/// Puts a backup in place of the store, under a new incarnation. Keys that are lost come from beside the backup; a
-/// steward comes back as a mirror, under a new Raft id.
+/// Puts a backup in place of the store, under a new incarnation. Keys that are lost come with the backup; a steward comes
+/// back as a mirror, under a new Raft id. `identities`: what may open it, if it is sealed.
 ///
 /// # Errors
-/// `DATA_DIR_IN_USE` while the node runs, `BACKUP_INVALID` also for another authority's or another federation's, with
-/// nothing changed; after any other failure run it again.
-pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
-    let restored = restored(config, file, &mut |_| Ok(()))?;
+/// `DATA_DIR_IN_USE` while the node runs, `RECOVERY_KEY_WRONG`, `BACKUP_INVALID` also for another authority's or another
+/// federation's, with nothing changed; after any other failure run it again.
+pub fn restore(config: &Config, file: &Path, identities: &[Identity]) -> Result<(), CommandFailure> {
+    let restored = restored(config, file, identities, &mut |_| Ok(()))?;
     let report = restored.report;
-    let made = restored.made.map(|made| format!(", made {made}")).unwrap_or_default();
-    println!("restored: {}{made}", restored.file.display());
+    println!("restored: {}{}", restored.file.display(), made_when(restored.made));
     println!("  incarnation {}, ledger from {} to {}", report.incarnation, report.from_size, report.to_size);
     println!("next: havenlink run        (or systemctl start havenlink)");
     println!(
@@ -104,6 +199,64 @@ pub fn restore(config: &Config, file: &Path) -> Result<(), CommandFailure> {
         println!("next: havenctl doctor    (if this was a steward: tells how it votes again)");
     }
     Ok(())
+}
+
+/// For a line that names a backup.
+pub fn made_when(made: Option<UnixMs>) -> String {
+    made.map(|made| format!(", made {made}")).unwrap_or_default()
+}
+
+/// Opens a backup and makes all of a restore in a folder that is erased after: what an operator does twice a year, so that
+/// the day on which it is needed is not the first. Beside a running node too; notes the day.
+///
+/// # Errors
+/// As `restore`; `BACKUP_INVALID` also when the authority's key here is another one than the backup's. Nothing is changed.
+pub fn drill(config: &Config, file: &Path, identities: &[Identity]) -> Result<(), CommandFailure> {
+    let owner = Owner::of(&config.data_dir).map_err(|e| CommandFailure::file(&config.data_dir, &e))?;
+    data_dir::of_ours(&config.data_dir, owner)?;
+    crate::transport::install_provider();
+    let scratch = Scratch::take(&config.data_dir)?;
+    let runtimes = Runtimes::start(1)?;
+    let found = runtimes.block_on(async {
+        let found = chosen(config, file, identities, &scratch, true, DRILL).await?;
+        let now = SystemClock::shared().now();
+        // Under another name than any part of a backup has, and never finished.
+        let restored = scratch.path().join("restored");
+        let _prepared = backup::prepare(&found.report, &restored, now).await?;
+        identity_copy::read(&found.beside, &restored).map_err(|e| CommandFailure::file(&found.beside, &e))?;
+        Ok::<_, CommandFailure>(found)
+    });
+    runtimes.shutdown();
+    let found = found?;
+    belongs_here(config, None, &found)?;
+    let key = data_dir::authority_key(&found.beside)?.public().id();
+    if identity_copy::key(&config.data_dir).is_some_and(|here| here != key) {
+        return Err(replaced_since(key).remedy("havenlink backup DIRECTORY, then the drill again with that one"));
+    }
+    // A certificate that does not fit its key is found here, and a register that does not follow from its beginning.
+    let data = DataDir::take(&scratch.path().join("restored"))?;
+    NodeIdentity::load(data.path())?;
+    let number = opened(config, &data)?.0.view().number;
+    drop(data);
+    drop(scratch);
+    backup::noted(&config.data_dir, backup::LAST_DRILL, SystemClock::shared().now());
+    owner::give(&config.data_dir, owner).map_err(|e| CommandFailure::file(&config.data_dir, &e))?;
+    let report = &found.report;
+    println!("drill: {} opens{}", found.file.display(), made_when(found.made));
+    println!(
+        "  {} records published, {} received, {} agreements, ledger of {}: whole",
+        report.publications, report.received, report.agreements, report.audit_size
+    );
+    println!("  the register at change {number}");
+    println!("  the authority key of {}: {key}", config.authority);
+    println!("  what was opened is erased again, and nothing was changed");
+    Ok(())
+}
+
+/// A backup is of no use any more whose authority's key is nobody's.
+pub fn replaced_since(key: KeyId) -> CommandFailure {
+    let failure = CommandFailure::new(Reason::BackupInvalid).about("its authority key was replaced since");
+    failure.fact("backup", key.to_string())
 }
 
 #[derive(Debug)]
@@ -121,25 +274,28 @@ struct Restored {
 fn restored(
     config: &Config,
     from: &Path,
+    identities: &[Identity],
     done: &mut dyn FnMut(&'static str) -> Result<(), CommandFailure>,
 ) -> Result<Restored, CommandFailure> {
     let data = DataDir::take(&config.data_dir)?;
+    let scratch = Scratch::take(&config.data_dir)?;
     let runtimes = Runtimes::start(1)?;
     let prepared = runtimes.block_on(async {
-        let found = chosen(config, from, !data.has_keys()).await?;
-        let beside = identity_copy::beside(&found.file);
-        belongs_here(config, &data, &found.whose, &beside)?;
-        let prepared = backup::prepare(&found, data.path(), SystemClock::shared().now()).await?;
-        Ok::<_, CommandFailure>((found.file, beside, prepared))
+        let found = chosen(config, from, identities, &scratch, !data.has_keys(), RESTORE).await?;
+        belongs_here(config, Some(&data), &found)?;
+        let prepared = backup::prepare(&found.report, data.path(), SystemClock::shared().now()).await?;
+        Ok::<_, CommandFailure>((found, prepared))
     });
     runtimes.shutdown();
-    let (file, beside, prepared) = prepared?;
+    let (Found { file, beside, made, .. }, prepared) = prepared?;
     done("the store")?;
-    if !data.has_keys() {
-        identity_copy::read(&beside, data.path()).map_err(|e| CommandFailure::file(&beside, &e))?;
-    }
+    let put = match data.has_keys() {
+        true => identity_copy::read_register(&beside, data.path()),
+        false => identity_copy::read(&beside, data.path()),
+    };
+    put.map_err(|e| CommandFailure::file(&beside, &e))?;
     done("the keys")?;
-    let (directory, anew) = register(config, &data)?;
+    let (directory, anew) = opened(config, &data)?;
     done("the register")?;
     let mirror = comes_back_as_mirror(config, &directory);
     drop(directory);
@@ -148,87 +304,19 @@ fn restored(
     }
     done("the vote")?;
     let report = prepared.finish()?;
-    let made = identity::made_at(&file);
     if let Some(made) = made {
         // Else the doctor says that there was never a backup.
-        backup::note(data.path(), made)?;
+        backup::note(data.path(), backup::LAST_BACKUP, made)?;
+        if sealing::is_sealed(&file) {
+            backup::note(data.path(), backup::LAST_SEALED, made)?;
+        }
     }
+    found_in(data.path(), &file);
     Ok(Restored { report, file, made, mirror, anew })
 }
 
-/// The backup itself; of a folder the newest one of this authority that is complete. Those that were passed over are named.
-async fn chosen(config: &Config, from: &Path, keys_lost: bool) -> Result<BackupReport, CommandFailure> {
-    if !from.is_dir() {
-        let found = backup::verify(from).await?;
-        let beside = identity_copy::beside(from);
-        if keys_lost && !identity_copy::is_whole(&beside) {
-            return Err(without_keys(&beside));
-        }
-        return Ok(found);
-    }
-    let mut last = None;
-    for file in identity::backups(from, Some(&config.authority))? {
-        let failure = match backup::verify(&file).await {
-            Ok(found) if has_its_keys(&found) => {
-                name_unfinished(config, from);
-                return Ok(found);
-            }
-            Ok(_) => without_keys(&identity_copy::beside(&file)),
-            Err(error) => CommandFailure::from(error),
-        };
-        eprintln!("note: {} is not complete, and was passed over:", file.display());
-        eprint!("{failure}");
-        last = Some(failure);
-    }
-    name_unfinished(config, from);
-    Err(last.unwrap_or_else(|| {
-        let none = format!("{} has none of {}", from.display(), config.authority);
-        CommandFailure::new(Reason::BackupInvalid).about(none)
-    }))
-}
-
-/// Whether what was put beside a backup is there: exactly the key that it names, if it names one.
-fn has_its_keys(found: &BackupReport) -> bool {
-    let beside = identity_copy::beside(&found.file);
-    identity_copy::is_whole(&beside) && (found.whose.key.is_none() || identity_copy::key(&beside) == found.whose.key)
-}
-
-fn without_keys(beside: &Path) -> CommandFailure {
-    let failure = CommandFailure::new(Reason::BackupInvalid).about("the keys that were made with it are not beside it");
-    failure.fact("missing", beside.display().to_string())
-}
-
-/// No store takes the place of another authority's, or of the same one's in another federation; and no key comes with it
-/// but the one that stood beside it.
-fn belongs_here(config: &Config, data: &DataDir, whose: &Whose, beside: &Path) -> Result<(), CommandFailure> {
-    let lost = !data.has_keys();
-    let federation = federation_of(if lost { beside } else { data.path() });
-    let key = if lost { identity_copy::key(beside) } else { None };
-    same("authority", whose.authority.as_ref(), Some(&config.authority))?;
-    same("federation", whose.federation.as_ref(), federation.as_ref())?;
-    same("authority's key", whose.key.as_ref(), key.as_ref())
-}
-
-/// What one of them does not know cannot differ: an older version wrote less down.
-fn same<T: PartialEq + Display>(what: &str, backup: Option<&T>, here: Option<&T>) -> Result<(), CommandFailure> {
-    let (Some(backup), Some(here)) = (backup, here) else { return Ok(()) };
-    if backup == here {
-        return Ok(());
-    }
-    let differs =
-        CommandFailure::new(Reason::BackupInvalid).about(format!("its {what} is {backup}, and here it is {here}"));
-    Err(differs.fact("backup", backup.to_string()).fact("here", here.to_string()))
-}
-
-/// The federation whose genesis statement stands in a folder.
-fn federation_of(folder: &Path) -> Option<FederationId> {
-    let genesis = std::fs::read(folder.join(GENESIS)).ok()?;
-    let (_, signed) = statement::open(genesis.into()).ok()?;
-    Some(FederationId(signed.payload_digest().0))
-}
-
 /// The register of a data directory. Where it was lost it begins at the genesis statement, which stands there too.
-fn register(config: &Config, data: &DataDir) -> Result<(Directory, bool), CommandFailure> {
+fn opened(config: &Config, data: &DataDir) -> Result<(Directory, bool), CommandFailure> {
     let key = Arc::new(data.authority_key()?);
     let open = |genesis| {
         Directory::open(Opening {
@@ -243,258 +331,16 @@ fn register(config: &Config, data: &DataDir) -> Result<(Directory, bool), Comman
         Err(error) if error.reason() == Reason::NotJoined => {}
         known => return Ok((known?, false)),
     }
-    let path = data.path().join(GENESIS);
+    let path = data.path().join(genesis::FILE);
     let genesis = std::fs::read(&path).map_err(|e| CommandFailure::file(&path, &e))?;
     Ok((open(Some(genesis.into()))?, true))
 }
 
-/// A restored steward never votes under its old id (9.10). The only steward keeps it: nobody else ever voted, its
-/// register was not touched by the restore, and nobody could name it again.
+/// A restored steward never votes under its old id (9.10). The only steward keeps it where its register names the one that it has:
+/// nobody else ever voted, and nobody could name it again. A register out of a backup has an id that nobody named, and may lack
+/// what was ordered since.
 fn comes_back_as_mirror(config: &Config, directory: &Directory) -> bool {
     let view = directory.view();
-    view.is_steward(&config.authority) && view.stewards.len() > 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::check::check;
-    use crate::app::commands::{GenesisPolicy, init};
-    use crate::app::tests::config;
-    use crate::domain::ids::AuthorityId;
-    use crate::storage::sqlite::RESTORING_FILE;
-
-    /// A node that was founded, with a store, and a backup of it.
-    fn backed_up(root: &Path) -> (Config, PathBuf) {
-        let config = config(root, &[]);
-        let backups = root.join("backups");
-        founded(&config);
-        backup(&config, &backups).unwrap();
-        (config, backups)
-    }
-
-    /// A node that was founded, and its store.
-    fn founded(config: &Config) {
-        crate::transport::install_provider();
-        init(config, GenesisPolicy::default()).unwrap();
-        let runtimes = Runtimes::start(1).unwrap();
-        let options = crate::storage::sqlite::Options::new(Arc::new(|| SystemClock::shared().now()));
-        let federation = federation_of(&config.data_dir).unwrap();
-        runtimes.block_on(async {
-            let store = crate::storage::sqlite::SqliteStore::open(&config.data_dir, options).await.unwrap();
-            identity::claim(&store, &config.authority, &federation).await.unwrap();
-            crate::storage::Store::close(&store).await;
-        });
-        runtimes.shutdown();
-    }
-
-    fn of_kehl(root: &Path) -> Config {
-        Config { authority: AuthorityId::parse("de-kehl").unwrap(), ..config(root, &[]) }
-    }
-
-    /// The one backup of a folder whose name has this in it.
-    fn named(folder: &Path, part: &str) -> PathBuf {
-        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let fits = |path: &PathBuf| path.to_str().unwrap().contains(part) && path.extension().unwrap() == "backup";
-        files.filter(fits).last().unwrap()
-    }
-
-    fn refused(config: &Config, from: &Path, what: &str) {
-        let failure = restored(config, from, &mut |_| Ok(())).err().unwrap();
-        assert_eq!(failure.reason(), Reason::BackupInvalid);
-        assert!(failure.to_string().contains(what), "{failure}");
-        assert!(!config.data_dir.join(RESTORING_FILE).exists(), "nothing was begun");
-    }
-
-    #[test]
-    fn another_citys_backup_takes_no_stores_place() {
-        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (strasbourg, backups) = backed_up(root.path());
-        let kehl = of_kehl(other.path());
-        founded(&kehl);
-        // In one folder; Kehl's is the newer one, by the millisecond in its name.
-        let made = SystemClock::shared().now();
-        while SystemClock::shared().now() <= made {}
-        backup(&kehl, &backups).unwrap();
-        let of_kehl = named(&backups, "de-kehl");
-        refused(&strasbourg, &of_kehl, "its authority is de-kehl, and here it is fr-strasbourg");
-        assert!(starts(&strasbourg));
-        restored(&strasbourg, &backups, &mut |_| Ok(())).unwrap();
-        restored(&kehl, &backups, &mut |_| Ok(())).unwrap();
-
-        // Its disk is lost: the folder's newest keys are not its own, those beside its own backup are.
-        let key = std::fs::read(strasbourg.data_dir.join("authority.key")).unwrap();
-        std::fs::remove_dir_all(&strasbourg.data_dir).unwrap();
-        refused(&strasbourg, &of_kehl, "fr-strasbourg");
-        assert!(!strasbourg.data_dir.join("authority.key").exists());
-        restored(&strasbourg, &backups, &mut |_| Ok(())).unwrap();
-        assert_eq!(std::fs::read(strasbourg.data_dir.join("authority.key")).unwrap(), key);
-        let nothing = tempfile::tempdir().unwrap();
-        std::fs::copy(&of_kehl, nothing.path().join(of_kehl.file_name().unwrap())).unwrap();
-        refused(&strasbourg, nothing.path(), "has none of fr-strasbourg");
-    }
-
-    #[test]
-    fn a_backup_of_another_federation_or_with_another_key_is_refused() {
-        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (here, ours) = backed_up(root.path());
-        let (there, theirs) = backed_up(other.path());
-        let (ours, theirs) = (named(&ours, "fr-strasbourg"), named(&theirs, "fr-strasbourg"));
-        let federation = federation_of(&there.data_dir).unwrap().to_string();
-        refused(&here, &theirs, &format!("its federation is {federation}, and here it is"));
-        // Keys that are lost come from beside it, and nobody puts others there.
-        std::fs::remove_dir_all(&here.data_dir).unwrap();
-        let beside = identity_copy::beside(&ours).join("authority.key");
-        let key = std::fs::read(&beside).unwrap();
-        std::fs::copy(identity_copy::beside(&theirs).join("authority.key"), &beside).unwrap();
-        refused(&here, &ours, "its authority's key is");
-        std::fs::write(&beside, key).unwrap();
-        restored(&here, &ours, &mut |_| Ok(())).unwrap();
-        assert!(starts(&here));
-    }
-
-    fn starts(config: &Config) -> bool {
-        let runtimes = Runtimes::start(1).unwrap();
-        let options = crate::storage::sqlite::Options::new(Arc::new(|| SystemClock::shared().now()));
-        let opened = runtimes.block_on(async {
-            let opened = crate::storage::sqlite::SqliteStore::open(&config.data_dir, options).await;
-            opened.is_ok()
-        });
-        runtimes.shutdown();
-        opened
-    }
-
-    #[test]
-    fn the_newest_complete_backup_is_restored_and_what_is_no_backup_never() {
-        let root = tempfile::tempdir().unwrap();
-        let (config, backups) = backed_up(root.path());
-        let complete = named(&backups, "fr-strasbourg");
-        let made = SystemClock::shared().now();
-        while SystemClock::shared().now() <= made {}
-        backup(&config, &backups).unwrap();
-        let newest = identity::newest_backup(&backups, None).unwrap();
-        assert_ne!(newest, complete);
-        let key = identity_copy::beside(&newest).join("authority.key");
-        let kept = std::fs::read(&key).unwrap();
-        std::fs::remove_file(&key).unwrap();
-        // What a copy that was cut off has left.
-        std::fs::write(backups.join("havenlink-fr-strasbourg-99999999999999.part"), "half").unwrap();
-        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, complete);
-        std::fs::remove_dir_all(&config.data_dir).unwrap();
-        refused(&config, &newest, "the keys that were made with it are not beside it");
-        let found = restored(&config, &backups, &mut |_| Ok(())).unwrap();
-        assert_eq!((&found.file, found.made), (&complete, identity::made_at(&complete)));
-        assert_eq!(backup::last_backup(&config.data_dir), found.made, "the doctor knows of it");
-
-        std::fs::write(&key, kept).unwrap();
-        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, newest);
-        // One that does not verify is passed over too.
-        std::fs::write(&newest, "no database").unwrap();
-        assert_eq!(restored(&config, &backups, &mut |_| Ok(())).unwrap().file, complete);
-    }
-
-    #[test]
-    fn a_backup_is_complete_or_absent() {
-        let root = tempfile::tempdir().unwrap();
-        let (config, backups) = backed_up(root.path());
-        let before = std::fs::read_dir(&backups).unwrap().count();
-        let key = config.data_dir.join("tls.crt");
-        let kept = std::fs::read(&key).unwrap();
-        std::fs::remove_file(&key).unwrap();
-        assert_eq!(backup(&config, &backups).unwrap_err().reason(), Reason::BackupFailed);
-        assert_eq!(std::fs::read_dir(&backups).unwrap().count(), before, "nothing is left");
-        std::fs::write(&key, kept).unwrap();
-        // The note of an earlier backup is in its way: the backup is one all the same, with its keys.
-        std::fs::remove_file(config.data_dir.join(backup::LAST_BACKUP)).unwrap();
-        std::fs::create_dir(config.data_dir.join(backup::LAST_BACKUP)).unwrap();
-        backup(&config, &backups).unwrap();
-        assert_eq!(std::fs::read_dir(&backups).unwrap().count(), before + 2);
-        assert!(identity_copy::is_whole(&identity_copy::beside(&identity::newest_backup(&backups, None).unwrap())));
-    }
-
-    #[test]
-    fn what_root_backs_up_and_restores_belongs_to_the_folders_owners() {
-        if !Owner::here().is_root() {
-            let skipped = "skipped: backups::what_root_backs_up_and_restores: needs root\n";
-            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
-            return;
-        }
-        let root = tempfile::tempdir().unwrap();
-        let (node, archive) = (Owner { uid: 54_321, gid: 54_321 }, Owner { uid: 54_400, gid: 54_400 });
-        let config = config(root.path(), &[]);
-        let backups = root.path().join("backups");
-        for (folder, owner) in [(&config.data_dir, node), (&backups, archive)] {
-            std::fs::create_dir(folder).unwrap();
-            std::os::unix::fs::chown(folder, Some(owner.uid), Some(owner.gid)).unwrap();
-        }
-        let all_are = |what: &str| {
-            for (folder, owner) in [(&config.data_dir, node), (&backups, archive)] {
-                let mut folders = vec![folder.clone()];
-                while let Some(folder) = folders.pop() {
-                    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-                        assert_eq!(Owner::of(&path).unwrap(), owner, "{what}: {}", path.display());
-                        folders.extend(path.is_dir().then_some(path));
-                    }
-                }
-            }
-        };
-        founded(&config);
-        owner::give(&config.data_dir, node).unwrap();
-        backup(&config, &backups).unwrap();
-        all_are("a backup");
-        restored(&config, &backups, &mut |_| Ok(())).unwrap();
-        all_are("a restore over what is there");
-        for entry in std::fs::read_dir(&config.data_dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
-        }
-        assert_eq!(check(&config).unwrap_err().reason(), Reason::NotJoined, "nothing is here");
-        restored(&config, &backups, &mut |_| Ok(())).unwrap();
-        all_are("a restore of a lost disk");
-        check(&config).unwrap();
-        all_are("a look");
-
-        // What was left by somebody else is named, by a look and by a start.
-        let foreign = config.data_dir.join("havenlink.db");
-        std::os::unix::fs::chown(&foreign, Some(archive.uid), None).unwrap();
-        let wrong = check(&config).unwrap_err();
-        assert_eq!(wrong.reason(), Reason::WrongUser);
-        assert!(wrong.to_string().contains(foreign.to_str().unwrap()), "{wrong}");
-        assert!(wrong.to_string().contains("sudo chown -R 54321:54321"), "{wrong}");
-        assert_eq!(
-            DataDir::take_to_run(&config.data_dir).err().unwrap().reason(),
-            Reason::WrongUser,
-            "root is not its user"
-        );
-    }
-
-    #[test]
-    fn a_restore_that_was_cut_off_after_any_step_is_made_again() {
-        let mut cut = 0;
-        loop {
-            let root = tempfile::tempdir().unwrap();
-            let (config, backups) = backed_up(root.path());
-            let (federation, key) = {
-                let data = DataDir::take(&config.data_dir).unwrap();
-                let federation = register(&config, &data).unwrap().0.view().federation;
-                (federation, std::fs::read(data.path().join("authority.key")).unwrap())
-            };
-            std::fs::remove_dir_all(&config.data_dir).unwrap();
-            let mut steps = 0;
-            let ended = restored(&config, &backups, &mut |step| {
-                steps += 1;
-                if steps > cut { Err(CommandFailure::new(Reason::Internal).about(step)) } else { Ok(()) }
-            });
-            let Err(ended) = ended.map(|_| ()) else { break };
-            assert!(!starts(&config), "after {ended}: no node starts on half of it");
-            restored(&config, &backups, &mut |_| Ok(())).unwrap_or_else(|again| panic!("after {ended}: {again}"));
-            assert!(starts(&config), "after {ended}");
-            check(&config).unwrap_or_else(|wrong| panic!("after {ended}: {wrong}"));
-            let data = DataDir::take(&config.data_dir).unwrap();
-            assert_eq!(register(&config, &data).unwrap().0.view().federation, federation);
-            assert_eq!(std::fs::read(data.path().join("authority.key")).unwrap(), key);
-            cut += 1;
-        }
-        assert_eq!(cut, 4, "it was cut off after each step");
-    }
+    let named = view.stewards.iter().find(|steward| steward.authority == config.authority);
+    named.is_some_and(|named| view.stewards.len() > 1 || named.raft_id != directory.raft_id())
 }

@@ -7,10 +7,14 @@ use std::time::Duration;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::ids::AuthorityId;
+use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
+use crate::exchange::Spent;
 use crate::services::layers::{Budget, Charge, StreamPermit, StreamPermits};
-use crate::services::peer::Rows;
-use crate::transport::budget::Allowance;
+use crate::services::peer::BatchBudget;
+use crate::telemetry::journal::{Entry, Event};
+use crate::transport::budget::{Allowance, RetryAfter};
+use crate::transport::debts::{Debts, Rate};
 use crate::transport::{Budgets, Cost, ViewSource};
 
 /// How many times as much a steward may ask and propose: it passes on what others ask of it.
@@ -24,6 +28,58 @@ pub struct PartnerBudgets {
     /// Of members, and of stewards.
     statements: [Budgets; 2],
     asked: [Budgets; 2],
+    afterwards: Arc<Afterwards>,
+}
+
+/// What is known only when a batch was looked at.
+struct Afterwards {
+    worked: Debts,
+    stored: Debts,
+}
+
+/// Seconds of processor time.
+fn worked(config: &Config) -> Rate {
+    Rate { per_second: f64::from(config.budget_processor.0) / 1_000.0, at_once: Duration::from_secs(5) }
+}
+
+/// Bytes; a whole day's at once.
+fn stored(config: &Config) -> Rate {
+    let day = Duration::from_secs(86_400);
+    Rate { per_second: f64::from(config.budget_stored.0) * f64::from(1 << 20) / day.as_secs_f64(), at_once: day }
+}
+
+/// Of a partner's batches: rows beforehand, the rest afterwards.
+struct OfBatches {
+    exchange: Budgets,
+    control: Budgets,
+    afterwards: Arc<Afterwards>,
+}
+
+/// How long to wait; whoever has to is in the journal.
+fn told<T>(partner: &AuthorityId, taken: Result<T, RetryAfter>) -> Result<T, Duration> {
+    taken.map_err(|wait| {
+        let reason = Some(Reason::BudgetExhausted);
+        Entry { reason, ..Entry::about(Event::Flood, partner) }.count(1);
+        wait.0
+    })
+}
+
+impl BatchBudget for OfBatches {
+    fn take(&self, partner: &AuthorityId, class: StreamClass, rows: usize) -> Result<(), Duration> {
+        let of_class = || match class {
+            // Ends and withdrawals pass whatever content has cost: their own budget bounds them.
+            StreamClass::Control => self.control.check(partner, Cost::rows(rows)),
+            StreamClass::Content => self.afterwards.stored.check(partner),
+        };
+        let worked = self.afterwards.worked.check(partner);
+        let taken = worked.and_then(|()| of_class()).and_then(|()| self.exchange.check(partner, Cost::rows(rows)));
+        told(partner, taken)
+    }
+
+    fn spent(&self, partner: &AuthorityId, spent: Spent) {
+        self.afterwards.worked.spend(partner, spent.worked.as_secs_f64());
+        self.afterwards.stored.spend(partner, spent.stored as f64);
+    }
 }
 
 fn exchange(config: &Config) -> Allowance {
@@ -91,7 +147,7 @@ pub fn ending(
         if *count >= UNHEARD {
             refused.remove(peer);
             let ended = end(peer);
-            havenlink_runtime::repeated!(warn by peer.as_str(); %peer, ended, "a partner went on calling with its budget exhausted; its connections were ended");
+            Entry::about(Event::FloodEnded, peer).count(ended as u64);
         }
         Err(wait)
     })
@@ -105,6 +161,10 @@ impl PartnerBudgets {
             control: of(control(config)),
             statements: [1, STEWARDS].map(|times| of(statements(config, times))),
             asked: [1, STEWARDS].map(|times| of(questions(config, times))),
+            afterwards: Arc::new(Afterwards {
+                worked: Debts::new(worked(config), clock.clone()),
+                stored: Debts::new(stored(config), clock.clone()),
+            }),
         }
     }
 
@@ -112,6 +172,8 @@ impl PartnerBudgets {
     pub fn change(&self, config: &Config) {
         self.exchange.change(&exchange(config));
         self.control.change(&control(config));
+        self.afterwards.worked.change(worked(config));
+        self.afterwards.stored.change(stored(config));
         for (n, times) in [1, STEWARDS].into_iter().enumerate() {
             self.statements[n].change(&statements(config, times));
             self.asked[n].change(&questions(config, times));
@@ -119,11 +181,11 @@ impl PartnerBudgets {
     }
 
     /// For the guard of the peer port, and for what stores rows.
-    pub fn doors(&self, view: ViewSource) -> (Budget, StreamPermits, Rows) {
-        let Self { exchange: budgets, control, statements, asked } = self.clone();
-        let (rows, streams) = (budgets.clone(), budgets.clone());
+    pub fn doors(&self, view: ViewSource) -> (Budget, StreamPermits, Arc<dyn BatchBudget>) {
+        let Self { exchange: budgets, control, statements, asked, afterwards } = self.clone();
+        let (exchange, streams) = (budgets.clone(), budgets.clone());
         let permit = move |peer: &AuthorityId| -> Result<StreamPermit, _> {
-            streams.stream(peer).map(|permit| Box::new(permit) as StreamPermit).map_err(|wait| wait.0)
+            told(peer, streams.stream(peer).map(|permit| Box::new(permit) as StreamPermit))
         };
         let spend = move |peer: &AuthorityId, spent| {
             let (from, cost) = match spent {
@@ -133,14 +195,9 @@ impl PartnerBudgets {
                 Charge::RegisterBytes(bytes) => (of(&view, peer, &asked), Cost { bytes, ..Cost::default() }),
                 Charge::Statement => (of(&view, peer, &statements), Cost { calls: 1, rows: 1, bytes: 0 }),
             };
-            from.check(peer, cost).map_err(|wait| wait.0)
+            told(peer, from.check(peer, cost))
         };
-        let store = move |peer: &AuthorityId, class, items| {
-            if class == StreamClass::Control {
-                control.check(peer, Cost::rows(items)).map_err(|wait| wait.0)?;
-            }
-            rows.check(peer, Cost::rows(items)).map_err(|wait| wait.0)
-        };
-        (Arc::new(spend), Arc::new(permit), Arc::new(store))
+        let batches = OfBatches { exchange, control, afterwards };
+        (Arc::new(spend), Arc::new(permit), Arc::new(batches))
     }
 }

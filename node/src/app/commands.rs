@@ -1,6 +1,6 @@
 //! The commands of the binary.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::reread::{Load, Rereading};
 use super::runtimes::Runtimes;
 use super::signals::{Asked, Signals};
 use super::token::Token;
-use super::{applicant, entry, signals};
+use super::{applicant, entry, genesis, recipient, signals};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::directory::statements::Author;
@@ -26,6 +26,7 @@ use crate::domain::reason::Reason;
 use crate::domain::time::Millis;
 use crate::exchange::join::Applicant;
 use crate::services::layers;
+use crate::telemetry::journal::{Entry, Event};
 use crate::telemetry::{self, Export, Form, Settings, metrics};
 use crate::transport::{self, NodeIdentity};
 use crate::wire;
@@ -52,12 +53,15 @@ impl From<crate::exchange::join::Error> for CommandFailure {
     }
 }
 
-/// Starts a federation.
+/// Starts a federation. `recipient`: the public half of a recovery key that is somewhere already.
 ///
 /// # Errors
 /// `ALREADY_JOINED`, and whatever stands in the way of files and keys.
-pub fn init(config: &Config, wished: GenesisPolicy) -> Result<(), CommandFailure> {
+pub fn init(config: &Config, wished: GenesisPolicy, recipient: Option<&str>) -> Result<(), CommandFailure> {
+    let recipient = recipient.map(recipient::parse).transpose()?;
     let data = fresh(config)?;
+    // Before there is a register, which could not be founded again. What was shown stays if the rest fails, for the next try.
+    recipient::settle(data.path(), recipient.as_ref())?;
     let founded = found(config, &data, &wished);
     if founded.is_err() {
         data.forget_keys();
@@ -98,7 +102,7 @@ fn cleared(config: &Config, data: DataDir) -> Result<DataDir, CommandFailure> {
         let joined =
             CommandFailure::new(Reason::AlreadyJoined).fact("directory", config.data_dir.display().to_string());
         let lost =
-            data.authority_key().is_err().then_some("authority.key is lost; havenlink restore, or havenlink recover");
+            data.authority_key().is_err().then_some("authority.key is lost: havenlink recover shows the way back");
         return Err(lost.into_iter().fold(joined, |failure, lost| failure.fact("but", lost)));
     }
     // Keys without a register are left from a run that did not come to its end; nobody knows them.
@@ -145,20 +149,6 @@ fn own_entry(
     Ok((key, entry))
 }
 
-pub(super) fn nonce() -> Result<[u8; 16], CommandFailure> {
-    let mut nonce = [0; 16];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| CommandFailure::new(Reason::Internal).about("no randomness"))?;
-    Ok(nonce)
-}
-
-/// The genesis statement as a file of its own: what a backup needs to follow the register again.
-pub(super) const GENESIS: &str = "genesis";
-
-pub(super) fn keep_genesis(dir: &Path, genesis: &[u8]) -> Result<(), CommandFailure> {
-    let path = dir.join(GENESIS);
-    std::fs::write(&path, genesis).map_err(|e| CommandFailure::file(&path, &e))
-}
-
 pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> Result<Directory, CommandFailure> {
     let clock = SystemClock::shared();
     let (key, entry) = own_entry(config, data, &clock, &wire::signed::NO_FEDERATION)?;
@@ -170,15 +160,15 @@ pub(super) fn found(config: &Config, data: &DataDir, wished: &GenesisPolicy) -> 
         admission_approvals: wished.admission_approvals.unwrap_or(usual.admission_approvals),
         ..usual
     };
-    let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: nonce()? };
-    let genesis = author.genesis(&entry, &policy);
-    keep_genesis(data.path(), &genesis)?;
+    let author = Author { authority: &config.authority, key: &key, now: clock.now(), nonce: entry::nonce()? };
+    let statement = author.genesis(&entry, &policy);
+    genesis::keep(data.path(), &statement)?;
     let opening = Opening {
         data_dir: data.path().to_owned(),
         authority: config.authority.clone(),
         key: Arc::new(key),
         clock,
-        genesis: Some(genesis),
+        genesis: Some(statement),
     };
     Ok(Directory::open(opening)?)
 }
@@ -192,9 +182,11 @@ pub fn join(
     config: &Config,
     token: &Token,
     wait: bool,
+    recipient: Option<&str>,
     keep: impl FnOnce() -> Result<(), CommandFailure>,
 ) -> Result<(), CommandFailure> {
     transport::install_provider();
+    let recipient = recipient.map(recipient::parse).transpose()?;
     let Token { text: token, parsed } = token;
     let clock = SystemClock::shared();
     let name = |failure: CommandFailure| {
@@ -225,6 +217,7 @@ pub fn join(
         }
     };
     keep()?;
+    recipient::settle(data.path(), recipient.as_ref())?;
     let runtimes = Runtimes::start(1)?;
     let joined = runtimes.block_on(introduce(config, &data, &clock, applicant, wait));
     runtimes.shutdown();
@@ -247,8 +240,9 @@ fn apply(
 ) -> Result<Applicant, CommandFailure> {
     let (key, entry) = own_entry(config, data, clock, &parsed.invitation.federation)?;
     let pin = entry.pins[0].pin;
-    keep_genesis(data.path(), &parsed.invitation.genesis)?;
-    let application = wire::invitation::sign_application(&parsed.invitation, &entry, &key, nonce()?, clock.now());
+    genesis::keep(data.path(), &parsed.invitation.genesis)?;
+    let application =
+        wire::invitation::sign_application(&parsed.invitation, &entry, &key, entry::nonce()?, clock.now());
     Ok(Applicant::begin(data.path(), token, application, pin)?)
 }
 
@@ -310,11 +304,12 @@ async fn introduce(
 /// # Errors
 /// The first part that cannot start, or why an application is over.
 pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: bool) -> Result<(), CommandFailure> {
-    no_core_dumps();
     transport::install_provider();
     let runtimes = Runtimes::start(config.worker_threads.0)?;
     let signals = runtimes.block_on(async { Signals::take(with_starter) })?;
     let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
+    // No key was read yet.
+    no_core_dumps();
     let on = runtimes.handles();
     let rereading = Rereading::new(config.clone(), reread, telemetry.levels());
     let ran = runtimes.block_on(run_until_asked(config, &on, signals, &rereading, clock_is_right));
@@ -353,7 +348,7 @@ async fn run_until_asked(
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::End => {
-                        tracing::info!("the node stops");
+                        Entry::of(Event::NodeStops).tell();
                         return Ok(());
                     }
                     Asked::Reread => drop(rereading.read()),
@@ -367,7 +362,7 @@ async fn run_until_asked(
     if clock_is_right {
         member.clock_is_right();
     }
-    tracing::info!(authority = %authority, address = %member.address(), version = env!("CARGO_PKG_VERSION"), "the node runs");
+    Entry { version: Some(env!("CARGO_PKG_VERSION")), ..Entry::about(Event::NodeRuns, &authority) }.tell();
     signals::ready("runs");
     let mut taking = None;
     while signals.next().await == Asked::Reread {
@@ -383,7 +378,7 @@ async fn run_until_asked(
         taking.abort();
     }
     signals::stopping();
-    tracing::info!("the node stops");
+    Entry::of(Event::NodeStops).tell();
     member.stop().await;
     watchdog.abort();
     Ok(())

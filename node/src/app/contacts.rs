@@ -11,7 +11,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::failure::CommandFailure;
-use super::following::MOMENT;
+use super::following::at_changes;
 use crate::directory::Directory;
 use crate::domain::authority::PublicKey;
 use crate::domain::directory::DirectoryView;
@@ -103,14 +103,12 @@ pub fn write(dir: &Path, contacts: &[Contact]) -> Result<(), CommandFailure> {
     written.map_err(|e| CommandFailure::file(&path, &e))
 }
 
-/// Keeps the file like the register, for as long as the node runs.
+/// Keeps the file like the register, for as long as the node runs: a backup takes what stands there.
 pub async fn keep(directory: Directory, dir: std::path::PathBuf) {
-    let mut changes = directory.changes();
-    let mut kept = read(&dir);
-    loop {
-        changes.mark_unchanged();
-        let now = of(&directory.view(), directory.authority());
-        if now != kept && !now.is_empty() && directory.view().number > 0 {
+    let (mut kept, own) = (read(&dir), directory.authority().clone());
+    let look = |view: &DirectoryView| {
+        let now = of(view, &own);
+        if now != kept && !now.is_empty() && view.number > 0 {
             match write(&dir, &now) {
                 Ok(()) => kept = now,
                 Err(failure) => {
@@ -118,12 +116,8 @@ pub async fn keep(directory: Directory, dir: std::path::PathBuf) {
                 }
             }
         }
-        // A backup takes what stands there.
-        tokio::time::sleep(MOMENT).await;
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
+    };
+    at_changes(directory, look).await;
 }
 
 /// Follows from the first contact that answers, for a node that has nothing but the genesis statement. The file is read

@@ -9,7 +9,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::failure::CommandFailure;
 use super::owner::{self, Owner};
+use super::scratch::Scratch;
 use crate::domain::reason::Reason;
+use crate::storage::backup;
 use crate::transport::local_ca;
 use crate::wire::keys::SigningKey;
 
@@ -54,6 +56,7 @@ impl DataDir {
             return Err(of_another(path, data.owner).remedy("systemctl start havenlink, which runs as that user"));
         }
         openable(path)?;
+        Scratch::sweep(path)?;
         Ok(data)
     }
 
@@ -95,6 +98,8 @@ impl DataDir {
             _ => CommandFailure::file(&path, &e),
         };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        // Backups that were made here before hold another key.
+        backup::forget_sealed(&self.path);
         file.write_all(&pkcs8).and_then(|()| file.sync_all()).map_err(failed)?;
         File::open(&self.path).and_then(|d| d.sync_all()).map_err(failed)?;
         SigningKey::from_pkcs8(&pkcs8).ok_or_else(|| CommandFailure::new(Reason::Internal))
@@ -181,26 +186,30 @@ pub fn openable(path: &Path) -> Result<(), CommandFailure> {
 }
 
 /// Keys that their owner alone reads.
-pub const KEYS: [&str; 4] = [AUTHORITY_KEY, "tls.key", "node.key", local_ca::KEY];
+const KEYS: [&str; 4] = [AUTHORITY_KEY, "tls.key", "node.key", local_ca::KEY];
 
 /// Whether others of this machine can read a key, or put a file in place of one.
 ///
 /// # Errors
 /// `OPEN_TO_OTHERS` with the command that shuts it.
 fn private(path: &Path) -> Result<(), CommandFailure> {
-    let open = |file: &Path, bits: u32| {
-        let mode = std::fs::metadata(file).map(|found| found.permissions().mode());
-        mode.is_ok_and(|mode| mode & bits != 0)
-    };
     let refused = |file: &Path, mode: &str| {
         let failure = CommandFailure::new(Reason::OpenToOthers).fact("file", file.display().to_string());
         Err(failure.remedy(format!("chmod {mode} {}", file.display())))
     };
-    if open(path, WRITTEN_BY_OTHERS) {
+    if is_open(path, WRITTEN_BY_OTHERS) {
         return refused(path, "700");
     }
-    let key = KEYS.into_iter().map(|name| path.join(name)).find(|key| open(key, OPENED_BY_OTHERS));
-    key.map_or(Ok(()), |key| refused(&key, "600"))
+    key_open_to_others(path).map_or(Ok(()), |key| refused(&path.join(key), "600"))
+}
+
+/// The first key of a data directory that others of this machine can open.
+pub fn key_open_to_others(path: &Path) -> Option<&'static str> {
+    KEYS.into_iter().find(|key| is_open(&path.join(key), OPENED_BY_OTHERS))
+}
+
+fn is_open(file: &Path, bits: u32) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.permissions().mode() & bits != 0)
 }
 
 /// Bits of a mode: group or others may write; they may do anything.

@@ -1,8 +1,12 @@
 //! The doctor: looks at what may be wrong, says what that means, and names the command that helps.
 //!
 //! Whoever reads it runs a municipal network, not this program: a finding says what was seen and what it costs, a remedy
-//! is a command or a call. What concerns the register and those who keep it stands in `register`.
+//! is a command or a call. What concerns the register and those who keep it stands in `register`, backups in `backups`, this node's
+//! own address in `address`.
 
+mod address;
+mod agreements;
+mod backups;
 mod register;
 
 use std::time::Duration;
@@ -28,6 +32,8 @@ pub struct Care {
     pub exchange: Exchange,
     pub inviter: Inviter,
     pub contacting: Contacting,
+    /// Addresses under which the configuration says that partners reach this node; it need not name any.
+    pub endpoints: Vec<String>,
 }
 
 /// An operator does not wait a minute; partners that are a little late try again by themselves.
@@ -39,8 +45,6 @@ const BROUGHT_ENDING: Millis = Millis::days(30);
 /// Free space below which new records are refused soon, and below which somebody should look, in MiB.
 const DISK_FULL: u64 = 256;
 const DISK_LOW: u64 = 2_048;
-/// Hours after which a backup is old.
-const BACKUP_OLD: i64 = 48;
 /// Records that wait before it is worth a look.
 const WAITING: u64 = 1_000;
 /// Leaves of the ledger up to which the doctor recomputes it; beyond, `audit verify` has the time.
@@ -80,7 +84,8 @@ impl Upkeep for Care {
 
     async fn doctor(&self) -> Vec<Check> {
         let reached = self.reach_stewards();
-        let (reached, partners, ledger) = tokio::join!(reached, self.partners(), self.ledger());
+        let (reached, partners, address, ledger) =
+            tokio::join!(reached, self.partners(), self.address(), self.ledger());
         vec![
             self.membership(),
             self.certificate(),
@@ -91,14 +96,17 @@ impl Upkeep for Care {
             self.votes(),
             self.snapshots(),
             self.stewards(&reached),
+            address,
             self.rules(),
             self.clock(&reached),
             self.register_time(),
             self.disk(),
             self.decisions().await,
             self.backup(),
+            self.recovery(),
             self.files(),
             self.agreements(),
+            self.offers().await,
             self.queue().await,
             self.given_up().await,
             ledger,
@@ -136,15 +144,13 @@ impl Care {
 
     fn certificate(&self) -> Check {
         let ends = self.renewal.identity.certificate().not_after;
-        if self.renewal.identity.is_anothers() {
-            return self.brought_certificate(ends);
-        }
         match ends.since(self.now()) {
             left if left <= Millis(0) => critical(
                 "certificate",
                 format!("this node's certificate ended on {ends}: partners refuse it"),
                 "havenctl node renew",
             ),
+            _ if self.renewal.identity.is_anothers() => self.brought_certificate(ends),
             left if left < ENDING => warning(
                 "certificate",
                 format!("this node's certificate ends on {ends}, and was not renewed by itself"),
@@ -202,23 +208,8 @@ impl Care {
         }
     }
 
-    fn backup(&self) -> Check {
-        let remedy = "havenlink backup DIRECTORY, better daily; DIRECTORY on another machine's disk";
-        let at = crate::storage::backup::last_backup(&self.renewal.data_dir);
-        match at.map(|at| self.now().since(at).0.max(0) / 3_600_000) {
-            Some(hours) if hours < BACKUP_OLD => ok("backup", format!("{hours} h ago")),
-            Some(hours) => warning("backup", format!("the last one is {hours} h old"), remedy),
-            None => warning("backup", "no backup was ever made: a lost disk is lost data", remedy),
-        }
-    }
-
     fn files(&self) -> Check {
-        use std::os::unix::fs::PermissionsExt;
-        let open = data_dir::KEYS.into_iter().find(|name| {
-            let mode = std::fs::metadata(self.renewal.data_dir.join(name)).map(|m| m.permissions().mode());
-            mode.is_ok_and(|mode| mode & 0o077 != 0)
-        });
-        match open {
+        match data_dir::key_open_to_others(&self.renewal.data_dir) {
             None => ok("key files", "only the node's user can read them"),
             Some(name) => critical(
                 "key files",
@@ -228,11 +219,11 @@ impl Care {
         }
     }
 
-    /// Those that a restore left to confirm.
+    /// Those that a restore left to confirm, then what comes due.
     fn agreements(&self) -> Check {
         let waiting = self.exchange.agreements.unconfirmed();
         if waiting.is_empty() {
-            return ok("agreements", "none waits for confirmation");
+            return agreements::due(&self.exchange.agreements.reminders(), self.now());
         }
         let mut partners: Vec<&str> = waiting
             .iter()
@@ -250,6 +241,22 @@ impl Care {
             ),
             "havenctl agreement confirm",
         )
+    }
+
+    /// A light that nobody confirms goes out at every partner.
+    async fn offers(&self) -> Check {
+        let own = match self.exchange.capacity.standing().await {
+            Ok(own) => own,
+            Err(error) => return by("offers", error.reason(), CheckResult::Critical),
+        };
+        match own.since {
+            None => ok("offers", format!("{} of this authority, none is out of date", own.all)),
+            Some(since) => warning(
+                "offers",
+                format!("partners see {} of {} as not reported, the first since {since}", own.stale, own.all),
+                "havenctl offer confirm --all-unchanged if they are as stated; havenctl offer list --own shows them",
+            ),
+        }
     }
 
     async fn queue(&self) -> Check {
@@ -372,8 +379,13 @@ impl Care {
             Err(error) => by("partners", error.reason(), CheckResult::Unknown),
             Ok(silent) if silent.is_empty() => ok("partners", "every partner answers"),
             Ok(silent) => {
-                let names: Vec<&str> = silent.iter().map(|id| id.as_str()).collect();
-                let first = names.first().copied().unwrap_or("AUTHORITY");
+                let answered = |id| self.exchange.road.link_state(id).and_then(|line| line.answered);
+                let name = |id| match answered(id) {
+                    Some((at, _)) => format!("{id} (which answered last at {at})"),
+                    None => format!("{id} (which has not answered since this node started)"),
+                };
+                let names: Vec<String> = silent.iter().map(name).collect();
+                let first = silent.first().map_or("AUTHORITY", |id| id.as_str());
                 warning(
                     "partners",
                     format!("no answer from {}; what is for them waits", names.join(", ")),

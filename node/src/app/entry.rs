@@ -35,8 +35,19 @@ pub fn entry(config: &Config, key: PublicKey, pin: PinnedKey, raft_id: u64) -> R
         hosted_by: None,
         networks: Vec::new(),
         services: Vec::new(),
+        corridor: Default::default(),
         raft_id,
     })
+}
+
+/// What makes two statements of the same content two.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn nonce() -> Result<[u8; 16], CommandFailure> {
+    let mut nonce = [0; 16];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| CommandFailure::new(Reason::Internal).about("no randomness"))?;
+    Ok(nonce)
 }
 
 /// Addresses under which partners reach this node.
@@ -54,12 +65,16 @@ pub fn endpoints(config: &Config) -> Result<Vec<String>, CommandFailure> {
     if !config.listen.ip().is_unspecified() {
         return Ok(vec![config.listen.to_string()]);
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
+    let host = host_name();
     if host.is_empty() || host == "localhost" {
         return Err(CommandFailure::new(Reason::EntryInvalid).about("the host has no name, endpoints must be given"));
     }
     Ok(vec![format!("{host}:{port}")])
+}
+
+/// What this machine calls itself; the unit's sandbox hides `/proc/sys`.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

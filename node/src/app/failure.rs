@@ -18,6 +18,13 @@ pub struct CommandFailure {
     remedy: Option<String>,
 }
 
+/// A path as a shell takes it: in quotes if it has blanks or anything else that a shell reads as its own.
+pub fn typed(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 impl CommandFailure {
     /// The catalogue's text of this reason, without facts yet.
     pub fn new(reason: Reason) -> Self {

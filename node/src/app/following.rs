@@ -11,11 +11,13 @@ use tonic_health::server::HealthReporter;
 use crate::directory::Directory;
 use crate::directory::beats::{Fork, Witness};
 use crate::domain::authority::MemberStatus;
+use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::exchange::join::{Applicant, Inviter};
 use crate::services::admin::status::{BeatNow, ForkNow, RegisterNow};
 use crate::services::layers::Now;
+use crate::telemetry::journal::{Entry, Event};
 use crate::telemetry::metrics;
 use crate::transport::listener::Refused;
 use crate::transport::{Connections, JoinGate};
@@ -24,19 +26,38 @@ use crate::transport::{Connections, JoinGate};
 /// would keep them busy with nothing that is new to them.
 pub(super) const MOMENT: Duration = Duration::from_millis(100);
 
-/// Carries what the listener turned away into the metrics.
+/// Carries what the listener turned away into the metrics and the journal.
 pub(super) async fn count_refused(refused: Arc<Refused>) {
     let mut look = tokio::time::interval(Duration::from_secs(5));
     let mut told = [0_u64; 4];
     loop {
         look.tick().await;
-        let now = [&refused.handshakes, &refused.slow, &refused.pending, &refused.connections];
-        let reasons =
-            [Reason::PeerUnknown, Reason::DeadlineExceeded, Reason::PeerTlsFailed, Reason::TooManyConnections];
-        for ((counter, reason), told) in now.into_iter().zip(reasons).zip(&mut told) {
+        let now = [
+            (&refused.handshakes, Reason::PeerTlsFailed),
+            (&refused.slow, Reason::DeadlineExceeded),
+            (&refused.pending, Reason::TooManyConnections),
+            (&refused.connections, Reason::TooManyConnections),
+        ];
+        for ((counter, reason), told) in now.into_iter().zip(&mut told) {
             let count = counter.load(std::sync::atomic::Ordering::Relaxed);
-            metrics::HANDSHAKES_FAILED.add([reason.code()], count.saturating_sub(*told));
-            *told = count;
+            let new = count.saturating_sub(std::mem::replace(told, count));
+            metrics::HANDSHAKES_FAILED.add([reason.code()], new);
+            if new > 0 {
+                Entry { reason: Some(reason), ..Entry::of(Event::Refused) }.count(new);
+            }
+        }
+    }
+}
+
+/// Looks now, and after each change of the register, at those of a moment together; for as long as the node runs.
+pub(super) async fn at_changes(directory: Directory, mut look: impl FnMut(&DirectoryView)) {
+    let mut changes = directory.changes();
+    loop {
+        changes.mark_unchanged();
+        look(&directory.view());
+        tokio::time::sleep(MOMENT).await;
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -91,6 +112,8 @@ pub(super) async fn follow_readiness(
             tracing::warn!(reason = error.reason().code(), "the application's file could not be removed");
         }
         if ready.send_if_modified(|was| std::mem::replace(was, reason) != reason) {
+            let event = if reason.is_none() { Event::NodeReady } else { Event::NodeNotReady };
+            Entry { reason, ..Entry::of(event) }.tell();
             let serving = if reason.is_none() { ServingStatus::Serving } else { ServingStatus::NotServing };
             health.set_service_status("", serving).await;
         }

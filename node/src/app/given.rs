@@ -6,16 +6,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::timeout;
 
 use super::contacts::PATIENCE;
 use super::failure::CommandFailure;
-use super::following::MOMENT;
+use super::following::at_changes;
 use crate::directory::Directory;
+use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::services::admin::node::{Answering, NotDone};
+use crate::telemetry::journal::{Entry, Event};
 use crate::transport::given::{Given, GivenContacts};
 use crate::transport::{Lane, Pool};
 
@@ -28,14 +31,16 @@ pub struct Contacting {
     pub directory: Directory,
     pub pool: Pool,
     pub data_dir: PathBuf,
+    /// Held from the look at what is kept to the change of it, in memory and in the file.
+    pub changing: Arc<Mutex<()>>,
 }
 
 impl Contacting {
     /// Who of the register answers at an address.
     ///
     /// # Errors
-    /// Why nobody does: `PEER_UNREACHABLE`, `PEER_PIN_UNKNOWN` for whoever the register does not know, `PEER_REFUSED_US` where
-    /// they do not know us, `FIELD_INVALID` for what is no address, or this node's own.
+    /// Why nobody does: `PEER_UNREACHABLE`, also for what is no address; `PEER_PIN_UNKNOWN` for whoever the register does not
+    /// know, `PEER_REFUSED_US` where they do not know us, `FIELD_INVALID` for this node's own.
     pub async fn meet(&self, endpoint: &str) -> Result<Answering, NotDone> {
         let asked = timeout(PATIENCE, self.pool.who_answers(endpoint)).await;
         let met = asked.map_err(|_| NotDone::from(Reason::PeerUnreachable))?.map_err(|error| {
@@ -62,11 +67,14 @@ impl Contacting {
         let view = self.directory.view();
         let member = view.member(authority).ok_or(Reason::MemberUnknown)?;
         let given = Given { endpoint: endpoint.to_owned(), instead_of: member.entry.endpoints.clone() };
-        let mut all = self.pool.given().current(&view);
-        all.insert(authority.clone(), given);
-        write(&self.data_dir, &all).map_err(|failure| failure.reason())?;
-        self.pool.given().set(all);
-        tracing::info!(%authority, "an operator gave an address of it");
+        {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.pool.given().current(&view);
+            all.insert(authority.clone(), given);
+            write(&self.data_dir, &all).map_err(|failure| failure.reason())?;
+            self.pool.given().set(all);
+        }
+        Entry::about(Event::ContactGiven, authority).tell();
         let channel = self.pool.lane(authority, Lane::Reunion).map_err(|error| error.reason())?;
         match timeout(PATIENCE, self.directory.catch_up(channel)).await {
             Ok(Ok(())) => {}
@@ -77,15 +85,15 @@ impl Contacting {
     }
 }
 
-/// Takes those of the file, and drops each as soon as the register lists another address; for as long as the node runs.
+/// Drops each as soon as the register lists another address; for as long as the node runs. A register that is not here yet
+/// lists nothing.
 pub async fn keep(contacting: Contacting) {
-    let Contacting { directory, pool, data_dir } = contacting;
+    let Contacting { directory, pool, data_dir, changing } = contacting;
     let given: GivenContacts = pool.given().clone();
-    let mut changes = directory.changes();
-    loop {
-        changes.mark_unchanged();
-        let current = given.current(&directory.view());
-        if current != *given.all() {
+    let look = |view: &DirectoryView| {
+        let _changing = changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = given.current(view);
+        if view.number > 0 && current != *given.all() {
             match write(&data_dir, &current) {
                 Ok(()) => given.set(current),
                 Err(failure) => {
@@ -93,11 +101,8 @@ pub async fn keep(contacting: Contacting) {
                 }
             }
         }
-        tokio::time::sleep(MOMENT).await;
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
+    };
+    at_changes(directory, look).await;
 }
 
 /// What was kept; nothing if there is no file.

@@ -1,10 +1,11 @@
-//! What a node is, beside the backup of what it holds: keys, certificate, genesis, where others were reached. Never the key of `keys.db` (9.9).
+//! What a node is, beside the backup of what it holds: keys, certificate, genesis, register, where others were reached. Never the key of `keys.db` (9.9).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::directory;
 use crate::domain::ids::KeyId;
 use crate::wire::keys::SigningKey;
 
@@ -12,11 +13,12 @@ use crate::wire::keys::SigningKey;
 const FILES: &[(&str, bool)] = &[
     ("tls.key", true),
     ("tls.crt", true),
-    ("genesis", false),
+    (super::genesis::FILE, false),
     (super::contacts::FILE, false),
     (crate::transport::crosses::FILE, false),
     (crate::transport::local_ca::CERTIFICATE, false),
     (crate::transport::local_ca::KEY, false),
+    (super::recipient::FILE, false),
     ("authority.key", true),
 ];
 
@@ -27,21 +29,31 @@ pub fn beside(backup: &Path) -> PathBuf {
     backup.with_extension(ENDING)
 }
 
+/// The names of all that such a folder may hold.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(name, _)| *name).chain([directory::FILE])
+}
+
 /// The id of the authority's key in such a folder; `None`: there is none.
 pub fn key(folder: &Path) -> Option<KeyId> {
     let pkcs8 = zeroize::Zeroizing::new(fs::read(folder.join("authority.key")).ok()?);
     SigningKey::from_pkcs8(&pkcs8).map(|key| key.public().id())
 }
 
-/// Copies from a data directory, durably: under its name the folder is whole.
+/// Copies from a data directory, durably: under its name the folder is whole. `register`: a copy of the register that nobody has
+/// open; the node's own file cannot be copied while it runs.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn write(data_dir: &Path, to: &Path) -> io::Result<()> {
+pub fn write(data_dir: &Path, to: &Path, register: Option<&Path>) -> io::Result<()> {
     let part = to.with_added_extension("part");
     match fs::remove_dir_all(&part) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
+    }
+    if let Some(register) = register {
+        DirBuilder::new().mode(0o700).create(&part)?;
+        place_register(register, &part)?;
     }
     copy(data_dir, &part)?;
     fs::rename(&part, to)?;
@@ -59,12 +71,61 @@ pub fn is_whole(folder: &Path) -> bool {
 /// # Errors
 /// When a file cannot be read or written, or another one stands in its place.
 pub fn read(from: &Path, data_dir: &Path) -> io::Result<()> {
+    read_register(from, data_dir)?;
     copy(from, data_dir)
+}
+
+/// Copies the register into a data directory that has lost it. One that is here is as new or newer, and stays.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn read_register(from: &Path, data_dir: &Path) -> io::Result<()> {
+    let register = from.join(directory::FILE);
+    if register.exists() && !data_dir.join(directory::FILE).exists() {
+        place_register(&register, data_dir)?;
+    }
+    Ok(())
+}
+
+/// Copies what is missing in a data directory, and leaves alone what is there. Of a certificate and its key one alone is of no
+/// use: both come then.
+///
+/// # Errors
+/// As `read`.
+pub fn read_missing(from: &Path, data_dir: &Path) -> io::Result<()> {
+    let here = |name: &str| data_dir.join(name).exists();
+    let pair = here("tls.key") && here("tls.crt");
+    for (name, _) in FILES {
+        let of_pair = matches!(*name, "tls.key" | "tls.crt");
+        if of_pair && !pair && here(name) {
+            fs::remove_file(data_dir.join(name))?;
+        }
+        if !here(name) && from.join(name).exists() {
+            place(&data_dir.join(name), &zeroize::Zeroizing::new(fs::read(from.join(name))?))?;
+        }
+    }
+    File::open(data_dir)?.sync_all()
+}
+
+/// Under its name the register is whole, like all else; it may be large.
+fn place_register(register: &Path, folder: &Path) -> io::Result<()> {
+    let place = folder.join(directory::FILE);
+    let part = place.with_added_extension("part");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&part)?;
+    io::copy(&mut File::open(register)?, &mut file)?;
+    file.sync_all()?;
+    fs::rename(&part, &place)
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(to)?;
     for (name, needed) in FILES {
+        // A recovery key that was made since is the one that lies in the safe now.
+        if *name == super::recipient::FILE && to.join(name).exists() {
+            continue;
+        }
         let bytes = match fs::read(from.join(name)) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !needed => continue,
@@ -107,7 +168,7 @@ mod tests {
             fs::write(data.join(name), name).unwrap();
         }
         let backup = root.path().join("havenlink-7.backup");
-        write(&data, &beside(&backup)).unwrap();
+        write(&data, &beside(&backup), None).unwrap();
         assert!(!beside(&backup).join("node.key").exists());
         read(&beside(&backup), &other).unwrap();
         assert_eq!(fs::read(other.join("tls.key")).unwrap(), b"tls.key");

@@ -185,6 +185,7 @@ fn view_of_clients(config: &Config) -> ViewSource {
         hosted_by: None,
         networks: Vec::new(),
         services: Vec::new(),
+        corridor: Default::default(),
         raft_id: 0,
     };
     let member =

@@ -1,9 +1,12 @@
 //! What the listener of the authority's own software shows: a certificate of the node's local CA, made anew in good time.
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::entry::host_name;
 use super::failure::CommandFailure;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -58,8 +61,10 @@ impl LocalDoor {
     }
 }
 
+/// For clients of any user to read, whatever the process masks.
 fn lay(path: &Path, pem: &str) -> Result<(), CommandFailure> {
-    std::fs::write(path, pem).map_err(|e| CommandFailure::file(path, &e))
+    let laid = std::fs::write(path, pem).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o644)));
+    laid.map_err(|e| CommandFailure::file(path, &e))
 }
 
 /// Under what clients may dial it: the address that it hears on, this machine, and whatever the configuration says.
@@ -68,12 +73,11 @@ fn names(config: &Config, listen: SocketAddr) -> Vec<String> {
         ip if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()],
         ip => vec![ip.to_string()],
     };
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let of_endpoint = |endpoint: &String| {
         let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']').to_owned()
     };
-    let more = [String::from("localhost"), host.trim().to_owned()].into_iter();
+    let more = [String::from("localhost"), host_name()].into_iter();
     let mut names: Vec<String> = own
         .into_iter()
         .chain(more)

@@ -15,6 +15,7 @@ use super::doctor::Care;
 use super::failure::CommandFailure;
 use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, register_now};
 use super::given::{self, Contacting};
+use super::journal;
 use super::listeners;
 use super::recovery;
 use super::renewal::Renewal;
@@ -23,8 +24,10 @@ use super::rotation::{self, Rotation};
 use super::serve::Serving;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::directory::state::KNOWN_RULES;
 use crate::directory::{Directory, Opening};
 use crate::domain::reason::Reason;
+use crate::domain::stream::Understands;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::{Applicant, Inviter};
 use crate::exchange::peer_client::PoolLink;
@@ -65,7 +68,6 @@ struct Rooms {
     rotation: Rotation,
     inviter: Inviter,
     identity: NodeIdentity,
-    connections: Connections,
     keys: Keys,
     codes: Codes,
     address: SocketAddr,
@@ -127,6 +129,7 @@ impl RunningMember {
             clock: clock.clone(),
             wakeups: Wakeups::default(),
             link: Arc::new(PoolLink::new(pool.clone())),
+            understands: Understands::here(KNOWN_RULES, &config.not_taken),
         });
         let exchange = exchange.await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
@@ -139,7 +142,12 @@ impl RunningMember {
         inviter.refresh_gate().await.map_err(|e| CommandFailure::new(e.reason()).cause(&e))?;
 
         let rotated = Arc::<tokio::sync::Notify>::default();
-        let contacting = Contacting { directory: directory.clone(), pool: pool.clone(), data_dir: dir.clone() };
+        let contacting = Contacting {
+            directory: directory.clone(),
+            pool: pool.clone(),
+            data_dir: dir.clone(),
+            changing: Arc::default(),
+        };
         let rooms = Rooms {
             codes: listeners::codes(&dir)?,
             clock: clock.clone(),
@@ -158,7 +166,6 @@ impl RunningMember {
             governance,
             inviter: inviter.clone(),
             identity: identity.clone(),
-            connections: connections.clone(),
             keys,
             address,
             data_dir: dir,
@@ -177,8 +184,8 @@ impl RunningMember {
             identity,
             view: view.clone(),
             clock: clock.clone(),
-            connections: connections.clone(),
             gate: gate.clone(),
+            connections: connections.clone(),
             limits,
             issued: true,
         };
@@ -194,7 +201,7 @@ impl RunningMember {
             directory.start(Arc::new(pool.clone()));
         }
         serving.until_stop(contacts::find(directory.clone(), pool, rooms.data_dir.clone(), contacts));
-        let workers = Workers::start(&exchange, &on.exchange);
+        let workers = Workers::start(&exchange, connections.departures(), &on.exchange);
         let drain = config.shutdown_drain.to_duration();
         Ok(Self {
             directory,
@@ -287,7 +294,7 @@ impl Rooms {
         budgets: &PartnerBudgets,
         on: &Runtimes,
     ) -> Result<(), CommandFailure> {
-        let (budget, permits, rows) = budgets.doors(self.directory.source());
+        let (budget, permits, batches) = budgets.doors(self.directory.source());
         let connections = door.connections.clone();
         let budget = budgets::ending(budget, self.clock.clone(), move |peer| connections.abort_incoming(peer));
         let guard = listeners::guard(self.directory.source(), &self.clock, (budget, permits), on, serving.stopping());
@@ -296,7 +303,7 @@ impl Rooms {
         let served = listener.serve(door)?;
         serving.until_stop(count_refused(served.refused.clone()));
         let (road, agreements) = (self.exchange.road.clone(), self.exchange.agreements.clone());
-        let peer = services::peer::Peer { road, agreements, rows };
+        let peer = services::peer::Peer { road, agreements, batches };
         serving.grpc(
             handle,
             served.peers,
@@ -331,17 +338,18 @@ impl Rooms {
 
     fn local_routes(&self) -> Routes {
         let (directory, data_dir) = (self.directory.clone(), self.data_dir.clone());
-        let (connections, identity) = (self.connections.clone(), self.identity.clone());
+        let identity = self.identity.clone();
         let status = MemberNode {
             authority: self.config.authority.clone(),
             register: Arc::new(move || register_now(&directory)),
             governance: self.governance.clone(),
             inviter: self.inviter.clone(),
             exchange: self.exchange.clone(),
-            connected: Arc::new(move || connections.connected()),
             certificate_expires: Arc::new(move || identity.certificate().not_after),
             peer_address: self.address.to_string(),
-            last_backup: Arc::new(move || backup::last_backup(&data_dir)),
+            last_backup: Arc::new(move || {
+                [backup::LAST_BACKUP, backup::LAST_SEALED].map(|file| backup::last(&data_dir, file))
+            }),
             now: self.now(),
         };
         let care = Care {
@@ -350,6 +358,7 @@ impl Rooms {
             exchange: self.exchange.clone(),
             inviter: self.inviter.clone(),
             contacting: self.contacting.clone(),
+            endpoints: self.config.endpoints.clone(),
         };
         routes::local(routes::Local {
             exchange: self.exchange.clone(),
@@ -386,6 +395,7 @@ impl Rooms {
         });
         serving.until_stop(contacts::keep(self.directory.clone(), self.data_dir.clone()));
         serving.until_stop(given::keep(self.contacting.clone()));
+        serving.until_stop(journal::keep(self.directory.clone(), self.now(), self.data_dir.clone()));
         let (directory, keys, dir) = (self.directory.clone(), self.keys.clone(), self.data_dir.clone());
         serving.until_stop(recovery::follow(directory, keys, dir));
         serving.until_stop(self.rotation.clone().follow());

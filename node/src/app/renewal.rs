@@ -16,6 +16,7 @@ use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
 use crate::services::admin::node::NotDone;
+use crate::telemetry::journal::{Entry, Event};
 use crate::telemetry::metrics;
 pub use crate::transport::identity::Pair;
 use crate::transport::{self, Issuing, NodeIdentity, crosses};
@@ -29,6 +30,8 @@ const SPREAD: Duration = Duration::from_secs(60);
 /// Between two looks at the certificate; and while the register does not list it.
 const LOOK: Duration = Duration::from_secs(3_600);
 const AGAIN: Duration = Duration::from_secs(60);
+/// How often the entry is changed anew when another change came first.
+const TRIES: usize = 3;
 
 /// Applicants dial the pins of their invitation: while one may still ask, the certificate stays, as long as there is time.
 const FOR_APPLICANTS: Millis = Millis::days(8);
@@ -179,6 +182,8 @@ impl Renewal {
     }
 
     async fn replace(&self, actor: Actor, spread: Duration) -> Result<(Pin, UnixMs), Reason> {
+        // What is published goes out under the one in use: a clock that was wrong may have dated it.
+        self.issue();
         let now = self.clock.now();
         let prepared = self.with_key(|issuing| NodeIdentity::prepare(&self.data_dir, issuing, now, LIFE));
         let next = prepared.map_err(|e| e.reason())?;
@@ -199,12 +204,23 @@ impl Renewal {
         let now = self.clock.now();
         let pin = self.with_key(|issuing| self.identity.promote(&self.data_dir, issuing, &view, now));
         let pin = pin.map_err(|e| e.reason())?;
-        tracing::info!(%expires, "a new certificate is in use");
+        Entry { until: Some(expires), ..Entry::of(Event::CertificateRenewed) }.tell();
         Ok((pin, expires))
     }
 
+    /// As often as another change of the entry comes first, which is seldom twice.
+    async fn publish(&self, next: &NodeIdentity, now: UnixMs, actor: Actor) -> Result<(), Reason> {
+        for _ in 1..TRIES {
+            match self.publish_once(next, now, actor).await {
+                Err(Reason::StaleVersion) => {}
+                published => return published,
+            }
+        }
+        self.publish_once(next, now, actor).await
+    }
+
     /// A pin stands until its certificate ends, and so do those before it: a partner that was away knows one of them.
-    pub(super) async fn publish(&self, next: &NodeIdentity, now: UnixMs, actor: Actor) -> Result<(), Reason> {
+    async fn publish_once(&self, next: &NodeIdentity, now: UnixMs, actor: Actor) -> Result<(), Reason> {
         let view = self.governance.view();
         let member = view.member(&self.authority).ok_or(Reason::NotJoined)?;
         let next = next.pinned(&view.federation, &self.authority).map_err(|e| e.reason())?;
@@ -225,6 +241,7 @@ impl Renewal {
         let excess = entry.pins.len().saturating_sub(PINS - 1);
         entry.pins.drain(..excess);
         entry.pins.push(next);
-        self.governance.decisions.update_entry(entry, actor).await.map(drop).map_err(|e| e.reason())
+        let updated = self.governance.decisions.update_entry(entry, Some(member.version), actor).await;
+        updated.map(drop).map_err(|e| e.reason())
     }
 }

@@ -113,8 +113,8 @@ impl Changeable {
     pub async fn take(&self, config: &Config) {
         self.budgets.change(config);
         match self.renewal.reread(SPREAD).await {
-            Ok(None) => {}
-            Ok(Some(pin)) => tracing::info!(pin = %pin, "another certificate is in use"),
+            // One that is taken into use is in the journal.
+            Ok(_) => {}
             Err(refused) => {
                 tracing::error!(
                     reason = refused.reason.code(),

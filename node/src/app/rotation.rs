@@ -26,6 +26,7 @@ use crate::exchange::Keys;
 use crate::exchange::governance::Governance;
 use crate::services::admin::member::KeyRotation;
 use crate::services::errors;
+use crate::storage::backup;
 use crate::transport::{Issuing, crosses};
 use crate::wire::keys::SigningKey;
 
@@ -130,7 +131,9 @@ fn hand_over(dir: &Path, name: &NodeName, old: &SigningKey, new: &PublicKey, now
     crosses::add(dir, &cross).map_err(std::io::Error::other)
 }
 
+/// Backups that were made so far have the old key; that they are asked for anew comes first, so that a crash forgets it never.
 fn promote(dir: &Path) -> std::io::Result<()> {
+    backup::forget_sealed(dir);
     std::fs::rename(dir.join(NEXT), dir.join(CURRENT))?;
     File::open(dir)?.sync_all()
 }

@@ -114,6 +114,7 @@ async fn a_founded_node_answers_is_governed_stops_and_starts_again() {
             snapshot_interval: 4_096,
             proposal_life_ms: 86_400_000,
         }),
+        leave_behind: false,
     };
     let decided = members.propose_policy(policy).await.unwrap().into_inner().decision.unwrap();
     assert_eq!((decided.outcome(), decided.number), (Outcome::Accepted, 1));

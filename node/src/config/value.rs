@@ -8,6 +8,7 @@ use super::raw::Raw;
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::{IdentifierScheme, ParticipantKind};
 use crate::domain::ids::{AuthorityId, Pin};
+use crate::domain::record::RecordKind;
 use crate::domain::time::Millis;
 
 /// A type of a key.
@@ -136,6 +137,7 @@ word! {
     SocketAddr, "an address and port such as \"0.0.0.0:7443\"", |t| t.parse().ok();
     PathBuf, "an absolute path", absolute;
     ActorRole, "operator, coordinator, publisher, consumer, data-protection, inspection or liaison", role_of;
+    RecordKind, "a kind of content such as \"PRACTICE\"", |t| RecordKind::from_name(t).filter(|kind| RecordKind::CONTENT.contains(kind));
     Pin, "64 hexadecimal digits", Pin::from_hex;
     Millis, "a span such as \"10s\", \"5m\" or \"24h\"", span_of;
     LogLevel, "error, warn, info, debug or trace", |t| Some(match t {

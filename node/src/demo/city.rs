@@ -16,13 +16,12 @@ use havenlink_proto::local::v1::inbox_service_client::InboxServiceClient;
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::ports;
 use super::sample::CitySample;
+use crate::transport;
 
 /// How long anything in the demo may take before it counts as failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,7 +76,7 @@ impl City {
         let config = format!(
             "authority = \"{}\"\nnames = {{ {language} = \"{name}\" }}\nidentifiers = {{ {scheme} = \"{identifier}\" }}\n\
              contact.email = \"{}\"\nlisten = \"{address}\"\nendpoints = [\"{address}\"]\n\
-             data_dir = \"{}\"\nrun_dir = \"{}\"\nhttp = \"off\"\nlog.level = \"warn\"\n",
+             data_dir = \"{}\"\nrun_dir = \"{}\"\nhttp = \"off\"\nlog.level = \"info\"\n",
             sample.authority,
             sample.contact,
             dir.join("data").display(),
@@ -107,11 +106,40 @@ impl City {
     /// # Errors
     /// When it ends with another code than 0; its stderr is in the error.
     pub async fn once(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let Output { status, stdout, stderr } = self.command(arguments).kill_on_drop(true).output().await?;
+        let with_key = self.with_key(arguments);
+        let with_key: Vec<&str> = with_key.iter().map(String::as_str).collect();
+        let Output { status, stdout, stderr } = self.command(&with_key).kill_on_drop(true).output().await?;
         if !status.success() {
             bail!("havenlink {} ended with {status}:\n{}", arguments.join(" "), String::from_utf8_lossy(&stderr));
         }
-        Ok(String::from_utf8_lossy(&stdout).into_owned())
+        let printed = String::from_utf8_lossy(&stdout).into_owned();
+        self.into_safe(&printed)?;
+        Ok(printed)
+    }
+
+    /// The town hall's safe: the recovery key that was printed once.
+    pub fn safe(&self) -> PathBuf {
+        self.dir.join("safe")
+    }
+
+    /// Puts the recovery key that a command printed into the safe.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn into_safe(&self, printed: &str) -> io::Result<()> {
+        match printed.lines().find(|line| line.trim().starts_with("AGE-SECRET-KEY-1")) {
+            Some(secret) => std::fs::write(self.safe(), secret),
+            None => Ok(()),
+        }
+    }
+
+    /// The words of a command; a restore opens what is sealed with the key of the safe, unless another one is named.
+    pub fn with_key(&self, arguments: &[&str]) -> Vec<String> {
+        let mut words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        if arguments.first() == Some(&"restore") && !arguments.contains(&"--identity") && self.safe().exists() {
+            words.extend(["--identity".to_owned(), self.safe().display().to_string()]);
+        }
+        words
     }
 
     /// Starts the node. It ends with this process, even if this process is killed: the pipe between them closes then.
@@ -259,10 +287,5 @@ impl City {
 /// # Errors
 /// When nobody listens there.
 pub async fn door(sockets: &Path, role: &str) -> anyhow::Result<Channel> {
-    let path = sockets.join(format!("{role}.sock"));
-    let connect = tower::service_fn(move |_| {
-        let path = path.clone();
-        async move { UnixStream::connect(path).await.map(TokioIo::new) }
-    });
-    Ok(Endpoint::from_static("http://localhost").timeout(PATIENCE).connect_with_connector(connect).await?)
+    Ok(transport::unix::door(sockets, role, PATIENCE).await?)
 }

@@ -174,6 +174,7 @@ pub fn agreement(first: &str, second: &str, level: DisclosureLevel, now_ms: i64)
             Purpose::Assistance.into(),
             Purpose::Learning.into(),
         ],
+        usage: Usage::Store.into(),
         highest_tlp: Tlp::Amber.into(),
         disclosure_level: level.into(),
         retention_ms: 180 * 86_400_000,
@@ -183,10 +184,13 @@ pub fn agreement(first: &str, second: &str, level: DisclosureLevel, now_ms: i64)
     Agreement {
         parties: [first, second]
             .iter()
-            .map(|a| Party { authority: (*a).to_owned(), corridor_roles: vec![CorridorRole::Destination.into()] })
+            .map(|a| Party {
+                authority: (*a).to_owned(),
+                corridor_roles: vec![CorridorRole::Destination.into()],
+                transfers: Vec::new(),
+            })
             .collect(),
         grants: vec![grant(first, second), grant(second, first)],
-        transfer_basis: TransferBasis::NotNeeded.into(),
         review_by_ms: now_ms + 300 * 86_400_000,
         ..Default::default()
     }

@@ -5,6 +5,7 @@
 //! | `context` | what all stand on: store, register, keys, clock, wake-ups, the agreements in memory | nobody |
 //! | `records` | what the arrival of each kind changes | `context` |
 //! | `agreements` | agreements with partners (9.7) | `context` |
+//! | `persons` | what persons let be shared (11) | `context` |
 //! | `road` | publish → dispatch → deliver → receive → consume (9.2, 9.3) | `agreements`, `records` |
 //! | `capacity` | own offers, the board, pauses (9.11) | `road`, `records` |
 //! | `practices` | the search in practices | `road` |
@@ -29,6 +30,7 @@ mod context;
 pub mod governance;
 pub mod join;
 pub mod peer_client;
+mod persons;
 mod practices;
 mod records;
 mod road;
@@ -43,17 +45,20 @@ use arc_swap::ArcSwap;
 use crate::clock::SharedClock;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::ids::{AuthorityId, Incarnation};
+use crate::domain::stream::Understands;
 use crate::storage::Store;
 use crate::wakeup::Wakeups;
 use context::{Context, KnownAgreements};
 use records::HeardOffers;
 
 pub use agreements::{AgreementSummary, Agreements, Knows, ListedAgreement, PartyAnswer};
-pub use capacity::{Capacity, HeldOffer, PartnerOffer, Which};
+pub use capacity::{Capacity, HeldOffer, OffersStand, PartnerOffer, Which};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};
+pub use persons::{AskedToShare, HeldShare, Persons};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
-pub use road::{ClockDifference, ConsumeRequest, QueueCount, Road, Said, Superseded, Wished};
+pub use road::{Allowed, Explanation};
+pub use road::{ClockDifference, ConsumeRequest, NotNamed, QueueCount, Road, Said, Spent, Superseded, Wished};
 pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
 pub use upkeep::{AuditFinding, PassReport, Upkeep};
 
@@ -68,6 +73,8 @@ pub struct Parts {
     pub clock: SharedClock,
     pub wakeups: Wakeups,
     pub link: Arc<dyn PeerLink>,
+    /// What this node takes, and can apply.
+    pub understands: Understands,
 }
 
 /// The parts of a node's exchange; who needs one is given that one. Clones share them.
@@ -76,6 +83,7 @@ pub struct Exchange {
     pub road: Arc<Road>,
     pub agreements: Arc<Agreements>,
     pub capacity: Arc<Capacity>,
+    pub persons: Arc<Persons>,
     pub practices: Arc<PracticeSearch>,
     pub upkeep: Arc<Upkeep>,
     context: Arc<Context>,
@@ -87,9 +95,10 @@ impl Exchange {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
-        let Parts { store, register, keys, clock, wakeups, link } = parts;
+        let Parts { store, register, keys, clock, wakeups, link, understands } = parts;
         let set: Arc<ArcSwap<AgreementSet>> = Arc::default();
-        let context = Context::new(store, register, keys, (clock, wakeups), KnownAgreements::of(&set));
+        let agreements = KnownAgreements::of(&set);
+        let context = Context::new(store, register, keys, (clock, wakeups), agreements, understands);
         let context = Arc::new(context);
         context.wakeups().advance_inbox(context.store().inbox_position().await?);
         let last_stored = context.store().audit_head().await?.time;
@@ -98,9 +107,10 @@ impl Exchange {
         let agreements = Arc::new(Agreements::open(context.clone(), set).await?);
         let road = Arc::new(Road::new(context.clone(), agreements.clone(), link, heard.clone()));
         let capacity = Arc::new(Capacity::new(context.clone(), road.clone(), heard));
+        let persons = Arc::new(Persons::new(context.clone()));
         let practices = Arc::new(PracticeSearch::new(context.clone(), road.clone()));
         let upkeep = Arc::new(Upkeep::new(context.clone(), agreements.clone(), road.clone(), capacity.clone()));
-        Ok(Self { road, agreements, capacity, practices, upkeep, context })
+        Ok(Self { road, agreements, capacity, persons, practices, upkeep, context })
     }
 
     /// The wake-ups that this exchange gives.

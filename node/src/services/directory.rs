@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::domain::directory::Position;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
+use crate::telemetry::journal::{Entry, Event};
 use crate::wire::{self, fields, member, statement};
 
 pub struct Register {
@@ -128,7 +129,11 @@ impl DirectoryService for Register {
         let asked = request.into_inner();
         let from = Position { founding: asked.founding, number: asked.number };
         let head = fields::id("head", &asked.head, Digest::from_slice).map_err(|e| errors::field(&e))?;
-        let events = self.directory.follow(from, head).map_err(|e| errors::directory(&e))?;
+        let events = self.directory.follow(from, head).map_err(|e| match e.reason() {
+            // The head that a caller brings nobody has signed, and it could be any: no fault of ours, and no alarm.
+            Reason::HeadMismatch => errors::refuse(Reason::HeadMismatch),
+            _ => errors::directory(&e),
+        })?;
         Ok(Response::new(Box::pin(events.map(|e| e.map_err(|e| errors::directory(&e))))))
     }
 
@@ -157,8 +162,9 @@ impl DirectoryService for Register {
         if let Some(quota) = quota
             && answer.refused.iter().any(|code| code == Reason::SignatureInvalid.code())
         {
-            let spent = (0..FORGED).take_while(|_| quota.take(Charge::RegisterCall).is_ok()).count();
-            havenlink_runtime::repeated!(info by caller.as_str(); peer = %caller, items = spent, "an exchange brought a signature that does not hold");
+            _ = (0..FORGED).take_while(|_| quota.take(Charge::RegisterCall).is_ok()).count();
+            let reason = Some(Reason::SignatureInvalid);
+            Entry { reason, ..Entry::about(Event::Refused, &caller) }.count(1);
         }
         if call_back && let Err(error) = self.directory.reach(&caller, false).await {
             answer.call_back_reason = error.reason().code().to_owned();

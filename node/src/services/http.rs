@@ -129,8 +129,8 @@ impl AsyncWrite for Brief {
 /// A page in a browser of this machine may send requests here under a name of its own that leads to 127.0.0.1 (DNS rebinding):
 /// only names of the loopback are answered.
 async fn loopback_only(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    match host.is_none_or(is_loopback) {
+    let host = request.headers().get(header::HOST);
+    match host.is_none_or(|host| host.to_str().is_ok_and(is_loopback)) {
         true => next.run(request).await,
         false => (StatusCode::MISDIRECTED_REQUEST, "this answers at loopback names only\n").into_response(),
     }

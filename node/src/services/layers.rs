@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
@@ -37,7 +38,8 @@ use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::issued::Vouched;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
-use crate::telemetry::{metrics, propagation};
+use crate::telemetry::journal::{Entry, Event};
+use crate::telemetry::{ROUTINE, metrics, propagation};
 use quota::exhausted;
 
 /// Who calls, as the connection proves it. In the extensions of every request that was let in.
@@ -210,7 +212,7 @@ impl Guard {
         }
         let view = self.view.load();
         // A suspended steward's Raft goes on until a majority changes the set (9.4); nobody else has business there then.
-        let outside = access::is_consensus(row) && !view.is_steward(authority);
+        let outside = is_outside(&view, authority, row);
         match (view.status(authority, (self.now)()), row.minimum_status) {
             (MemberStatus::Unknown, _) => Err(errors::refuse(Reason::PeerUnknown)),
             (MemberStatus::Removed, _) => Err(errors::refuse(Reason::MemberRemoved)),
@@ -220,26 +222,23 @@ impl Guard {
         }
     }
 
-    fn limits(&self, request: &Request<Body>, caller: &Caller, row: &Method) -> Result<Option<StreamPermit>, Status> {
+    /// What it may take: room for its stream, and what its bytes cost.
+    fn limits(&self, request: &Request<Body>, caller: &Caller, row: &Method) -> Result<Limits, Status> {
         if request.headers().get("grpc-encoding").is_some_and(|e| e != "identity") {
             return Err(errors::status(Reason::FieldInvalid, about("compression is off")));
         }
-        let Caller::Peer { authority, .. } = caller else { return Ok(None) };
+        let Caller::Peer { authority, .. } = caller else { return Ok((None, None)) };
         // Consensus and suspension are never starved by a budget. Who calls Raft's methods and is no steward in this view pays
         // like any member: a steward of tomorrow, of yesterday, or none at all.
-        let work = self.paid_as(authority, row);
+        let outside = is_outside(&self.view.load(), authority, row);
+        let work = if outside { Work::Members } else { row.work };
         let order = row.orders.then_some(Charge::Statement);
         for charge in Charge::call(work).into_iter().chain(order) {
             (self.budget)(authority, charge).map_err(exhausted)?;
         }
-        let counted = row.is_stream() && (work != Work::Register || !access::is_consensus(row));
-        counted.then(|| (self.permits)(authority).map_err(exhausted)).transpose()
-    }
-
-    /// From which budget a member's call is taken.
-    fn paid_as(&self, authority: &AuthorityId, row: &Method) -> Work {
-        let outside = access::is_consensus(row) && !self.view.load().is_steward(authority);
-        if outside { Work::Members } else { row.work }
+        let counted = row.is_stream() && (outside || !access::is_consensus(row));
+        let permit = counted.then(|| (self.permits)(authority).map_err(exhausted)).transpose()?;
+        Ok((permit, Charge::bytes(work)))
     }
 
     /// The budget that a call is taken from, where it has one.
@@ -248,16 +247,34 @@ impl Guard {
         Some(PeerQuota::new(self.budget.clone(), authority.clone()))
     }
 
+    /// Who is outside and was refused is in the journal; a partner beyond its budget is there already.
+    fn tell_refused(&self, connection: Option<&Connection>, status: &Status) {
+        let reason = status.get_details_error_info().and_then(|info| Reason::from_code(&info.reason));
+        let authority = match connection {
+            None | Some(Connection::Local { .. }) => return,
+            Some(Connection::Applicant { .. }) => None,
+            Some(Connection::Peer { .. }) if reason == Some(Reason::BudgetExhausted) => return,
+            Some(Connection::Peer { pin, vouched }) => {
+                let listed = self.view.load().pins.get(pin).cloned();
+                listed.or_else(|| vouched.as_ref().map(|vouched| vouched.authority.clone()))
+            }
+        };
+        Entry { authority, reason, ..Entry::of(Event::Refused) }.count(1);
+    }
+
     fn admit(&self, request: &Request<Body>) -> Result<Admitted, Status> {
         let (caller, listener) = self.identity(request)?;
         let row = self.access(request.uri().path(), &caller, listener)?;
-        let permit = self.limits(request, &caller, row)?;
-        let bytes = match &caller {
-            Caller::Peer { authority, .. } => Charge::bytes(self.paid_as(authority, row)),
-            Caller::Applicant { .. } | Caller::Local { .. } => None,
-        };
+        let (permit, bytes) = self.limits(request, &caller, row)?;
         Ok(Admitted { caller, row, permit, bytes })
     }
+}
+
+type Limits = (Option<StreamPermit>, Option<fn(usize) -> Charge>);
+
+/// Whether somebody calls Raft's methods who is no steward in this view.
+fn is_outside(view: &DirectoryView, authority: &AuthorityId, row: &Method) -> bool {
+    access::is_consensus(row) && !view.is_steward(authority)
 }
 
 /// Takes the bytes of a call as they come in.
@@ -288,7 +305,9 @@ where
         let admitted = match self.guard.admit(&request) {
             Ok(admitted) => admitted,
             Err(status) => {
-                let listener = listener_label((self.guard.identify)(request.extensions()).as_ref());
+                let connection = (self.guard.identify)(request.extensions());
+                self.guard.tell_refused(connection.as_ref(), &status);
+                let listener = listener_label(connection.as_ref());
                 let service = access::find(request.uri().path()).map_or("other", |row| row.service);
                 metrics::CALLS.add([listener, service, errors::code_name(status.code())], 1);
                 return Box::pin(std::future::ready(Ok(status.into_http())));
@@ -393,7 +412,18 @@ fn span_of(row: &Method, caller: &Caller) -> tracing::Span {
         Caller::Local { role, .. } => Some(role.name()),
         Caller::Peer { .. } | Caller::Applicant { .. } => None,
     };
-    tracing::info_span!("call", otel.name = method, otel.kind = "server", rpc.system = "grpc", peer, role)
+    // What goes on all the time and changes nothing has spans of its own target, which nobody is sent by default.
+    if is_routine(row) {
+        tracing::info_span!(target: ROUTINE, "call", otel.name = method, otel.kind = "server", rpc.system = "grpc", peer, role)
+    } else {
+        tracing::info_span!("call", otel.name = method, otel.kind = "server", rpc.system = "grpc", peer, role)
+    }
+}
+
+/// Heartbeats and polling: consensus, gossip, greetings, and whatever only reads.
+fn is_routine(row: &Method) -> bool {
+    let beats = ["/havenlink.directory.v1.DirectoryService/Gossip", "/havenlink.peer.v1.ExchangeService/Greet"];
+    row.effect == Effect::Read || access::is_consensus(row) || beats.contains(&row.path)
 }
 
 fn listener_label(connection: Option<&Connection>) -> &'static str {

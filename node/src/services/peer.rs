@@ -11,16 +11,25 @@ use super::{errors, layers};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::exchange::{Agreements, Road};
+use crate::exchange::{Agreements, Road, Spent};
 use crate::wire::peer as wire;
 
-/// Takes rows of a class from a peer's budget of the day; otherwise how long it has to wait.
-pub type Rows = Arc<dyn Fn(&AuthorityId, StreamClass, usize) -> Result<(), Duration> + Send + Sync>;
+/// What the batches of partners are taken from.
+pub trait BatchBudget: Send + Sync {
+    /// Takes rows of a class from a partner's budget of the day, if it has not overspent; otherwise how long it has to wait.
+    ///
+    /// # Errors
+    /// The time to wait.
+    fn take(&self, partner: &AuthorityId, class: StreamClass, rows: usize) -> Result<(), Duration>;
+
+    /// What a batch of the partner came to.
+    fn spent(&self, partner: &AuthorityId, spent: Spent);
+}
 
 pub struct Peer {
     pub road: Arc<Road>,
     pub agreements: Arc<Agreements>,
-    pub rows: Rows,
+    pub batches: Arc<dyn BatchBudget>,
 }
 
 #[tonic::async_trait]
@@ -45,13 +54,16 @@ impl ExchangeService for Peer {
     async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {
         let caller = layers::peer(&request)?;
         let batch = wire::batch_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
-        (self.rows)(&caller, batch.stream.class, batch.items.len()).map_err(|wait| {
+        // Of calls that nobody waited for.
+        self.batches.spent(&caller, self.road.take_spent(&caller));
+        self.batches.take(&caller, batch.stream.class, batch.items.len()).map_err(|wait| {
             errors::status(
                 Reason::BudgetExhausted,
                 errors::RefusalDetails { retry_after: Some(wait), ..Default::default() },
             )
         })?;
-        let answer = self.road.receive(&caller, batch).await.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(wire::answer_to_proto(answer)))
+        let answer = self.road.receive(&caller, batch).await;
+        self.batches.spent(&caller, self.road.take_spent(&caller));
+        Ok(Response::new(wire::answer_to_proto(answer.map_err(|e| errors::exchange(&e))?)))
     }
 }

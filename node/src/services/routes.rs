@@ -9,6 +9,7 @@ use havenlink_proto::admin::v1::mandate_service_server::MandateServiceServer;
 use havenlink_proto::admin::v1::member_service_server::MemberServiceServer;
 use havenlink_proto::admin::v1::node_service_server::NodeServiceServer;
 use havenlink_proto::directory::v1::directory_service_server::DirectoryServiceServer;
+use havenlink_proto::local::v1::agreement_to_share_service_server::AgreementToShareServiceServer;
 use havenlink_proto::local::v1::delivery_service_server::DeliveryServiceServer;
 use havenlink_proto::local::v1::inbox_service_server::InboxServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
@@ -73,10 +74,12 @@ pub fn local(parts: Local) -> Routes {
     let Local { exchange, directory: of, governance, inviter, rotation, status, upkeep, codes, now, health: reporter } =
         parts;
     let mandates = mandate::Mandates { governance: governance.clone(), codes: codes.clone(), now: now.clone() };
-    let members = member::Members { governance, inviter, rotation, codes: codes.clone(), now: now.clone() };
+    let road = exchange.road.clone();
+    let members = member::Members { governance, inviter, rotation, road, codes: codes.clone(), now: now.clone() };
     let records = local::record::Records { road: exchange.road.clone(), codes: codes.clone() };
     let practices = local::practice::Practices { practices: exchange.practices };
     let offers = local::offer::Offers { capacity: exchange.capacity, codes: codes.clone(), now: now.clone() };
+    let shares = local::agreement_to_share::AgreementsToShare { persons: exchange.persons, codes: codes.clone() };
     let agreements =
         agreement::AgreementCalls { agreements: exchange.agreements, codes: codes.clone(), now: now.clone() };
     always(node::Node { status, upkeep, codes }, reporter)
@@ -85,6 +88,7 @@ pub fn local(parts: Local) -> Routes {
         .add_service(AgreementServiceServer::new(agreements))
         .add_service(AuditServiceServer::new(audit::Audit { upkeep: exchange.upkeep }))
         .add_service(RecordServiceServer::new(records))
+        .add_service(AgreementToShareServiceServer::new(shares))
         .add_service(PracticeServiceServer::new(practices))
         .add_service(OfferServiceServer::new(offers))
         .add_service(InboxServiceServer::new(local::inbox::Inbox { road: exchange.road.clone() }))

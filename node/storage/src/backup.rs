@@ -17,7 +17,7 @@ use super::sqlite::db::{self, Args, Columns, failed};
 use super::sqlite::rare::bind_new_owed;
 use super::sqlite::read::offer_id;
 use super::sqlite::state::{State, stored_incarnation};
-use super::sqlite::{RESTORING_FILE, STORE_FILE, schema, statements};
+use super::sqlite::{RESTORING_FILE, STORE_FILE, data_version, schema, statements};
 use super::unreadable::UnreadableRows;
 use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
@@ -28,6 +28,10 @@ use crate::domain::time::UnixMs;
 
 /// File in the data directory that tells when the last backup was made.
 pub const LAST_BACKUP: &str = "last-backup";
+/// And when the last one that only the holder of the recovery key can open.
+pub const LAST_SEALED: &str = "last-sealed-backup";
+/// And when a backup was last opened to see whether it holds what a restore needs.
+pub const LAST_DRILL: &str = "last-drill";
 
 /// What a whole, verified backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +63,9 @@ pub struct RestoreReport {
 /// # Errors
 /// `BACKUP_FAILED` when the copy cannot be made, or does not verify; no file is left then.
 pub async fn backup(data_dir: &Path, folder: &Path, now: UnixMs) -> Result<BackupReport> {
-    make(data_dir, &file_for(data_dir, folder, now).await?, None, now).await
+    let made = make(data_dir, &file_for(data_dir, folder, now).await?, None).await?;
+    noted(data_dir, LAST_BACKUP, now);
+    Ok(made)
 }
 
 /// The file of a backup that is made now: its name tells whose it is, if the store does.
@@ -80,41 +86,61 @@ fn not_made(error: &Error) -> Error {
     Error::Refused(Reason::BackupFailed)
 }
 
-/// Makes the backup in this file. `key`: the authority's key that stands beside it; the backup tells, so that no other is
-/// taken for it.
+/// Makes the backup in this file, and notes nothing yet. `key`: the authority's key that stands beside it; the backup
+/// tells, so that no other is taken for it.
 ///
 /// # Errors
 /// As `backup`.
-pub async fn make(data_dir: &Path, file: &Path, key: Option<KeyId>, now: UnixMs) -> Result<BackupReport> {
+pub async fn make(data_dir: &Path, file: &Path, key: Option<KeyId>) -> Result<BackupReport> {
     let part = file.with_extension("part");
     let report = copy(&data_dir.join(STORE_FILE), &part, key).await.map_err(|error| {
         std::fs::remove_file(&part).ok();
         not_made(&error)
     })?;
     std::fs::rename(&part, file).and_then(|()| schema::sync_folder(file)).map_err(io)?;
-    // From here on the backup is one: that its time could not be noted takes nothing from it.
-    if let Err(error) = note(data_dir, now) {
-        tracing::warn!(%error, "the time of the backup could not be noted in the data directory");
-    }
     Ok(BackupReport { file: file.to_owned(), ..report })
 }
 
-/// Writes down when the last backup was made, unless a later one stands there.
+/// Notes a backup that is one: that its time could not be written down takes nothing from it.
+pub fn noted(data_dir: &Path, file: &str, at: UnixMs) {
+    if let Err(error) = note(data_dir, file, at) {
+        tracing::warn!(%error, file, "the time could not be noted in the data directory");
+    }
+}
+
+/// Writes down when something was last done, in one of the files named above, unless a later time stands there.
 ///
 /// # Errors
 /// When the data directory cannot be written.
-pub fn note(data_dir: &Path, made: UnixMs) -> Result<()> {
-    if last_backup(data_dir).is_some_and(|last| made <= last) {
+pub fn note(data_dir: &Path, file: &str, at: UnixMs) -> Result<()> {
+    if last(data_dir, file).is_some_and(|last| at <= last) {
         return Ok(());
     }
     // By a rename: an older note may belong to somebody else.
-    let (file, part) = (data_dir.join(LAST_BACKUP), data_dir.join("last-backup.part"));
-    std::fs::write(&part, made.0.to_string()).and_then(|()| std::fs::rename(&part, &file)).map_err(io)
+    let (file, part) = (data_dir.join(file), data_dir.join(format!("{file}.part")));
+    std::fs::write(&part, at.0.to_string()).and_then(|()| std::fs::rename(&part, &file)).map_err(io)
+}
+
+/// Forgets what is noted of sealed backups: the key that they hold, or the one that opens them, is another one from now on.
+pub fn forget_sealed(data_dir: &Path) {
+    for file in [LAST_SEALED, LAST_DRILL] {
+        match std::fs::remove_file(data_dir.join(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, file, "the note of older backups could not be removed");
+            }
+            _ => {}
+        }
+    }
 }
 
 /// When the last backup of this data directory was made.
 pub fn last_backup(data_dir: &Path) -> Option<UnixMs> {
-    std::fs::read_to_string(data_dir.join(LAST_BACKUP)).ok()?.trim().parse().ok().map(UnixMs)
+    last(data_dir, LAST_BACKUP)
+}
+
+/// What one of the files named above tells.
+pub fn last(data_dir: &Path, file: &str) -> Option<UnixMs> {
+    std::fs::read_to_string(data_dir.join(file)).ok()?.trim().parse().ok().map(UnixMs)
 }
 
 async fn copy(store: &Path, part: &Path, key: Option<KeyId>) -> Result<BackupReport> {
@@ -275,7 +301,7 @@ fn drawn() -> Result<u32> {
 /// New incarnation, RESTORED leaf, offers and agreements unconfirmed, and partners to be told of the offers: in one commit, and with no log left beside the file.
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
-    schema::migrate_store(&mut conn).await?;
+    data_version::migrate_store(&mut conn).await?;
     let mut state = State::load(&mut conn, &UnreadableRows::default()).await?;
     state.begin(report.incarnation);
     let draft = AuditDraft {

@@ -17,12 +17,14 @@ pub mod identity;
 pub mod named;
 pub mod ops;
 pub mod owed;
+mod person_keys;
 pub mod rows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod sqlite;
 pub mod unreadable;
 
+pub use person_keys::PersonKeys;
 pub use sqlite::keys;
 
 use std::sync::Arc;
@@ -31,8 +33,10 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::person::CaseIndex;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::stream::StreamId;
 use crate::domain::time::{Millis, UnixMs};
 use named::Named;
 use ops::{WriteOp, Written};
@@ -92,7 +96,7 @@ pub const RECEIPT_LIFE: Millis = Millis::days(2 * 365);
 
 /// A node's store. Each method is one whole transaction. Writes are grouped: many callers, one fsync (9.8).
 /// Dropping the future of a write cancels nothing.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: PersonKeys + Send + Sync + 'static {
     /// Stores, durably, then answers.
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>>;
 
@@ -149,8 +153,10 @@ pub trait Store: Send + Sync + 'static {
     /// Under which grants a record was made for a recipient, newest first; what was refused, skipped, closed or expired
     /// is left out.
     fn sent_under(&self, record: RecordKey, recipient: AuthorityId) -> BoxFuture<'_, Result<Vec<GrantRef>>>;
-    /// What was deferred and waits to be queued again, by stream and agreement.
+    /// What was deferred and waits to be queued again, by stream, agreement and kind.
     fn deferred(&self) -> BoxFuture<'_, Result<Vec<DeferredItems>>>;
+    /// Streams in which something waits for a new number.
+    fn streams_again(&self) -> BoxFuture<'_, Result<Vec<StreamId>>>;
     /// Unsettled, held and deferred counts per recipient.
     fn queue_counts(&self) -> BoxFuture<'_, Result<Vec<(AuthorityId, QueueCount)>>>;
 
@@ -194,6 +200,9 @@ pub trait Store: Send + Sync + 'static {
     /// The offers of one partner that are kept, whether or not their time is over.
     fn partner_offer_ids(&self, origin: AuthorityId) -> BoxFuture<'_, Result<Vec<OfferId>>>;
 
+    /// What was agreed about a case, oldest first.
+    fn shares_of(&self, case: CaseIndex) -> BoxFuture<'_, Result<Vec<ShareRow>>>;
+
     /// Audit leaves from an index on: encoded `AuditLeaf` messages.
     fn audit_leaves(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<bytes::Bytes>>>;
     /// Signed checkpoints over more leaves than `after`, smallest first: size, and encoded `Signed`.
@@ -235,8 +244,8 @@ pub trait Store: Send + Sync + 'static {
     fn unreadable(&self) -> &UnreadableRows;
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
-    /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after expiry), received
-    /// records and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
+    /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after
+    /// expiry), received records, agreements to share and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
     /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
     /// Looks after the backups of `keys.db`, as a sweep does as well: while nothing is swept, new keys are still backed up.

@@ -7,8 +7,10 @@ mod write;
 
 use bytes::Bytes;
 
+use crate::domain::agreement::Usage;
 use crate::domain::audit::AuditDraft;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, RecordId};
+use crate::domain::numbering::Under;
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -18,7 +20,7 @@ use super::owed::Owed;
 use super::rows::{InStreamKey, Question};
 
 pub use crate::domain::receipt::ItemResult;
-pub use write::{Delete, Expect, NewOwnOffer, NewPartnerOffer, Put, Write};
+pub use write::{Delete, Expect, NewOwnOffer, NewPartnerOffer, NewShare, Put, Write};
 
 /// A write. Answered by `Written` after the commit.
 #[derive(Debug)]
@@ -31,8 +33,10 @@ pub enum WriteOp {
     Settle(Settle),
     /// A failed attempt, for `delivery list`.
     Attempt(Attempt),
-    /// A new incarnation on either side: everything unexpired is queued again from number 1 (9.10).
+    /// A new incarnation on either side: the numbers begin anew, and what is unexpired gets new ones by `NumberAgain` (9.10).
     Requeue(Requeue),
+    /// The next piece of what waits for a new number.
+    NumberAgain(NumberAgain),
     /// Deferred items get new numbers.
     QueueAgain(QueueAgain),
     /// Unsettled items are held (suspended), released, or closed (removed).
@@ -61,7 +65,7 @@ impl WriteOp {
             Self::Write(op) => op.publications.is_empty() && control(&op.deliveries),
             Self::Receive(op) => op.stream.class == StreamClass::Control,
             Self::Settle(_) | Self::Attempt(_) | Self::Requeue(_) => true,
-            Self::QueueAgain(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => true,
+            Self::NumberAgain(_) | Self::QueueAgain(_) | Self::SetHeld(_) | Self::CommitCursor { .. } => true,
         }
     }
 
@@ -77,7 +81,7 @@ impl WriteOp {
             Self::Settle(op) => op.receipt.len(),
             Self::Receive(op) => op.receipt.len() + op.items.iter().map(|i| i.envelope.len() + 256).sum::<usize>(),
             Self::Write(op) => op.bytes(),
-            Self::Attempt(_) | Self::Requeue(_) | Self::QueueAgain(_) => 0,
+            Self::Attempt(_) | Self::Requeue(_) | Self::NumberAgain(_) | Self::QueueAgain(_) => 0,
             Self::SetHeld(_) | Self::CommitCursor { .. } => 0,
         }
     }
@@ -99,6 +103,8 @@ fn delivery_bytes(items: &[NewDelivery]) -> usize {
 pub enum Written {
     /// Stored.
     Done,
+    /// So many items got a number.
+    Numbered(u64),
     /// The request id was seen with the same body: the first answer, encoded.
     Again(Bytes),
     /// Received: the position of each stored item, in order; 0 for one that waits, hidden, for its target. `newest`: the
@@ -109,6 +115,13 @@ pub enum Written {
     /// An item's dedup key is taken, the publication is dispatched already, or a row is another one than expected;
     /// nothing was stored.
     Taken,
+}
+
+impl Written {
+    /// Items that got a number.
+    pub const fn items(&self) -> u64 {
+        if let Self::Numbered(items) = self { *items } else { 0 }
+    }
 }
 
 /// Makes a write idempotent (9.3). The same id with another digest: `Refused(REQUEST_ID_REUSED)`.
@@ -195,6 +208,8 @@ pub struct Attempt {
     pub origin: AuthorityId,
     pub recipient: AuthorityId,
     pub class: StreamClass,
+    /// Of the batch: a stream that began anew since has another item under this number.
+    pub under: Under,
     pub first: u64,
     pub reason: Reason,
     pub next_attempt: UnixMs,
@@ -214,6 +229,17 @@ pub struct Requeue {
     pub recipient_incarnation: Incarnation,
     /// `None`: both classes from number 1, unless they are numbered under these incarnations already.
     pub renumber: Option<Renumber>,
+    /// The first piece gets its numbers in the same commit; otherwise all waits for `NumberAgain`.
+    pub at_once: bool,
+    pub now: UnixMs,
+}
+
+/// The next `QUEUE_AGAIN` deliveries of a stream that wait for a new number.
+#[derive(Debug)]
+pub struct NumberAgain {
+    pub origin: AuthorityId,
+    pub recipient: AuthorityId,
+    pub class: StreamClass,
     pub now: UnixMs,
 }
 
@@ -225,7 +251,7 @@ pub struct Renumber {
     pub first: u64,
 }
 
-/// Deferred items of one stream under one agreement go to the end of the stream, in the order in which they were queued first.
+/// Deferred items of one stream and kind under one agreement go to the end of the stream, in the order in which they were queued first.
 #[derive(Debug)]
 pub struct QueueAgain {
     pub origin: AuthorityId,
@@ -233,12 +259,13 @@ pub struct QueueAgain {
     pub class: StreamClass,
     /// `None`: control, which needs none.
     pub agreement: Option<AgreementId>,
+    pub kind: RecordKind,
     /// Those that were deferred at this instant or before; at most `QUEUE_AGAIN` of them.
     pub deferred_by: UnixMs,
     pub now: UnixMs,
 }
 
-/// Rows that one `QueueAgain` numbers.
+/// Rows that one commit numbers again.
 pub const QUEUE_AGAIN: usize = 1_000;
 
 /// What happens to a recipient's unsettled items.
@@ -294,5 +321,7 @@ pub struct NewInbox {
     pub expires: UnixMs,
     /// When it leaves this store, hidden or not: the grant's retention or its expiry, whichever is first.
     pub keep_until: UnixMs,
+    /// How far it may go here: the grant's usage.
+    pub usage: Usage,
     pub traceparent: String,
 }

@@ -1,14 +1,16 @@
 //! What a store gives back: rows as values.
 //!
 //! Invariant: what a record says comes back as a `KeptRecord`, which opens with a `Reading` alone. The other bytes are what the
-//! node itself signed or was signed to it (agreements, receipts, checkpoints), and envelopes on their way out, which are
-//! carried to the socket and not read; `tests/layering` knows each of them.
+//! node itself signed or was signed to it (agreements, receipts, checkpoints), envelopes on their way out, which are
+//! carried to the socket and not read, and what is sealed; `tests/layering` knows each of them.
 
 use bytes::Bytes;
 
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::handling::{Handling, Purpose};
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId};
+use crate::domain::ids::{
+    AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId, ShareId,
+};
 use crate::domain::numbering::{OutNumbers, Under};
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
@@ -113,6 +115,8 @@ pub struct OutItem {
     pub expires: UnixMs,
     /// When the first attempt that the partner asked to repeat was made.
     pub waiting_since: Option<UnixMs>,
+    /// When the recipient acknowledged it, before it came back from a backup that does not have it.
+    pub given: Option<UnixMs>,
 }
 
 /// Where a delivery stands.
@@ -184,7 +188,7 @@ pub struct QueueCount {
     pub deferred: u64,
 }
 
-/// Deferred items of one stream under one agreement.
+/// Deferred items of one stream and kind under one agreement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeferredItems {
     pub origin: AuthorityId,
@@ -192,6 +196,7 @@ pub struct DeferredItems {
     pub class: StreamClass,
     /// `None`: control.
     pub agreement: Option<AgreementId>,
+    pub kind: RecordKind,
     pub items: u64,
     /// When the oldest of them was deferred.
     pub oldest: UnixMs,
@@ -271,6 +276,16 @@ pub struct OwnOfferRow {
     pub version: u64,
     /// Paused by a restore until confirmed.
     pub unconfirmed: bool,
+}
+
+/// An agreement to share as held here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareRow {
+    pub id: ShareId,
+    pub authority: AuthorityId,
+    pub version: u64,
+    /// Encoded `StoredShare`; `Store::open_sealed` opens it, as long as its key lives.
+    pub sealed: Bytes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -43,6 +43,7 @@ macro_rules! tables {
 tables! {
     Agreement "agreement" ["id"];
     AgreementEnd "agreement_end" ["arrival"];
+    AgreementToShare "agreement_to_share" ["arrival"];
     AuditCheckpoint "audit_checkpoint" ["size"];
     AuditLeaf "audit_leaf" ["place"];
     Delivery "delivery" ["sequence"];

@@ -1,4 +1,5 @@
-//! What each peer may take in a while: calls, bytes, rows, open streams. One peer's flood is its own.
+//! What each peer may take in a while: calls, bytes, rows, open streams. One peer's flood is its own;
+//! and what applicants may ask, by address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -74,7 +75,7 @@ struct Inner {
 /// How much of one thing there is in a period and at once, and what each peer took of it.
 struct Metered {
     much: (Duration, u32, u32),
-    taken: Limiter,
+    taken: Limiter<AuthorityId>,
 }
 
 impl Metered {
@@ -97,7 +98,7 @@ fn quantities(allowance: &Allowance) -> [(Duration, u32, u32); 3] {
     ]
 }
 
-type Limiter = RateLimiter<AuthorityId, DashMapStateStore<AuthorityId>, Monotonic, NoOpMiddleware<Duration>>;
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, Monotonic, NoOpMiddleware<Duration>>;
 
 /// The node's clock, as governor wants it.
 #[derive(Clone)]
@@ -169,7 +170,7 @@ impl Budgets {
 
 /// What applicants may ask, by address: they are nobody's peers yet. One customer's IPv6 /64 is one address.
 #[derive(Clone)]
-pub struct Strangers(Arc<RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Monotonic, NoOpMiddleware<Duration>>>);
+pub struct Strangers(Arc<Limiter<IpAddr>>);
 
 /// Calls of one address in a second, and at once. An applicant makes four in all, and a long poll every 30 s.
 const STRANGERS_CALLS: NonZeroU32 = NonZeroU32::new(5).expect("not zero");

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::http2::{KEEPALIVE, KEEPALIVE_TIMEOUT};
 use super::registry::Lease;
 use super::settings::Limits;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -123,7 +124,8 @@ pub(super) fn prepare_socket(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepintvl(socket, Duration::from_secs(5))?;
     sockopt::set_tcp_keepcnt(socket, 3)?;
     // Unacknowledged bytes: as long as the HTTP/2 keepalive, interval and time limit together.
-    sockopt::set_tcp_user_timeout(socket, 15_000)?;
+    let silence = KEEPALIVE + KEEPALIVE_TIMEOUT;
+    sockopt::set_tcp_user_timeout(socket, u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())
 }
 

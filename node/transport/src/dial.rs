@@ -25,7 +25,8 @@ use crate::clock::SharedClock;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::issued::Vouched;
 
-/// Whom to dial. Endpoints of a member are read from the view at each attempt, so a change needs no new channel.
+/// Whom to dial. Endpoints of a member, one that an operator gave first, are read at each attempt, so a change needs no new
+/// channel.
 pub(super) enum Goal {
     /// A node's own authority, by its register entry. `issued`: a certificate that its current key issued is enough.
     Member { authority: AuthorityId, view: ViewSource, issued: bool },

@@ -268,7 +268,7 @@ fn by_code(status: &Status) -> Reason {
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
         Code::ResourceExhausted if local => Reason::TooManyConnections,
         Code::ResourceExhausted => Reason::BudgetExhausted,
-        // Too many elements (9.14); no library has this code.
+        // Too large, in elements (9.14) or in bytes.
         Code::OutOfRange => Reason::MessageTooLarge,
         // The connection ended under the call.
         Code::Unavailable | Code::Cancelled => Reason::PeerUnreachable,

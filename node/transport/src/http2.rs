@@ -11,8 +11,10 @@ use tonic::{Request, Status};
 use super::error::Error;
 use crate::domain::limits;
 
-const KEEPALIVE: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A line on which nothing comes is dead after both, on either end: what was asked at once over a new one has the rest of 15 s for
+/// its answer (a greeting has five).
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(4);
+pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A whole batch of `Deliver` fits without waiting for a window update.
 const STREAM_WINDOW: u32 = 2 << 20;
 /// What one peer can make one connection hold in memory.

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::certificate::{self, Certificate, Generated, LIFETIME};
+use super::certificate::{self, Certificate, Generated, LIFETIME, VALIDITY_SLACK};
 use super::error::{CertificateFault, Error};
 pub use super::identity_files::Pair;
 use super::issued::{self, Issuing};
@@ -111,7 +111,7 @@ impl NodeIdentity {
 
     /// Has the authority's key vouch for the certificate in use, and shows that from the next handshake on. One that this
     /// node made for itself, or under another key, is replaced by one for the same TLS key, in memory and in the data
-    /// directory; with the dates that it had, or fresh ones if it has ended. A national PKI's stays in front, with one of ours
+    /// directory; with the dates that it had, or fresh ones if they are not those of now. A national PKI's stays in front, with one of ours
     /// for the same key beside it. Called at the start, after each rotation, and now and then; usually nothing changes.
     ///
     /// # Errors
@@ -127,8 +127,11 @@ impl NodeIdentity {
         };
         let mut list = vec![CertificateDer::from(used.der.clone())];
         if !certificate::is_by_another(&used.der) {
-            if good(&used.der).is_none_or(|claimed| claimed.not_after <= now) {
-                let (from, to) = match now < used.not_after {
+            // One that begins later was made by a clock that was ahead.
+            let valid = |from: UnixMs, to: UnixMs| from <= now + VALIDITY_SLACK && now < to;
+            if good(&used.der).is_none_or(|claimed| !valid(claimed.not_before, claimed.not_after)) {
+                // Of one that was brought with a longer life, no more is issued than a leaf may have.
+                let (from, to) = match valid(used.not_before, used.not_after.min(used.not_before + LIFETIME)) {
                     true => (used.not_before, used.not_after),
                     false => (now, now + LIFETIME),
                 };
@@ -138,7 +141,9 @@ impl NodeIdentity {
             }
         } else {
             let third = |claimed: &issued::Claimed| Millis(claimed.not_after.since(claimed.not_before).0 / 3);
-            let fresh = |claimed: &issued::Claimed| now < claimed.not_after - third(claimed);
+            let fresh = |claimed: &issued::Claimed| {
+                claimed.not_before <= now + VALIDITY_SLACK && now < claimed.not_after - third(claimed)
+            };
             let beside = held.key.cert.iter().skip(1).find(|der| good(der).is_some_and(|claimed| fresh(&claimed)));
             let leaf = match beside {
                 Some(leaf) => leaf.clone(),

@@ -1,7 +1,8 @@
 //! The TLS edge: the only place that opens or accepts a socket to a peer (9.6, 9.13, 9.14).
 //!
 //! What lives here: the node's own certificate and its replacement, the verifiers, the accept loop, the registry of live
-//! connections, the pool of outgoing channels, per-peer budgets, the unix sockets of the local roles, and the one place
+//! connections, the pool of outgoing channels and the addresses that an operator gave, budgets of peers and of strangers, the CA
+//! that a city's own software trusts, the unix sockets of the local roles, and the one place
 //! that turns a failed call into a reason. What does not: which call a peer may make (`services`), what a record means,
 //! how the register comes to its view: the view is given in as `ViewSource`, and this room never asks for more.
 //!
@@ -23,6 +24,7 @@ pub mod budget;
 pub mod certificate;
 mod connection;
 pub mod crosses;
+pub mod debts;
 mod dial;
 pub mod error;
 pub mod given;

@@ -4,12 +4,11 @@
 //! for the authority's own software has a P-256 CA of its own, made once: renewals, rotations and a national PKI's certificate
 //! change nothing for its clients. They in turn are known by their exact key, never by this CA, which issues them nothing.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    KeyUsagePurpose,
 };
 
 use super::NodeIdentity;
@@ -71,11 +70,9 @@ impl LocalCa {
     pub fn identity(&self, names: &[String], now: UnixMs) -> Result<NodeIdentity, Error> {
         let not_issued = |_| CertificateFault::NotIssued;
         let key = KeyPair::generate().map_err(not_issued)?;
-        let mut params = CertificateParams::default();
+        let mut params = CertificateParams::new(names).map_err(not_issued)?;
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, self.authority.as_str());
-        params.subject_alt_names =
-            names.iter().map(|name| alternative(name)).collect::<Result<_, _>>().map_err(not_issued)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -95,11 +92,4 @@ fn ca_params(authority: &AuthorityId) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     params
-}
-
-fn alternative(name: &str) -> Result<SanType, rcgen::Error> {
-    match name.parse::<IpAddr>() {
-        Ok(address) => Ok(SanType::IpAddress(address)),
-        Err(_) => Ok(SanType::DnsName(name.try_into()?)),
-    }
 }

@@ -81,6 +81,7 @@ impl Known<'_> {
             hosted_by: None,
             networks: Vec::new(),
             services: Vec::new(),
+            corridor: Default::default(),
             raft_id: 0,
         };
         let (keys, suspended_until, removed_at) = (Vec::new(), None, None);
@@ -175,7 +176,7 @@ impl Pool {
         let unknown = || Error::UnknownMember(authority.clone());
         let host = view.host_of(authority).ok_or_else(unknown)?;
         let member = view.member(host).ok_or_else(unknown)?;
-        if self.given().endpoints(member).is_empty() {
+        if member.entry.endpoints.is_empty() && self.given().endpoints(member).is_empty() {
             return Err(Error::NoEndpoint(host.clone()));
         }
         let made_for = (member.version, self.0.identity.generation());

@@ -6,7 +6,7 @@
 //! whenever they are seen, and so does every connection under a pin that is no longer listed, unless its authority's current key
 //! vouches for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,7 @@ use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::issued::Vouched;
 use crate::domain::time::UnixMs;
+use havenlink_runtime::telemetry::journal;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -56,6 +57,7 @@ struct Inner {
     join_grace: Duration,
     live: Mutex<Live>,
     arrivals: broadcast::Sender<AuthorityId>,
+    departures: broadcast::Sender<AuthorityId>,
     successors: Successors,
     given: GivenContacts,
 }
@@ -123,7 +125,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.registry.live().all.remove(&self.id);
+        let entry = self.registry.live().all.remove(&self.id);
+        if let Some(authority) = entry.and_then(|entry| entry.authority) {
+            // Nobody listening is fine.
+            let _ = self.registry.departures.send(authority);
+        }
     }
 }
 
@@ -152,10 +158,21 @@ impl Connections {
     /// An empty registry that judges by this view.
     pub fn new(view: ViewSource, clock: SharedClock, limits: &Limits) -> Self {
         let (per_peer, joins) = (limits.connections_per_peer, limits.join_connections);
-        let arrivals = broadcast::Sender::new(256);
+        let (arrivals, departures) = (broadcast::Sender::new(256), broadcast::Sender::new(256));
         let (join_grace, live) = (limits.join_grace, Mutex::default());
         let (successors, given) = (Successors::default(), GivenContacts::default());
-        Self(Arc::new(Inner { view, clock, per_peer, joins, join_grace, live, arrivals, successors, given }))
+        Self(Arc::new(Inner {
+            view,
+            clock,
+            per_peer,
+            joins,
+            join_grace,
+            live,
+            arrivals,
+            departures,
+            successors,
+            given,
+        }))
     }
 
     /// Enters a connection that finished its handshake; `None` when the peer has as many as it may. Applicants share
@@ -241,11 +258,6 @@ impl Connections {
         counts
     }
 
-    /// Authorities with at least one connection, in or out.
-    pub fn connected(&self) -> BTreeSet<AuthorityId> {
-        self.0.live().all.values().filter(|e| e.is_open()).filter_map(|e| e.authority.clone()).collect()
-    }
-
     /// Each authority with which a connection was just made, in or out: what waits for it may be tried at once.
     /// A receiver that lags has missed some, and should try all.
     pub fn arrivals(&self) -> broadcast::Receiver<AuthorityId> {
@@ -255,6 +267,12 @@ impl Connections {
     /// Addresses that an operator gave: connections to them go on like those to addresses of the register.
     pub(super) fn given(&self) -> &GivenContacts {
         &self.0.given
+    }
+
+    /// Each authority of which a connection just ended, in or out, however it ended: whether it still answers has to be asked.
+    /// A receiver that lags has missed some, and should ask all.
+    pub fn departures(&self) -> broadcast::Receiver<AuthorityId> {
+        self.0.departures.subscribe()
     }
 
     /// Which key followed which: one memory for all that this node accepts and dials.
@@ -277,18 +295,18 @@ impl Connections {
     pub fn sweep(&self) -> usize {
         let now = self.0.clock.now();
         let view = self.0.view.load();
-        let mut ended = 0;
+        let mut ended: BTreeMap<Option<AuthorityId>, usize> = BTreeMap::new();
         for entry in self.0.live().all.values_mut() {
             if entry.must_end(&view, &self.0, now) && entry.stop.abort() {
-                ended += 1;
-                tracing::info!(
-                    authority = entry.authority.as_ref().map(AuthorityId::as_str),
-                    remote = %entry.remote,
-                    "connection ended by the register"
-                );
+                *ended.entry(entry.authority.clone()).or_default() += 1;
             }
         }
-        ended
+        let all = ended.values().sum();
+        for (authority, connections) in ended {
+            let ended = journal::Entry::of(journal::Event::ConnectionsEnded);
+            journal::Entry { authority, ..ended }.count(connections as u64);
+        }
+        all
     }
 
     /// Sweeps after each change of the view, and every few seconds for what merely lapses. Ends with the sender.

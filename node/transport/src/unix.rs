@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream;
+use hyper_util::rt::TokioIo;
 use rustix::fs::Mode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -18,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint};
 
 use super::error::Error;
 use super::http2;
@@ -250,6 +252,19 @@ impl AsyncWrite for LocalIo {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
+}
+
+/// A channel to one role's socket, for whoever calls a node of its own machine. `patience`: how long one call may take.
+///
+/// # Errors
+/// When nobody listens there, or this user may not call.
+pub async fn door(sockets: &Path, role: &str, patience: Duration) -> Result<Channel, tonic::transport::Error> {
+    let path = sockets.join(format!("{role}.sock"));
+    let connect = tower::service_fn(move |_| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    Endpoint::from_static("http://localhost").timeout(patience).connect_with_connector(connect).await
 }
 
 #[cfg(test)]

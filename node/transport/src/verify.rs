@@ -131,7 +131,7 @@ pub(super) fn member_of_pin(view: &DirectoryView, pin: &Pin, now: UnixMs) -> Opt
 /// The pins that an authority's own entry lists and that count now.
 pub(super) fn pins_of(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Vec<Pin> {
     let pins = view.member(authority).map(|m| m.entry.pins.as_slice()).unwrap_or_default();
-    pins.iter().filter(|p| view.holds(p, now)).map(|p| p.pin).collect()
+    pins.iter().filter(|p| view.holds(authority, p, now)).map(|p| p.pin).collect()
 }
 
 /// What its dates say against this clock.

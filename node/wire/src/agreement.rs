@@ -3,8 +3,9 @@
 use havenlink_proto::record::v1 as proto;
 
 use super::{Error, fields};
-use crate::domain::agreement::{Agreement, AgreementEnd, Grant, Party};
-use crate::domain::ids::{AgreementId, FederationId};
+use crate::domain::agreement::{Agreement, AgreementEnd, Grant, Party, Transfer};
+use crate::domain::country::Country;
+use crate::domain::ids::{AgreementId, Digest, FederationId};
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 
@@ -13,12 +14,12 @@ pub fn to_proto(agreement: &Agreement) -> proto::Agreement {
     let party = |p: &Party| proto::Party {
         authority: p.authority.as_str().to_owned(),
         corridor_roles: fields::numbers(&p.corridor_roles),
+        transfers: p.transfers.iter().map(transfer_to_proto).collect(),
     };
     proto::Agreement {
         federation_id: fields::bytes_of(agreement.federation.as_bytes()),
         parties: agreement.parties.iter().map(party).collect(),
         grants: agreement.grants.iter().map(grant_to_proto).collect(),
-        transfer_basis: agreement.transfer_basis.code(),
         created_ms: agreement.created.0,
         review_by_ms: agreement.review_by.0,
         nonce: fields::bytes_of(&agreement.nonce),
@@ -56,7 +57,6 @@ pub fn reload(agreement: proto::Agreement) -> Result<Agreement, Error> {
         federation: fields::id("federation_id", &agreement.federation_id, FederationId::from_slice)?,
         parties: parties.collect::<Result<_, _>>()?,
         grants: grants.collect::<Result<_, _>>()?,
-        transfer_basis: fields::closed_enum("transfer_basis", agreement.transfer_basis)?,
         created: fields::instant("created_ms", agreement.created_ms)?,
         review_by: fields::instant("review_by_ms", agreement.review_by_ms)?,
         nonce: fields::id("nonce", &agreement.nonce, |bytes| bytes.try_into().ok())?,
@@ -65,9 +65,31 @@ pub fn reload(agreement: proto::Agreement) -> Result<Agreement, Error> {
 }
 
 fn party(party: proto::Party) -> Result<Party, Error> {
+    let transfers = party.transfers.into_iter().enumerate();
+    let transfers = transfers.map(|(i, t)| transfer(t).map_err(|e| e.within(&format!("transfers[{i}]"))));
     Ok(Party {
         authority: fields::authority("authority", &party.authority)?,
         corridor_roles: fields::closed_enums("corridor_roles", &party.corridor_roles)?,
+        transfers: transfers.collect::<Result<_, _>>()?,
+    })
+}
+
+fn transfer_to_proto(transfer: &Transfer) -> proto::Transfer {
+    proto::Transfer {
+        country: transfer.country.as_str().to_owned(),
+        basis: transfer.basis.code(),
+        until_ms: transfer.until.0,
+        document_sha256: fields::bytes_of(transfer.document.as_bytes()),
+    }
+}
+
+fn transfer(transfer: proto::Transfer) -> Result<Transfer, Error> {
+    let country = Country::parse(&transfer.country);
+    Ok(Transfer {
+        country: country.ok_or_else(|| Error::invalid("country", "two lower-case letters of ISO 3166-1"))?,
+        basis: fields::closed_enum("basis", transfer.basis)?,
+        until: fields::instant("until_ms", transfer.until_ms)?,
+        document: fields::id("document_sha256", &transfer.document_sha256, Digest::from_slice)?,
     })
 }
 
@@ -84,6 +106,7 @@ fn grant_to_proto(grant: &Grant) -> proto::Grant {
         retention_ms: grant.retention.0,
         valid_from_ms: grant.valid_from.0,
         valid_until_ms: grant.valid_until.0,
+        usage: grant.usage.code(),
     }
 }
 
@@ -95,6 +118,7 @@ fn grant(grant: proto::Grant) -> Result<Grant, Error> {
         alert_kinds: fields::closed_enums("alert_kinds", &grant.alert_kinds)?,
         service_kinds: fields::closed_enums("service_kinds", &grant.service_kinds)?,
         purposes: fields::closed_enums("purposes", &grant.purposes)?,
+        usage: fields::closed_enum("usage", grant.usage)?,
         highest_tlp: fields::closed_enum("highest_tlp", grant.highest_tlp)?,
         disclosure_level: fields::optional("disclosure_level", grant.disclosure_level)?,
         retention: fields::span("retention_ms", grant.retention_ms)?,

@@ -11,8 +11,10 @@ use havenlink_proto::directory::v1 as proto;
 
 use super::Error;
 use crate::domain::authority::{
-    AuthorityEntry, ContactPoint, Identifier, IdentifierScheme, Name, ParticipantKind, PinnedKey, PublicKey,
+    AuthorityEntry, ContactPoint, CorridorPlace, Identifier, IdentifierScheme, Name, ParticipantKind, PinnedKey,
+    PublicKey,
 };
+use crate::domain::country::Country;
 use crate::domain::forms;
 use crate::domain::ids::{AuthorityId, Digest, Pin};
 use crate::domain::limits;
@@ -31,6 +33,7 @@ const ROLE_CHARS: usize = 60;
 const NETWORKS: usize = 16;
 const NETWORK_CHARS: usize = 80;
 const SERVICES: usize = 32;
+const BORDERS: usize = 8;
 
 fn refused(field: &str, detail: &str) -> Error {
     Error::new(Reason::EntryInvalid, format!("entry.{field}"), detail)
@@ -59,6 +62,7 @@ pub fn from_proto(entry: proto::AuthorityEntry) -> Result<AuthorityEntry, Error>
         contacts: contacts(entry.contacts)?,
         networks: networks(entry.networks)?,
         services: services(entry.services)?,
+        corridor: corridor(entry.corridor_roles, &entry.borders)?,
         raft_id: entry.raft_id,
         authority,
         authority_key,
@@ -176,6 +180,18 @@ fn services(services: Vec<u32>) -> Result<Vec<u32>, Error> {
     if fits { Ok(services) } else { Err(refused("services", "at most 32 numbers of service kinds, each once")) }
 }
 
+fn corridor(roles: Vec<u32>, borders: &[String]) -> Result<CorridorPlace, Error> {
+    let fits = roles.len() <= SERVICES && roles.iter().all(|r| (1..=65_535).contains(r)) && distinct(roles.iter());
+    if !fits {
+        return Err(refused("corridor_roles", "at most 32 numbers of corridor roles, each once"));
+    }
+    let read: Option<Vec<Country>> = borders.iter().map(|code| Country::parse(code)).collect();
+    let read = read.filter(|read| read.len() <= BORDERS && distinct(borders.iter()));
+    let borders =
+        read.ok_or_else(|| refused("borders", "at most 8 countries, each once: two lower-case letters of ISO 3166-1"))?;
+    Ok(CorridorPlace { roles, borders })
+}
+
 /// Reads an authority id.
 ///
 /// # Errors
@@ -211,6 +227,8 @@ pub fn to_proto(entry: &AuthorityEntry) -> proto::AuthorityEntry {
         networks: entry.networks.clone(),
         services: entry.services.clone(),
         raft_id: entry.raft_id,
+        corridor_roles: entry.corridor.roles.clone(),
+        borders: entry.corridor.borders.iter().map(|country| country.as_str().to_owned()).collect(),
     }
 }
 

@@ -28,6 +28,7 @@ pub mod receipt;
 pub mod records;
 pub mod recovery;
 pub mod sealed;
+pub mod share;
 pub mod sharing;
 pub mod signed;
 pub mod statement;

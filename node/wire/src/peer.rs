@@ -12,9 +12,10 @@ use crate::domain::ids::{AgreementId, AuthorityId, FederationId, Incarnation, Ke
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::receipt::Receipt;
-use crate::domain::record::StreamClass;
+use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::stream::{
     Batch, BatchAnswer, BatchItem, EndsAnswer, EndsQuestion, GreetAnswer, Greeting, Hello, ItemBody, StreamId,
+    Understands,
 };
 use crate::domain::time::UnixMs;
 use crate::domain::trace::TraceContext;
@@ -52,6 +53,8 @@ pub fn sign_hello(hello: &Hello, key: &SigningKey) -> Bytes {
         recipient: hello.recipient.to_string(),
         register_founding: hello.register.founding,
         register_number: hello.register.number,
+        kinds: hello.understands.kinds.iter().map(|kind| kind.code()).collect(),
+        rules_version: hello.understands.rules,
     };
     signed::sign(&hello.federation, &message, &[key]).encode_to_vec().into()
 }
@@ -75,7 +78,22 @@ pub fn open_hello(bytes: Bytes, ours: &FederationId, key_of: KeyOf<'_>) -> Resul
         time: UnixMs(message.time_ms),
         recipient: authority(&message.recipient, "hello.recipient")?,
         register: Position { founding: message.register_founding, number: message.register_number },
+        understands: understands(&message),
     })
+}
+
+/// A kind that is not known here is none that could be sent.
+fn understands(hello: &proto::Hello) -> Understands {
+    let kinds = hello.kinds.iter().copied().filter_map(RecordKind::from_code).collect();
+    Understands { kinds, rules: hello.rules_version }
+}
+
+/// What a hello that was verified when it came says of its author's node.
+///
+/// # Errors
+/// Whatever does not decode.
+pub fn reload_hello(bytes: Bytes) -> Result<Understands, Error> {
+    Ok(understands(&signed::open::<proto::Hello>(bytes)?.claims))
 }
 
 /// Signs a receipt; encoded `Signed`.

@@ -119,6 +119,7 @@ mod tests {
                 hosted_by: None,
                 networks: Vec::new(),
                 services: Vec::new(),
+                corridor: Default::default(),
                 raft_id: 7,
             },
             status_version: 4,

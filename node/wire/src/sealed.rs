@@ -13,7 +13,7 @@ use crate::domain::ids::{Digest, FederationId, KeyId};
 use crate::domain::limits;
 use crate::domain::policy::Reading;
 use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::record::{ReferenceKind, StreamClass};
+use crate::domain::record::{RecordKind, ReferenceKind, StreamClass};
 use crate::domain::records::agreement::AgreementEnd;
 use crate::domain::records::{Control, Facet, RecordBody};
 use crate::domain::sharing::check_marking;
@@ -65,7 +65,12 @@ pub fn open(
     if unverified.claims.recipient != stream.recipient.as_str() {
         return Err(Error::new(Reason::WrongRecipient, "envelope.recipient", ""));
     }
-    let envelope = envelope::from_proto(unverified.verify(ours, key_of)?.into_value())?;
+    let message = unverified.verify(ours, key_of)?.into_value();
+    // A later version's: nothing of it is looked at, and its sender keeps it until this node names the kind.
+    if message.kind != 0 && !RecordKind::from_code(message.kind).is_some_and(RecordKind::is_built) {
+        return Err(Error::new(Reason::KindNotNamed, "envelope.kind", format!("number {}", message.kind)));
+    }
+    let envelope = envelope::from_proto(message)?;
     if envelope.federation != *ours {
         return Err(Error::new(Reason::WrongFederation, "envelope.federation_id", ""));
     }

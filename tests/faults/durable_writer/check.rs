@@ -9,6 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
+use havenlink::domain::agreement::Usage;
 use havenlink::domain::ids::{AgreementId, RecordId};
 use havenlink::domain::policy::KeptRecord;
 use havenlink::domain::record::{RecordKind, StreamClass};
@@ -159,7 +160,7 @@ async fn inbox(stage: &Stage, out: &mut String, counts: &mut Counts) -> anyhow::
             let envelope = load::filled(&row.key.record_id, row.record.size());
             let (kind, expires) = (row.record.kind(), row.record.expires());
             let keep_until = row.record.keep_until().context("a received record is kept until some time")?;
-            let kept = KeptRecord::received(kind, expires, keep_until, envelope);
+            let kept = KeptRecord::received(kind, expires, keep_until, Usage::Store, envelope);
             ensure!(row.record == kept, "position {after} has another envelope");
             *counts.inbox.entry(row.key.origin.to_string()).or_default() += 1;
             writeln!(out, "inbox {}/{}", row.key.origin, uuid_of(&row.key.record_id))?;

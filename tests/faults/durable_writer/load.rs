@@ -1,6 +1,7 @@
 //! Operations as the node's use cases make them, each acknowledged with its line.
 
 use bytes::Bytes;
+use havenlink::domain::agreement::Usage;
 use havenlink::domain::audit::{AuditAct, AuditDraft};
 use havenlink::domain::ids::{AuthorityId, Digest, Incarnation, RecordId};
 use havenlink::domain::policy::Permit;
@@ -164,6 +165,7 @@ pub async fn receive(stage: &Stage, partner: &str, first: u64, count: u64) -> an
             hidden: false,
             expires: stage.now + Millis::days(90),
             keep_until: stage.now + Millis::days(90),
+            usage: Usage::Store,
             traceparent: String::new(),
         });
     }

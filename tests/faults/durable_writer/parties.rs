@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use havenlink::domain::agreement::{Agreement, AgreementSet, Grant, HeldAgreement, Party, TransferBasis};
+use havenlink::domain::agreement::{Agreement, AgreementSet, Grant, HeldAgreement, Party, Usage};
 use havenlink::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind, PublicKey};
 use havenlink::domain::directory::{DirectoryView, Member, Policy};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
@@ -66,6 +66,7 @@ impl Parties {
             facet: Facet::Alert(AlertFacet { kind: AlertKind::SuspiciousAdvertising, basis: AssertionBasis::Observed }),
             target: None,
             purpose: Purpose::Prevention,
+            usage: Usage::View,
             handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
             created: self.now,
             side: Side::Sender,
@@ -115,6 +116,7 @@ fn member(name: &str, n: usize) -> Member {
         hosted_by: None,
         networks: Vec::new(),
         services: Vec::new(),
+        corridor: Default::default(),
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];
@@ -130,6 +132,7 @@ fn agreement(partner: &str, now: UnixMs) -> Agreement {
         alert_kinds: vec![AlertKind::SuspiciousAdvertising],
         service_kinds: Vec::new(),
         purposes: vec![Purpose::Prevention],
+        usage: Usage::Store,
         highest_tlp: Tlp::Green,
         disclosure_level: None,
         retention: Millis::days(90),
@@ -139,8 +142,9 @@ fn agreement(partner: &str, now: UnixMs) -> Agreement {
     Agreement {
         federation: FederationId([9; 32]),
         grants: vec![grant(&here, &there), grant(&there, &here)],
-        parties: [&here, &there].map(|p| Party { authority: p.clone(), corridor_roles: Vec::new() }).into(),
-        transfer_basis: TransferBasis::NotNeeded,
+        parties: [&here, &there]
+            .map(|p| Party { authority: p.clone(), corridor_roles: Vec::new(), transfers: Vec::new() })
+            .into(),
         created: now - Millis::days(1),
         review_by: now + Millis::days(300),
         nonce: [5; 16],

@@ -293,6 +293,7 @@ fn item(row: &Row, defers: Option<(u64, Reason)>, now: UnixMs) -> Item {
     let given_up = delivery::skip_before_sending(row.expires, now).filter(|_| row.skip.is_none());
     let skip = row.skip.or(given_up);
     let deferred = defers.filter(|(number, _)| *number == row.number && skip.is_none()).map(|(_, reason)| reason);
-    let sent = SentItem { digest: digest_of(row.id), again: None, skip, given_up: given_up.is_some(), deferred };
+    let sent =
+        SentItem { digest: digest_of(row.id), again: None, skip, given_up: given_up.is_some(), given: false, deferred };
     Item { id: row.id, sent }
 }

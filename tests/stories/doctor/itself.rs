@@ -16,6 +16,7 @@ use havenlink::wire::acts;
 use havenlink_proto::directory::v1::{Outcome, proposal};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::peer;
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::{havenctl, shell, skipped};
 use havenlink_tests::wait::eventually;
 
@@ -146,7 +147,7 @@ async fn change_first_leaf(file: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_nearly_full() {
     let root = tempfile::tempdir().unwrap();
-    let mut city = City::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
+    let mut city = Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
     let data = city.dir.join("data");
     std::fs::create_dir(&data).unwrap();
     let mounted = Mounted::tmpfs(&data, "size=256m,mode=0700");

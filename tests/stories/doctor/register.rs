@@ -15,6 +15,7 @@ use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::record::v1::{Purpose, Signed, Tlp};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::peer;
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::{havenctl, shell};
 use prost::Message;
 
@@ -131,7 +132,7 @@ async fn an_applicant_waits_for_its_words_to_be_compared() {
     let mut federation = Federation::found(1, 1, "").await.unwrap();
     let strasbourg = &mut federation.cities[0];
     let root = tempfile::tempdir().unwrap();
-    let mut kehl = City::prepare(root.path(), &sample::CITIES[1], &built("havenlink").unwrap()).unwrap();
+    let mut kehl = Watched::prepare(root.path(), &sample::CITIES[1], &built("havenlink").unwrap()).unwrap();
     let token = havenctl(strasbourg, &["invite", "create", "--for", "de-kehl"]).await.unwrap().fine();
     let printed = kehl.once(&["join", token.trim()]).await.unwrap();
     let words = printed.lines().find(|l| l.split_whitespace().count() == 6 && l.starts_with("  ")).unwrap().trim();

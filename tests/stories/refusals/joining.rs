@@ -8,6 +8,7 @@ use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{ListAgreementsRequest, RenewCertificateRequest};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::{havenctl, havenlink};
 use havenlink_tests::wait::eventually;
 
@@ -24,8 +25,8 @@ async fn a_token_that_does_not_let_in() {
     let strasbourg = &federation.cities[0];
     let root = tempfile::tempdir().unwrap();
     let binary = built("havenlink").unwrap();
-    let kehl = City::prepare(root.path(), &CITIES[1], &binary).unwrap();
-    let esch = City::prepare(root.path(), &CITIES[2], &binary).unwrap();
+    let kehl = Watched::prepare(root.path(), &CITIES[1], &binary).unwrap();
+    let esch = Watched::prepare(root.path(), &CITIES[2], &binary).unwrap();
 
     let good = token(strasbourg, &[]).await;
     assert_refused(&havenlink(&kehl, &["join", "hl1nonsense"]).await.unwrap(), Reason::InvitationInvalid);
@@ -55,7 +56,7 @@ async fn a_token_that_does_not_let_in() {
 
     havenlink(&kehl, &["join", &good]).await.unwrap().fine();
     let second = tempfile::tempdir().unwrap();
-    let thief = City::prepare(second.path(), &CITIES[1], &binary).unwrap();
+    let thief = Watched::prepare(second.path(), &CITIES[1], &binary).unwrap();
     assert_refused(&havenlink(&thief, &["join", &good]).await.unwrap(), Reason::InvitationUsed);
     assert_refused(&havenlink(&kehl, &["init"]).await.unwrap(), Reason::AlreadyJoined);
 }
@@ -65,7 +66,7 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     let federation = Federation::found(1, 1, "").await.unwrap();
     let strasbourg = &federation.cities[0];
     let root = tempfile::tempdir().unwrap();
-    let mut kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
+    let mut kehl = Watched::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
     kehl.once(&["join", &token(strasbourg, &[]).await]).await.unwrap();
     kehl.start().unwrap();
     let door = eventually("Kehl's door", PATIENCE, || async {
@@ -81,6 +82,8 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
 
     let words = ["member", "approve", "de-kehl", "--words", "zoo zoo zoo zoo zoo zoo"];
     assert_refused(&havenctl(strasbourg, &words).await.unwrap(), Reason::WordsDiffer);
+    let log = std::fs::read_to_string(strasbourg.dir.join("node.log")).unwrap();
+    assert!(log.contains("event=WORDS_WRONG authority=de-kehl role=OPERATOR"), "{log}");
     let nobody = ["member", "approve", "lu-esch-sur-alzette", "--words", "zoo zoo zoo zoo zoo zoo"];
     assert_refused(&havenctl(strasbourg, &nobody).await.unwrap(), Reason::MemberUnknown);
     havenctl(strasbourg, &["member", "reject", "de-kehl", "--reason", "NO_LEGAL_BASIS"]).await.unwrap().fine();
@@ -96,7 +99,7 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
 async fn a_join_that_failed_is_repeated_by_the_same_command() {
     let mut federation = Federation::found(1, 1, "").await.unwrap();
     let root = tempfile::tempdir().unwrap();
-    let kehl = City::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
+    let kehl = Watched::prepare(root.path(), &CITIES[1], &built("havenlink").unwrap()).unwrap();
     let strasbourg = &mut federation.cities[0];
     let (first, second) = (token(strasbourg, &[]).await, token(strasbourg, &[]).await);
     strasbourg.stop().await.unwrap();

@@ -1,6 +1,5 @@
 //! What the node's own machine makes it refuse: files, addresses, configuration, a full disk.
 
-use havenlink::demo::city::City;
 use havenlink::demo::sample::{self, CITIES};
 use havenlink::domain::reason::Reason;
 use havenlink_proto::local::v1::content::Said;
@@ -8,10 +7,11 @@ use havenlink_proto::local::v1::{ListRecordsRequest, PublishRecordRequest, Searc
 use havenlink_proto::record::v1::{Alert, AlertKind, AssertionBasis, Purpose, RecordKind, Tlp};
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
+use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::{havenctl, havenlink};
 
-fn prepared(root: &tempfile::TempDir) -> City {
-    City::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap()
+fn prepared(root: &tempfile::TempDir) -> Watched {
+    Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use havenlink::demo::sample;
 use havenlink::domain::ids::{AuthorityId, FederationId, Incarnation};
 use havenlink::domain::limits;
 use havenlink::domain::reason::Reason;
-use havenlink::domain::stream::Hello;
+use havenlink::domain::stream::{Hello, Understands};
 use havenlink::wire::peer::sign_hello;
 use havenlink_proto::local::v1::{Delivery, DeliveryState, PublishRecordRequest};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
@@ -52,6 +52,7 @@ impl Voice {
             time: now,
             recipient: AuthorityId::parse(to.id()).unwrap(),
             register: Default::default(),
+            understands: Understands::here(1, &[]),
         };
         let hello = sign_hello(&hello, &peer::authority_key(strasbourg).unwrap());
         let request = GreetRequest { hello, recipient: to.id().to_owned(), ..Default::default() };

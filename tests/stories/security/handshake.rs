@@ -16,107 +16,34 @@ use havenlink_proto::local::v1::PublishRecordRequest;
 use havenlink_proto::peer::v1::GreetRequest;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::record::v1::{Purpose, Tlp};
+use havenlink_tests::credulous::{self, client};
 use havenlink_tests::federation::Federation;
 use havenlink_tests::peer;
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::tools::havenctl;
 use havenlink_tests::wait::eventually;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme};
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client that believes everybody.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A client of our own making: this certificate, with this key, or none.
-fn client(shown: Option<(Vec<u8>, Vec<u8>)>) -> ClientConfig {
-    transport::install_provider();
-    let builder = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Credulous));
-    let mut config = match shown {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-            let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-            let pair = CertifiedKey::new(vec![certificate.into()], signer);
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config
-}
-
 /// Connects, and waits for the first byte of HTTP: in TLS 1.3 a client learns only then whether it was let in.
 async fn connect(to: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(to).await?;
-    let mut tls = TlsConnector::from(config).connect("x.example".try_into().unwrap(), socket).await?;
+    let mut tls = credulous::connect(to, config).await?;
     tls.read_u8().await?;
     Ok(tls)
 }
 
-/// The key of a city's certificate, from its disk.
-fn tls_key(city: &City) -> Vec<u8> {
-    let text = std::fs::read(city.dir.join("data/tls.key")).unwrap();
-    let Ok(pem) = std::str::from_utf8(&text) else { return text };
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    data_encoding_base64(&body)
-}
-
-fn data_encoding_base64(text: &str) -> Vec<u8> {
-    let value = |b: u8| match b {
-        b'A'..=b'Z' => b - b'A',
-        b'a'..=b'z' => b - b'a' + 26,
-        b'0'..=b'9' => b - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace() && *b != b'=').map(value).collect();
-    let bits: Vec<bool> = digits.iter().flat_map(|d| (0..6).rev().map(move |bit| d >> bit & 1 == 1)).collect();
-    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |acc, bit| acc << 1 | u8::from(*bit))).collect()
-}
-
 fn certificate(city: &City) -> Vec<u8> {
     NodeIdentity::load(&city.dir.join("data")).unwrap().certificate().der.clone()
+}
+
+/// What the city's node shows.
+fn pair(city: &City) -> Option<(Vec<u8>, Vec<u8>)> {
+    Some(credulous::pair_of(&city.dir.join("data")).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +52,7 @@ async fn without_a_certificate_with_a_strangers_and_without_its_key_nobody_gets_
     let [strasbourg, kehl] = &federation.cities[..] else { panic!("two") };
     let door = peer::address_of(strasbourg).await.unwrap();
 
-    let nothing = connect(door, Arc::new(client(None))).await.unwrap_err();
+    let nothing = connect(door, Arc::new(client(None).unwrap())).await.unwrap_err();
     assert!(nothing.to_string().contains("CertificateRequired"), "{nothing}");
 
     // A certificate in Kehl's name that Kehl never published: the pin counts, not the name.
@@ -136,12 +63,12 @@ async fn without_a_certificate_with_a_strangers_and_without_its_key_nobody_gets_
     assert_eq!(transport::classify(&refused), Reason::PeerRefusedUs, "{refused:?}");
 
     // Kehl's own certificate, which everybody may have, with another key.
-    let stolen = client(Some((certificate(kehl), forged.key.to_vec())));
+    let stolen = client(Some((certificate(kehl), forged.key.to_vec()))).unwrap();
     let refused = connect(door, Arc::new(stolen)).await.unwrap_err();
     assert!(refused.to_string().contains("DecryptError"), "{refused}");
 
     // With both it is Kehl.
-    let whole = client(Some((certificate(kehl), tls_key(kehl))));
+    let whole = client(pair(kehl)).unwrap();
     connect(door, Arc::new(whole)).await.unwrap();
 }
 
@@ -182,7 +109,7 @@ async fn a_suspended_member_has_no_stream_no_ticket_and_no_exchange() {
     let [strasbourg, kehl] = &federation.cities[..] else { panic!("two") };
     let door = peer::address_of(strasbourg).await.unwrap();
     // Kehl keeps sessions, as a stock client would, and has a stream open.
-    let mut config = client(Some((certificate(kehl), tls_key(kehl))));
+    let mut config = client(pair(kehl)).unwrap();
     config.resumption = Resumption::in_memory_sessions(16);
     let config = Arc::new(config);
     let before = connect(door, config.clone()).await.unwrap();

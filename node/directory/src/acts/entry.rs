@@ -2,7 +2,7 @@
 
 use super::{Context, is_well_known, is_well_known_pin, keys};
 use crate::domain::authority::{AuthorityEntry, PinnedKey};
-use crate::domain::directory::Member;
+use crate::domain::directory::{Member, Steward};
 use crate::domain::register::Outcome;
 use crate::wire::pin_proof;
 
@@ -29,7 +29,10 @@ pub(super) fn check(context: &Context<'_>, entry: &AuthorityEntry, holder: Optio
             return Err(Outcome::DuplicatePin);
         }
         let new_raft_id = entry.raft_id != 0 && before.is_none_or(|b| b.raft_id != entry.raft_id);
-        if new_raft_id && context.state.is_raft_id_used(entry.raft_id) {
+        // What was announced before a founding may come after it: the entry goes back to the id under which its steward votes.
+        let names = |steward: &Steward| steward.authority == entry.authority && steward.raft_id == entry.raft_id;
+        let votes = context.state.founding().by.is_some() && context.state.stewards().iter().any(names);
+        if new_raft_id && !votes && context.state.is_raft_id_used(entry.raft_id) {
             return Err(Outcome::RaftIdReused);
         }
     }

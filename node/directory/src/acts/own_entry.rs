@@ -1,5 +1,5 @@
-//! An authority's change of its own endpoints, pins, contacts, networks, services and Raft id: its own signature is
-//! enough. Sent before it is a member, the same statement is an application (`admit`).
+//! An authority's change of its own endpoints, pins, contacts, networks, services, place on the corridor and Raft id: its own
+//! signature is enough. Sent before it is a member, the same statement is an application (`admit`).
 
 use bytes::Bytes;
 

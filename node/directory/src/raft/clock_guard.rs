@@ -4,7 +4,9 @@
 //! whose clock has jumped would order an entry that nobody takes, and lead on over a queue behind it. So a leader looks at
 //! its own clock first. What it has to compare with are the other stewards' beats: a beat's time and the time that has
 //! passed since it came, by a clock that nobody sets, is what that steward's clock shows now, or less, as beats are under
-//! way for a while. A lone steward asks its members (`members_clocks`).
+//! way for a while. Until it has heard enough of them it asks them, and a lone steward asks its members (`members_clocks`).
+//! It orders nothing before a majority, itself among it, is known to show nearly the same time: of two stewards the one
+//! whose clock had jumped would otherwise keep an entry that the other one never takes, and neither could lead.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,9 +23,9 @@ const BEATS: usize = 2;
 /// What others' clocks say of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockComparison {
-    /// A majority of the others shows nearly the same.
+    /// With the others that show nearly the same it is a majority; or there is nobody to say otherwise.
     Fits,
-    /// A majority of the others shows something else.
+    /// So many of the others show something else that no majority takes what it orders.
     Differs,
     /// Too few have said anything.
     Unknown,
@@ -59,33 +61,46 @@ impl ClockGuard {
         }
     }
 
-    /// What the others say of a clock that shows `now`.
+    /// What the others say of a clock that shows `now`. `asked`: how long ago one of them answered, and what its clock shows now
+    /// by that.
     pub fn compare<'a>(
         &self,
         others: impl Iterator<Item = &'a AuthorityId>,
         now: UnixMs,
         at: Instant,
+        asked: impl Fn(&AuthorityId) -> Option<(Duration, UnixMs)>,
     ) -> ClockComparison {
-        let (mut all, mut fits, mut differs) = (0, 0, 0);
+        let (mut all, mut fits, mut differs) = (1, 1, 0);
         for steward in others {
             all += 1;
-            match self.off(steward, now, at) {
+            match self.off(steward, now, at, asked(steward)) {
                 Some(true) => differs += 1,
                 Some(false) => fits += 1,
                 None => {}
             }
         }
         match () {
-            () if differs * 2 > all => ClockComparison::Differs,
             () if fits * 2 > all => ClockComparison::Fits,
+            () if (all - differs) * 2 <= all => ClockComparison::Differs,
             () => ClockComparison::Unknown,
         }
     }
 
-    /// Whether a steward's clock shows something else. A single beat that seems to lag may have been under way for long.
-    fn off(&self, steward: &AuthorityId, now: UnixMs, at: Instant) -> Option<bool> {
-        let (_, beats) = self.heard.get(steward)?;
+    /// Whether a steward's clock shows something else, by whichever came last: its answer or its beats.
+    fn off(&self, steward: &AuthorityId, now: UnixMs, at: Instant, asked: Option<(Duration, UnixMs)>) -> Option<bool> {
         let passed = |came: Instant| at.saturating_duration_since(came);
+        let newest = self.heard.get(steward).and_then(|(_, beats)| beats.back()).map(|(_, came)| passed(*came));
+        match asked {
+            Some((ago, theirs)) if newest.is_none_or(|newest| ago <= newest) => {
+                Some(theirs.since(now).0.abs() > limits::ENTRY_TIME_AHEAD.0)
+            }
+            _ => self.off_by_beats(steward, now, passed),
+        }
+    }
+
+    /// A single beat that seems to lag may have been under way for long.
+    fn off_by_beats(&self, steward: &AuthorityId, now: UnixMs, passed: impl Fn(Instant) -> Duration) -> Option<bool> {
+        let (_, beats) = self.heard.get(steward)?;
         let recent = beats.iter().filter(|(_, came)| passed(*came) <= RECENT);
         let shows = |(time, came): &(UnixMs, Instant)| {
             time.0.saturating_add(i64::try_from(passed(*came).as_millis()).unwrap_or(i64::MAX))
@@ -102,11 +117,11 @@ impl ClockGuard {
 }
 
 /// Whether an entry may be ordered now: nothing stands in the log, beyond what is agreed on, that lies further ahead than
-/// entries may (nobody would take it), and the others' clocks do not say that this one is wrong. What is agreed on may lie
+/// entries may (nobody would take it), and a majority's clocks fit this one. What is agreed on may lie
 /// ahead, from when a clock was wrong: what follows has its time until the clock has reached it.
 pub fn may_order(newest: UnixMs, agreed: UnixMs, now: UnixMs, comparison: ClockComparison) -> bool {
     let taken = newest <= agreed || newest.since(now) <= limits::ENTRY_TIME_AHEAD;
-    taken && comparison != ClockComparison::Differs
+    taken && comparison == ClockComparison::Fits
 }
 
 #[cfg(test)]
@@ -127,7 +142,7 @@ mod tests {
     }
 
     fn judged(clock_guard: &ClockGuard, now: UnixMs, at: Instant) -> ClockComparison {
-        clock_guard.compare([id(KEHL), id(ESCH)].iter(), now, at)
+        clock_guard.compare([id(KEHL), id(ESCH)].iter(), now, at, |_| None)
     }
 
     #[test]
@@ -154,31 +169,54 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_that_was_long_under_way_says_nothing_and_one_steward_alone_decides_nothing() {
+    fn a_beat_that_was_long_under_way_says_nothing_and_one_other_steward_is_enough_of_three() {
         let at = Instant::now();
         let late = heard_of(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR)], at);
         assert_eq!(judged(&late, NOW, at), ClockComparison::Unknown);
         let then = heard_of(&[(KEHL, NOW - HOUR), (ESCH, NOW - HOUR), (KEHL, NOW), (ESCH, NOW)], at);
         assert_eq!(judged(&then, NOW, at), ClockComparison::Fits);
         let one = heard_of(&[(KEHL, NOW + HOUR), (ESCH, NOW)], at);
-        assert_eq!(judged(&one, NOW, at), ClockComparison::Unknown);
+        assert_eq!(judged(&one, NOW, at), ClockComparison::Fits, "a majority takes what is ordered");
+        assert_eq!(
+            judged(&one, NOW + Millis::days(1), at),
+            ClockComparison::Unknown,
+            "two single beats that seem to lag"
+        );
         let mut old = ClockGuard::begin([(&id(KEHL), NOW), (&id(ESCH), NOW)].into_iter());
         old.hear(&id(KEHL), NOW, at);
         assert_eq!(judged(&old, NOW + HOUR, at), ClockComparison::Unknown, "who knows since when they were here");
     }
 
     #[test]
+    fn who_is_asked_says_at_once_what_beats_say_later() {
+        let at = Instant::now();
+        let second = Duration::from_secs(1);
+        let judged = |guard: &ClockGuard, now, asked: Option<(Duration, UnixMs)>| {
+            guard.compare([id(KEHL)].iter(), now, at + second, |_| asked)
+        };
+        let silent = ClockGuard::default();
+        assert_eq!(judged(&silent, NOW, None), ClockComparison::Unknown, "of two, neither orders alone");
+        assert_eq!(judged(&silent, NOW, Some((second, NOW))), ClockComparison::Fits);
+        assert_eq!(judged(&silent, NOW + HOUR, Some((second, NOW))), ClockComparison::Differs);
+        assert_eq!(judged(&silent, NOW - HOUR, Some((second, NOW))), ClockComparison::Differs);
+        // Its clock was put right since it was asked.
+        let right = heard_of(&[(KEHL, NOW)], at);
+        assert_eq!(judged(&right, NOW, Some((second * 2, NOW + HOUR))), ClockComparison::Fits);
+    }
+
+    #[test]
     fn nothing_is_ordered_behind_an_entry_from_the_future() {
         let agreed = UnixMs(0);
-        assert!(may_order(NOW + Millis::seconds(60), agreed, NOW, ClockComparison::Unknown));
-        assert!(!may_order(NOW + Millis::seconds(61), agreed, NOW, ClockComparison::Unknown));
+        assert!(may_order(NOW + Millis::seconds(60), agreed, NOW, ClockComparison::Fits));
+        assert!(!may_order(NOW + Millis::seconds(61), agreed, NOW, ClockComparison::Fits));
         assert!(!may_order(NOW, agreed, NOW, ClockComparison::Differs));
+        assert!(!may_order(NOW, agreed, NOW, ClockComparison::Unknown), "nobody may take it");
     }
 
     #[test]
     fn what_is_agreed_on_and_lies_ahead_is_gone_on_from() {
         let ahead = NOW + Millis::days(3);
-        assert!(may_order(ahead, ahead, NOW, ClockComparison::Unknown));
-        assert!(!may_order(ahead + Millis(1), ahead, NOW, ClockComparison::Unknown), "nobody took that one");
+        assert!(may_order(ahead, ahead, NOW, ClockComparison::Fits));
+        assert!(!may_order(ahead + Millis(1), ahead, NOW, ClockComparison::Fits), "nobody took that one");
     }
 }

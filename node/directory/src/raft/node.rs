@@ -56,6 +56,8 @@ pub enum NotDone {
     Unknown,
     /// This node's clock cannot give an entry its time: nothing was appended.
     ClockWrong,
+    /// Too few of the others answer to say whether it can, or to take the entry: nothing was appended.
+    NoMajority,
     /// The instance has stopped.
     Stopped,
 }

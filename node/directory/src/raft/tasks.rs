@@ -95,12 +95,18 @@ pub(super) async fn submit_batches(ordering: Ordering, mut waiting: mpsc::Receiv
             ordering.members.first_word().await;
         }
         while !batch.is_empty() {
-            let ((agreed, newest), now) = (ordering.times(), ordering.clock.now());
+            let (comparison, now) = ordering.compared(&clock_guard).await;
+            let (agreed, newest) = ordering.times();
             let newest = newest.max(last);
-            let comparison = ordering.compare(&clock_guard, now);
             if !may_order(newest, agreed, now, comparison) {
-                havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
-                batch.drain(..).for_each(|(_, sender)| drop(sender.send(Err(NotDone::ClockWrong))));
+                let why = match comparison {
+                    ClockComparison::Unknown => NotDone::NoMajority,
+                    _ => NotDone::ClockWrong,
+                };
+                if why == NotDone::ClockWrong {
+                    havenlink_runtime::repeated!(error; moved_ms = newest.since(now).0, "this node's clock, or the newest entry's time, is wrong: nothing is ordered");
+                }
+                batch.drain(..).for_each(|(_, sender)| drop(sender.send(Err(why.clone()))));
                 if comparison != ClockComparison::Fits && handed_over.is_none_or(|at| at.elapsed() > HAND_OVER) {
                     handed_over = Some(Instant::now());
                     ordering.hand_over().await;
@@ -152,17 +158,31 @@ impl Ordering {
         (agreed, waits.and_then(|last| self.log.time_at(last)).map_or(agreed, |time| time.max(agreed)))
     }
 
+    /// What the others say of this node's clock, and what it showed. Who has not been heard enough is asked: a steward that
+    /// does not answer takes no entry either.
+    async fn compared(&self, clock_guard: &ClockGuard) -> (ClockComparison, UnixMs) {
+        let now = self.clock.now();
+        let comparison = self.compare(clock_guard, now);
+        if comparison != ClockComparison::Unknown {
+            return (comparison, now);
+        }
+        self.members.next_word().await;
+        let now = self.clock.now();
+        (self.compare(clock_guard, now), now)
+    }
+
     fn compare(&self, clock_guard: &ClockGuard, now: UnixMs) -> ClockComparison {
+        let monotonic = self.clock.monotonic();
         let stewards = self.chain.raft_state().map(|state| state.stewards().clone()).unwrap_or_default();
         if stewards.len() == 1 {
-            return match self.members.contradict(now, self.clock.monotonic()) {
+            return match self.members.contradict(now, monotonic) {
                 Some(true) => ClockComparison::Differs,
-                Some(false) => ClockComparison::Fits,
-                None => ClockComparison::Unknown,
+                // Whether they agree with it, or too few of them say anything.
+                Some(false) | None => ClockComparison::Fits,
             };
         }
         let others = stewards.iter().map(|steward| &steward.authority).filter(|other| **other != self.authority);
-        clock_guard.compare(others, now, Instant::now())
+        clock_guard.compare(others, now, Instant::now(), |other| self.members.of_steward(other, monotonic))
     }
 
     /// A leader that cannot order lets another one lead: of the voters the one that has most of the log.

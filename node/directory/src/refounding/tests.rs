@@ -180,6 +180,11 @@ fn a_complete_founding_begins_the_order_anew_and_a_snapshot_carries_it() {
     assert_eq!(world.change_own(GENT, |entry| entry.services = vec![2]), Outcome::Accepted);
     assert_eq!(world.change_own(ESCH, |entry| entry.raft_id = 3_003), Outcome::Accepted);
     world.promote(ESCH, 3_003);
+    // A restored founder announced an id before the founding, and is ordered after it: it comes back to the one that votes.
+    assert_eq!(world.change_own(KEHL, |entry| entry.raft_id = 2_002), Outcome::Accepted);
+    assert_eq!(world.change_own(ESCH, |entry| entry.raft_id = 101), Outcome::RaftIdReused, "nobody else's");
+    assert_eq!(world.change_own(KEHL, |entry| entry.raft_id = 2), Outcome::RaftIdReused, "of the order that ended");
+    assert_eq!(world.change_own(KEHL, |entry| entry.raft_id = 101), Outcome::Accepted);
 }
 
 #[test]

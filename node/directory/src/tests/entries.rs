@@ -4,26 +4,36 @@ use data_encoding::HEXLOWER;
 
 use super::*;
 use crate::domain::authority::PublicKey;
+use crate::domain::country::Country;
 use crate::domain::ids::FederationId;
 use crate::domain::reason::Reason;
 use crate::wire::signed::NO_FEDERATION;
+
+/// One more than an entry may name.
+const NINE: [&str; 9] = ["at", "be", "bg", "cy", "cz", "de", "dk", "ee", "es"];
+
+fn border() -> Country {
+    Country::parse("at").unwrap()
+}
 
 #[test]
 fn an_authority_changes_alone_what_is_operational() {
     let mut world = World::three();
     type Change = fn(&mut AuthorityEntry);
-    let alone: [Change; 6] = [
+    let alone: [Change; 8] = [
         |e| e.endpoints = vec!["[2001:db8::7]:7400".into()],
         |e| e.pins.push(PinnedKey { valid_until: UnixMs(1_900_000_000_000), ..pinned("next") }),
         |e| e.contacts.clear(),
         |e| e.networks = vec!["Eurocities".into()],
         |e| e.services = vec![2, 9_999],
+        |e| e.corridor.roles = vec![1, 9_999],
+        |e| e.corridor.borders = vec![border()],
         |e| e.raft_id = 77,
     ];
     for (n, change) in alone.into_iter().enumerate() {
         assert_eq!(world.change_own(GENT, change), Outcome::Accepted, "change {n}");
     }
-    assert_eq!(world.state.entry_version(&id(GENT)), 7);
+    assert_eq!(world.state.entry_version(&id(GENT)), 9);
     let approved: [Change; 5] = [
         |e| e.kind = ParticipantKind::MandatedNgo,
         |e| e.names[0].name = "Another".into(),
@@ -40,7 +50,7 @@ fn an_authority_changes_alone_what_is_operational() {
 fn entries_that_do_not_hold_together_are_refused() {
     let mut world = World::three();
     type Change = fn(&mut AuthorityEntry);
-    let bad: [Change; 17] = [
+    let bad: [Change; 20] = [
         |e| e.names.clear(),
         |e| e.names.push(Name { language: "FR".into(), name: "again".into() }),
         |e| e.names[0].language = "not a tag".into(),
@@ -57,6 +67,9 @@ fn entries_that_do_not_hold_together_are_refused() {
         |e| e.contacts[0].email = "marie.weber@gent.example".into(),
         |e| e.contacts[0].email.clear(),
         |e| e.services = vec![0],
+        |e| e.corridor.roles = vec![1, 1],
+        |e| e.corridor.borders = vec![border(); 2],
+        |e| e.corridor.borders = NINE.map(|code| Country::parse(code).unwrap()).to_vec(),
         |e| e.hosted_by = Some(id(KEHL)),
     ];
     for (n, change) in bad.into_iter().enumerate() {

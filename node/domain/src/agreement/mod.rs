@@ -1,15 +1,22 @@
 //! Agreements between authorities: parties, grants, dates, their life (9.7), their index and their words.
 //!
 //! What lives here: what all parties sign, how it stands at an instant, the immutable index of a node's agreements
-//! (`set`), and what a grant means in plain sentences (`words`). What does not: the one question (`policy`), signatures
+//! (`set`), what comes due (`reminders`), what a grant means in plain sentences (`words`), and what changes with an agreement
+//! (`difference`). What does not: the one question (`policy`), signatures
 //! (`wire`). Invariant: an agreement that ended or lapsed is in force for nobody, whoever asks and however.
 
+mod difference;
+mod reminders;
 pub mod set;
+mod transfer;
 mod words;
 
 pub use crate::records::agreement::{AgreementEnd, AgreementEndReason};
-pub use crate::records::grant::Grant;
+pub use crate::records::grant::{Grant, Usage};
+pub use difference::Difference;
+pub use reminders::{AgreementDue, Reminder};
 pub use set::{AgreedGrant, AgreementSet};
+pub use transfer::{Transfer, TransferBasis};
 
 use std::sync::Arc;
 
@@ -30,23 +37,16 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// For a party outside the EU (GDPR chapter V).
-    pub enum TransferBasis {
-        NotNeeded = 1 => "NOT_NEEDED", Adequacy = 2 => "ADEQUACY", StandardClauses = 3 => "STANDARD_CLAUSES",
-        AdministrativeArrangement = 4 => "ADMINISTRATIVE_ARRANGEMENT",
-    }
-}
-
-closed_enum! {
     /// Life of an agreement as a node sees it. DRAFT has no number on the wire: a draft is never sent.
     pub enum AgreementState { Proposed = 1 => "PROPOSED", InForce = 2 => "IN_FORCE", Ended = 3 => "ENDED", Expired = 4 => "EXPIRED", Unconfirmed = 5 => "UNCONFIRMED" }
 }
 
-/// A party and its places on the corridor.
+/// A party, its places on the corridor, and on what data go to it from abroad.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Party {
     pub authority: AuthorityId,
     pub corridor_roles: Vec<CorridorRole>,
+    pub transfers: Vec<Transfer>,
 }
 
 /// What all parties sign.
@@ -55,7 +55,6 @@ pub struct Agreement {
     pub federation: FederationId,
     pub parties: Vec<Party>,
     pub grants: Vec<Grant>,
-    pub transfer_basis: TransferBasis,
     pub created: UnixMs,
     pub review_by: UnixMs,
     /// Makes two agreements of the same content differ.
@@ -101,6 +100,11 @@ impl Agreement {
         self.parties.iter().any(|p| p.authority == *authority)
     }
 
+    /// The party that this authority is.
+    pub fn party(&self, authority: &AuthorityId) -> Option<&Party> {
+        self.parties.iter().find(|p| p.authority == *authority)
+    }
+
     /// Whether it holds together: parties, directions, lists, dates.
     ///
     /// # Errors
@@ -111,6 +115,11 @@ impl Agreement {
         }
         let parties: Vec<&AuthorityId> = self.parties.iter().map(|p| &p.authority).collect();
         check_list("parties", &parties, limits::PARTIES)?;
+        for (i, party) in self.parties.iter().enumerate() {
+            let roles = check_list("corridor_roles", &party.corridor_roles, CorridorRole::ALL.len());
+            let checked = roles.and_then(|()| party.check_transfers(self.created));
+            checked.map_err(|f| f.within(&format!("parties[{i}]")))?;
+        }
         if !self.is_party(&self.proposer) {
             return Err(invalid("proposer", "one of the parties"));
         }
@@ -224,7 +233,6 @@ impl HeldAgreement {
 mod tests {
     use super::*;
     use crate::reason::Reason;
-    use crate::records::offer::DisclosureLevel;
     use crate::samples::*;
 
     fn leave(held: &mut HeldAgreement, by: AuthorityId, at: UnixMs) {
@@ -280,9 +288,11 @@ mod tests {
     #[test]
     fn what_does_not_hold_together_is_refused_with_its_field() {
         type Spoil = fn(&mut Agreement);
-        let spoilt: [(Spoil, &str); 12] = [
+        let spoilt: [(Spoil, &str); 14] = [
             (|a| a.parties.truncate(1), "parties"),
             (|a| a.parties[1] = a.parties[0].clone(), "parties[1]"),
+            (|a| a.parties[1].authority = authority("ch-basel"), "parties[1].transfers"),
+            (|a| a.parties[0].corridor_roles = vec![CorridorRole::Origin; 2], "parties[0].corridor_roles[1]"),
             (|a| a.proposer = esch(), "proposer"),
             (|a| a.grants.clear(), "grants"),
             (|a| a.review_by = a.created, "review_by_ms"),
@@ -306,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_say_what_is_new() {
+    fn the_words_say_what_is_granted() {
         let before = twinning().agreement;
         let words = before.grants[0].in_words();
         assert_eq!(words.len(), 3);
@@ -315,11 +325,6 @@ mod tests {
             "{}",
             words[2]
         );
-        let mut after = Arc::unwrap_or_clone(before.clone());
-        after.grants[0].disclosure_level = Some(DisclosureLevel::Light);
-        let new = after.newly_allows(&[&before]);
-        assert_eq!(new.len(), 1);
-        assert!(new[0].contains("as a light"));
     }
 
     #[test]

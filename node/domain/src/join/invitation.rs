@@ -1,7 +1,5 @@
 //! An invitation at its inviter: OPEN → COMMITTED → USED, or BURNT, REVOKED, EXPIRED; and the application that used it.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 
 use super::{ApplicationState, InvitationState, Nonce, Transcript, Words, commitment, pins_digest};
@@ -83,47 +81,6 @@ pub enum State {
     Revoked,
 }
 
-/// Who may call about an invitation, as far as the TLS handshake can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Callers {
-    Anybody,
-    Only(Pin),
-    Nobody,
-}
-
-/// Whom the door for strangers lets in: what all invitations of a node come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entrance {
-    pub anybody: bool,
-    /// Those who revealed, and may ask what became of it.
-    pub known: BTreeSet<Pin>,
-}
-
-impl Entrance {
-    /// Of these invitations, at an instant.
-    pub fn of<'a>(invitations: impl Iterator<Item = &'a HeldInvitation>, now: UnixMs) -> Self {
-        let mut entrance = Self::default();
-        for callers in invitations.map(|held| held.callers(now)) {
-            match callers {
-                Callers::Anybody => entrance.anybody = true,
-                Callers::Only(pin) => drop(entrance.known.insert(pin)),
-                Callers::Nobody => {}
-            }
-        }
-        entrance
-    }
-
-    /// Whether there is anybody who may come.
-    pub fn is_open(&self) -> bool {
-        self.anybody || !self.known.is_empty()
-    }
-
-    /// Whether this one may.
-    pub fn admits(&self, pin: &Pin) -> bool {
-        self.anybody || self.known.contains(pin)
-    }
-}
-
 /// An invitation as its inviter holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldInvitation {
@@ -203,19 +160,6 @@ impl HeldInvitation {
         match &self.state {
             State::Used(received) => Some(received),
             _ => None,
-        }
-    }
-
-    /// Who may still call about it. Once it was used nobody else has a reason to, but for an applicant that is about to hear
-    /// that it was; who revealed learns the outcome until the application would have expired (9.5).
-    pub fn callers(&self, now: UnixMs) -> Callers {
-        match &self.state {
-            State::Open | State::Committed(_) if now < self.invitation.expires => Callers::Anybody,
-            State::Used(received) if now < received.received + limits::JOIN_GRACE => Callers::Anybody,
-            State::Used(received) if now < received.received + limits::APPLICATION_LIFE => {
-                Callers::Only(received.committed.pin)
-            }
-            State::Open | State::Committed(_) | State::Used(_) | State::Burnt | State::Revoked => Callers::Nobody,
         }
     }
 
@@ -370,6 +314,7 @@ impl HeldInvitation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entrance::{Callers, Entrance};
     use super::super::tests::key;
     use super::*;
 

@@ -1,11 +1,12 @@
 //! Joining, pure (9.5): commit, then reveal; six words; what an invitation allows, and once only.
 //!
-//! What lives here: the transcript and its words, the states of an invitation at the inviter, the next step of an
-//! applicant. What does not: tokens and stored bytes (`wire::invitation`), calls and files (`exchange::join`).
+//! What lives here: the transcript and its words, the states of an invitation at the inviter and whom its door
+//! lets in, the next step of an applicant. What does not: tokens and stored bytes (`wire::invitation`), calls and files (`exchange::join`).
 //! Invariant: an invitation takes one commitment and one reveal. A reveal that does not fit burns it; the same bytes
 //! again get the same answer, so that a lost answer costs nothing.
 
 pub mod applicant;
+pub mod entrance;
 pub mod invitation;
 pub mod words;
 
@@ -13,7 +14,8 @@ use super::authority::PublicKey;
 use super::closed::closed_enum;
 use super::ids::{Digest, FederationId, Hasher, InvitationId, Pin};
 
-pub use invitation::{Application, Callers, Entrance, HeldInvitation, Invitation, Reveal, Revealed, State};
+pub use entrance::{Callers, Entrance};
+pub use invitation::{Application, HeldInvitation, Invitation, Reveal, Revealed, State};
 pub use words::Words;
 
 closed_enum! {

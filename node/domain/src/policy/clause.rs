@@ -33,3 +33,28 @@ closed_enum! {
         NodeOrders = 13 => "NODE_ORDERS",
     }
 }
+
+impl Clause {
+    /// It as a sentence.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::GrantInForce => "a grant of an agreement in force covers it",
+            Self::GrantWithinGrace => {
+                "a grant covers it whose dates are over, or not reached, by less than two clocks may differ"
+            }
+            Self::AnswerUnderGrantOfTarget => "it answers, and goes back along the grant under which its target came",
+            Self::ControlBetweenActive => "it is control between two members in good standing",
+            Self::NoticeToSuspended => "a withdrawal reaches suspended members too",
+            Self::NoticeToRemoved => "a withdrawal reaches a member for 30 days after its removal",
+            Self::ReceiptOfSuspended => "a suspended member answers withdrawals",
+            Self::RoleReads => "its kind is open to this role",
+            Self::RoleConsumes => {
+                "its kind is open to this role on the stream of the inbox, and its grant lets systems store it"
+            }
+            Self::RoleAnswers => "this role may answer records of its kind",
+            Self::RolePublishes => "this role publishes records of its kind",
+            Self::NodePrepares => "the node makes it for those that may get it",
+            Self::NodeOrders => "the node looks which word is the newest, and shows nothing",
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::records::RecordKind;
+use crate::records::grant::Usage;
 use crate::time::UnixMs;
 
 use super::clause::Clause;
@@ -26,18 +27,20 @@ pub struct KeptRecord {
     expires: UnixMs,
     /// Of a received one: when it leaves this store, by the retention of its grant or its expiry.
     keep_until: Option<UnixMs>,
+    /// Of a received one: how far it may go here, by the grant under which it came.
+    usage: Option<Usage>,
     bytes: Bytes,
 }
 
 impl KeptRecord {
     /// One of an authority of this node. It has no retention but its own end; `UnixMs::NEVER`: until it is said anew.
     pub const fn own(kind: RecordKind, expires: UnixMs, bytes: Bytes) -> Self {
-        Self { kind, expires, keep_until: None, bytes }
+        Self { kind, expires, keep_until: None, usage: None, bytes }
     }
 
-    /// One that a partner sent, to be kept until `keep_until` (`sharing::keep_until`).
-    pub const fn received(kind: RecordKind, expires: UnixMs, keep_until: UnixMs, bytes: Bytes) -> Self {
-        Self { kind, expires, keep_until: Some(keep_until), bytes }
+    /// One that a partner sent, to be kept until `keep_until` (`sharing::keep_until`) and used no further than `usage`.
+    pub const fn received(kind: RecordKind, expires: UnixMs, keep_until: UnixMs, usage: Usage, bytes: Bytes) -> Self {
+        Self { kind, expires, keep_until: Some(keep_until), usage: Some(usage), bytes }
     }
 
     /// Its kind.
@@ -55,6 +58,11 @@ impl KeptRecord {
         self.keep_until
     }
 
+    /// How far it may go here; `None` for an own one.
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
     /// How many bytes are stored.
     pub const fn size(&self) -> usize {
         self.bytes.len()
@@ -68,8 +76,8 @@ impl KeptRecord {
 
 impl fmt::Debug for KeptRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, expires, keep_until, bytes } = self;
-        write!(f, "KeptRecord({kind}, expires {}, keep {keep_until:?}, {} bytes)", expires.0, bytes.len())
+        let Self { kind, expires, keep_until, usage, bytes } = self;
+        write!(f, "KeptRecord({kind}, expires {}, keep {keep_until:?}, {usage:?}, {} bytes)", expires.0, bytes.len())
     }
 }
 

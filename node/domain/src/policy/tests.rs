@@ -1,6 +1,8 @@
 //! The one question under every input that proptest can think of.
 
+mod naive;
 mod reading;
+mod worlds;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ struct Asked {
     facet: Facet,
     target: Option<GrantRef>,
     purpose: Purpose,
+    usage: Usage,
     tlp: Tlp,
     created: UnixMs,
     side: Side,
@@ -32,12 +35,17 @@ struct Asked {
 
 impl Asked {
     fn ask(&self, agreements: &AgreementSet, view: &DirectoryView) -> Result<Permit, Reason> {
-        may_share(&ShareQuestion {
+        self.with(agreements, view, may_share)
+    }
+
+    fn with<T>(&self, agreements: &AgreementSet, view: &DirectoryView, ask: impl FnOnce(&ShareQuestion<'_>) -> T) -> T {
+        ask(&ShareQuestion {
             from: &self.from,
             to: &self.to,
             facet: self.facet,
             target: self.target,
             purpose: self.purpose,
+            usage: self.usage,
             handling: Handling { tlp: self.tlp, pap: Pap::Green },
             created: self.created,
             side: self.side,
@@ -56,6 +64,7 @@ fn alert_question() -> Asked {
         facet: Facet::Alert(alert().facet()),
         target: None,
         purpose: Purpose::Prevention,
+        usage: Usage::View,
         tlp: Tlp::Green,
         created: NOW,
         side: Side::Sender,
@@ -93,10 +102,10 @@ prop_compose! {
         from in anybody(), to in anybody(), (from_at, until) in (instant(), instant()),
         record_kinds in subsequence(RecordKind::ALL, 0..8), alert_kinds in subsequence(AlertKind::ALL, 0..6),
         service_kinds in subsequence(&ServiceKind::ALL[..3], 0..3), purposes in subsequence(&Purpose::ALL[..3], 0..3),
-        highest_tlp in select(Tlp::ALL), disclosure_level in proptest::option::of(select(DisclosureLevel::ALL)),
+        usage in select(Usage::ALL), highest_tlp in select(Tlp::ALL), disclosure_level in proptest::option::of(select(DisclosureLevel::ALL)),
     ) -> Grant {
         Grant {
-            from, to, record_kinds, alert_kinds, service_kinds, purposes, highest_tlp, disclosure_level,
+            from, to, record_kinds, alert_kinds, service_kinds, purposes, usage, highest_tlp, disclosure_level,
             retention: Millis::days(1), valid_from: from_at, valid_until: until,
         }
     }
@@ -117,10 +126,10 @@ prop_compose! {
 prop_compose! {
     fn asked()(
         from in anybody(), to in anybody(), (facet, target) in facets(), purpose in select(&Purpose::ALL[..3]),
-        tlp in select(Tlp::ALL), created in instant(), side in select(&[Side::Sender, Side::Receiver]),
+        usage in select(Usage::ALL), tlp in select(Tlp::ALL), created in instant(), side in select(&[Side::Sender, Side::Receiver]),
         grant in proptest::option::of(reference()), now in instant(),
     ) -> Asked {
-        Asked { from, to, facet, target, purpose, tlp, created, side, grant, now }
+        Asked { from, to, facet, target, purpose, usage, tlp, created, side, grant, now }
     }
 }
 
@@ -159,6 +168,7 @@ proptest! {
             let found = set.grant(&permit.grant().unwrap()).unwrap();
             let (grant, one) = (found.grant, found.held);
             prop_assert!(one.complete && grant.purposes.contains(&asked.purpose) && asked.tlp <= grant.highest_tlp);
+            prop_assert!(asked.usage <= grant.usage);
             prop_assert!(one.left_at(&asked.from).is_none_or(|at| asked.now < at));
             prop_assert!(one.left_at(&asked.to).is_none_or(|at| asked.now < at));
             prop_assert!(asked.created < grant.valid_until && asked.now < grant.valid_until + limits::AGREEMENT_GRACE);
@@ -262,6 +272,13 @@ fn an_alert_passes_between_twins_and_to_nobody_else() {
     }
 }
 
+/// The twinning, its grants for this use.
+fn used(usage: Usage) -> HeldAgreement {
+    let mut one = twinning();
+    Arc::make_mut(&mut one.agreement).grants.iter_mut().for_each(|grant| grant.usage = usage);
+    one
+}
+
 #[test]
 fn the_nearest_reason_is_told() {
     let ask = |asked: Asked, one: HeldAgreement| asked.ask(&AgreementSet::new([one]), &view());
@@ -269,6 +286,11 @@ fn the_nearest_reason_is_told() {
     assert_eq!(ask(red, twinning()), Err(Reason::HandlingTooRestricted));
     let purpose = Asked { purpose: Purpose::Statistics, ..alert_question() };
     assert_eq!(ask(purpose, twinning()), Err(Reason::AgreementNotInForce));
+    let store = Asked { usage: Usage::Store, ..alert_question() };
+    assert!(ask(store.clone(), twinning()).is_ok());
+    assert_eq!(ask(store, used(Usage::View)), Err(Reason::UseNotGranted));
+    assert_eq!(ask(alert_question(), used(Usage::Query)), Err(Reason::UseNotGranted));
+    assert!(ask(Asked { usage: Usage::Query, ..alert_question() }, used(Usage::Query)).is_ok());
     let mut ended = twinning();
     ended.ends.push(AgreementEnd { agreement: ended.id, by: kehl(), at: NOW, reason: AgreementEndReason::Breach });
     assert_eq!(ask(alert_question(), ended.clone()), Err(Reason::AgreementEnded));
@@ -300,6 +322,24 @@ fn the_receiver_waits_for_an_agreement_and_tells_nothing_of_others() {
     }
     let unnamed = Asked { side: Side::Receiver, ..alert_question() };
     assert_eq!(ask(unnamed), Err(Reason::AgreementNotInForce));
+}
+
+#[test]
+fn what_concerns_a_person_needs_a_basis_for_the_country_it_goes_to() {
+    let person = Facet::Alert(AlertFacet { basis: AssertionBasis::ReportedByPerson, ..alert().facet() });
+    let handled_in = |host: Option<&str>, facet| {
+        let mut view = view();
+        let mut member = Arc::unwrap_or_clone(view.members[&kehl()].clone());
+        member.entry.hosted_by = host.map(authority);
+        view.members.insert(kehl(), Arc::new(member));
+        let set = AgreementSet::new([twinning()]);
+        let asked = Asked { facet, ..alert_question() };
+        asked.with(&set, &view, |q| handled(q, &set.grant(&GrantRef { agreement: twinning().id, number: 0 }).unwrap()))
+    };
+    assert_eq!(handled_in(None, person), Ok(()));
+    assert_eq!(handled_in(Some("fr-strasbourg"), person), Ok(()));
+    assert_eq!(handled_in(Some("ch-basel"), person), Err(Reason::TransferLapsed));
+    assert_eq!(handled_in(Some("ch-basel"), alert_question().facet), Ok(()), "the rest goes on");
 }
 
 #[test]

@@ -4,11 +4,24 @@
 use super::RecordKind;
 use super::alert::AlertKind;
 use super::offer::{DisclosureLevel, ServiceKind};
+use crate::closed::closed_enum;
 use crate::fault::Fault;
 use crate::handling::{Purpose, Tlp};
 use crate::ids::AuthorityId;
 use crate::reason::Reason;
 use crate::time::{Millis, UnixMs};
+
+closed_enum! {
+    /// How far what comes under a grant may go at its recipient; each includes those before it.
+    pub enum Usage {
+        /// Nothing is sent: what is asked is answered at once, and not kept.
+        Query = 1 => "QUERY",
+        /// It is sent, kept for the retention and shown at the recipient's node; no other system gets it.
+        View = 2 => "VIEW",
+        /// The recipient's own systems may take it from the stream of its inbox.
+        Store = 3 => "STORE",
+    }
+}
 
 /// One direction between two parties. An empty list grants nothing of its sort.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +33,7 @@ pub struct Grant {
     pub alert_kinds: Vec<AlertKind>,
     pub service_kinds: Vec<ServiceKind>,
     pub purposes: Vec<Purpose>,
+    pub usage: Usage,
     pub highest_tlp: Tlp,
     /// Required with OFFER_VIEW; otherwise nothing is disclosed by it.
     pub disclosure_level: Option<DisclosureLevel>,

@@ -12,6 +12,7 @@ pub mod answer;
 pub mod grant;
 pub mod inspection;
 pub mod offer;
+mod offer_checks;
 #[cfg(any(test, feature = "samples"))]
 mod offer_sample;
 pub mod practice;
@@ -244,6 +245,14 @@ macro_rules! define {
         } )?)+
 
         impl RecordKind {
+            /// Whether this version can read one; a number that is only reserved is none.
+            pub const fn is_built(self) -> bool {
+                match self {
+                    $( Self::$c => if_built!([$( !stringify!($cm).is_empty() )?] false), )+
+                    $( Self::$k => if_built!([$( !stringify!($km).is_empty() )?] false), )+
+                }
+            }
+
             /// The kinds of content that are built.
             pub const CONTENT: &'static [Self] = &[$($( <$cm::$cty as Kind>::KIND, )?)+];
 

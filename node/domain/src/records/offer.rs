@@ -4,17 +4,17 @@
 //! disclosure level of the agreement and knows that a protected offer never shows a count.
 
 use super::grant::{self, Grant};
+use super::offer_checks as checks;
 use super::{Access, Facts, Kind, RecordKind, plain_list};
 use crate::actor::ActorRole::{Consumer, Coordinator};
 use crate::closed::closed_enum;
 #[cfg(any(test, feature = "samples"))]
 use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
-use crate::forms::is_phone;
 use crate::handling::Tlp;
 use crate::ids::{AuthorityId, OfferId};
 use crate::limits;
-use crate::place::{Place, PlaceScheme};
+use crate::place::Place;
 use crate::text::{Language, check_line};
 use crate::time::{Millis, UnixMs};
 
@@ -151,7 +151,7 @@ pub struct OfferView {
 }
 
 /// Finest NUTS level of a protected offer.
-const PROTECTED_NUTS: usize = 2;
+pub(super) const PROTECTED_NUTS: usize = 2;
 /// Characters of the owner's label.
 const OWN_LABEL_CHARS: usize = 80;
 /// Units that an owner can state.
@@ -236,7 +236,19 @@ impl Capacity {
                 return Err(Fault::invalid(field, "at most 10,000"));
             }
         }
+        if self.free > self.baseline {
+            return Err(Fault::invalid(
+                "free",
+                "at most the baseline: if there are more units now, state a higher baseline with it",
+            ));
+        }
         capacity_view(DisclosureLevel::Light, true, self, 0).check()
+    }
+
+    /// From when on partners show it as not reported, unless it is confirmed before: eight hours after it was said, or at the end
+    /// of its life.
+    pub fn stale_from(&self) -> UnixMs {
+        self.as_of + self.time_to_live.min(limits::LIGHT_STALE)
     }
 }
 
@@ -264,8 +276,8 @@ impl OwnOffer {
     /// The first field that is not.
     pub fn check(&self) -> Result<(), Fault> {
         self.eligibility.check().map_err(|f| f.within("eligibility"))?;
-        check_area(&self.area, self.protected, 3)?;
-        check_phones(&self.intake_phone, &self.out_of_hours_phone)?;
+        checks::own_area(self.service_kind, &self.area, self.protected)?;
+        checks::phones(&self.intake_phone, &self.out_of_hours_phone)?;
         self.capacity.check().map_err(|f| f.within("capacity"))?;
         if self.own_label.is_empty() {
             return Ok(());
@@ -281,8 +293,8 @@ impl OfferView {
     /// The first field that is not.
     pub fn check(&self) -> Result<(), Fault> {
         self.eligibility.check().map_err(|f| f.within("eligibility"))?;
-        check_area(&self.area, self.protected, PROTECTED_NUTS)?;
-        check_phones(&self.intake_phone, &self.out_of_hours_phone)?;
+        checks::shown_area(&self.area, self.protected)?;
+        checks::phones(&self.intake_phone, &self.out_of_hours_phone)?;
         self.capacity.check().map_err(|f| f.within("capacity"))?;
         if self.protected && self.capacity.disclosure_level() == DisclosureLevel::Count {
             return Err(Fault::invalid("capacity.count", "never for a protected offer"));
@@ -449,25 +461,6 @@ impl Eligibility {
         }
         Ok(())
     }
-}
-
-/// A municipality's code would find a refuge: areas are NUTS, or a subdivision of ISO 3166-2 for ordinary offers.
-fn check_area(area: &Place, protected: bool, finest: usize) -> Result<(), Fault> {
-    match (area.scheme(), area.nuts_level()) {
-        (PlaceScheme::Nuts, Some(level)) if !protected || level <= finest => Ok(()),
-        (PlaceScheme::Iso3166Part2, _) if !protected => Ok(()),
-        _ if protected => Err(Fault::invalid("area", "a protected offer shows NUTS level 2 or coarser")),
-        _ => Err(Fault::invalid("area", "a NUTS code, or a subdivision of ISO 3166-2")),
-    }
-}
-
-fn check_phones(intake: &str, out_of_hours: &str) -> Result<(), Fault> {
-    for (field, phone) in [("intake_phone", intake), ("out_of_hours_phone", out_of_hours)] {
-        if !phone.is_empty() && !is_phone(phone) {
-            return Err(Fault::invalid(field, "E.164: + and 7 to 15 digits"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

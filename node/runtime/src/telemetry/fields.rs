@@ -22,6 +22,7 @@ const ALLOWED: &[&str] = &[
     "door",
     "duration_ms",
     "error",
+    "event",
     "expires",
     "failures",
     "federation",
@@ -171,6 +172,9 @@ impl Visit for Listed {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            return write_plain(&mut self.message, value);
+        }
         self.put(field, || {
             let mut out = String::new();
             write_plain(&mut out, value);

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::{Listed, Value};
-use super::{metrics, propagation};
+use super::{journal, metrics, propagation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -77,6 +77,13 @@ impl Lines {
     }
 }
 
+/// The fields of the spans that an event lies in. An event of the journal says all that is known of it itself.
+pub fn spans_of<S: Subscriber + for<'a> LookupSpan<'a>>(event: &Event<'_>, context: &Context<'_, S>) -> Vec<Listed> {
+    let scope = context.event_scope(event).filter(|_| event.metadata().target() != journal::TARGET);
+    let spans = scope.into_iter().flat_map(|scope| scope.from_root());
+    spans.filter_map(|span| span.extensions().get::<Listed>().cloned()).collect()
+}
+
 fn short(target: &str) -> &str {
     target.strip_prefix("havenlink::").or_else(|| target.strip_prefix("havenlink_")).unwrap_or(target)
 }
@@ -101,10 +108,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut listed = Listed::default();
         event.record(&mut listed);
-        let spans: Vec<Listed> = context
-            .event_scope(event)
-            .map(|scope| scope.from_root().filter_map(|s| s.extensions().get::<Listed>().cloned()).collect())
-            .unwrap_or_default();
+        let spans = spans_of(event, &context);
         metrics::FIELDS_WITHHELD.add([], listed.withheld as u64);
         let time = jiff::Timestamp::now();
         (self.write)(&self.line(&format!("{time:.3}"), event, &listed, &spans));

@@ -1,12 +1,13 @@
 //! What the node tells about itself: log lines, traces, metrics.
 //!
-//! What lives here: the allow-list of log fields and the layer that enforces it, the catalogue of metrics with closed
-//! label sets, lines of conditions that repeat, trace contexts across cities, OTLP export, and `Sensitive`. What does
-//! not: decisions, and any text that a peer or a client gave.
+//! What lives here: the journal, the allow-list of log fields and the layer that enforces it, the catalogue of metrics with
+//! closed label sets, lines of conditions that repeat, trace contexts across cities, OTLP export, and `Sensitive`. What
+//! does not: decisions, and any text that a peer or a client gave.
 //! Invariants: only field names of the list reach a line or a span; other crates' events, which may print bytes they
 //! handle, reach nothing; a label has a value of its closed set or is counted as "other"; messages are literals.
 
 pub mod fields;
+pub mod journal;
 mod lines;
 pub mod metrics;
 mod otlp;
@@ -28,7 +29,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What to log, in which form, and where to send traces and metrics.
+/// The target of spans of what goes on all the time and changes nothing: consensus, gossip, greetings, reads. They are not
+/// exported unless the level asks for details.
+pub const ROUTINE: &str = "havenlink::routine";
+
+/// What to log, in which form, and where to send traces, metrics and logs.
 pub struct Settings {
     /// Most detailed level that is written.
     pub level: LevelFilter,
@@ -90,15 +95,18 @@ pub fn start(settings: Settings) -> Result<Telemetry, Box<dyn std::error::Error 
         }
         Some(export) => {
             let exporters = otlp::Exporters::build(export, &settings.instance)?;
+            let routine = settings.level >= LevelFilter::DEBUG;
             // A span with a field outside the list is not exported at all.
-            let listed = |meta: &tracing::Metadata<'_>| {
-                fields::is_ours(meta.target()) && meta.fields().iter().all(|f| fields::is_allowed(f.name()))
+            let listed = move |meta: &tracing::Metadata<'_>| {
+                let told = routine || meta.target() != ROUTINE;
+                told && fields::is_ours(meta.target()) && meta.fields().iter().all(|f| fields::is_allowed(f.name()))
             };
+            let logs = otlp::Logs::to(exporters.logger()).with_filter(filter_fn(ours)).with_filter(LevelFilter::INFO);
             let spans = tracing_opentelemetry::layer()
                 .with_tracer(exporters.tracer())
                 .with_filter(filter_fn(listed))
                 .with_filter(LevelFilter::INFO);
-            registry.with(spans).try_init()?;
+            registry.with(spans).with(logs).try_init()?;
             propagation::exporting();
             Ok(Telemetry { exporters: Some(exporters), levels })
         }

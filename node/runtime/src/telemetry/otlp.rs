@@ -1,16 +1,21 @@
-//! Export of traces and metrics over OTLP, where configured.
+//! Export of traces, metrics and logs over OTLP, where configured.
+
+mod logs;
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
+use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
 use super::metrics::{self, Metric, Sort};
+pub use logs::Logs;
 
 /// The collector's address, and the share of traces that is sent.
 #[derive(Clone, Debug)]
@@ -32,6 +37,7 @@ impl Export {
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
         ];
         !disabled && endpoints.into_iter().any(set)
     }
@@ -41,10 +47,11 @@ impl Export {
 pub struct Exporters {
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
+    logs: SdkLoggerProvider,
 }
 
 impl Exporters {
-    /// Builds both; they connect when they first send.
+    /// Builds all three; they connect when they first send.
     ///
     /// # Errors
     /// When the address is none.
@@ -56,9 +63,11 @@ impl Exporters {
             .build();
         let mut spans = SpanExporter::builder().with_tonic();
         let mut numbers = MetricExporter::builder().with_tonic();
+        let mut lines = LogExporter::builder().with_tonic();
         if let Some(endpoint) = &export.endpoint {
             spans = spans.with_endpoint(endpoint);
             numbers = numbers.with_endpoint(endpoint);
+            lines = lines.with_endpoint(endpoint);
         }
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(export.sample)));
         let traces = SdkTracerProvider::builder()
@@ -67,9 +76,10 @@ impl Exporters {
             .with_batch_exporter(spans.build()?)
             .build();
         let reader = PeriodicReader::builder(numbers.build()?).with_interval(export.interval).build();
-        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+        let provider = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader).build();
         observe(&provider);
-        Ok(Self { traces, metrics: provider })
+        let logs = SdkLoggerProvider::builder().with_resource(resource).with_batch_exporter(lines.build()?).build();
+        Ok(Self { traces, metrics: provider, logs })
     }
 
     /// The tracer of the node.
@@ -77,11 +87,16 @@ impl Exporters {
         self.traces.tracer("havenlink")
     }
 
+    /// Where log lines go.
+    pub fn logger(&self) -> SdkLogger {
+        self.logs.logger("havenlink")
+    }
+
     /// Sends what is left, then ends.
     pub fn shutdown(self) {
-        let ended = self.traces.shutdown().and_then(|()| self.metrics.shutdown());
-        if let Err(error) = ended {
-            tracing::warn!(cause = %error, "the export of traces and metrics did not end well");
+        let ended = [self.traces.shutdown(), self.metrics.shutdown(), self.logs.shutdown()];
+        for error in ended.into_iter().filter_map(Result::err) {
+            tracing::warn!(cause = %error, "an export did not end well");
         }
     }
 }

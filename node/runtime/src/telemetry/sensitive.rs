@@ -1,27 +1,6 @@
-//! A value that nothing prints.
+//! A value that nothing prints: the domain's, and the proof that it has no trait by which it could be.
 
-use zeroize::Zeroize;
-
-/// Holds a value that must not reach a log, an error or a file: it has no Debug, Display or Serialize, and is
-/// overwritten when dropped.
-pub struct Sensitive<T: Zeroize>(T);
-
-impl<T: Zeroize> Sensitive<T> {
-    pub fn new(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The value, for the one place that needs it.
-    pub fn expose(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: Zeroize> Drop for Sensitive<T> {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+pub use havenlink_domain::sensitive::Sensitive;
 
 #[cfg(test)]
 mod tests {
@@ -41,6 +20,11 @@ mod tests {
 
     #[test]
     fn nothing_can_print_it() {
+        use havenlink_domain::person::{CaseKey, CaseReference, IndexKey};
+
+        assert_has_not!(CaseReference: std::fmt::Debug, std::fmt::Display, serde::Serialize);
+        assert_has_not!(CaseKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
+        assert_has_not!(IndexKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
         assert_has_not!(Sensitive<String>: std::fmt::Debug, std::fmt::Display, serde::Serialize);
         assert_has_not!(havenlink_wire::keys::SigningKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
         assert_eq!(Sensitive::new("x".to_owned()).expose(), "x");

@@ -115,19 +115,23 @@ impl Care {
         if let Some(check) = self.refounding(&status.refounding, own) {
             return check;
         }
-        let re_enrolled = status.raft.is_none() && !status.steward && self.directory.view().is_steward(own);
+        let view = self.directory.view();
+        // Also while it learns: the register names this authority under the Raft id of a disk that is gone.
+        let re_enrolled = !status.steward && view.is_steward(own);
         let first = if re_enrolled { Some(own) } else { status.without_a_vote.first() };
-        match first {
-            None => ok("votes", "every steward that is named votes"),
-            Some(first) => critical(
-                "votes",
-                format!("{first} is a steward without a vote: every decision needs one of the others more"),
-                format!(
-                    "if its node was lost or restored, another steward runs havenctl steward replace {first}; if it starts \
-                     just now, wait for a minute"
-                ),
+        let Some(first) = first else { return ok("votes", "every steward that is named votes") };
+        let voting = |id: &&AuthorityId| *id != first && !status.without_a_vote.contains(id);
+        let votes = !re_enrolled && view.is_steward(own);
+        let other = view.stewards.iter().map(|steward| &steward.authority).find(voting).filter(|_| !votes);
+        let at = other.map(|other| format!("at {other}: ")).unwrap_or_default();
+        critical(
+            "votes",
+            format!("{first} is a steward without a vote: every decision needs one of the others more"),
+            format!(
+                "{at}havenctl steward replace {first}, if its node was lost or restored; if it starts just now, wait for a \
+                 minute. Where too few stewards vote for that, at each steward: havenctl steward refound"
             ),
-        }
+        )
     }
 
     /// Where no majority of the stewards' machines can form again, whatever anybody waits for (9.15).

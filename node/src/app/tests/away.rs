@@ -65,8 +65,14 @@ impl Two {
             here.directory().view().authority_of_pin(&pin, self.shared().now()).is_some()
         };
         let both = async {
-            while !known(&self.strasbourg, &self.kehl) || !known(&self.kehl, &self.strasbourg) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            let [mut here, mut there] = [&self.strasbourg, &self.kehl].map(|member| member.directory().changes());
+            loop {
+                here.mark_unchanged();
+                there.mark_unchanged();
+                if known(&self.strasbourg, &self.kehl) && known(&self.kehl, &self.strasbourg) {
+                    return;
+                }
+                tokio::select! { _ = here.changed() => {}, _ = there.changed() => {} }
             }
         };
         tokio::time::timeout(Duration::from_secs(30), both).await.unwrap_or_else(|_| panic!("{what}: never met again"));
@@ -136,7 +142,7 @@ async fn published(member: &RunningMember, config: &Config) {
     let renewal = member.renewal();
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
     entry.endpoints = config.endpoints.clone();
-    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
+    renewal.governance.decisions.update_entry(entry, None, Actor::NODE).await.unwrap();
 }
 
 /// Who answers at the other's address, and then the address kept; the register's number.

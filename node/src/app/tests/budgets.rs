@@ -10,6 +10,8 @@ use crate::clock::MovedClock;
 use crate::domain::directory::{DirectoryView, Steward};
 use crate::domain::ids::AuthorityId;
 use crate::domain::record::StreamClass;
+use crate::domain::time::Millis;
+use crate::exchange::Spent;
 use crate::services::layers::{Budget, Charge};
 
 #[test]
@@ -60,11 +62,11 @@ fn control_has_a_budget_of_its_own_within_that_of_all_rows() {
     let config = config(root.path(), &set);
     let kehl = AuthorityId::parse("de-kehl").unwrap();
     let shared: crate::clock::SharedClock = MovedClock::new();
-    let (_, _, rows) = PartnerBudgets::new(&config, &shared).doors(empty_view());
-    rows(&kehl, StreamClass::Control, 10).unwrap();
-    assert!(rows(&kehl, StreamClass::Control, 1).unwrap_err() > Duration::from_secs(3_600));
-    rows(&kehl, StreamClass::Content, 90).unwrap();
-    assert!(rows(&kehl, StreamClass::Content, 1).is_err(), "control was counted among all rows");
+    let (_, _, batches) = PartnerBudgets::new(&config, &shared).doors(empty_view());
+    batches.take(&kehl, StreamClass::Control, 10).unwrap();
+    assert!(batches.take(&kehl, StreamClass::Control, 1).unwrap_err() > Duration::from_secs(3_600));
+    batches.take(&kehl, StreamClass::Content, 90).unwrap();
+    assert!(batches.take(&kehl, StreamClass::Content, 1).is_err(), "control was counted among all rows");
 }
 
 #[test]
@@ -120,9 +122,9 @@ fn a_budget_that_is_changed_counts_anew_and_the_others_go_on() {
     let kehl = AuthorityId::parse("de-kehl").unwrap();
     let shared: crate::clock::SharedClock = MovedClock::new();
     let budgets = PartnerBudgets::new(&of(10), &shared);
-    let (budget, _, rows) = budgets.doors(empty_view());
+    let (budget, _, batches) = budgets.doors(empty_view());
     let questions = || (0..100).take_while(|_| budget(&kehl, Charge::RegisterCall).is_ok()).count();
-    let control = || (0..1_000).take_while(|_| rows(&kehl, StreamClass::Control, 1).is_ok()).count();
+    let control = || (0..1_000).take_while(|_| batches.take(&kehl, StreamClass::Control, 1).is_ok()).count();
     assert_eq!((questions(), control()), (10, 10));
     budgets.change(&of(10));
     assert_eq!((questions(), control()), (0, 0), "nothing is new");
@@ -146,4 +148,34 @@ fn who_goes_on_calling_with_its_budget_exhausted_is_shown_out() {
     assert_eq!(ended.load(Ordering::SeqCst), 1);
     calls(999);
     assert_eq!(ended.load(Ordering::SeqCst), 1, "it is counted anew");
+}
+
+#[test]
+fn work_and_stored_bytes_are_paid_for_afterwards_by_who_caused_them() {
+    let root = tempfile::tempdir().unwrap();
+    let set = ["budget.processor_ms_per_second=100".to_owned(), "budget.stored_mib_per_day=1".to_owned()];
+    let config = config(root.path(), &set);
+    let (kehl, esch) = (AuthorityId::parse("de-kehl").unwrap(), AuthorityId::parse("lu-esch").unwrap());
+    let clock = MovedClock::new();
+    clock.stop();
+    let shared: crate::clock::SharedClock = clock.clone();
+    let (_, _, batches) = PartnerBudgets::new(&config, &shared).doors(empty_view());
+    let take = |who| batches.take(who, StreamClass::Content, 1);
+    let ms = Duration::from_millis;
+    // Half a second at once; what is beyond it takes ten times as long to make up for.
+    batches.spent(&kehl, Spent { worked: ms(500), stored: 0 });
+    take(&kehl).unwrap();
+    batches.spent(&kehl, Spent { worked: ms(200), stored: 0 });
+    let wait = take(&kehl).unwrap_err();
+    assert!(wait > ms(1_999) && wait < ms(2_001), "{wait:?}");
+    take(&esch).unwrap();
+    clock.advance(Millis::seconds(3));
+    take(&kehl).unwrap();
+
+    batches.spent(&esch, Spent { worked: ms(0), stored: 1 << 20 });
+    take(&esch).unwrap();
+    batches.spent(&esch, Spent { worked: ms(0), stored: 1 << 19 });
+    let wait = take(&esch).unwrap_err();
+    assert!(wait > Duration::from_secs(43_000) && wait < Duration::from_secs(43_201), "half a day for half: {wait:?}");
+    take(&kehl).unwrap();
 }

@@ -17,7 +17,7 @@ async fn an_applicant_tries_each_endpoint_of_its_inviter() {
     let mut members = MemberServiceClient::new(door(&inviting, "operator").await);
     let token = members.create_invitation(request).await.unwrap().into_inner().token;
     let applying = config(&root.path().join("kehl"), &["authority=de-kehl".to_owned(), "names=de=Kehl".to_owned()]);
-    let join = move || commands::join(&applying, &Token::read(&token)?, false, || Ok(()));
+    let join = move || commands::join(&applying, &Token::read(&token)?, false, None, || Ok(()));
     let joined = tokio::task::spawn_blocking(move || std::thread::spawn(join).join().unwrap()).await.unwrap();
     joined.unwrap();
     member.stop().await;

@@ -28,7 +28,7 @@ async fn a_renewal_that_was_cut_short_after_publishing_is_finished() {
     let next = renewal.with_key(|issuing| NodeIdentity::prepare(&config.data_dir, issuing, now, LIFE)).unwrap();
     let mut entry = renewal.governance.view().member(&config.authority).unwrap().entry.clone();
     entry.pins.push(next.pinned(&renewal.governance.view().federation, &config.authority).unwrap());
-    renewal.governance.decisions.update_entry(entry, Actor::NODE).await.unwrap();
+    renewal.governance.decisions.update_entry(entry, None, Actor::NODE).await.unwrap();
     assert_eq!(renewal.identity.pin(), before);
     assert!(renewal.look(Duration::ZERO).await);
     assert_eq!(renewal.identity.pin(), next.pin(), "the one that was published, no third");

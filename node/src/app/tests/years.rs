@@ -44,7 +44,7 @@ pub(super) async fn joined(first: &Config, second: &Config, clock: &SharedClock)
     };
     let token = members.create_invitation(invitation).await.unwrap().into_inner().token;
     let applying = second.clone();
-    let join = std::thread::spawn(move || commands::join(&applying, &Token::read(&token)?, false, || Ok(())));
+    let join = std::thread::spawn(move || commands::join(&applying, &Token::read(&token)?, false, None, || Ok(())));
     tokio::task::spawn_blocking(move || join.join().unwrap()).await.unwrap().unwrap();
     let data = DataDir::take(&second.data_dir).unwrap();
     let application = Applicant::resume(data.path()).unwrap().unwrap();

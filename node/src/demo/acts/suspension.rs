@@ -92,7 +92,7 @@ async fn vote(stage: &mut Stage, strasbourg: &City, kehl: &City) -> anyhow::Resu
     let proposed = strasbourg
         .members()
         .await?
-        .propose_policy(ProposePolicyRequest { request_id: request_id(), policy: Some(policy) })
+        .propose_policy(ProposePolicyRequest { request_id: request_id(), policy: Some(policy), leave_behind: false })
         .await?
         .into_inner()
         .decision

@@ -112,12 +112,10 @@ impl Agreements {
     /// How long a control record about an agreement is tried: the notice of an end as long as anybody may believe that the
     /// agreement is in force.
     fn life(&self, agreement: &AgreementId, body: &Control, now: UnixMs) -> Millis {
+        let Control::AgreementEnd(_) = body else { return CONTROL_LIFE };
         let held = self.context.agreements().load().get(agreement).cloned();
         let until = held.and_then(|held| held.agreement.grants.iter().map(|grant| grant.valid_until).max());
-        match (body, until) {
-            (Control::AgreementEnd(_), Some(until)) => until.since(now).clamp(CONTROL_LIFE, limits::RECORD_LIFE),
-            _ => CONTROL_LIFE,
-        }
+        until.map_or(CONTROL_LIFE, |until| until.since(now).clamp(CONTROL_LIFE, limits::RECORD_LIFE))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::storage::rows::AgreementRow;
 use crate::wire::sealed;
 
 use super::incoming::written;
-use super::{Agreements, draft, party_key, rows};
+use super::{Agreements, draft, party_key, rows, shown};
 
 /// What a party said about an agreement, besides the ENDs that it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl PartyAnswers {
 impl Agreements {
     /// Agreements that wait for confirmation.
     pub fn unconfirmed(&self) -> Vec<Arc<HeldAgreement>> {
-        let (set, now) = (self.set(), self.now());
-        set.all().filter(|held| held.state(now) == AgreementState::Unconfirmed).cloned().collect()
+        let (set, view, now) = (self.set(), self.view(), self.now());
+        set.all().filter(|held| shown(held, &view, now) == AgreementState::Unconfirmed).cloned().collect()
     }
 
     /// The parties that are asked about an agreement: all that stay in it and are not of this node; and for whom.
@@ -72,7 +72,7 @@ impl Agreements {
 
     /// What each other party said, in the order of the parties.
     pub(super) fn answers_about(&self, held: &HeldAgreement) -> Vec<(AuthorityId, Option<PartyAnswer>)> {
-        if held.state(self.now()) != AgreementState::Unconfirmed {
+        if shown(held, &self.view(), self.now()) != AgreementState::Unconfirmed {
             return Vec::new();
         }
         let heard = self.heard.lock();

@@ -18,7 +18,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::domain::agreement::set::AgreementSet;
-use crate::domain::agreement::{Agreement, AgreementEnd, AgreementEndReason, AgreementState, HeldAgreement, Party};
+use crate::domain::agreement::{
+    Agreement, AgreementEnd, AgreementEndReason, AgreementState, Difference, HeldAgreement, Party, Reminder,
+};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
@@ -61,6 +63,8 @@ pub struct AgreementSummary {
     pub signed_by: Vec<AuthorityId>,
     /// What a proposal would newly allow, or what an agreement allows, in plain sentences.
     pub in_words: Vec<String>,
+    /// What it changes beside the others that are in force.
+    pub difference: Difference,
     /// The signed notice of each of `held.ends`: encoded `Signed`; empty where none is kept.
     pub notices: Vec<Bytes>,
     /// Of one that waits for confirmation: what each other party said; `None`: it was not asked yet.
@@ -343,10 +347,16 @@ impl Agreements {
         let (held, view) = (rows::held(row)?, self.view());
         // A key that was withdrawn since shows nobody's signature any more; the agreement is still listed.
         let signed_by = self.opened(row, &view).map(|opened| opened.signed_by).unwrap_or_default();
+        let difference = self.difference(&held);
+        let in_words = match held.state(self.now()) {
+            AgreementState::Proposed => [&difference.new[..], &difference.other_end[..]].concat(),
+            _ => held.agreement.in_words(),
+        };
         Ok(AgreementSummary {
             state: shown(&held, &view, self.now()),
             signed_by,
-            in_words: self.in_words(&held),
+            in_words,
+            difference,
             notices: row.ends.iter().map(|end| end.notice.clone()).collect(),
             answers: self.answers_about(&held),
             held: Arc::new(held),
@@ -355,18 +365,16 @@ impl Agreements {
 }
 
 impl Agreements {
-    fn in_words(&self, held: &HeldAgreement) -> Vec<String> {
-        let now = self.now();
-        if held.state(now) != AgreementState::Proposed {
-            return held.agreement.in_words();
-        }
-        let set = self.context.agreements().load();
-        let in_force: Vec<&Agreement> = set
-            .all()
-            .filter(|other| other.state(now) == AgreementState::InForce)
-            .map(|other| other.agreement.as_ref())
-            .collect();
-        held.agreement.newly_allows(&in_force)
+    fn difference(&self, held: &HeldAgreement) -> Difference {
+        let (set, now) = (self.context.agreements().load(), self.now());
+        let others = set.all().filter(|other| other.id != held.id && other.state(now) == AgreementState::InForce);
+        let others: Vec<&Agreement> = others.map(|other| other.agreement.as_ref()).collect();
+        held.agreement.difference(&others)
+    }
+
+    /// What comes due of the agreements of this node's authorities.
+    pub fn reminders(&self) -> Vec<Reminder> {
+        self.context.agreements().load().reminders(&self.context.keys().authorities(), self.now())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::exchange::road::Road;
 use crate::storage::Store;
 
 pub use board::PartnerOffer;
-pub use own::{HeldOffer, Which};
+pub use own::{HeldOffer, OffersStand, Which};
 
 /// Capacity: own offers, and what partners show of theirs.
 pub struct Capacity {

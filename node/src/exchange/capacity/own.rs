@@ -5,11 +5,15 @@ use bytes::Bytes;
 use crate::domain::audit::{ActorRole, AuditDraft};
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AuthorityId, OfferId, RecordId};
+use crate::domain::light::{self, Light};
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
-use crate::domain::records::offer::{Offer, OfferStatus, OwnOffer};
+use crate::domain::records::offer::{
+    Capacity as Figures, DisclosureLevel, Offer, OfferStatus, OwnOffer, capacity_view,
+};
 use crate::domain::sharing::{Audience, Sharing};
-use crate::exchange::context::{Call, Error, Table, Unreadable, new_record_id};
+use crate::domain::time::UnixMs;
+use crate::exchange::context::{Call, Error, Refusal, Table, Unreadable, new_record_id};
 use crate::exchange::road::{Draft, Published, new_publication, published_draft};
 use crate::storage::ops::{Expect, NewOwnOffer, NewPublication, Put, RequestMark, Write, Written};
 use crate::storage::owed::{OwedKey, Subject};
@@ -29,7 +33,24 @@ pub struct HeldOffer {
     pub version: u64,
     /// Paused since a restore, until somebody confirms it.
     pub unconfirmed: bool,
+    /// As partners show it now.
+    pub light: Light,
+    /// Since when they show it as not reported.
+    pub stale_since: Option<UnixMs>,
 }
+
+/// How own offers stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OffersStand {
+    pub all: u32,
+    /// Shown as not reported by partners.
+    pub stale: u32,
+    /// Since when the first of them.
+    pub since: Option<UnixMs>,
+}
+
+/// How often a change is made anew that does not say what it changes, when another one came first.
+const TRIES: usize = 3;
 
 /// Which own offers: it is said, an empty list never means all.
 #[derive(Clone, Copy, Debug)]
@@ -58,19 +79,47 @@ impl Capacity {
     /// Creates or changes an own offer. `if_version`: only if it is still at this version.
     ///
     /// # Errors
-    /// `ETAG_MISMATCH` when it was changed since; the field that does not fit.
+    /// `ETAG_MISMATCH` when it was changed since, with how it stands now; the field that does not fit.
     pub async fn set_offer(
         &self,
         call: &Call,
         offer: OwnOffer,
         if_version: Option<u64>,
     ) -> Result<(HeldOffer, Vec<AuthorityId>), Error> {
-        let tried = self.try_set_offer(call, offer, if_version).await;
+        let (id, changed) = (offer.id, |error: &Error| error.reason() == Reason::EtagMismatch);
+        let mut tried = self.try_set_offer(call, offer.clone(), if_version).await;
+        for _ in 1..TRIES {
+            if if_version.is_none() && tried.as_ref().is_err_and(changed) {
+                tried = self.try_set_offer(call, offer.clone(), None).await;
+            }
+        }
         // Also a version that only the first try of this very call has made stale.
-        let Published { record_id, recipients, .. } = self.road.once(call, SET, tried).await?;
+        let published = self.road.once(call, SET, tried).await;
+        let Published { record_id, recipients, .. } = match published {
+            Err(error) if changed(&error) => return Err(self.changed_since(call.actor.role, id, error).await),
+            published => published?,
+        };
         let row = self.store().own_offer(OfferId(record_id.0)).await?;
         let held = row.and_then(|row| self.held_offer(call.actor.role, row)).ok_or(Reason::NotFound)?;
         Ok((held, recipients))
+    }
+
+    /// Two desks that saw the same figure: the second one is told what the first one made of it.
+    async fn changed_since(&self, role: ActorRole, id: OfferId, error: Error) -> Error {
+        let row = self.store().own_offer(id).await.ok().flatten();
+        let held = row.and_then(|row| self.held_offer(role, row));
+        let Some(Figures { free, baseline, status, as_of, .. }) =
+            held.and_then(|held| held.offer.ok()).map(|o| o.capacity)
+        else {
+            return error;
+        };
+        Error::Refused(Refusal {
+            reason: Reason::EtagMismatch,
+            field: "offer.etag".to_owned(),
+            // For the desk that may read the offer, and asked.
+            detail: format!("now {free} of {baseline} free, {}, as of {as_of}", status.name()),
+            authority: None,
+        })
     }
 
     async fn try_set_offer(
@@ -170,7 +219,26 @@ impl Capacity {
             }
             offer
         });
-        Some(HeldOffer { id, offer, version, unconfirmed })
+        let now = self.now();
+        let (light, stale_since) =
+            offer.as_ref().map_or((Light::NotReported, None), |offer| seen(&offer.capacity, now));
+        Some(HeldOffer { id, offer, version, unconfirmed, light, stale_since })
+    }
+
+    /// How own offers stand, for whoever may not read them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn standing(&self) -> Result<OffersStand, Error> {
+        let mut standing = OffersStand::default();
+        for row in self.store().own_offers().await? {
+            standing.all += 1;
+            if let Some(since) = self.held_offer(ActorRole::Node, row).and_then(|held| held.stale_since) {
+                standing.stale += 1;
+                standing.since = Some(standing.since.map_or(since, |first| first.min(since)));
+            }
+        }
+        Ok(standing)
     }
 
     pub(super) fn statement(
@@ -237,6 +305,14 @@ impl CapacityUpdate {
             ..Write::default()
         }
     }
+}
+
+/// How partners that answer show a capacity now, and since when as not reported.
+fn seen(capacity: &Figures, now: UnixMs) -> (Light, Option<UnixMs>) {
+    let view = capacity_view(DisclosureLevel::Count, false, capacity, 0);
+    let light = light::light(&view, Some(now.since(capacity.as_of)), true, now);
+    let stale_from = capacity.stale_from();
+    (light, (stale_from < now).then_some(stale_from))
 }
 
 /// How capacity is shared: with the organisation that looks for a place, and those it places people with.

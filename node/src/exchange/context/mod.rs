@@ -30,7 +30,7 @@ use crate::domain::light::Clocks;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::records::RecordKind;
-use crate::domain::stream::StreamId;
+use crate::domain::stream::{StreamId, Understands};
 use crate::domain::time::UnixMs;
 use crate::storage::ops::{NewDelivery, Write, Written};
 use crate::storage::{self, Store};
@@ -76,6 +76,8 @@ pub(in crate::exchange) struct Context {
     clock: SharedClock,
     wakeups: Wakeups,
     agreements: KnownAgreements,
+    /// What this node takes, and can apply.
+    understands: Understands,
     /// Time of the newest line of the ledger, as it was last looked at; Unix ms.
     last_stored: AtomicI64,
 }
@@ -87,8 +89,9 @@ impl Context {
         keys: Keys,
         (clock, wakeups): (SharedClock, Wakeups),
         agreements: KnownAgreements,
+        understands: Understands,
     ) -> Self {
-        Self { store, register, keys, clock, wakeups, agreements, last_stored: AtomicI64::new(i64::MIN) }
+        Self { store, register, keys, clock, wakeups, agreements, understands, last_stored: AtomicI64::new(i64::MIN) }
     }
 
     pub(in crate::exchange) fn store(&self) -> &dyn Store {
@@ -145,6 +148,11 @@ impl Context {
 
     pub(in crate::exchange) fn agreements(&self) -> &KnownAgreements {
         &self.agreements
+    }
+
+    /// What this node takes, and can apply.
+    pub(in crate::exchange) fn understands(&self) -> &Understands {
+        &self.understands
     }
 
     /// The authority that this node serves first.

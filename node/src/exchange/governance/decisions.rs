@@ -192,19 +192,30 @@ impl Decisions {
         }
     }
 
-    /// Changes this authority's own entry: alone where it may, otherwise as a proposal.
+    /// Changes this authority's own entry: alone where it may, otherwise as a proposal. Its Raft id stays what it is now: the
+    /// node announces that by itself, and a founding changes it at the version that the entry has. `read`: the version that was
+    /// changed; `None`: whatever it is now is replaced.
     ///
     /// # Errors
-    /// What the rules answer.
-    pub async fn update_entry(&self, entry: AuthorityEntry, actor: Actor) -> Result<Decided, Error> {
+    /// `STALE_VERSION` when another change has come since it was read, and what the rules answer.
+    pub async fn update_entry(&self, entry: AuthorityEntry, read: Option<u64>, actor: Actor) -> Result<Decided, Error> {
+        let enrolled = |state: &RegisterState| {
+            let now = state.member(&self.0.authority).ok_or(Reason::NotJoined)?;
+            match read {
+                Some(read) if read != now.version => Err(Reason::StaleVersion),
+                _ => Ok(AuthorityEntry { raft_id: now.entry.raft_id, ..entry.clone() }),
+            }
+        };
         let state = self.state();
         let now = state.member(&self.0.authority).ok_or(Reason::NotJoined)?;
         if !same_identity(&entry, &now.entry) {
-            let change =
-                |_: &RegisterState| Ok(Decision::about(self.0.authority.clone(), EntryChange { entry: entry.clone() }));
+            let change = |state: &RegisterState| {
+                Ok(Decision::about(self.0.authority.clone(), EntryChange { entry: enrolled(state)? }))
+            };
             return self.decide(change, actor).await;
         }
-        self.act_alone(AuditAct::PolicyChanged, None, actor, |author, state| Ok(author.entry(state, &entry))).await
+        let change = |author: &Author<'_>, state: &RegisterState| Ok(author.entry(state, &enrolled(state)?));
+        self.act_alone(AuditAct::PolicyChanged, None, actor, change).await
     }
 
     /// A new authority key, signed by the old one and itself. The caller stored the new key before, and uses it after.
@@ -277,11 +288,16 @@ impl Decisions {
         self.0.register.propose(signed).await
     }
 
-    /// Waits, for a moment, until this node's own state has the change.
+    /// Waits, for a moment, until this node's own state has the change. The number alone does not show it: where the order has
+    /// begun anew, the line that this node still follows may have had that number long ago.
     pub(super) async fn seen(&self, applied: &Applied) {
         let mut changes = self.changes();
+        let accepted = applied.outcome.is_accepted();
+        let has_it = |state: RegisterState| {
+            state.number() >= applied.number && (!accepted || state.accepted(&applied.statement).is_some())
+        };
         let reached = async {
-            while self.state().number() < applied.number {
+            while !has_it(self.state()) {
                 if changes.changed().await.is_err() {
                     return;
                 }

@@ -24,15 +24,19 @@ impl Governance {
         if (plan.founding, plan.base_head) != (founding, base_head) {
             return Err(Reason::StaleVersion.into());
         }
-        let missing = self.directory.refound(plan).await?;
-        self.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
-        Ok(missing)
+        let this = self.clone();
+        to_its_end(async move {
+            let missing = this.directory.refound(plan).await?;
+            this.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
+            Ok(missing)
+        })
+        .await
     }
 
     /// Follows the line that a person has decided for; the founding that this node stands on then.
     ///
     /// # Errors
-    /// `NOT_FOUND` when none of those that stand against each other has this fingerprint.
+    /// `PROPOSAL_UNKNOWN` when none of those that stand against each other has this fingerprint.
     pub async fn choose_register(&self, fingerprint: &str, actor: Actor) -> Result<u64, Error> {
         let contested = self.directory.refounding().contested;
         let begins = |id: &&crate::domain::ids::StatementId| {
@@ -40,10 +44,21 @@ impl Governance {
         };
         let mut fitting = contested.iter().filter(begins);
         let (Some(id), None) = (fitting.next(), fitting.next()) else { return Err(Reason::ProposalUnknown.into()) };
-        self.directory.choose_founding(*id).await?;
-        self.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
-        Ok(self.directory.view().founding)
+        let (this, id) = (self.clone(), *id);
+        to_its_end(async move {
+            this.directory.choose_founding(id).await?;
+            this.decisions.note(AuditAct::StewardsChanged, actor, None).await?;
+            Ok(this.directory.view().founding)
+        })
+        .await
     }
+}
+
+/// An operator that hangs up takes no line from the ledger.
+async fn to_its_end<T: Send + 'static>(
+    act: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(act).await.map_err(|_| Error::from(Reason::NodeStopping))?
 }
 
 /// Digits of a fingerprint that tell two foundings apart.

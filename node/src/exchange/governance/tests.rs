@@ -14,7 +14,7 @@ use crate::directory::acts::steward_set;
 use crate::directory::samples::{ESCH, GENT, GRAZ, KEHL, STRASBOURG, World, id};
 use crate::directory::state::{KNOWN_RULES, RegisterState};
 use crate::domain::audit::Actor;
-use crate::domain::authority::ParticipantKind;
+use crate::domain::authority::{AuthorityEntry, ParticipantKind};
 use crate::domain::directory::{Policy, Steward};
 use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
@@ -205,4 +205,24 @@ async fn the_register_s_time_is_put_right_once_and_only_if_it_lies_ahead() {
     assert_eq!((again.applied.statement, table.state().number()), (asked.applied.statement, number));
     table.with(|world| assert_eq!(world.approve(ESCH, &asked.applied.statement), Outcome::Accepted));
     assert_eq!(table.state().entry_time(), right);
+}
+
+/// The node announces a new Raft id by itself, while an operator's change is under way.
+#[tokio::test]
+async fn a_change_of_the_entry_leaves_the_raft_id_as_the_register_has_it() {
+    let (table, decisions) = kehl().await;
+    let read = table.state().member(&id(KEHL)).unwrap().entry.clone();
+    table.with(|world| assert_eq!(world.change_own(KEHL, |entry| entry.raft_id = 77), Outcome::Accepted));
+    let changed = AuthorityEntry { services: vec![2], ..read };
+    decisions.update_entry(changed.clone(), None, Actor::NODE).await.unwrap();
+    let now = table.state().member(&id(KEHL)).unwrap().clone();
+    assert_eq!((now.entry.raft_id, now.entry.services.as_slice()), (77, &[2][..]));
+
+    // Whoever says which version was read undoes no change that has come since.
+    let changed = AuthorityEntry { services: vec![3], ..changed };
+    let refused = decisions.update_entry(changed.clone(), Some(now.version - 1), Actor::NODE).await.err().unwrap();
+    assert_eq!(refused.reason(), Reason::StaleVersion);
+    assert_eq!(table.state().member(&id(KEHL)).unwrap().entry.services, [2]);
+    decisions.update_entry(changed, Some(now.version), Actor::NODE).await.unwrap();
+    assert_eq!(table.state().member(&id(KEHL)).unwrap().entry.services, [3]);
 }

@@ -11,6 +11,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason};
 use crate::domain::time::UnixMs;
+use crate::telemetry::journal::{Entry, Event};
 
 /// An application that waits here for the words. It does not carry them.
 #[derive(Clone, Debug)]
@@ -77,7 +78,14 @@ impl Inviter {
             return Err(Reason::WordsNeeded.into());
         }
         let typed = Words::parse(words).map_err(|not| crate::wire::Error::invalid("words", not.to_string()))?;
-        self.compare(&held.invitation.id, &typed, actor).await?;
+        let compared = self.compare(&held.invitation.id, &typed, actor).await;
+        if let Err(error) = &compared
+            && error.reason() == Reason::WordsDiffer
+        {
+            let (role, reason) = (Some(actor.role), Some(Reason::WordsDiffer));
+            Entry { role, reason, ..Entry::about(Event::WordsWrong, authority) }.tell();
+        }
+        compared?;
         if let Some(admission) = pinned {
             return self.sign(authority, admission.proposal).await;
         }

@@ -23,6 +23,7 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::{Call, Table, Unreadable, note};
 use crate::storage::Store;
 use crate::storage::ops::{Expect, Put, Write, Written};
+use crate::telemetry::journal::{Entry, Event};
 use crate::wire::keys::SigningKey;
 use crate::wire::{invitation as wire, joining};
 
@@ -116,7 +117,11 @@ impl Inviter {
         let _looking = self.0.looking.lock().await;
         let now = self.0.clock.now();
         let entrance = Entrance::of(self.all().await?.iter(), now);
-        self.0.gate.send_if_modified(|was| *was != entrance && std::mem::replace(was, entrance.clone()) != entrance);
+        self.0.gate.send_if_modified(|was| {
+            let changed = *was != entrance;
+            *was = entrance;
+            changed
+        });
         Ok(())
     }
 
@@ -261,26 +266,33 @@ impl Inviter {
     ) -> Result<Digest, Error> {
         let now = self.0.clock.now();
         let opened = wire::open_application(application);
-        self.step(&id, |held| {
-            if !held.admits(secret) {
-                return Step::unchanged(Err(Reason::InvitationUnknown));
-            }
-            let revealed = match &opened {
-                Ok(application) => held.reveal(&Reveal { nonce_a, application: application.clone(), pin }, now),
-                Err(error) if held.awaits_reveal_from(&pin, now) => held.burn(error.reason),
-                Err(error) => Revealed::Refused(error.reason),
-            };
-            match revealed {
-                Revealed::Accepted(after) => {
-                    let digest = after.received().map(|r| r.words_digest).ok_or(Reason::Internal);
-                    Step { store: Some(after), audit: Vec::new(), answer: digest }
+        let mut arrived = None;
+        let revealed = self
+            .step(&id, |held| {
+                if !held.admits(secret) {
+                    return Step::unchanged(Err(Reason::InvitationUnknown));
                 }
-                Revealed::Again(digest) => Step::unchanged(Ok(digest)),
-                Revealed::Burnt(after, reason) => Step { store: Some(after), audit: Vec::new(), answer: Err(reason) },
-                Revealed::Refused(reason) => Step::unchanged(Err(reason)),
-            }
-        })
-        .await
+                let revealed = match &opened {
+                    Ok(application) => held.reveal(&Reveal { nonce_a, application: application.clone(), pin }, now),
+                    Err(error) if held.awaits_reveal_from(&pin, now) => held.burn(error.reason),
+                    Err(error) => Revealed::Refused(error.reason),
+                };
+                match revealed {
+                    Revealed::Accepted(after) => {
+                        let digest = after.received().map(|r| r.words_digest).ok_or(Reason::Internal);
+                        arrived = Some(held.invitation.intended_for.clone());
+                        Step { store: Some(after), audit: Vec::new(), answer: digest }
+                    }
+                    Revealed::Again(digest) => Step::unchanged(Ok(digest)),
+                    Revealed::Burnt(after, reason) => {
+                        Step { store: Some(after), audit: Vec::new(), answer: Err(reason) }
+                    }
+                    Revealed::Refused(reason) => Step::unchanged(Err(reason)),
+                }
+            })
+            .await?;
+        arrived.iter().for_each(|who| Entry::about(Event::ApplicationReceived, who).tell());
+        Ok(revealed)
     }
 
     /// Where the application stands. If that is what the caller knows already, waits up to `wait` for something else.

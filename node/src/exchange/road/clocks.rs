@@ -34,7 +34,7 @@ pub enum Whose {
 impl ClockDifference {
     /// By the difference, and by how far this clock is ahead of the confirmed time.
     fn new(partner: AuthorityId, ahead: Millis, ours: Option<Millis>) -> Self {
-        let off = |ahead: Millis| ahead.0.abs() > limits::CLOCK_WARN.0;
+        let off = |ahead: Millis| ahead.0.saturating_abs() > limits::CLOCK_WARN.0;
         let whose = match ours.map(|ours| (off(ours), off(Millis(ours.0.saturating_add(ahead.0))))) {
             Some((true, false)) => Whose::Ours,
             Some((false, true)) => Whose::Theirs,
@@ -50,7 +50,7 @@ impl ClockDifference {
     }
 
     fn seconds(&self) -> i64 {
-        self.ahead.0.abs() / 1_000
+        self.ahead.0.saturating_abs() / 1_000
     }
 
     /// For this node's operator: how far, and whose.
@@ -92,8 +92,8 @@ impl Road {
     /// How a partner's clock differs from this one, if it was heard lately and the two differ by more than two minutes.
     pub fn clock_difference(&self, partner: &AuthorityId) -> Option<ClockDifference> {
         let (heard, now) = (self.links.clock(partner)?, self.now());
-        let lately = now.since(heard.at).0.abs() <= LATELY.0;
-        let differs = heard.ahead.0.abs() > limits::CLOCK_WARN.0;
+        let lately = now.since(heard.at).0.saturating_abs() <= LATELY.0;
+        let differs = heard.ahead.0.saturating_abs() > limits::CLOCK_WARN.0;
         let ours = self.context.confirmed_time().map(|confirmed| now.since(confirmed));
         (lately && differs).then(|| ClockDifference::new(partner.clone(), heard.ahead, ours))
     }
@@ -102,7 +102,7 @@ impl Road {
     pub fn worst_clock_difference(&self) -> Option<ClockDifference> {
         let differences =
             self.links.clocks_heard_of().into_iter().filter_map(|partner| self.clock_difference(&partner));
-        differences.max_by_key(|difference| difference.ahead.0.abs())
+        differences.max_by_key(|difference| difference.ahead.0.saturating_abs())
     }
 }
 

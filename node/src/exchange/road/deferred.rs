@@ -5,16 +5,24 @@
 //! an earlier attempt that arrived after all stands in that receipt as what it was. An item that has waited once does not block
 //! its stream a second time: `waiting_since` stays.
 
+use std::collections::BTreeMap;
+
 use crate::domain::agreement::AgreementState;
+use crate::domain::ids::AuthorityId;
+use crate::domain::record::RecordKind;
 use crate::domain::stream::StreamId;
 use crate::domain::time::Millis;
 use crate::exchange::context::{Error, Passed};
-use crate::storage::ops::{QUEUE_AGAIN, QueueAgain, WriteOp};
+use crate::storage::ops::{QueueAgain, WriteOp};
+use crate::storage::rows::DeferredItems;
 
 use super::Road;
 
 /// How long an item is left alone before it is queued again.
 pub(super) const PAUSE: Millis = Millis::seconds(15);
+
+/// How many records wait until their recipient names the kind, by both.
+pub type NotNamed = BTreeMap<AuthorityId, BTreeMap<RecordKind, u64>>;
 
 impl Road {
     /// Gives deferred items new numbers, once their pause is over.
@@ -35,18 +43,41 @@ impl Road {
             if held.is_some_and(|held| held.state(now) == AgreementState::Unconfirmed) {
                 continue;
             }
+            if !self.takes(&waiting).await? {
+                continue;
+            }
             let id = StreamId { origin: waiting.origin, recipient: waiting.recipient, class: waiting.class };
             let (origin, recipient) = (id.origin.clone(), id.recipient.clone());
-            let agreement = waiting.agreement;
-            let op = QueueAgain { origin, recipient, class: id.class, agreement, deferred_by, now };
+            let (agreement, kind) = (waiting.agreement, waiting.kind);
+            let op = QueueAgain { origin, recipient, class: id.class, agreement, kind, deferred_by, now };
             match self.store().write(WriteOp::QueueAgain(op)).await {
-                Ok(_) => {
-                    passed.done += waiting.items.min(QUEUE_AGAIN as u64);
+                Ok(written) => {
+                    passed.done += written.items();
                     self.context.wakeups().wake_stream(&id);
                 }
                 Err(error) => passed.postpone(error.reason()),
             }
         }
         Ok(passed)
+    }
+
+    /// What waits until its recipient names the kind, by recipient.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn not_named(&self) -> Result<NotNamed, Error> {
+        let mut found = NotNamed::new();
+        for waiting in self.store().deferred().await? {
+            if !self.takes(&waiting).await? {
+                *found.entry(waiting.recipient).or_default().entry(waiting.kind).or_default() += waiting.items;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the recipient takes what waits for it, as far as it ever told.
+    async fn takes(&self, waiting: &DeferredItems) -> Result<bool, Error> {
+        let told = self.told_by(&waiting.origin, &waiting.recipient).await?;
+        Ok(told.is_none_or(|told| told.kinds.contains(&waiting.kind)))
     }
 }

@@ -1,7 +1,8 @@
 //! Incarnations (9.10): each side tells its own, signed, before the first batch and whenever one of them changed.
 //!
 //! A new incarnation on either side makes the sender queue again what is unexpired; dedup at the receiver hides what it
-//! already has. Whoever tells an incarnation below the one known is shown its own signed word (`incarnation`).
+//! already has. Whoever tells an incarnation below the one known is shown its own signed word (`incarnation`). The same word
+//! names which kinds and rules its node understands (9.3).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +14,10 @@ use crate::domain::incarnation::{self, Told};
 use crate::domain::numbering::has_lost_its_place;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::domain::stream::{GreetAnswer, Greeting, Hello, StreamId};
+use crate::domain::stream::{GreetAnswer, Greeting, Hello, StreamId, Understands};
 use crate::exchange::context::{Error, active, key_of, speaks_for};
-use crate::storage::ops::{Put, Renumber, Requeue, Write, WriteOp, Written};
+use crate::pass::PassKind;
+use crate::storage::ops::{Put, Renumber, Requeue, Write, WriteOp};
 use crate::storage::rows::{InStreamKey, OutStream, PartnerIncarnation};
 use crate::wire::peer;
 
@@ -25,12 +27,20 @@ use super::incarnation::told_to;
 /// Our authority and the partner.
 type Pair = (AuthorityId, AuthorityId);
 
-/// One lock per pair: its two streams greet once, not twice. The value is the partner's incarnation as last told.
+/// What a partner's last hello told.
+#[derive(Clone)]
+pub(super) struct KnownPartner {
+    incarnation: Incarnation,
+    /// `None`: what is stored of it does not say.
+    understands: Option<Arc<Understands>>,
+}
+
+/// One lock per pair: its two streams greet once, not twice. The value is what the partner last told.
 #[derive(Default)]
-pub(super) struct Greetings(Mutex<HashMap<Pair, Arc<tokio::sync::Mutex<Option<Incarnation>>>>>);
+pub(super) struct Greetings(Mutex<HashMap<Pair, Arc<tokio::sync::Mutex<Option<KnownPartner>>>>>);
 
 impl Greetings {
-    fn of(&self, ours: &AuthorityId, theirs: &AuthorityId) -> Arc<tokio::sync::Mutex<Option<Incarnation>>> {
+    fn of(&self, ours: &AuthorityId, theirs: &AuthorityId) -> Arc<tokio::sync::Mutex<Option<KnownPartner>>> {
         let mut pairs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.entry((ours.clone(), theirs.clone())).or_default().clone()
     }
@@ -41,6 +51,12 @@ enum HelloOutcome {
     Taken,
     /// It lies below the one known: the partner's own signed `Hello` that told that one.
     Below(Bytes),
+}
+
+/// The streams to a partner, control first.
+fn both(ours: &AuthorityId, partner: &AuthorityId) -> [StreamId; 2] {
+    let to = |class| StreamId { origin: ours.clone(), recipient: partner.clone(), class };
+    [StreamClass::Control, StreamClass::Content].map(to)
 }
 
 impl Road {
@@ -57,7 +73,7 @@ impl Road {
         }
         let hello = peer::open_hello(signed.clone(), &view.federation, &key_of(&view, now))?;
         speaks_for(&view, caller, &hello.authority)?;
-        self.links.heard_clock(&hello.authority, hello.time, now);
+        _ = self.links.heard_clock(&hello.authority, hello.time, now);
         active(&view, &hello.authority, now).map_err(|reason| Error::about(&hello.authority, reason))?;
         told_to(&hello, recipient)?;
         self.believe_own(recipient, &hello.authority, held).await?;
@@ -81,7 +97,28 @@ impl Road {
     ) -> Result<Option<Incarnation>, Error> {
         let pair = self.greetings.of(recipient, origin);
         let mut known = pair.lock().await;
-        self.load(&mut known, recipient, origin).await
+        Ok(self.load(&mut known, recipient, origin).await?.map(|known| known.incarnation))
+    }
+
+    /// What a partner's node takes and can apply, as it last told; `None`: it has not.
+    pub(super) async fn told_by(
+        &self,
+        ours: &AuthorityId,
+        partner: &AuthorityId,
+    ) -> Result<Option<Arc<Understands>>, Error> {
+        let pair = self.greetings.of(ours, partner);
+        let mut known = pair.lock().await;
+        Ok(self.load(&mut known, ours, partner).await?.and_then(|known| known.understands))
+    }
+
+    /// What the recipient of a stream takes; it is asked if it never told.
+    pub(super) async fn understood_by(&self, id: &StreamId) -> Result<Arc<Understands>, Error> {
+        if let Some(told) = self.told_by(&id.origin, &id.recipient).await? {
+            return Ok(told);
+        }
+        self.greet_out(&id.origin, &id.recipient).await?;
+        let told = self.told_by(&id.origin, &id.recipient).await?;
+        told.ok_or_else(|| Error::about(&id.recipient, Reason::IncarnationChanged))
     }
 
     /// Greets the recipient of a stream unless both incarnations of the stream are the present ones. `again`: the
@@ -109,14 +146,19 @@ impl Road {
             origin_incarnation: ours,
             recipient_incarnation: partner,
             renumber: Some(Renumber { class: id.class, first: expected }),
+            at_once: false,
             now: self.context.best_time(),
         };
-        self.store().write(WriteOp::Requeue(op)).await?;
+        self.requeue(op).await?;
         Ok(self.out_stream(&id).await?.unwrap_or(greeted))
     }
 
     /// Tells a partner our incarnation and learns its own.
-    async fn greet_out(&self, ours: &AuthorityId, partner: &AuthorityId) -> Result<(GreetAnswer, Incarnation), Error> {
+    pub(super) async fn greet_out(
+        &self,
+        ours: &AuthorityId,
+        partner: &AuthorityId,
+    ) -> Result<(GreetAnswer, Incarnation), Error> {
         let view = self.view();
         let host = view.host_of(partner).ok_or_else(|| Error::about(partner, Reason::MemberUnknown))?.clone();
         let mut answer = self.ask(&host, ours, partner).await?;
@@ -128,7 +170,7 @@ impl Road {
             return Err(Error::about(partner, Reason::WrongRecipient));
         }
         told_to(&hello, ours)?;
-        self.links.heard_clock(partner, hello.time, self.now());
+        _ = self.links.heard_clock(partner, hello.time, self.now());
         match self.learn(ours, &hello, &answer.hello).await? {
             // It was shown its own word with the question, and keeps to less.
             HelloOutcome::Below(_) => Err(Error::about(partner, Reason::IncarnationChanged)),
@@ -153,12 +195,12 @@ impl Road {
         let result = self.greet_out(&id.origin, &id.recipient).await;
         match result {
             Ok(_) => {
-                self.links.answered(&id.recipient, self.now());
+                self.links.answered(&id.recipient, self.context.clocks());
                 None
             }
             Err(error) => {
                 if let Error::Link(link) = &error {
-                    self.links.failed(&id.recipient, link, self.now());
+                    self.links.failed(&id.recipient, link, self.context.clocks());
                 }
                 Some(id.recipient)
             }
@@ -178,15 +220,17 @@ impl Road {
             time: self.now(),
             recipient: partner.clone(),
             register: self.view().position(),
+            understands: self.context.understands().clone(),
         };
         Ok(peer::sign_hello(&hello, &key))
     }
 
-    /// Stores a partner's incarnation if it is new, and queues again what is unexpired.
+    /// Stores a partner's word if it says something new, and queues again what is unexpired.
     async fn learn(&self, ours: &AuthorityId, hello: &Hello, signed: &Bytes) -> Result<HelloOutcome, Error> {
         let pair = self.greetings.of(ours, &hello.authority);
         let mut known = pair.lock().await;
-        let stored = self.load(&mut known, ours, &hello.authority).await?;
+        let before = self.load(&mut known, ours, &hello.authority).await?;
+        let stored = before.as_ref().map(|known| known.incarnation);
         let held = match stored {
             Some(stored) if stored != hello.incarnation => self.shown_to(ours, &hello.authority).await?,
             _ => None,
@@ -197,67 +241,79 @@ impl Road {
             Told::Below => return Ok(HelloOutcome::Below(held.unwrap_or_default())),
             Told::TooFar => return Err(Error::about(&hello.authority, Reason::IncarnationChanged)),
         }
-        if stored != Some(hello.incarnation) {
+        let said_before = before.and_then(|known| known.understands).is_some_and(|before| *before == hello.understands);
+        if stored != Some(hello.incarnation) || !said_before {
             let (ours, theirs) = (ours.clone(), hello.authority.clone());
             let told = PartnerIncarnation { incarnation: hello.incarnation, hello: signed.clone() };
             let put = Put::PartnerIncarnation { ours, theirs, told };
             self.store().write(Write::put(put).into()).await?;
         }
-        self.requeue(ours, hello).await?;
-        *known = Some(hello.incarnation);
-        for class in [StreamClass::Control, StreamClass::Content] {
-            let id = StreamId { origin: ours.clone(), recipient: hello.authority.clone(), class };
-            self.context.wakeups().retry_stream(&id);
+        self.begin_again(ours, hello).await?;
+        let understands = Some(Arc::new(hello.understands.clone()));
+        *known = Some(KnownPartner { incarnation: hello.incarnation, understands });
+        if !said_before {
+            // What waits for a kind may go now.
+            self.context.wakeups().wake(PassKind::Deferred);
+        }
+        // A sign of life of one that was silent, or something new. Otherwise a sender that greets before each try would wake itself,
+        // and both sides each other, without any pause.
+        let silent = self.links.state(&hello.authority).is_none_or(|state| state.failed.is_some());
+        if silent || !said_before || stored != Some(hello.incarnation) {
+            both(ours, &hello.authority).iter().for_each(|id| self.context.wakeups().retry_stream(id));
         }
         Ok(HelloOutcome::Taken)
     }
 
     /// Outgoing streams that belong to other incarnations start again from number 1. What is past its time by a clock that is
     /// ahead is not given up for that.
-    async fn requeue(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
+    async fn begin_again(&self, ours: &AuthorityId, hello: &Hello) -> Result<(), Error> {
         let own = self.store().incarnation();
-        let mut stale = false;
-        for class in [StreamClass::Control, StreamClass::Content] {
-            let id = StreamId { origin: ours.clone(), recipient: hello.authority.clone(), class };
-            stale |= self
-                .out_stream(&id)
-                .await?
-                .is_some_and(|s| s.origin_incarnation != own || s.recipient_incarnation != hello.incarnation);
-        }
-        if stale {
-            let op = Requeue {
-                origin: ours.clone(),
-                recipient: hello.authority.clone(),
-                origin_incarnation: own,
-                recipient_incarnation: hello.incarnation,
-                renumber: None,
-                now: self.context.best_time(),
-            };
-            let written = self.store().write(WriteOp::Requeue(op)).await?;
-            debug_assert_eq!(written, Written::Done);
-            self.outgoing.note_requeued();
-            for class in [StreamClass::Control, StreamClass::Content] {
-                self.context.wakeups().wake_stream(&StreamId {
-                    origin: ours.clone(),
-                    recipient: hello.authority.clone(),
-                    class,
-                });
+        let (mut stale, mut lost) = (false, false);
+        let streams = both(ours, &hello.authority);
+        for id in &streams {
+            let Some(stream) = self.out_stream(id).await? else { continue };
+            if stream.origin_incarnation != own || stream.recipient_incarnation != hello.incarnation {
+                stale = true;
+                lost |= !stream.numbers().is_unseen(own);
             }
         }
+        if !stale {
+            return Ok(());
+        }
+        let op = Requeue {
+            origin: ours.clone(),
+            recipient: hello.authority.clone(),
+            origin_incarnation: own,
+            recipient_incarnation: hello.incarnation,
+            renumber: None,
+            at_once: false,
+            now: self.context.best_time(),
+        };
+        match lost {
+            true => self.requeue(op).await?,
+            // The first greeting: numbers that nobody has seen stay as they are.
+            false => self.store().write(WriteOp::Requeue(op)).await.map(drop)?,
+        }
+        self.outgoing.note_requeued();
+        streams.iter().for_each(|id| self.context.wakeups().wake_stream(id));
         Ok(())
     }
 
     async fn load(
         &self,
-        known: &mut Option<Incarnation>,
+        known: &mut Option<KnownPartner>,
         ours: &AuthorityId,
         theirs: &AuthorityId,
-    ) -> Result<Option<Incarnation>, Error> {
+    ) -> Result<Option<KnownPartner>, Error> {
         if known.is_none() {
             let told = self.store().partner_incarnation(ours.clone(), theirs.clone()).await?;
-            *known = told.map(|told| told.incarnation);
+            *known = told.map(|told| KnownPartner {
+                incarnation: told.incarnation,
+                // One of before kinds were named, or none at all, says nothing: it is asked.
+                understands: peer::reload_hello(told.hello).ok().filter(|said| !said.kinds.is_empty()).map(Arc::new),
+            });
         }
-        Ok(*known)
+        Ok(known.clone())
     }
 
     async fn next_expected(&self, recipient: &AuthorityId, hello: &Hello, class: StreamClass) -> Result<u64, Error> {

@@ -39,11 +39,10 @@ impl Road {
         shown: &Bytes,
     ) -> Result<bool, Error> {
         let known = self.store().incarnation();
-        let shown = self.own_word(shown, ours, partner);
+        let Some(shown) = self.own_word(shown, ours, partner) else { return Ok(false) };
         let [.., a, b, c, d] = *uuid::Uuid::new_v4().as_bytes();
         let drawn = u32::from_be_bytes([a, b, c, d]);
-        let next = shown.and_then(|shown| incarnation::after_shown(self.now(), known, shown, drawn));
-        let Some(next) = next else { return Ok(false) };
+        let Some(next) = incarnation::after_shown(self.now(), known, shown, drawn) else { return Ok(false) };
         self.store().write(Write::put(Put::OwnIncarnation(next)).into()).await?;
         tracing::warn!(%partner, incarnation = next.0, "a partner holds this node's own word of a later start: it goes on from there");
         // What the senders remember is of the start before.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::agreement::Usage;
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AuthorityId, Digest, RecordId};
@@ -136,6 +137,7 @@ impl Road {
                 facet,
                 target,
                 purpose: sharing.purpose,
+                usage: Usage::View,
                 handling: sharing.handling,
                 created: now,
                 side: Side::Sender,

@@ -1,5 +1,6 @@
 //! The one question, put about an envelope: the same way when it is queued, sent and received.
 
+use crate::domain::agreement::Usage;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::{Envelope, GrantRef};
@@ -46,6 +47,7 @@ pub(super) fn ask_again(id: &StreamId, kind: RecordKind, q: &Question, asked: &A
             facet: q.facet.ok_or(Reason::StorageDamaged)?,
             target: q.grant,
             purpose: q.purpose,
+            usage: Usage::View,
             handling: q.handling,
             created: q.created,
             side,
@@ -70,6 +72,7 @@ fn share(envelope: &Envelope, facet: Facet, target: Option<GrantRef>, asked: &As
         facet,
         target,
         purpose: envelope.purpose,
+        usage: Usage::View,
         handling: envelope.handling,
         created: envelope.created,
         side,

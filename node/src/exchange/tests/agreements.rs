@@ -348,3 +348,30 @@ async fn an_end_that_could_not_be_read_again_closes_with_the_next_pass() {
     exchange.upkeep.run_pass(PassKind::HoldOrRelease).await.unwrap();
     assert_eq!(exchange.agreements.set().get(&again).unwrap().state(world.clock.now()), AgreementState::Ended);
 }
+
+#[tokio::test]
+async fn what_comes_due_is_told_to_both_parties_until_it_is_renewed_and_the_old_one_ended() {
+    use crate::domain::agreement::AgreementDue::{Ends, Review};
+    let world = World::new().await;
+    let old = world.agree(STRASBOURG, KEHL, DisclosureLevel::Light).await;
+    let due = |name| world.exchange(name).agreements.reminders().into_iter().map(|r| r.due).collect::<Vec<_>>();
+    assert_eq!(due(STRASBOURG), []);
+    world.clock.advance(Millis::days(340));
+    assert_eq!([STRASBOURG, KEHL, ESCH].map(due), [vec![Review, Ends], vec![Review, Ends], vec![]]);
+    let again = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    let new = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), again).await.unwrap();
+    world.settle().await;
+    let shown = world.exchange(KEHL).agreements.show_agreement(new).await.unwrap();
+    let difference = (shown.difference.new.len(), shown.difference.not_in_it.len());
+    assert_eq!(difference, (0, 0), "{:?}", shown.difference);
+    assert!(shown.difference.other_end.iter().all(|said| said.contains(" instead of ")), "{:?}", shown.difference);
+    assert_eq!(shown.difference.other_end, shown.in_words);
+    assert_eq!(due(KEHL), [Review, Ends], "a proposal goes on with nothing");
+    world.exchange(KEHL).agreements.sign_agreement(&call(), new).await.unwrap();
+    world.settle().await;
+    assert_eq!([STRASBOURG, KEHL].map(due), [vec![Review], vec![Review]]);
+    world.exchange(KEHL).agreements.end_agreement(&call(), old, AgreementEndReason::Replaced).await.unwrap();
+    world.settle().await;
+    assert_eq!([STRASBOURG, KEHL].map(due), [vec![], vec![]]);
+    world.publish(STRASBOURG, &[KEHL]).await;
+}

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::world::*;
 use crate::clock::Clock;
+use crate::domain::agreement::Usage;
 use crate::domain::envelope::Envelope;
 use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind};
@@ -38,6 +39,7 @@ impl World {
             facet: crate::domain::records::Facet::Practice(()),
             target: None,
             purpose: Purpose::Prevention,
+            usage: Usage::View,
             handling: envelope.handling,
             created: now,
             side: crate::domain::policy::Side::Sender,

@@ -26,8 +26,14 @@ async fn an_alert_to_a_node_whose_clock_is_behind_waits_and_both_say_whose_it_is
     world.settle().await;
     world.start_with_clock(KEHL, Millis(-Millis::hours(1).0)).await;
     let published = world.publish(STRASBOURG, &[KEHL]).await;
-    for _ in 0..3 {
-        world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
+    let stream = content(STRASBOURG, KEHL);
+    let wakeup = world.exchange(STRASBOURG).wakeups().stream(&stream);
+    for tried in 0..3 {
+        let pass = world.exchange(STRASBOURG).road.deliver_pass(&stream).await;
+        assert!(matches!(pass, Pass::After(pause) if !pause.is_zero()), "{pass:?}");
+        // It was started anew, which is news; after that each try begins with a greeting, which ends no pause.
+        let woken = tokio::time::timeout(std::time::Duration::ZERO, wakeup.retry()).await.is_ok();
+        assert!(tried == 0 || !woken, "by its own question, at try {tried}");
     }
     let (state, reason) = world.delivery(STRASBOURG, published.record_id).await[0];
     assert_eq!((state, reason), (DeliveryState::Queued, Some(Reason::ClockDiffers)), "nothing is consumed");
@@ -100,10 +106,12 @@ async fn an_item_that_needs_time_makes_room_and_goes_once_it_may() {
         .await;
     let behind = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
-    assert_eq!(world.inbox(KEHL).await.len(), 0, "it blocks at first");
-    world.clock.advance(Millis::minutes(16));
-    world.settle().await;
-    assert_eq!(world.delivery(STRASBOURG, behind.record_id).await, [(DeliveryState::Delivered, None)]);
+    let delivered = [(DeliveryState::Delivered, None)];
+    assert_eq!(
+        world.delivery(STRASBOURG, behind.record_id).await,
+        delivered,
+        "its own node knows, and it blocks nothing"
+    );
     let held = DeliveryFilter { state: Some(DeliveryState::Held), ..DeliveryFilter::default() };
     let rows = world.exchange(STRASBOURG).road.deliveries(held.clone(), None, 9).await.unwrap();
     assert_eq!(rows[0].reason, Some(Reason::EnvelopeFromFuture), "and says why it waits");
@@ -112,8 +120,46 @@ async fn an_item_that_needs_time_makes_room_and_goes_once_it_may() {
     let next = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, next.record_id).await, [(DeliveryState::Delivered, None)]);
-    world.clock.advance(Millis::minutes(20));
+    world.clock.advance(Millis::minutes(36));
     world.settle().await;
     assert_eq!(world.delivery(STRASBOURG, rows[0].record_id).await, [(DeliveryState::Delivered, None)]);
     assert!(world.exchange(STRASBOURG).road.deliveries(held, None, 9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_begins_and_ends_by_the_senders_clock_and_the_receivers_may_differ_by_less_than_five_minutes() {
+    let mut world = World::new().await;
+    let (apart, delivered) = (Millis::minutes(4), [(DeliveryState::Delivered, None)]);
+    let mut agreement = world.agreement(STRASBOURG, KEHL, crate::domain::records::offer::DisclosureLevel::Band);
+    let begins = world.clock.now() + Millis::minutes(60);
+    let ends = begins + Millis::minutes(60);
+    for grant in &mut agreement.grants {
+        (grant.valid_from, grant.valid_until) = (begins, ends);
+    }
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
+    world.settle().await;
+    world.exchange(KEHL).agreements.sign_agreement(&call(), made).await.unwrap();
+    world.settle().await;
+    let refused = async |world: &World| {
+        let tried = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), sample_alert())).await;
+        tried.unwrap_err().reason()
+    };
+    world.clock.advance(Millis::minutes(58));
+    assert_eq!(refused(&world).await, Reason::AgreementNotInForce, "before it begins");
+    world.start_with_clock(KEHL, Millis(-apart.0)).await;
+    world.clock.advance(Millis::minutes(3));
+    let first = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, first.record_id).await, delivered, "there it has not begun");
+    world.start_with_clock(KEHL, apart).await;
+    world.clock.advance(Millis::minutes(57));
+    let last = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, last.record_id).await, delivered, "there it is over");
+    let queued = world.publish(STRASBOURG, &[KEHL]).await;
+    world.clock.advance(Millis::minutes(3));
+    assert_eq!(refused(&world).await, Reason::AgreementNotInForce, "after its end");
+    world.settle().await;
+    let stopped = [(DeliveryState::Refused, Some(Reason::AgreementNotInForce))];
+    assert_eq!(world.delivery(STRASBOURG, queued.record_id).await, stopped, "what waited then is not sent");
 }

@@ -29,13 +29,15 @@ const FREE: &[(&str, &[&str])] = &[
     // A flag; the other three are not read any more.
     ("agreement", &["complete", "end_by", "end_at", "end_reason", "unconfirmed"]),
     ("agreement_end", &["arrival", "at", "notice"]),
+    // Of another case it is not asked for; past its time it goes.
+    ("agreement_to_share", &["arrival", "case_index", "keep_until"]),
     // An agreement can be absent.
-    ("delivery", &["agreement", "skip", "as_of", "traceparent", "queued", "expires", "waiting_since"]),
+    ("delivery", &["agreement", "skip", "as_of", "traceparent", "queued", "expires", "waiting_since", "given"]),
     ("delivery", &["reason", "finished", "grant_number", "created"]),
     ("head", &["audit_time"]),
     // Read when it is shown, and named then.
     ("hidden_inbox", &["arrival", "recipient", "origin", "record_id", "kind", "digest", "received", "expires"]),
-    ("hidden_inbox", &["keep_until", "traceparent", "envelope"]),
+    ("hidden_inbox", &["keep_until", "traceparent", "envelope", "usage"]),
     ("in_stream", &["receipt"]),
     ("inbox", &["digest", "received", "expires", "keep_until", "traceparent"]),
     // What somebody asks by: nobody asks for this row any more.
@@ -60,6 +62,7 @@ const FREE: &[(&str, &[&str])] = &[
 fn touches(table: &str) -> &'static [&'static str] {
     match table {
         "agreement" | "agreement_end" => &["agreement"],
+        "agreement_to_share" => &["sharing"],
         "audit_checkpoint" | "audit_leaf" | "head" => &["ledger"],
         "delivery" | "outbox" | "out_stream" => &["delivery", "record", "queue"],
         "in_stream" | "meta" => &["in"],

@@ -7,18 +7,21 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use zeroize::Zeroizing;
 
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::person::{CaseIndex, CaseReference, CaseScope, SubjectRef};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::storage::named::Named;
 use crate::storage::ops::{WriteOp, Written};
 use crate::storage::owed::{OwedCount, OwedRow, What};
 use crate::storage::rows::*;
 use crate::storage::unreadable::UnreadableRows;
-use crate::storage::{Error, Result, Store};
+use crate::storage::{Error, PersonKeys, Result, Store};
 
 /// When the node is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,16 @@ macro_rules! reads {
     };
 }
 
+impl PersonKeys for FaultyStore {
+    reads! {
+        case_index(reference: CaseReference) -> CaseIndex;
+        subjects(reference: CaseReference, scope: CaseScope, partners: Vec<AuthorityId>, now: UnixMs) -> Vec<SubjectRef>;
+        seal(key: RecordKey, plain: Zeroizing<Vec<u8>>) -> Option<Bytes>;
+        erase(keys: Vec<RecordKey>, now: UnixMs) -> ();
+        open_sealed(key: RecordKey, sealed: Bytes) -> Option<Zeroizing<Vec<u8>>>;
+    }
+}
+
 impl Store for FaultyStore {
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
         if self.died() {
@@ -131,6 +144,7 @@ impl Store for FaultyStore {
         out_batch(origin: AuthorityId, recipient: AuthorityId, class: StreamClass, items: usize, bytes: usize) -> Vec<OutItem>;
         deliveries(filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Vec<DeliveryRow>;
         sent_under(record: RecordKey, recipient: AuthorityId) -> Vec<GrantRef>;
+        streams_again() -> Vec<StreamId>;
         deferred() -> Vec<DeferredItems>;
         queue_counts() -> Vec<(AuthorityId, QueueCount)>;
         in_stream(key: InStreamKey) -> Option<InStream>;
@@ -149,6 +163,7 @@ impl Store for FaultyStore {
         own_offer(id: OfferId) -> Option<OwnOfferRow>;
         partner_offers() -> Vec<PartnerOfferRow>;
         partner_offer_ids(origin: AuthorityId) -> Vec<OfferId>;
+        shares_of(case: CaseIndex) -> Vec<ShareRow>;
         audit_leaves(from: u64, limit: usize) -> Vec<Bytes>;
         audit_checkpoints(after: u64, limit: usize) -> Vec<(u64, Bytes)>;
         audit_head() -> AuditHead;

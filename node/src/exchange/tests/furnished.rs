@@ -17,6 +17,7 @@ use crate::domain::agreement::AgreementEndReason;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, Pin, RecordId};
 use crate::domain::join::{HeldInvitation, Invitation};
+use crate::domain::person::share::Decider;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::records::answer::Answer;
 use crate::domain::records::offer::DisclosureLevel;
@@ -113,6 +114,9 @@ pub async fn furnish(world: &World) {
     let proposal = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Band);
     strasbourg.agreements.propose_agreement(&call(), proposal).await.unwrap();
     world.settle().await;
+    let shares = super::persons::asked(super::persons::terms(world.clock.now()));
+    let how = Some(super::persons::freely());
+    strasbourg.persons.give(&call(), shares, Decider::Person, how).await.unwrap();
     strasbourg.road.commit_cursor("case-system".to_owned(), 1).await.unwrap();
     assert!(strasbourg.upkeep.checkpoint_pass().await.unwrap());
     store_the_rest(world).await;
@@ -267,6 +271,10 @@ async fn rest_of(world: &World, seen: &mut Seen) {
     for listed in exchange.agreements.list_agreements().await.unwrap() {
         let text = listed.summary.map(|s| format!("{:?} by {:?} left {}", s.state, s.signed_by, s.held.ends.len()));
         seen.insert(format!("agreement {}", listed.id), format!("{text:?}"));
+    }
+    for held in exchange.persons.show(super::persons::case()).await.unwrap() {
+        let text = format!("{:?} {:?}", held.standing, held.share.map(|share| share.terms.scopes.len()));
+        seen.insert(format!("sharing {}", held.id), text);
     }
     let finding = exchange.upkeep.verify_audit().await.unwrap();
     let text = format!("{} {:?} {}", finding.consistent, finding.first_bad, finding.checkpoints);

@@ -246,6 +246,7 @@ const READERS: [ActorRole; 2] = [ActorRole::Coordinator, ActorRole::Consumer];
 #[tokio::test]
 async fn what_is_past_its_retention_is_found_by_no_method_and_what_is_not_a_roles_neither() {
     let world = World::new().await;
+    world.clock.stop();
     agree(&world, RETENTION).await;
     let (strasbourg, kehl) = (world.exchange(STRASBOURG), world.exchange(KEHL));
     let open = [watches(&world, KEHL).await, watches(&world, KEHL).await, watches(&world, KEHL).await];
@@ -292,6 +293,7 @@ async fn what_is_past_its_retention_is_found_by_no_method_and_what_is_not_a_role
 #[tokio::test]
 async fn an_own_record_past_its_expiry_is_found_by_no_method() {
     let world = World::new().await;
+    world.clock.stop();
     agree(&world, Millis::days(30)).await;
     let strasbourg = world.exchange(STRASBOURG);
     let open = [watches(&world, STRASBOURG).await, watches(&world, STRASBOURG).await];
@@ -324,6 +326,7 @@ async fn an_own_record_past_its_expiry_is_found_by_no_method() {
 #[tokio::test]
 async fn a_reader_passes_over_what_it_may_not_have_and_its_cursor_moves_on() {
     let world = World::new().await;
+    world.clock.stop();
     agree(&world, RETENTION).await;
     world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
@@ -343,6 +346,7 @@ async fn a_reader_passes_over_what_it_may_not_have_and_its_cursor_moves_on() {
 #[tokio::test]
 async fn what_is_past_its_retention_is_answered_by_nobody_and_a_role_that_may_not_answers_nothing() {
     let world = World::new().await;
+    world.clock.stop();
     agree(&world, RETENTION).await;
     let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
     world.settle().await;

@@ -8,7 +8,7 @@ use crate::domain::authority::KeyRecord;
 use crate::domain::ids::Incarnation;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::domain::stream::{Greeting, Hello, StreamId};
+use crate::domain::stream::{Greeting, Hello, StreamId, Understands};
 use crate::domain::time::Millis;
 use crate::exchange::DeliveryState;
 use crate::wire::keys::SigningKey;
@@ -30,6 +30,7 @@ impl World {
             time: self.clock.now(),
             recipient: id(to),
             register: self.view.load().position(),
+            understands: Understands::here(1, &[]),
         };
         peer::sign_hello(&hello, key)
     }

@@ -11,7 +11,7 @@ use crate::domain::reason::Reason;
 use crate::domain::receipt::Verdict;
 use crate::domain::record::StreamClass;
 use crate::domain::records::offer::DisclosureLevel;
-use crate::domain::stream::{Batch, Greeting, Hello, ItemBody, StreamId};
+use crate::domain::stream::{Batch, Greeting, Hello, ItemBody, StreamId, Understands};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
 use crate::wire::keys::SigningKey;
@@ -169,15 +169,29 @@ async fn an_ended_agreement_is_refused_by_the_sender_and_by_the_receiver() {
 }
 
 #[tokio::test]
+async fn what_was_delivered_stays_so_if_its_recipient_lost_it_and_the_agreement_has_ended() {
+    let mut world = World::with_agreements().await;
+    let delivered = world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    world.line.down.lock().unwrap().insert(id(KEHL));
+    let queued = world.publish(STRASBOURG, &[KEHL]).await;
+    world.end_with(STRASBOURG, KEHL).await;
+    world.start(KEHL, 1 << 43, None).await;
+    world.line.down.lock().unwrap().clear();
+    world.settle().await;
+    assert!(world.inbox(KEHL).await.is_empty());
+    assert_eq!(world.delivery(STRASBOURG, delivered.record_id).await, [(DeliveryState::Delivered, None)]);
+    let states = world.delivery(STRASBOURG, queued.record_id).await;
+    assert_eq!(states, [(DeliveryState::Refused, Some(Reason::AgreementEnded))], "it never arrived");
+}
+
+#[tokio::test]
 async fn what_was_queued_under_an_ended_agreement_is_not_sent() {
     let world = World::with_agreements().await;
     world.line.down.lock().unwrap().insert(id(KEHL));
     let queued = world.publish(STRASBOURG, &[KEHL]).await;
     world.settle().await;
-    let agreements = world.exchange(STRASBOURG).agreements.list_agreements().await.unwrap();
-    let with_kehl =
-        agreements.iter().find(|a| a.summary.as_ref().unwrap().held.agreement.is_party(&id(KEHL))).unwrap().id;
-    world.exchange(STRASBOURG).agreements.end_agreement(&call(), with_kehl, AgreementEndReason::Breach).await.unwrap();
+    world.end_with(STRASBOURG, KEHL).await;
     world.line.down.lock().unwrap().clear();
     world.settle().await;
     let states = world.delivery(STRASBOURG, queued.record_id).await;
@@ -208,6 +222,7 @@ async fn a_stale_or_unknown_incarnation_is_refused_as_a_whole() {
         time: world.clock.now(),
         recipient: id(KEHL),
         register: world.view.load().position(),
+        understands: Understands::here(1, &[]),
     };
     let told = |hello: &Hello| Greeting {
         hello: peer::sign_hello(hello, &world.node(STRASBOURG).key),

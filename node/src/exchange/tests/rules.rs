@@ -103,6 +103,24 @@ async fn while_the_register_is_behind_a_new_key_fails_the_call_and_takes_what_st
 }
 
 #[tokio::test]
+async fn a_kind_of_a_later_version_is_asked_for_again_and_keeps_nothing_else_back() {
+    let world = greeted().await;
+    let key = world.node(STRASBOURG).key.clone();
+    let later = sealed_practice(&world, 1, &key, |envelope| envelope.kind = RecordKind::Placement);
+    let answer = take(&world, 2, vec![later, sealed_practice(&world, 2, &key, |_| {})]).await.unwrap();
+    assert_eq!(answer.next, 2, "nothing is consumed");
+    let view = world.view.load_full();
+    let key_of = |authority: &_, key: &_| view.verifying_key(authority, key, world.clock.now()).copied();
+    let receipt = peer::open_receipt(answer.receipt.unwrap(), &view.federation, &key_of).unwrap();
+    assert_eq!(receipt.outcomes.len(), 1);
+    assert_eq!(receipt.outcomes[0].verdict, crate::domain::receipt::Verdict::RetryLater(Reason::KindNotNamed));
+    let deferred = BatchItem { body: ItemBody::Skip(Reason::Deferred), as_of_age_ms: None, traceparent: String::new() };
+    let practice = sealed_practice(&world, 2, &key, |_| {});
+    assert_eq!(take(&world, 2, vec![deferred, practice]).await.unwrap().next, 4);
+    assert_eq!(shown(&world).await, [RecordId([2; 16])]);
+}
+
+#[tokio::test]
 async fn an_update_without_its_target_is_stored_and_hidden_until_the_target_comes() {
     let world = greeted().await;
     let key = world.node(STRASBOURG).key.clone();

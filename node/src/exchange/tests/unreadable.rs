@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
+use crate::domain::agreement::Usage;
 use crate::domain::ids::{Digest, Incarnation, OfferId, RecordId};
 use crate::domain::light::Light;
 use crate::domain::policy::Permit;
@@ -139,6 +140,7 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         hidden: false,
         expires: world.clock.now() + Millis::days(1),
         keep_until: world.clock.now() + Millis::days(1),
+        usage: Usage::Store,
         traceparent: String::new(),
     };
     let stream = InStreamKey {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, MovedClock, SharedClock};
 use crate::demo::sample;
-use crate::domain::agreement::{Agreement, CorridorRole, Grant, Party, TransferBasis};
+use crate::domain::agreement::{Agreement, AgreementEndReason, CorridorRole, Grant, Party, Usage};
 use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind};
 use crate::domain::directory::{ConfirmedTime, DirectoryView, Member, Policy};
@@ -23,6 +23,7 @@ use crate::domain::records::Content;
 use crate::domain::records::alert::{Alert, AlertKind};
 use crate::domain::records::offer::{DisclosureLevel, OfferView, ServiceKind};
 use crate::domain::sharing::{Audience, Recipients, Sharing};
+use crate::domain::stream::Understands;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::tests::line::{Line, Link};
 use crate::exchange::*;
@@ -72,6 +73,8 @@ pub struct World {
     keys: HashMap<AuthorityId, Arc<SigningKey>>,
     /// Of nodes whose clock is not the world's.
     clocks: HashMap<AuthorityId, SharedClock>,
+    /// Of nodes of another version, from their next start on.
+    pub understands: HashMap<AuthorityId, Understands>,
 }
 
 /// The world's clock, set wrong by as much.
@@ -120,8 +123,8 @@ impl World {
             ..DirectoryView::default()
         };
         let (changes, view) = (watch::channel(1).0, Arc::new(ArcSwap::from_pointee(view)));
-        let (nodes, clocks) = (HashMap::new(), HashMap::new());
-        Self { clock, view, changes, line: Arc::default(), nodes, keys, clocks }
+        let (nodes, clocks, understands) = Default::default();
+        Self { clock, view, changes, line: Arc::default(), nodes, keys, clocks, understands }
     }
 
     /// Strasbourg and Kehl share alerts, practices and places both ways; so do Strasbourg and Esch.
@@ -171,6 +174,7 @@ impl World {
             clock,
             wakeups: Wakeups::default(),
             link: Arc::new(Link { caller: name.clone(), line: self.line.clone() }),
+            understands: self.understands.get(&name).cloned().unwrap_or_else(|| Understands::here(1, &[])),
         };
         let exchange = Exchange::open(parts).await.unwrap();
         self.line.nodes.lock().unwrap().insert(name.clone(), exchange.clone());
@@ -190,6 +194,13 @@ impl World {
     /// The node starts again on the same store, with a clock that differs from the world's by as much.
     pub async fn start_with_clock(&mut self, name: &str, ahead: Millis) {
         self.clocks.insert(id(name), Arc::new(WrongClock(self.clock.clone(), ahead)));
+        let store = self.node(name).store.clone();
+        self.start(name, 1, Some(store)).await;
+    }
+
+    /// The node starts again on the same store, as a version that understands this.
+    pub async fn start_as(&mut self, name: &str, understands: Understands) {
+        self.understands.insert(id(name), understands);
         let store = self.node(name).store.clone();
         self.start(name, 1, Some(store)).await;
     }
@@ -296,18 +307,22 @@ impl World {
             alert_kinds: AlertKind::ALL.to_vec(),
             service_kinds: ServiceKind::ALL.to_vec(),
             purposes: Purpose::ALL.to_vec(),
+            usage: Usage::Store,
             highest_tlp: Tlp::AmberStrict,
             disclosure_level: Some(level),
             retention: Millis::days(180),
             valid_from: now - Millis::minutes(1),
             valid_until: now + Millis::days(365),
         };
-        let party = |name: &str| Party { authority: id(name), corridor_roles: vec![CorridorRole::Destination] };
+        let party = |name: &str| Party {
+            authority: id(name),
+            corridor_roles: vec![CorridorRole::Destination],
+            transfers: vec![],
+        };
         Agreement {
             federation: FederationId([0; 32]),
             parties: vec![party(a), party(b)],
             grants: vec![grant(a, b, level), grant(b, a, DisclosureLevel::Band)],
-            transfer_basis: TransferBasis::NotNeeded,
             created: now,
             review_by: now + Millis::days(300),
             nonce: [0; 16],
@@ -317,6 +332,14 @@ impl World {
 
     pub async fn publish(&self, from: &str, to: &[&str]) -> Published {
         self.exchange(from).road.publish(&call(), wished(sharing(to), sample_alert())).await.unwrap()
+    }
+
+    /// One side ends what it has with another.
+    pub async fn end_with(&self, by: &str, other: &str) {
+        let agreements = &self.exchange(by).agreements;
+        let all = agreements.list_agreements().await.unwrap();
+        let between = all.iter().find(|a| a.summary.as_ref().unwrap().held.agreement.is_party(&id(other))).unwrap().id;
+        agreements.end_agreement(&call(), between, AgreementEndReason::Breach).await.unwrap();
     }
 
     /// Stores a publication without its envelopes, as a process that died between the two leaves it.
@@ -369,6 +392,7 @@ fn member(name: &AuthorityId, key: &SigningKey) -> Member {
             hosted_by: None,
             networks: vec![],
             services: vec![],
+            corridor: Default::default(),
             raft_id: 0,
         },
         version: 1,

@@ -114,17 +114,28 @@ impl Upkeep {
     /// # Errors
     /// When the store fails.
     pub async fn greet_pass(&self) -> Result<Vec<AuthorityId>, Error> {
+        Ok(self.greet_those(|_| true).await)
+    }
+
+    /// Asks the partners that this node serves whether they answer: a connection with it has just ended.
+    pub async fn ask_at_once(&self, host: &AuthorityId) {
+        let view = self.view();
+        self.greet_those(|partner| view.host_of(partner) == Some(host)).await;
+    }
+
+    async fn greet_those(&self, which: impl Fn(&AuthorityId) -> bool) -> Vec<AuthorityId> {
         let (view, now) = (self.view(), self.now());
         let mut greetings = Vec::new();
         for ours in self.context.keys().authorities() {
             for partner in self.context.agreements().load().partners(&ours, now) {
-                if active(&view, &partner, now).is_ok() && !self.context.keys().serves(&partner) {
+                let asked = which(&partner) && active(&view, &partner, now).is_ok();
+                if asked && !self.context.keys().serves(&partner) {
                     let id = StreamId { origin: ours.clone(), recipient: partner, class: StreamClass::Control };
                     greetings.push(self.road.greet_partner(id));
                 }
             }
         }
         let answers = futures_util::future::join_all(greetings).await;
-        Ok(answers.into_iter().flatten().collect())
+        answers.into_iter().flatten().collect()
     }
 }

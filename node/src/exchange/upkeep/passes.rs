@@ -59,7 +59,14 @@ impl Upkeep {
             PassKind::EndNotices => self.owed_pass(What::EndNotice).await?,
             PassKind::PauseNotices => self.owed_pass(What::PauseNotice).await?,
             PassKind::Backfill => self.owed_pass(What::Backfill).await?,
-            PassKind::Deferred => self.road.queue_again_pass().await?,
+            PassKind::Deferred => {
+                let mut passed = self.road.number_again_pass().await?;
+                // While pieces follow at once, what was deferred comes behind the last of them.
+                if !passed.more {
+                    passed.add(self.road.queue_again_pass().await?);
+                }
+                passed
+            }
             // Parties that do not answer are shown with the agreement, not as a failure of this node.
             PassKind::Ends => self.road.ask_ends_pass().await?,
             PassKind::Checkpoint => Passed::done(usize::from(self.checkpoint_pass().await?)),

@@ -7,7 +7,7 @@ use havenlink_proto::admin::v1 as admin;
 use havenlink_proto::admin::v1::agreement_service_server::AgreementService;
 use tonic::{Request, Response, Status};
 
-use crate::domain::agreement::{AgreementEnd, AgreementEndReason};
+use crate::domain::agreement::{AgreementEnd, AgreementEndReason, Difference, Reminder};
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::exchange::{self, AgreementSummary, Knows, ListedAgreement, PartyAnswer};
 use crate::services::actor::Codes;
@@ -71,6 +71,16 @@ fn listed(listed: &ListedAgreement) -> admin::HeldAgreement {
             unreadable: unreadable.reason.code().to_owned(),
             ..Default::default()
         },
+    }
+}
+
+/// What comes due of an agreement.
+pub fn reminder(reminder: &Reminder) -> admin::AgreementReminder {
+    admin::AgreementReminder {
+        agreement_id: fields::bytes_of(reminder.agreement.as_bytes()),
+        due: reminder.due.code(),
+        at_ms: reminder.at.0,
+        about: reminder.about.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -144,7 +154,9 @@ impl AgreementService for AgreementCalls {
     ) -> Answer<admin::ShowAgreementResponse> {
         let shown = self.agreements.show_agreement(id(&request.get_ref().agreement_id)?).await;
         let shown = shown.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(admin::ShowAgreementResponse { agreement: Some(held(&shown)) }))
+        let Difference { new, other_end, not_in_it } = shown.difference.clone();
+        let difference = Some(admin::AgreementDifference { new, other_end, not_in_it });
+        Ok(Response::new(admin::ShowAgreementResponse { agreement: Some(held(&shown)), difference }))
     }
 
     async fn list_agreements(

@@ -9,13 +9,14 @@ use tonic::{Request, Response, Status};
 
 use crate::directory::RefoundingPlan;
 use crate::directory::acts::steward_set;
-use crate::directory::state::RegisterState;
+use crate::directory::state::{KNOWN_RULES, RegisterState};
 use crate::domain::audit::Actor;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason, RemoveReason, SuspendReason};
 use crate::domain::statement::{self, Remove, Restore, Suspend};
 use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::Road;
 use crate::exchange::governance::{Governance, Pending};
 use crate::exchange::join::{Inviter, PendingApplication};
 use crate::services::actor::Codes;
@@ -36,6 +37,8 @@ pub struct Members {
     pub governance: Governance,
     pub inviter: Inviter,
     pub rotation: Arc<dyn KeyRotation>,
+    /// Asks members what their nodes know.
+    pub road: Arc<Road>,
     pub codes: Codes,
     pub now: Now,
 }
@@ -312,10 +315,12 @@ impl MemberService for Members {
 
     async fn update_entry(&self, request: Request<admin::UpdateEntryRequest>) -> Answer<admin::UpdateEntryResponse> {
         let actor = self.codes.actor(&request)?;
-        let entry = request.into_inner().entry.ok_or_else(|| errors::field(&wire::Error::missing("entry")))?;
+        let admin::UpdateEntryRequest { entry, version, .. } = request.into_inner();
+        let entry = entry.ok_or_else(|| errors::field(&wire::Error::missing("entry")))?;
         let entry = entry::from_proto(entry).map_err(|e| errors::field(&e.within("entry")))?;
-        let updated = self.governance.decisions.update_entry(entry, actor).await.map_err(|e| errors::governing(&e))?;
-        let decision = decision(updated);
+        let read = (version > 0).then_some(version);
+        let updated = self.governance.decisions.update_entry(entry, read, actor).await;
+        let decision = decision(updated.map_err(|e| errors::governing(&e))?);
         Ok(Response::new(admin::UpdateEntryResponse { decision }))
     }
 
@@ -324,9 +329,15 @@ impl MemberService for Members {
         request: Request<admin::ProposePolicyRequest>,
     ) -> Answer<admin::ProposePolicyResponse> {
         let actor = self.codes.actor(&request)?;
-        let policy = request.into_inner().policy.ok_or_else(|| errors::field(&wire::Error::missing("policy")))?;
+        let admin::ProposePolicyRequest { policy, leave_behind, .. } = request.into_inner();
+        let policy = policy.ok_or_else(|| errors::field(&wire::Error::missing("policy")))?;
         let present = self.governance.decisions.state();
         let policy = acts::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
+        // What this node cannot apply itself is refused below, for that.
+        let raised = present.policy().rules_version + 1..=KNOWN_RULES;
+        if raised.contains(&policy.rules_version) && !leave_behind {
+            self.road.all_know_rules(policy.rules_version).await.map_err(|e| errors::exchange(&e))?;
+        }
         let decision = self.decide(|_| Ok(policy.clone().into()), actor).await?;
         Ok(Response::new(admin::ProposePolicyResponse { decision }))
     }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use havenlink_proto::admin::v1 as admin;
 
-use super::decision;
 use super::node::StatusSource;
+use super::{agreement, decision};
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
+use crate::domain::record::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::exchange::governance::Governance;
 use crate::exchange::join::Inviter;
-use crate::exchange::{Exchange, OwedCount, PassReport, QueueCount, UnreadableRow};
+use crate::exchange::{Exchange, NotNamed, OwedCount, PassReport, QueueCount, UnreadableRow};
 use crate::services::layers::Now;
 use crate::wire::fields;
 
@@ -57,13 +58,11 @@ pub struct MemberNode {
     pub governance: Governance,
     pub inviter: Inviter,
     pub exchange: Exchange,
-    /// Authorities with an open connection, in or out.
-    pub connected: Arc<dyn Fn() -> BTreeSet<AuthorityId> + Send + Sync>,
     /// When the node certificate that is in use expires.
     pub certificate_expires: Arc<dyn Fn() -> UnixMs + Send + Sync>,
     pub peer_address: String,
-    /// When the last backup was made.
-    pub last_backup: Arc<dyn Fn() -> Option<UnixMs> + Send + Sync>,
+    /// When the last backup was made, and the last sealed one.
+    pub last_backup: Arc<dyn Fn() -> [Option<UnixMs>; 2] + Send + Sync>,
     pub now: Now,
 }
 
@@ -77,7 +76,10 @@ impl StatusSource for MemberNode {
         let (state, reason) = self.state(&view, &register, now);
         let (_, ledger) = self.exchange.upkeep.audit_leaves(0, 0).await.map_err(|e| e.reason())?;
         let counts = self.exchange.road.queue_counts().await.map_err(|e| e.reason())?;
+        let not_named = self.exchange.road.not_named().await.map_err(|e| e.reason())?;
         let unreadable = self.exchange.unreadable_rows();
+        let [backup, sealed] = (self.last_backup)();
+        let own = self.exchange.capacity.standing().await.map_err(|e| e.reason())?;
         let mut response = admin::GetStatusResponse {
             authority: self.authority.to_string(),
             state: state.into(),
@@ -91,13 +93,14 @@ impl StatusSource for MemberNode {
             stewards: stewards(&view, &register, now),
             fresh: view.is_fresh(now),
             forks: register.forks.iter().map(fork).collect(),
-            partners: self.partners(&view, now, &counts),
+            partners: self.partners(&view, now, &counts, not_named),
             pending: self.pending().await?,
             certificate_expires_ms: (self.certificate_expires)().0,
             incarnation: self.exchange.incarnation().0,
             inbox_position: self.exchange.road.inbox_position().await.map_err(|e| e.reason())?,
             audit_size: ledger.size,
-            last_backup_ms: (self.last_backup)().map_or(0, |at| at.0),
+            last_backup_ms: backup.map_or(0, |at| at.0),
+            last_sealed_backup_ms: sealed.map_or(0, |at| at.0),
             peer_address: self.peer_address.clone(),
             reason: reason.map(|r| r.code().to_owned()).unwrap_or_default(),
             votes: register.votes,
@@ -105,6 +108,12 @@ impl StatusSource for MemberNode {
             owed: self.exchange.upkeep.owed_counts().await.map_err(|e| e.reason())?.iter().map(owed).collect(),
             unreadable: unreadable.iter().take(SHOWN).map(unreadable_row).collect(),
             unreadable_count: unreadable.len() as u64,
+            own_offers: Some(admin::OwnOffers {
+                all: own.all,
+                stale: own.stale,
+                stale_since_ms: own.since.map_or(0, |since| since.0),
+            }),
+            agreements_due: self.exchange.agreements.reminders().iter().map(agreement::reminder).collect(),
             next: Vec::new(),
         };
         response.next = next(&response, reason);
@@ -138,24 +147,23 @@ impl MemberNode {
         view: &DirectoryView,
         now: UnixMs,
         counts: &[(AuthorityId, QueueCount)],
+        mut not_named: NotNamed,
     ) -> Vec<admin::PartnerStatus> {
         let counts: BTreeMap<_, _> = counts.iter().cloned().collect();
         let agreements = self.exchange.agreements.set();
         let partners: BTreeSet<AuthorityId> =
             agreements.partners(&self.authority, now).into_iter().chain(counts.keys().cloned()).collect();
-        let connected = (self.connected)();
         // A node that is suspended keeps its connections, for the register; nothing is exchanged over them.
         let exchanges = view.status(&self.authority, now) == MemberStatus::Active;
         let told = |id: AuthorityId| {
             let count = counts.get(&id).copied().unwrap_or_default();
             let line = self.exchange.road.link_state(&id);
             let failed = line.and_then(|l| l.failed);
-            let host = view.host_of(&id).unwrap_or(&id);
             let link = match view.status(&id, now) {
                 MemberStatus::Suspended => "suspended",
                 MemberStatus::Removed => "removed",
                 _ if failed.is_some() => "unreachable",
-                _ if exchanges && connected.contains(host) => "connected",
+                _ if exchanges && self.exchange.road.is_connected(&id) => "connected",
                 _ => "idle",
             };
             admin::PartnerStatus {
@@ -164,6 +172,8 @@ impl MemberNode {
                 queued: count.queued,
                 held: count.held + count.deferred,
                 reason: failed.map(|r| r.code().to_owned()).unwrap_or_default(),
+                not_named: not_named.remove(&id).unwrap_or_default().into_iter().map(kind_waiting).collect(),
+                answered_ms: line.and_then(|l| l.answered).map_or(0, |(at, _)| at.0),
                 clock: self.exchange.road.clock_difference(&id).map(|found| found.finding()).unwrap_or_default(),
                 authority: id.to_string(),
             }
@@ -184,6 +194,10 @@ impl MemberNode {
         }));
         Ok(pending)
     }
+}
+
+fn kind_waiting((kind, records): (RecordKind, u64)) -> admin::KindWaiting {
+    admin::KindWaiting { kind: kind.name().to_owned(), records }
 }
 
 fn stewards(view: &DirectoryView, register: &RegisterNow, now: UnixMs) -> Vec<admin::StewardBeat> {
@@ -248,14 +262,15 @@ fn next(status: &admin::GetStatusResponse, reason: Option<Reason>) -> Vec<String
         let show = format!("havenctl member show {}", waiting.subject);
         next.push(if waiting.subject.starts_with('#') { "havenctl member list --pending".to_owned() } else { show });
     }
-    if status.steward && !status.votes {
-        next.push(format!("another steward runs havenctl steward replace {}", status.authority));
-    }
-    if reason.is_some() {
+    // Which command gives a steward its vote back hangs on how many others have lost theirs: the doctor counts them.
+    if (status.steward && !status.votes) || reason.is_some() {
         next.push("havenctl doctor".to_owned());
     }
     if status.partners.iter().any(|p| p.link == "unreachable") {
         next.push("havenctl delivery list".to_owned());
+    }
+    if status.own_offers.is_some_and(|own| own.stale > 0) {
+        next.push("havenctl offer confirm --all-unchanged".to_owned());
     }
     next.truncate(2);
     next

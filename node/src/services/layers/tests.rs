@@ -40,6 +40,7 @@ fn member(id: &str, pin: Pin, suspended: bool) -> (AuthorityId, Arc<Member>) {
         hosted_by: None,
         networks: vec![],
         services: vec![],
+        corridor: Default::default(),
         raft_id: 0,
     };
     let suspended_until = suspended.then_some(UnixMs::NEVER);

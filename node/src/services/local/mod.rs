@@ -1,6 +1,7 @@
 //! For a city's own systems and its coordinators: records of every kind, what is special to practices and offers, the
-//! inbox, deliveries.
+//! inbox, deliveries, and what persons let be shared.
 
+pub mod agreement_to_share;
 pub mod delivery;
 pub mod inbox;
 pub mod offer;

@@ -32,7 +32,7 @@ const LIST: &str = "offers";
 /// After a restore an offer shows as paused, until somebody says that it is still true.
 fn own(held: &HeldOffer) -> local::OwnOffer {
     let etag = held.version.to_string();
-    match &held.offer {
+    let shown = match &held.offer {
         Ok(shown) => offer::own_to_proto(shown, etag),
         Err(unreadable) => local::OwnOffer {
             offer_id: fields::bytes_of(held.id.as_bytes()),
@@ -40,7 +40,9 @@ fn own(held: &HeldOffer) -> local::OwnOffer {
             unreadable: unreadable.reason.code().to_owned(),
             ..Default::default()
         },
-    }
+    };
+    let stale_since_ms = held.stale_since.map_or(0, |since| since.0);
+    local::OwnOffer { light: held.light.code(), stale_since_ms, ..shown }
 }
 
 fn partner(shown: &PartnerOffer) -> local::PartnerOffer {

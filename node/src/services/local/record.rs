@@ -16,7 +16,9 @@ use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
 use crate::domain::records::{Content, RecordKind, Verb};
-use crate::exchange::{ConsumeRequest, Consumed, Error, Folder, HeldAnswer, HeldRecord, Road, Unreadable, Wished};
+use crate::exchange::{
+    ConsumeRequest, Consumed, Error, Explanation, Folder, HeldAnswer, HeldRecord, Road, Unreadable, Wished,
+};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
 use crate::services::{errors, layers, page};
@@ -74,6 +76,27 @@ fn held(held: &HeldRecord) -> local::HeldRecord {
             let reference = Reference { kind: later.how, target: later.by.clone() };
             envelope::reference_to_proto(&reference)
         }),
+    }
+}
+
+fn explanation(explained: &Explanation) -> local::ExplainRecordResponse {
+    let allowed = explained.answer.ok();
+    let grant = allowed.and_then(|allowed| allowed.grant);
+    local::ExplainRecordResponse {
+        origin: explained.key.origin.to_string(),
+        record_id: fields::bytes_of(explained.key.record_id.as_bytes()),
+        kind: explained.kind.code(),
+        authority: explained.authority.to_string(),
+        allowed: allowed.is_some(),
+        clause: allowed.map_or(0, |allowed| allowed.clause.code()),
+        reason: explained.answer.err().map(|reason| reason.code().to_owned()).unwrap_or_default(),
+        agreement_id: grant.map(|grant| fields::bytes_of(grant.agreement.as_bytes())).unwrap_or_default(),
+        grant_number: grant.map_or(0, |grant| grant.number),
+        level: allowed.and_then(|allowed| allowed.level).map_or(0, |level| level.code()),
+        in_words: explained
+            .answer
+            .map_or_else(|reason| reason.row().what, |allowed| allowed.clause.in_words())
+            .to_owned(),
     }
 }
 
@@ -180,6 +203,17 @@ impl RecordService for Records {
         let key = key(&asked.origin, &asked.record_id)?;
         let found = self.road.get(role, key).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::GetRecordResponse { record: Some(held(&found)) }))
+    }
+
+    async fn explain_record(
+        &self,
+        request: Request<local::ExplainRecordRequest>,
+    ) -> Answer<local::ExplainRecordResponse> {
+        let (role, _) = layers::local(&request)?;
+        let asked = request.into_inner();
+        let (key, authority) = (key(&asked.origin, &asked.record_id)?, named("authority", &asked.authority)?);
+        let explained = self.road.explain(role, &key, authority).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(explanation(&explained)))
     }
 
     async fn answer_record(&self, request: Request<local::AnswerRecordRequest>) -> Answer<local::AnswerRecordResponse> {

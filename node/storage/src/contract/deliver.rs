@@ -7,6 +7,7 @@ use crate::Error;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, Digest, Incarnation};
 use crate::domain::limits;
+use crate::domain::numbering::Under;
 use crate::domain::policy::Permit;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
@@ -85,7 +86,7 @@ pub(super) async fn settling_moves_the_stream_once(store: &dyn Store) {
 
 pub(super) async fn each_result_becomes_its_state(store: &dyn Store) {
     queued(store, 1..=6).await;
-    let skip = |first, reason| Attempt { skip_first: true, reason, ..attempt(first) };
+    let skip = |first, reason| Attempt { skip_first: true, reason, ..attempt(store, first) };
     store.write(WriteOp::Attempt(skip(1, Reason::SkippedAfterWait))).await.unwrap();
     let results = [
         ItemResult::Skipped,
@@ -114,11 +115,12 @@ pub(super) async fn each_result_becomes_its_state(store: &dyn Store) {
     assert!(rows.iter().all(|r| r.finished == Some(NOW) && r.attempts == 2 && r.next_attempt.is_none()));
 }
 
-fn attempt(first: u64) -> Attempt {
+fn attempt(store: &dyn Store, first: u64) -> Attempt {
     Attempt {
         origin: authority(HERE),
         recipient: authority(THERE),
         class: StreamClass::Content,
+        under: Under { origin: store.incarnation(), recipient: Incarnation(0) },
         first,
         reason: Reason::PeerUnreachable,
         next_attempt: NOW + Millis::seconds(2),
@@ -129,10 +131,14 @@ fn attempt(first: u64) -> Attempt {
 }
 
 pub(super) async fn attempts_wait_and_skip(store: &dyn Store) {
-    assert_eq!(store.write(WriteOp::Attempt(attempt(1))).await.unwrap(), Written::Done, "no stream, nothing to do");
+    assert_eq!(
+        store.write(WriteOp::Attempt(attempt(store, 1))).await.unwrap(),
+        Written::Done,
+        "no stream, nothing to do"
+    );
     queued(store, 1..=2).await;
-    store.write(WriteOp::Attempt(attempt(1))).await.unwrap();
-    store.write(WriteOp::Attempt(attempt(2))).await.unwrap();
+    store.write(WriteOp::Attempt(attempt(store, 1))).await.unwrap();
+    store.write(WriteOp::Attempt(attempt(store, 2))).await.unwrap();
     let rows = store.deliveries(DeliveryFilter::default(), None, 9).await.unwrap();
     assert_eq!((rows[1].state, rows[1].attempts), (DeliveryState::Queued, 1));
     assert_eq!(rows[1].reason, Some(Reason::PeerUnreachable));
@@ -140,12 +146,12 @@ pub(super) async fn attempts_wait_and_skip(store: &dyn Store) {
     assert_eq!(batch(store).await[0].waiting_since, None, "a partner that is away asks for nothing");
 
     let later = NOW + Millis::minutes(1);
-    let waits = |now| Attempt { asked_to_wait: true, reason: Reason::AgreementUnknown, now, ..attempt(1) };
+    let waits = |now| Attempt { asked_to_wait: true, reason: Reason::AgreementUnknown, now, ..attempt(store, 1) };
     store.write(WriteOp::Attempt(waits(NOW))).await.unwrap();
     store.write(WriteOp::Attempt(waits(later))).await.unwrap();
     let items = batch(store).await;
     assert_eq!((items[0].waiting_since, items[1].waiting_since), (Some(NOW), None));
-    let skip = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(1) };
+    let skip = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(store, 1) };
     store.write(WriteOp::Attempt(skip)).await.unwrap();
     let items = batch(store).await;
     assert_eq!((items[0].number, &items[0].payload), (1, &OutPayload::Skip(Reason::SkippedAfterWait)));
@@ -167,7 +173,7 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
     let two = WriteOp::Settle(settle(store, 5, &[ItemResult::Duplicate, ItemResult::Refused(Reason::EnvelopeExpired)]));
     store.write(two).await.unwrap();
     queued(store, 9..=10).await;
-    let skip = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(7) };
+    let skip = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(store, 7) };
     store.write(WriteOp::Attempt(skip)).await.unwrap();
 
     let requeue = Requeue {
@@ -176,6 +182,7 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
         origin_incarnation: Incarnation(1_000),
         recipient_incarnation: Incarnation(2_000),
         renumber: None,
+        at_once: true,
         now: NOW,
     };
     assert_eq!(store.write(WriteOp::Requeue(requeue)).await.unwrap(), Written::Done);
@@ -183,6 +190,8 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
     let numbered: Vec<_> = again.iter().map(|i| (i.number, i.record_id)).collect();
     assert_eq!(numbered, [(1, record(1)), (2, record(5)), (3, record(9)), (4, record(10))]);
     assert_eq!(again[0].payload, OutPayload::Envelope(delivery(1).envelope));
+    let given: Vec<_> = again.iter().map(|item| item.given.is_some()).collect();
+    assert_eq!(given, [true, true, false, false], "which of them the recipient had");
     // The same incarnations again change nothing: what was settled under them stays settled.
     let same = || Requeue {
         origin: authority(HERE),
@@ -190,6 +199,7 @@ pub(super) async fn a_new_incarnation_queues_again_what_is_unexpired(store: &dyn
         origin_incarnation: Incarnation(1_000),
         recipient_incarnation: Incarnation(2_000),
         renumber: None,
+        at_once: true,
         now: NOW,
     };
     assert_eq!(store.write(WriteOp::Requeue(same())).await.unwrap(), Written::Done);
@@ -222,13 +232,23 @@ pub(super) async fn what_expires_while_it_waits_is_kept_as_a_number_alone(store:
         let short = |n| delivery_to(to, RecordKind::Alert, n);
         store.write(queue(vec![short(1), short(2), short(3), lasting(to, 4)])).await.unwrap();
     }
-    let waited = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(1) };
+    let waited = Attempt { skip_first: true, reason: Reason::SkippedAfterWait, ..attempt(store, 1) };
     store.write(WriteOp::Attempt(waited)).await.unwrap();
+    let greeted = |recipient_incarnation, now| Requeue {
+        origin: authority(HERE),
+        recipient: authority(ELSEWHERE),
+        origin_incarnation: store.incarnation(),
+        recipient_incarnation,
+        renumber: None,
+        at_once: true,
+        now,
+    };
+    store.write(WriteOp::Requeue(greeted(Incarnation(1_000), NOW))).await.unwrap();
     let to = |to: &str| store.out_batch(authority(HERE), authority(to), StreamClass::Content, 9, 1 << 20);
     let before = to(THERE).await.unwrap();
     assert_eq!(store.sweep(NOW + HOUR - Millis(1)).await.unwrap(), 0);
     assert_eq!(store.sweep(NOW + HOUR).await.unwrap(), 6, "the envelopes");
-    let again = Attempt { skip_first: true, reason: Reason::Internal, ..attempt(1) };
+    let again = Attempt { skip_first: true, reason: Reason::Internal, ..attempt(store, 1) };
     store.write(WriteOp::Attempt(again)).await.unwrap();
 
     // The stream stands where it stood, in order, and each item is what it was but for what it says.
@@ -261,15 +281,7 @@ pub(super) async fn what_expires_while_it_waits_is_kept_as_a_number_alone(store:
     assert_eq!(store.sent_under(key(HERE, 2), authority(THERE)).await.unwrap(), []);
 
     // A new incarnation of the partner is sent what has not expired.
-    let requeue = Requeue {
-        origin: authority(HERE),
-        recipient: authority(ELSEWHERE),
-        origin_incarnation: store.incarnation(),
-        recipient_incarnation: Incarnation(2_000),
-        renumber: None,
-        now: NOW + HOUR,
-    };
-    store.write(WriteOp::Requeue(requeue)).await.unwrap();
+    store.write(WriteOp::Requeue(greeted(Incarnation(2_000), NOW + HOUR))).await.unwrap();
     let anew: Vec<_> = to(ELSEWHERE).await.unwrap().iter().map(|i| (i.number, i.record_id)).collect();
     assert_eq!(anew, [(1, record(4))]);
 
@@ -322,6 +334,7 @@ pub(super) async fn held_items_wait_and_closed_ones_end(store: &dyn Store) {
         origin_incarnation: store.incarnation(),
         recipient_incarnation: Incarnation(2),
         renumber: None,
+        at_once: true,
         now: NOW,
     };
     store.write(WriteOp::Requeue(requeue)).await.unwrap();
@@ -422,8 +435,9 @@ pub(super) async fn what_is_deferred_makes_room_and_is_queued_again(store: &dyn 
     assert_eq!(store.sent_under(key(HERE, 1), authority(THERE)).await.unwrap().len(), 1, "it still goes there");
     let waiting = store.deferred().await.unwrap();
     let agreement = grant().map(|grant| grant.agreement);
-    let found: Vec<_> = waiting.iter().map(|w| (w.recipient.as_str(), w.agreement, w.items, w.oldest)).collect();
-    assert_eq!(found, [(THERE, agreement, 1, NOW)]);
+    let found: Vec<_> =
+        waiting.iter().map(|w| (w.recipient.as_str(), w.agreement, w.kind, w.items, w.oldest)).collect();
+    assert_eq!(found, [(THERE, agreement, RecordKind::Alert, 1, NOW)]);
     let counts = store.queue_counts().await.unwrap();
     assert_eq!(counts, [(authority(THERE), QueueCount { queued: 1, held: 0, deferred: 1 })]);
     let again = |agreement, deferred_by| QueueAgain {
@@ -431,12 +445,14 @@ pub(super) async fn what_is_deferred_makes_room_and_is_queued_again(store: &dyn 
         recipient: authority(THERE),
         class: StreamClass::Content,
         agreement,
+        kind: RecordKind::Alert,
         deferred_by,
         now: NOW,
     };
-    for other in [again(None, NOW), again(agreement, NOW - Millis(1))] {
+    let practices = QueueAgain { kind: RecordKind::Practice, ..again(agreement, NOW) };
+    for other in [again(None, NOW), again(agreement, NOW - Millis(1)), practices] {
         store.write(WriteOp::QueueAgain(other)).await.unwrap();
-        assert_eq!(batch(store).await.len(), 1, "of this agreement, and deferred by then");
+        assert_eq!(batch(store).await.len(), 1, "of this agreement and kind, and deferred by then");
     }
     store.write(WriteOp::QueueAgain(again(agreement, NOW))).await.unwrap();
     let numbers: Vec<_> = batch(store).await.iter().map(|item| (item.number, item.record_id)).collect();

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::Store;
+use crate::domain::agreement::Usage;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
 use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
@@ -161,6 +162,7 @@ pub(crate) fn received(n: u32) -> NewInbox {
         hidden: false,
         expires: NOW + HOUR,
         keep_until: NOW + Millis::days(2),
+        usage: Usage::View,
         traceparent: String::new(),
     }
 }

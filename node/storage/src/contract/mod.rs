@@ -2,9 +2,11 @@
 //!
 //! Each section gets a fresh store. `every_section` runs them all on one kind of store, for who wants the whole.
 
+mod again;
 mod deliver;
 mod fixture;
 mod owed;
+mod persons;
 mod publish;
 mod receive;
 mod rest;
@@ -41,6 +43,8 @@ sections! {
     deliver::each_result_becomes_its_state,
     deliver::attempts_wait_and_skip,
     deliver::a_new_incarnation_queues_again_what_is_unexpired,
+    again::a_stream_begins_anew_at_once_and_what_waits_follows_in_pieces,
+    again::what_waits_for_its_turn_is_counted_closed_and_expires_as_all_else,
     deliver::what_expires_while_it_waits_is_kept_as_a_number_alone,
     deliver::held_items_wait_and_closed_ones_end,
     deliver::what_is_deferred_makes_room_and_is_queued_again,
@@ -72,6 +76,9 @@ sections! {
     owed::what_a_clock_that_was_ahead_put_off_is_due_once_it_is_right,
     owed::a_fulfilling_write_settles_in_its_transaction,
     owed::the_dispatchers_and_a_received_batch_owe_too,
+    persons::agreements_to_share_are_found_by_their_case_and_replaced_by_version,
+    persons::what_is_sealed_opens_until_its_row_is_past,
+    persons::each_partner_knows_a_case_by_another_name,
     rest::a_store_is_one_authoritys_in_one_federation,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Error;
+use crate::domain::agreement::Usage;
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
@@ -19,7 +20,7 @@ pub(super) async fn a_batch_is_stored_once_and_in_order(store: &dyn Store) {
     assert_eq!(held, InStream { next: 5, receipt: Some("receipt to 5".into()) });
     let row = store.inbox_record(key(THERE, 3)).await.unwrap().unwrap();
     let item = received(3);
-    let kept = KeptRecord::received(item.kind, NOW + HOUR, item.keep_until, item.envelope);
+    let kept = KeptRecord::received(item.kind, NOW + HOUR, item.keep_until, Usage::View, item.envelope);
     assert_eq!((row.position, row.record), (3, kept));
     assert_eq!((row.recipient, row.received), (authority(HERE), NOW));
     assert_eq!(store.inbox_record(key(ELSEWHERE, 3)).await.unwrap(), None, "another origin, another record");
@@ -107,7 +108,7 @@ pub(super) async fn waiting_records_are_shown_one_after_the_other(store: &dyn St
 
 fn row_of(new: NewPartnerOffer) -> PartnerOfferRow {
     let NewPartnerOffer { origin, id, view, version, age_at_sending_ms, received, keep_until } = new;
-    let record = KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, view);
+    let record = KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, Usage::View, view);
     PartnerOfferRow { origin, id, record, version, age_at_sending_ms, received }
 }
 

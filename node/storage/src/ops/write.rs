@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::{NewDelivery, NewPublication, OWED_BYTES, RequestMark, delivery_bytes, mark_bytes};
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, ShareId};
+use crate::domain::person::CaseIndex;
 use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::owed::{Owed, OwedKey, Postponed};
@@ -40,6 +41,8 @@ pub enum Expect {
     OfferVersion(OfferId, u64),
     /// It is still owed; otherwise `Taken`.
     Owed(OwedKey),
+    /// The agreement to share has this version (0: there is none); otherwise `Refused(ETAG_MISMATCH)`.
+    ShareVersion(ShareId, u64),
 }
 
 /// A row that is stored, in the place of one with the same key.
@@ -59,6 +62,7 @@ pub enum Put {
         theirs: AuthorityId,
         told: PartnerIncarnation,
     },
+    Share(NewShare),
     /// This node's own incarnation; one that is not above the stored one changes nothing.
     OwnIncarnation(Incarnation),
     /// A signed audit checkpoint: encoded `Signed`, and the size that it covers.
@@ -77,6 +81,19 @@ pub struct NewOwnOffer {
     pub version: u64,
     /// Paused by a restore until confirmed.
     pub unconfirmed: bool,
+}
+
+/// An agreement to share, or what it became.
+#[derive(Clone, Debug)]
+pub struct NewShare {
+    pub id: ShareId,
+    /// Its origin. As it was put first; so are the case and until when it is kept.
+    pub authority: AuthorityId,
+    pub case: CaseIndex,
+    pub version: u64,
+    pub keep_until: UnixMs,
+    /// Encoded `StoredShare`, sealed (`Store::seal`).
+    pub sealed: Bytes,
 }
 
 /// What a partner shows of an offer from now on.
@@ -143,6 +160,7 @@ impl Put {
             Self::Agreement(row) => row.signed.len() + row.ends.iter().map(|end| end.notice.len()).sum::<usize>(),
             Self::OwnOffer(row) => row.body.len(),
             Self::PartnerOffer(row) => row.view.len(),
+            Self::Share(row) => row.sealed.len(),
             Self::PartnerIncarnation { told, .. } => told.hello.len(),
             Self::InvitationRequest(..) | Self::OwnIncarnation(_) => 0,
         }

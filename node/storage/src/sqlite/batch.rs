@@ -5,7 +5,7 @@
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, readable, run};
+use super::db::{Args, Columns, readable};
 use super::facts::{Facts, Published, key_of};
 use super::rows::{DeliveryAt, InboxAt, Rows, Run};
 use super::script::Script;
@@ -14,7 +14,7 @@ use super::statements;
 use crate::domain::audit::AuditDraft;
 use crate::domain::numbering::{InNumbers, Settlement, Under, expected};
 use crate::domain::reason::Reason;
-use crate::domain::record::{RecordKey, StreamClass};
+use crate::domain::record::RecordKey;
 use crate::ops::*;
 use crate::rows::*;
 use crate::unreadable::UnreadableRows;
@@ -44,6 +44,7 @@ impl<'a> Batch<'a> {
             WriteOp::Settle(op) => (self.settle(op), &op.audit),
             WriteOp::Attempt(op) => (self.attempt(op).await?, &[]),
             WriteOp::Requeue(op) => (self.requeue(op).await?, &[]),
+            WriteOp::NumberAgain(op) => (self.number_again(op).await?, &[]),
             WriteOp::QueueAgain(op) => (self.queue_again(op).await?, &[]),
             WriteOp::SetHeld(op) => (self.set_held(op).await?, &[]),
             WriteOp::Receive(op) => (self.receive(op).await?, &op.audit),
@@ -132,13 +133,14 @@ impl<'a> Batch<'a> {
             OutState::new(self.state.streams, self.state.incarnation)
         });
         let number = stream.numbers.give();
+        let place = stream.place(number);
         self.state.delivery += 1;
         let sequence = self.state.delivery;
-        self.rows.deliveries.push(DeliveryAt { sequence, stream: stream.id, number, item });
+        self.rows.deliveries.push(DeliveryAt { sequence, stream: stream.id, place, item });
         self.put_stream(name, stream);
     }
 
-    fn put_stream(&mut self, name: StreamName, stream: OutState) {
+    pub(super) fn put_stream(&mut self, name: StreamName, stream: OutState) {
         self.state.out.insert(name.clone(), stream.clone());
         self.rows.streams.insert(name, stream);
     }
@@ -157,20 +159,20 @@ impl<'a> Batch<'a> {
         }
         let attempts = std::mem::take(&mut stream.attempts) + 1;
         (stream.reason, stream.next_attempt) = (None, None);
-        for (number, result) in (op.first..).zip(&op.results) {
+        for (place, result) in (stream.place(op.first)..).zip(&op.results) {
             let (state, reason) = settled(*result);
             match self.rows.runs.last_mut() {
                 Some(run)
                     if run.stream == stream.id
-                        && run.last + 1 == number
+                        && run.last + 1 == place
                         && (run.state, run.reason, run.attempts, run.finished) == (state, reason, attempts, op.now) =>
                 {
-                    run.last = number;
+                    run.last = place;
                 }
                 _ => self.rows.runs.push(Run {
                     stream: stream.id,
-                    first: number,
-                    last: number,
+                    first: place,
+                    last: place,
                     state,
                     reason,
                     attempts,
@@ -188,13 +190,14 @@ impl<'a> Batch<'a> {
     async fn attempt(&mut self, op: &Attempt) -> Step {
         let name = (op.origin.clone(), op.recipient.clone(), op.class);
         let Some(mut stream) = self.state.out.get(&name).cloned() else { return Ok(Ok(Written::Done)) };
-        if stream.numbers.first_unsettled != op.first || op.first == stream.numbers.next {
+        let elsewhere = stream.numbers.under != op.under || stream.numbers.first_unsettled != op.first;
+        if elsewhere || op.first == stream.numbers.next {
             return Ok(Ok(Written::Done));
         }
         stream.attempts += 1;
         stream.reason = Some(op.reason);
         stream.next_attempt = Some(op.next_attempt);
-        let first = || Args::new().with(stream.id).with(op.first);
+        let first = || Args::new().with(stream.id).with(stream.place(op.first));
         if op.asked_to_wait || op.skip_first {
             self.flush().await?;
         }
@@ -204,42 +207,6 @@ impl<'a> Batch<'a> {
         if op.skip_first {
             self.script.push(&statements::DELIVERY_SKIP, first().with(op.reason.code()));
         }
-        self.put_stream(name, stream);
-        Ok(Ok(Written::Done))
-    }
-
-    async fn requeue(&mut self, op: &Requeue) -> Step {
-        self.flush().await?;
-        for class in [StreamClass::Content, StreamClass::Control] {
-            let name = (op.origin.clone(), op.recipient.clone(), class);
-            let Some(mut stream) = self.state.out.get(&name).cloned() else { continue };
-            if op.renumber.is_some_and(|again| again.class != class) {
-                continue;
-            }
-            let under = Under { origin: op.origin_incarnation, recipient: op.recipient_incarnation };
-            let expected = op.renumber.map(|again| again.first);
-            let Some(first) = stream.numbers.again_from(under, expected) else { continue };
-            let at = || Args::new().with(stream.id).with(op.now);
-            self.script.push(&statements::DELIVERY_REQUEUE_FINISH, at());
-            self.script.push(&statements::DELIVERY_REQUEUE_CLEAR, Args::new().with(stream.id));
-            self.script.run(self.conn).await?;
-            let queued = run(&mut *self.conn, &statements::DELIVERY_REQUEUE_NUMBER, at().with(first - 1)).await?;
-            stream.numbers.begin_again(under, first, queued);
-            (stream.attempts, stream.reason, stream.next_attempt) = (0, None, None);
-            self.put_stream(name, stream);
-        }
-        Ok(Ok(Written::Done))
-    }
-
-    async fn queue_again(&mut self, op: &QueueAgain) -> Step {
-        let name = (op.origin.clone(), op.recipient.clone(), op.class);
-        let Some(mut stream) = self.state.out.get(&name).cloned() else { return Ok(Ok(Written::Done)) };
-        self.flush().await?;
-        self.script.run(self.conn).await?;
-        let agreement = op.agreement.as_ref().map_or(&[][..], |id| id.0.as_slice());
-        let args = Args::new().with(stream.id).with(agreement).with(op.deferred_by).with(op.now);
-        let args = args.with(stream.numbers.next - 1).with(QUEUE_AGAIN as u64);
-        stream.numbers.next += run(&mut *self.conn, &statements::DELIVERY_QUEUE_AGAIN, args).await?;
         self.put_stream(name, stream);
         Ok(Ok(Written::Done))
     }
@@ -259,6 +226,7 @@ impl<'a> Batch<'a> {
                 self.script.push(&statements::DELIVERY_CLOSE, args);
                 self.script.push(&statements::OUTBOX_CLOSE, Args::new().with(stream.id));
                 stream.numbers.close();
+                stream.again = None;
             }
             self.put_stream(name, stream);
         }

@@ -6,12 +6,21 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::db::{self, Args, Columns, failed};
-use super::{carry_over, publications, questions, statements};
+use super::{carry_over, publications, questions, schema, statements};
 use crate::domain::reason::Reason;
 use crate::{Error, Result};
 
 /// What this program writes. Raised with every stored format that changes, together with a step and rows that test it.
 pub const DATA_VERSION: u64 = 4;
+
+/// Brings `havenlink.db` to the newest form, and then what stands in it to the newest meaning.
+///
+/// # Errors
+/// As `schema::migrate`.
+pub(crate) async fn migrate_store(conn: &mut SqliteConnection) -> Result<()> {
+    schema::migrate(conn, schema::STORE).await?;
+    bring_forward(conn).await
+}
 
 /// Brings the data to `DATA_VERSION`, step by step.
 ///

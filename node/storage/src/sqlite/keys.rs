@@ -1,9 +1,14 @@
 //! `keys.db`: what must be able to die with a record, kept apart from the records and from their backups (9.9).
 //!
 //! What lives here: commitment salts, each sealed under `node.key` (AES-256-GCM, a fresh nonce each, bound to its place);
-//! room for record keys and tombstones. What does not: which record a salt belongs to; the store knows that.
-//! Invariant: a salt is durable here before the row that uses it commits there. Salts are made in blocks ahead of need,
-//! so that this costs the path of a record no second fsync (decisions/010-salts-ahead-of-need.md).
+//! keys and epochs of cases (`cases`), record keys and tombstones (`records`), and the one commit of theirs (`steps`). What does
+//! not: which record a salt belongs to, or what a case was shared for; the store knows that. Invariant: a salt is durable here
+//! before the row that uses it commits there. Salts are made in blocks ahead of need, so that this costs the path of a record no
+//! second fsync (decisions/010-salts-ahead-of-need.md).
+
+mod cases;
+mod records;
+mod steps;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -151,8 +156,11 @@ impl KeyStore {
     }
 
     /// A failed write or fsync may have lost pages that SQLite believes to be on disk: no going on after that (9.8).
-    async fn checked<T>(&self, conn: &mut SqliteConnection, result: std::result::Result<T, sqlx::Error>) -> Result<()> {
-        let Err(error) = result else { return Ok(()) };
+    async fn checked<T>(&self, conn: &mut SqliteConnection, result: std::result::Result<T, sqlx::Error>) -> Result<T> {
+        let error = match result {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
         if classify(&error) == ErrorClass::Io {
             (self.end_process)("keys.db could not be written");
         }
@@ -189,16 +197,21 @@ impl KeyStore {
                 args.push(*slot);
             })
             .await?;
-            sqlx::query("COMMIT").execute(&mut *conn).await?;
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await?.int(0)
+            sqlx::query("COMMIT").execute(&mut *conn).await.map(|_| ())
         };
         let gone = gone.await;
-        let busy = gone.as_ref().is_ok_and(|busy| *busy != 0);
         self.checked(conn, gone).await?;
-        if busy {
-            Err(Error::Failed("keys.db is being read: its log still holds what was destroyed".into()))
-        } else {
+        self.emptied(conn).await
+    }
+
+    /// Takes what was destroyed out of the log as well.
+    async fn emptied(&self, conn: &mut SqliteConnection) -> Result<()> {
+        let busy = async { sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await?.int(0) };
+        let busy = busy.await;
+        if self.checked(conn, busy).await? == 0 {
             Ok(())
+        } else {
+            Err(Error::Failed("keys.db is being read: its log still holds what was destroyed".into()))
         }
     }
 
@@ -259,28 +272,41 @@ impl KeyStore {
         }
     }
 
-    /// Nonce, then ciphertext and tag.
     fn sealed(&self, table: &str, row: u64, plain: &[u8]) -> Result<Vec<u8>> {
-        let mut nonce = [0_u8; NONCE_LEN];
-        random(&mut nonce)?;
-        let mut body = plain.to_vec();
-        let aad = Aad::from(format!("{table}/{row}"));
-        self.seal
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
-            .map_err(|_| Error::Failed("sealing failed".into()))?;
-        Ok([nonce.as_slice(), &body].concat())
+        self.sealed_at(format!("{table}/{row}").as_bytes(), plain)
+    }
+
+    /// The same, bound to any place.
+    fn sealed_at(&self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+        sealed(&self.seal, place, plain)
     }
 
     fn opened(&self, table: &str, row: u64, sealed: Vec<u8>) -> Result<Zeroizing<Vec<u8>>> {
-        opened(&self.seal, table, row, sealed)
+        opened(&self.seal, format!("{table}/{row}").as_bytes(), sealed)
+    }
+
+    /// 32 bytes that are sealed at this place.
+    fn key_at(&self, place: &[u8], sealed: Vec<u8>) -> Result<[u8; 32]> {
+        let plain = opened(&self.seal, place, sealed)?;
+        plain.as_slice().try_into().map_err(|_| Error::Damaged("a key in keys.db has another length"))
     }
 }
 
-fn opened(seal: &LessSafeKey, table: &str, row: u64, sealed: Vec<u8>) -> Result<Zeroizing<Vec<u8>>> {
+/// Nonce, then ciphertext and tag.
+fn sealed(seal: &LessSafeKey, place: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+    let mut nonce = [0_u8; NONCE_LEN];
+    random(&mut nonce)?;
+    let mut body = plain.to_vec();
+    seal.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut body)
+        .map_err(|_| Error::Failed("sealing failed".into()))?;
+    Ok([nonce.as_slice(), &body].concat())
+}
+
+fn opened(seal: &LessSafeKey, place: &[u8], sealed: Vec<u8>) -> Result<Zeroizing<Vec<u8>>> {
     let damaged = Error::Damaged("a value in keys.db does not open under node.key");
     let Some((nonce, body)) = sealed.split_first_chunk::<NONCE_LEN>() else { return Err(damaged) };
     let mut body = Zeroizing::new(body.to_vec());
-    let aad = Aad::from(format!("{table}/{row}"));
+    let aad = Aad::from(place);
     let opened = seal.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut body);
     let length = opened.map_err(|_| damaged)?.len();
     body.truncate(length);
@@ -298,7 +324,7 @@ pub(crate) async fn look_at(dir: &Path) -> Result<()> {
     let proof = db::one(&mut conn, &statements::KEY_PROOF_GET, Args::new()).await.map_err(failed)?;
     let sealed = proof.map(|row| row.blob(0)).transpose().map_err(failed)?;
     conn.close().await.map_err(failed)?;
-    match sealed.map(|sealed| opened(&seal, "proof", 1, sealed)) {
+    match sealed.map(|sealed| opened(&seal, b"proof/1", sealed)) {
         Some(Err(_)) => Err(Error::Damaged("node.key is not the key of keys.db")),
         _ => Ok(()),
     }

@@ -70,7 +70,7 @@ impl SqliteStore {
         Ok(found)
     }
 
-    /// What was deferred, by stream and agreement.
+    /// What was deferred, by stream, agreement and kind.
     pub(super) async fn deferred_items(&self) -> Result<Vec<DeferredItems>, sqlx::Error> {
         let found = db::all(&self.readers, &statements::DELIVERY_DEFERRED, Args::new()).await?;
         db::readable(&self.unreadable, &statements::DELIVERY_DEFERRED, &found, |row| {
@@ -80,8 +80,8 @@ impl SqliteStore {
                 true => None,
                 false => Some(row.value(3, AgreementId::from_slice(&agreement))?),
             };
-            let (items, oldest) = (row.number(4)?, row.time(5)?);
-            Ok(DeferredItems { origin, recipient, class, agreement, items, oldest })
+            let (kind, items, oldest) = (rows::kind(row, 4)?, row.number(5)?, row.time(6)?);
+            Ok(DeferredItems { origin, recipient, class, agreement, kind, items, oldest })
         })
     }
 

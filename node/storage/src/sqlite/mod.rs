@@ -4,6 +4,7 @@
 //! meaning of rows. WAL with `synchronous=FULL`, read back; `secure_delete`; statements in `storage/sql/`.
 //! Invariant: nothing is answered before the commit that holds it has been fsynced; only the writer's thread writes.
 
+mod again;
 mod agreements;
 mod ballast;
 mod batch;
@@ -14,6 +15,7 @@ mod facts;
 pub mod keys;
 mod lists;
 mod look;
+mod person_keys;
 mod publications;
 mod questions;
 pub(crate) mod rare;
@@ -124,7 +126,7 @@ impl SqliteStore {
         let file = dir.join(STORE_FILE);
         schema::create_private(&file).map_err(io)?;
         let mut conn = schema::connect_writing(&file, &options.pragmas()).await?;
-        schema::migrate_store(&mut conn).await?;
+        data_version::migrate_store(&mut conn).await?;
         begin(&mut conn, &options).await?;
         let unreadable = Arc::<UnreadableRows>::default();
         let state = State::load(&mut conn, &unreadable).await?;

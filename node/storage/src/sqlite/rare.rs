@@ -61,6 +61,14 @@ impl<'a> Batch<'a> {
                 }
                 true
             }
+            Expect::ShareVersion(id, expected) => {
+                let id = Args::new().with(id.0.as_slice());
+                let rows = self.fetch(&statements::AGREEMENT_TO_SHARE_VERSION, id).await?;
+                if rows.first().map_or(Ok(0), |row| row.number(0))? != *expected {
+                    return Ok(Some(Unmet::Refused(Reason::EtagMismatch)));
+                }
+                true
+            }
             Expect::Owed(key) => {
                 let mut args = Args::new();
                 bind_owed(key, &mut args);
@@ -83,6 +91,11 @@ impl<'a> Batch<'a> {
                 self.script.push(&statements::OWN_OFFER_PUT, args);
             }
             Put::PartnerOffer(row) => self.put_partner_offer(row),
+            Put::Share(row) => {
+                let args = Args::new().with(row.id.0.as_slice()).with(&row.authority);
+                let args = args.with(row.case.as_bytes().as_slice()).with(row.version).with(row.keep_until);
+                self.script.push(&statements::AGREEMENT_TO_SHARE_PUT, args.with(&row.sealed));
+            }
             Put::Invitation(id, held) => {
                 self.script.push(&statements::INVITATION_PUT, Args::new().with(id.0.as_slice()).with(held));
             }

@@ -12,10 +12,13 @@ use sqlx::sqlite::SqliteRow;
 use super::db::{self, Args, Columns, failed};
 use super::writer::Command;
 use super::{SqliteStore, agreements, rare, rows, state, statements};
+use crate::domain::agreement::Usage;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::person::CaseIndex;
 use crate::domain::policy::KeptRecord;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
+use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::ops::{WriteOp, Written};
@@ -143,8 +146,9 @@ fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::
         version: row.number(2)?,
         age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
         received: row.time(4)?,
-        // By retention or expiry, whichever is first: the table has no other date.
-        record: KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, row.bytes(6)?),
+        // By retention or expiry, whichever is first: the table has no other date. The board is looked at: what a system may
+        // take is in the inbox.
+        record: KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, Usage::View, row.bytes(6)?),
     })
 }
 
@@ -244,6 +248,13 @@ impl Store for SqliteStore {
 
     fn deferred(&self) -> Read<'_, Vec<DeferredItems>> {
         bounded(self.deferred_items())
+    }
+
+    fn streams_again(&self) -> Read<'_, Vec<StreamId>> {
+        self.list(&statements::OUT_STREAM_AGAIN, Args::new(), |row| {
+            let (origin, recipient, class) = super::state::stream_name(row, 0)?;
+            Ok(StreamId { origin, recipient, class })
+        })
     }
 
     fn in_stream(&self, key: InStreamKey) -> Read<'_, Option<InStream>> {
@@ -348,6 +359,11 @@ impl Store for SqliteStore {
 
     fn partner_offer_ids(&self, origin: AuthorityId) -> Read<'_, Vec<OfferId>> {
         self.list(&statements::PARTNER_OFFER_IDS, Args::new().with(&origin), |row| offer_id(row, 0))
+    }
+
+    fn shares_of(&self, case: CaseIndex) -> Read<'_, Vec<ShareRow>> {
+        let case = Args::new().with(case.as_bytes().as_slice());
+        self.list(&statements::AGREEMENT_TO_SHARE_OF_CASE, case, rows::share)
     }
 
     fn audit_leaves(&self, from: u64, limit: usize) -> Read<'_, Vec<Bytes>> {

@@ -9,9 +9,10 @@ use super::db::{Args, Columns};
 use super::script::Script;
 use super::state::{OutState, StreamName};
 use super::statements;
+use crate::domain::agreement::Usage;
 use crate::domain::envelope::GrantRef;
 use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
-use crate::domain::ids::{AgreementId, Digest, KeyId, RecordId};
+use crate::domain::ids::{AgreementId, Digest, KeyId, RecordId, ShareId};
 use crate::domain::limits;
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
@@ -25,13 +26,14 @@ use crate::rows::*;
 pub(super) struct DeliveryAt<'a> {
     pub sequence: u64,
     pub stream: i64,
-    pub number: u64,
+    pub place: u64,
     pub item: &'a NewDelivery,
 }
 
 /// Consecutive numbers that were answered alike.
 pub(super) struct Run {
     pub stream: i64,
+    /// Places.
     pub first: u64,
     pub last: u64,
     /// `None`: skipped; the item says why.
@@ -107,7 +109,7 @@ impl Rows<'_> {
         script
             .push_many(conn, &statements::DELIVERY_INSERT, &new, |d, args| {
                 let grant = d.item.permit.grant();
-                args.push(d.sequence).push(d.stream).push(d.number).push(&d.item.record_id);
+                args.push(d.sequence).push(d.stream).push(d.place).push(&d.item.record_id);
                 args.push(d.item.permit.kind().code()).push(d.item.digest.0.as_slice());
                 args.push(grant.as_ref().map_or([].as_slice(), |g| &g.agreement.0));
                 args.push(grant.map_or(-1, |g| i64::from(g.number))).push(d.item.as_of.unwrap_or(UnixMs(0)));
@@ -207,12 +209,14 @@ fn bind_stream((origin, recipient, class): &StreamName, s: &OutState, args: &mut
     args.push(s.numbers.first_unsettled).push(s.numbers.next);
     args.push(s.held).push(s.attempts).push(s.reason.map_or("", Reason::code));
     args.push(s.next_attempt.unwrap_or(UnixMs(0)));
+    let (after, upto) = s.again.map_or((0, 0), |again| (again.after, again.upto));
+    args.push(s.base).push(after).push(upto);
 }
 
 fn bind_received(at: &InboxAt<'_>, args: &mut Args) {
     args.push(&at.op.stream.recipient).key(Some(&at.item.key)).push(at.item.kind.code()).key(at.item.target.as_ref());
     args.push(at.item.digest.0.as_slice()).push(at.op.now).push(at.item.expires).push(at.item.keep_until);
-    args.push(at.item.traceparent.as_str()).push(&at.item.envelope);
+    args.push(at.item.traceparent.as_str()).push(&at.item.envelope).push(at.item.usage.code());
 }
 
 pub(super) fn publication(row: &SqliteRow) -> Result<PublicationRow, sqlx::Error> {
@@ -232,13 +236,14 @@ pub(super) fn kind(row: &SqliteRow, column: usize) -> Result<crate::domain::reco
 }
 
 pub(super) fn inbox(row: &SqliteRow) -> Result<InboxRow, sqlx::Error> {
+    let usage = row.value(12, Usage::from_code(row.code(12)?))?;
     Ok(InboxRow {
         position: row.number(0)?,
         recipient: row.authority(1)?,
         key: row.key(2)?,
         target: row.key_or_none(5)?,
         received: row.time(7)?,
-        record: KeptRecord::received(kind(row, 4)?, row.time(8)?, row.time(9)?, row.bytes(11)?),
+        record: KeptRecord::received(kind(row, 4)?, row.time(8)?, row.time(9)?, usage, row.bytes(11)?),
         traceparent: row.text(10)?,
     })
 }
@@ -263,6 +268,7 @@ pub(super) fn out_item(row: &SqliteRow, envelope: Option<Vec<u8>>) -> Result<Out
         queued: row.time(8)?,
         expires: row.time(9)?,
         waiting_since: row.time_or_none(10)?,
+        given: row.time_or_none(22)?,
     })
 }
 
@@ -281,6 +287,7 @@ pub(super) fn lost(number: u64) -> OutItem {
         queued: UnixMs(0),
         expires: UnixMs::NEVER,
         waiting_since: None,
+        given: None,
     }
 }
 
@@ -298,5 +305,14 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<DeliveryRow, sqlx::Error> {
         finished: row.time_or_none(9)?,
         next_attempt: row.time_or_none(10)?,
         agreement: crate::domain::ids::AgreementId::from_slice(&row.blob(11)?),
+    })
+}
+
+pub(super) fn share(row: &SqliteRow) -> Result<ShareRow, sqlx::Error> {
+    Ok(ShareRow {
+        id: row.value(1, ShareId::from_slice(&row.blob(1)?))?,
+        authority: row.authority(2)?,
+        version: row.number(3)?,
+        sealed: row.bytes(4)?,
     })
 }

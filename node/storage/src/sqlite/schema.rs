@@ -28,10 +28,17 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (9, "publication_target", include_str!("../../../migrations/sqlite/0009_publication_target.sql")),
     (10, "partner_hello", include_str!("../../../migrations/sqlite/0010_partner_hello.sql")),
     (11, "agreement_unconfirmed", include_str!("../../../migrations/sqlite/0011_agreement_unconfirmed.sql")),
+    (12, "queued_again", include_str!("../../../migrations/sqlite/0012_queued_again.sql")),
+    (13, "delivery_given", include_str!("../../../migrations/sqlite/0013_delivery_given.sql")),
+    (14, "inbox_usage", include_str!("../../../migrations/sqlite/0014_inbox_usage.sql")),
+    (15, "agreement_to_share", include_str!("../../../migrations/sqlite/0015_agreement_to_share.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.
-pub(crate) const KEYS: &[(i64, &str, &str)] = &[(1, "keys", include_str!("../../../migrations/keys/0001_keys.sql"))];
+pub(crate) const KEYS: &[(i64, &str, &str)] = &[
+    (1, "keys", include_str!("../../../migrations/keys/0001_keys.sql")),
+    (2, "cases", include_str!("../../../migrations/keys/0002_cases.sql")),
+];
 
 /// Options that every connection has.
 pub(crate) fn options(file: &Path) -> SqliteConnectOptions {
@@ -126,15 +133,6 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// Brings `havenlink.db` to the newest form, and then what stands in it to the newest meaning.
-///
-/// # Errors
-/// As `migrate`.
-pub(crate) async fn migrate_store(conn: &mut SqliteConnection) -> Result<()> {
-    migrate(conn, STORE).await?;
-    super::data_version::bring_forward(conn).await
-}
-
 /// Brings the file to the newest form.
 ///
 /// # Errors
@@ -226,6 +224,26 @@ mod tests {
         let query = sqlx::query_scalar("SELECT keep_until FROM partner_offer");
         let keep_until: i64 = query.fetch_one(&mut conn).await.unwrap();
         assert_eq!(keep_until, 7 + crate::domain::limits::CAPACITY_LIFE.0);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_grants_had_a_usage_goes_on_to_systems() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = connect_writing(&dir.path().join("a.db"), &[]).await.unwrap();
+        migrate(&mut conn, &STORE[..12]).await.unwrap();
+        for (table, key) in [("inbox", "position"), ("hidden_inbox", "arrival")] {
+            let old = format!(
+                "INSERT INTO {table} ({key}, recipient, origin, record_id, kind, target_origin, target_record, digest, received, \
+                 expires, keep_until, traceparent, envelope) VALUES (1, 'a', 'b', x'01', 1, '', x'', x'02', 1, 2, 2, '', x'03')"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(old)).execute(&mut conn).await.unwrap();
+        }
+        migrate(&mut conn, STORE).await.unwrap();
+        for table in ["inbox", "hidden_inbox"] {
+            let query = format!("SELECT usage FROM {table}");
+            let usage: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut conn).await.unwrap();
+            assert_eq!(usage, i64::from(crate::domain::agreement::Usage::Store.code()), "{table}");
+        }
     }
 
     #[test]

@@ -18,11 +18,24 @@ use crate::unreadable::UnreadableRows;
 /// Origin, recipient, class: names a stream in either direction.
 pub(crate) type StreamName = (AuthorityId, AuthorityId, StreamClass);
 
+/// Deliveries of a stream that wait for new numbers, by their sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// The last that has its number.
+    pub after: u64,
+    /// The last that was there when the numbers began anew.
+    pub upto: u64,
+}
+
 /// An outgoing stream.
 #[derive(Clone)]
 pub(crate) struct OutState {
     pub id: i64,
     pub numbers: OutNumbers,
+    /// What a number lies behind in the table. Numbers that begin anew lie behind all that were given before, so that what
+    /// waits for a new number keeps its old one and nobody takes it for another's.
+    pub base: u64,
+    pub again: Option<Again>,
     pub held: bool,
     pub attempts: u32,
     pub reason: Option<Reason>,
@@ -32,7 +45,21 @@ pub(crate) struct OutState {
 impl OutState {
     /// A stream that has nothing yet.
     pub fn new(id: i64, origin: Incarnation) -> Self {
-        Self { id, numbers: OutNumbers::new(origin), held: false, attempts: 0, reason: None, next_attempt: None }
+        let numbers = OutNumbers::new(origin);
+        Self { id, numbers, base: 0, again: None, held: false, attempts: 0, reason: None, next_attempt: None }
+    }
+
+    /// Where a number stands in the table.
+    pub const fn place(&self, number: u64) -> u64 {
+        self.base.saturating_add(number)
+    }
+
+    /// Numbers begin anew under these incarnations, from `first` on; all up to the delivery `upto` waits for one.
+    pub fn begin_again(&mut self, under: Under, first: u64, upto: u64) {
+        self.base = self.place(self.numbers.next).max(first) - first;
+        self.numbers.begin_again(under, first, 0);
+        self.again = Some(Again { after: 0, upto });
+        (self.attempts, self.reason, self.next_attempt) = (0, None, None);
     }
 }
 
@@ -125,6 +152,10 @@ impl State {
             };
             Ok((name, stream))
         })?);
+        for (_, stream) in self.out.iter_mut().filter(|(_, stream)| stream.numbers.under.origin == Incarnation(0)) {
+            let last = one(&mut *conn, &statements::DELIVERY_LAST_NUMBER, Args::new().with(stream.id)).await?;
+            stream.base = last.map_or(Ok(0), |row| row.number(0))?;
+        }
         let rows = all(&mut *conn, &statements::IN_STREAM_ALL, Args::new()).await?;
         self.ins.extend(readable(unreadable, &statements::IN_STREAM_ALL, &rows, |row| {
             Ok((stream_name(row, 0)?, InNumbers { under: under(row, 3)?, next: row.number(5)? }))
@@ -158,6 +189,8 @@ fn out_state(row: &SqliteRow) -> Result<OutState, sqlx::Error> {
         attempts: row.value(9, u32::try_from(row.int(9)?).ok())?,
         reason: row.reason(10)?,
         next_attempt: row.time_or_none(11)?,
+        base: row.number(12)?,
+        again: Some(Again { after: row.number(13)?, upto: row.number(14)? }).filter(|again| again.upto > 0),
     })
 }
 

@@ -1,12 +1,17 @@
 //! Forgetting what is past its time, a chunk per transaction, so that the writer is never long away.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, readable, run, run_many};
+use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, one, readable, run, run_many};
 use super::keys::KeyStore;
 use super::statements;
-use crate::domain::ids::RecordId;
+use crate::domain::ids::{RecordId, ShareId};
 use crate::domain::limits;
+use crate::domain::person::CaseIndex;
+use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
 use crate::unreadable::UnreadableRows;
 use crate::{EndProcess, RECEIPT_LIFE, Result};
@@ -20,7 +25,7 @@ const CHUNK: u64 = 500;
 /// When the files cannot be written; nothing of the chunk is gone then, except salts. An I/O error ends the process (9.8).
 pub(super) async fn chunk(
     conn: &mut SqliteConnection,
-    keys: &KeyStore,
+    keys: &Arc<KeyStore>,
     unreadable: &UnreadableRows,
     now: UnixMs,
     end_process: &EndProcess,
@@ -41,16 +46,18 @@ pub(super) async fn chunk(
     let slots = find_many(&mut *conn, &statements::SALT_FIND, &records, bind).await.map_err(failed)?;
     let slots = readable(unreadable, &statements::SALT_FIND, &slots, |row| row.number(1)).map_err(failed)?;
     keys.destroy(&slots).await?;
+    let shares = past_shares(conn, keys, unreadable, now).await?;
     let swept = async {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         run_many(conn, &statements::SALT_DELETE, &records, bind).await?;
         delete(conn, &statements::INBOX_DELETE, &received).await?;
         delete(conn, &statements::HIDDEN_INBOX_DELETE, &hidden).await?;
         delete(conn, &statements::PUBLICATION_DELETE, &published).await?;
+        delete(conn, &statements::AGREEMENT_TO_SHARE_DELETE, &shares).await?;
         // An expired item's number is still to be told as a SKIP; what it would have said is not kept for that.
         run(&mut *conn, &statements::DELIVERY_EXPIRE, limit(now)).await?;
         run(&mut *conn, &statements::DELIVERY_EXPIRE_DEFERRED, limit(now)).await?;
-        let mut rows = (received.len() + hidden.len() + published.len()) as u64;
+        let mut rows = (received.len() + hidden.len() + published.len() + shares.len()) as u64;
         for (statement, at) in [
             (&statements::REQUEST_SWEEP, now),
             (&statements::INVITATION_REQUEST_SWEEP, now),
@@ -72,6 +79,38 @@ pub(super) async fn chunk(
         }
         failed(error)
     })
+}
+
+/// Agreements to share that are past their time. Their keys are gone when this answers; those of a case go with its last one (9.16).
+async fn past_shares(
+    conn: &mut SqliteConnection,
+    keys: &Arc<KeyStore>,
+    unreadable: &UnreadableRows,
+    now: UnixMs,
+) -> Result<Vec<SqliteRow>> {
+    let shares = all(&mut *conn, &statements::AGREEMENT_TO_SHARE_PAST, limit(now)).await.map_err(failed)?;
+    let sealed = |row: &SqliteRow| {
+        let (id, origin) = (row.value(1, ShareId::from_slice(&row.blob(1)?))?, row.authority(2)?);
+        let key = |withdrawn| RecordKey { origin: origin.clone(), record_id: id.sealed_as(withdrawn) };
+        Ok([key(false), key(true)])
+    };
+    let sealed = readable(unreadable, &statements::AGREEMENT_TO_SHARE_PAST, &shares, sealed).map_err(failed)?;
+    if !sealed.is_empty() {
+        keys.erase_records(sealed.into_iter().flatten().collect(), now).await?;
+    }
+    let cases = |row: &SqliteRow| row.value(3, CaseIndex::from_slice(&row.blob(3)?));
+    let cases: BTreeSet<CaseIndex> = readable(unreadable, &statements::AGREEMENT_TO_SHARE_PAST, &shares, cases)
+        .map_err(failed)?
+        .into_iter()
+        .collect();
+    for case in cases {
+        let lasts = Args::new().with(case.as_bytes().as_slice()).with(now);
+        let lasts = one(&mut *conn, &statements::AGREEMENT_TO_SHARE_CASE_LASTS, lasts).await.map_err(failed)?;
+        if lasts.is_none() {
+            keys.forget_case(case).await?;
+        }
+    }
+    Ok(shares)
 }
 
 fn limit(at: UnixMs) -> Args {

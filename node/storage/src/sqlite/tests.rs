@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::contract::*;
 use crate::domain::audit::AuditAct;
-use crate::domain::ids::{AgreementId, OfferId};
+use crate::domain::ids::{AgreementId, Incarnation, OfferId};
 use crate::domain::limits;
 use crate::domain::time::Millis;
 use crate::ops::*;
@@ -312,6 +312,36 @@ async fn a_row_that_should_not_be_there(dir: &Path) {
     assert_eq!(store.audit_head().await.unwrap().size, done as u64);
 }
 
+/// A stream whose numbers do not read begins behind all that were given, and loses nothing that waits in it.
+async fn a_stream_whose_numbers_are_lost(dir: &Path) {
+    let store = sqlite(dir).await;
+    queued(&store, 1..=3).await;
+    store.close().await;
+    drop(store);
+    let mut other = schema::connect_writing(&dir.join(STORE_FILE), &[]).await.unwrap();
+    sqlx::query("UPDATE out_stream SET next = -1").execute(&mut other).await.unwrap();
+    drop(other);
+    let store = sqlite(dir).await;
+    queued(&store, 4..=4).await;
+    let requeue = Requeue {
+        origin: authority(HERE),
+        recipient: authority(THERE),
+        origin_incarnation: store.incarnation(),
+        recipient_incarnation: Incarnation(2_000),
+        renumber: None,
+        at_once: true,
+        now: NOW,
+    };
+    store.write(WriteOp::Requeue(requeue)).await.unwrap();
+    let numbered: Vec<_> = batch(&store).await.iter().map(|item| (item.number, item.record_id)).collect();
+    assert_eq!(numbered, (1..=4).map(|n| (u64::from(n), record(n))).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stream_whose_numbers_are_lost_loses_nothing_else() {
+    a_stream_whose_numbers_are_lost(tempfile::tempdir().unwrap().path()).await;
+}
+
 #[tokio::test]
 async fn files_belong_to_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
@@ -359,6 +389,7 @@ async fn every_statement_is_run_by_the_suite() {
     drop(store);
     backup::restore(&dir.path().join("b"), dir.path(), NOW).await.unwrap();
     a_row_that_should_not_be_there(tempfile::tempdir().unwrap().path()).await;
+    a_stream_whose_numbers_are_lost(tempfile::tempdir().unwrap().path()).await;
     let older = tempfile::tempdir().unwrap();
     migration_tests::a_store_of_before(older.path()).await;
     sqlite(older.path()).await;

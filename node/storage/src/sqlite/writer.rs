@@ -32,7 +32,7 @@ use crate::domain::ids::RecordId;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::ops::*;
-use crate::telemetry::metrics;
+use crate::telemetry::{journal, metrics};
 use crate::unreadable::{Table, UnreadableRow, UnreadableRows};
 use crate::{EndProcess, Error, Now, Result};
 
@@ -262,6 +262,7 @@ impl Writer {
             Stop::Broken { error, .. } => Stop::Broken { error, committing: true },
             other => other,
         })?;
+        journal::committed(batch.drafts);
         self.script = script;
         self.salts.extend(salts);
         Ok((state, answers))

@@ -375,6 +375,11 @@ fn a_nodes_own_certificate_is_issued_once_and_again_when_its_key_or_its_time_is_
     let again = identity.certificate();
     assert_eq!((again.pin, again.is_valid(ended)), (first.pin, true), "for the same key, with fresh dates");
     assert_eq!(authority, with.name.authority);
+    // A clock that was ten years ahead dated it; put right, the node shows one that is valid now.
+    identity.issue(dir.path(), &with, now + Millis::days(3_650)).unwrap();
+    assert!(!identity.certificate().is_valid(now));
+    identity.issue(dir.path(), &with, now).unwrap();
+    assert_eq!((identity.certificate().pin, identity.certificate().is_valid(now)), (first.pin, true));
 }
 
 fn same_dates(made: &Generated) -> (domain::ids::Pin, UnixMs, UnixMs) {

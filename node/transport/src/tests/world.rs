@@ -120,6 +120,7 @@ impl World {
             hosted_by: None,
             networks: Vec::new(),
             services: Vec::new(),
+            corridor: Default::default(),
             raft_id: 0,
         };
         let member =

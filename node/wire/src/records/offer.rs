@@ -226,6 +226,8 @@ pub fn own_to_proto(offer: &OwnOffer, etag: String) -> local::OwnOffer {
         own_label: offer.own_label.clone(),
         etag,
         unreadable: String::new(),
+        light: 0,
+        stale_since_ms: 0,
     }
 }
 

@@ -7,8 +7,9 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::domain::closed::Closed;
+use crate::domain::person::share;
 use crate::domain::records::Content;
-use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, record, register};
+use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, policy, record, register};
 
 fn descriptors() -> FileDescriptorSet {
     FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap()
@@ -79,16 +80,16 @@ macro_rules! closed_lists {
 
 closed_lists! {
     record {
-        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole,
+        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::Usage, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole, share::ShareScope,
     }
     peer {
         named::ItemResult, join::ApplicationState,
     }
     local {
-        light::Light,
+        light::Light, policy::Clause, share::NoticeMode, share::Interpreter, share::ShareSetting, share::AgeAssessment, share::ChildViews, share::DeciderKind, share::Incapacity, share::ShareEventKind,
     }
     admin {
-        agreement::AgreementState, join::InvitationState,
+        agreement::AgreementState, agreement::AgreementDue, join::InvitationState,
     }
     store {
         join::InvitationState, join::ApplicationState,
@@ -99,13 +100,14 @@ closed_lists! {
 }
 
 /// What stands in no record and in no partner's message: answered to a node's own callers, or asked by them.
-const WITHIN: [&str; 8] = [
+const WITHIN: [&str; 9] = [
     "havenlink.admin.v1.CheckResult",
     "havenlink.admin.v1.NodeState",
     "havenlink.directory.v1.MemberState",
     "havenlink.directory.v1.ProposalState",
     "havenlink.directory.v1.Consistency",
     "havenlink.local.v1.Folder",
+    "havenlink.local.v1.ShareStanding",
     "havenlink.admin.v1.PartyKnows",
     "havenlink.local.v1.DeliveryState",
 ];
@@ -237,7 +239,7 @@ fn what_never_crosses_has_no_field() {
 
 /// Fields in which text can stand, beside those that the kinds of content name themselves (`Codec::TEXTS`). A new one is added
 /// deliberately, with the check that guards it.
-const TEXTS: [&str; 15] = [
+const TEXTS: [&str; 16] = [
     // Screened by `domain::text::check_free_text`; its language tag.
     "Text.text",
     "Text.language",
@@ -250,6 +252,7 @@ const TEXTS: [&str; 15] = [
     "Envelope.recipient",
     "Reference.origin",
     "Party.authority",
+    "Transfer.country",
     "Grant.from",
     "Grant.to",
     "Agreement.proposer",

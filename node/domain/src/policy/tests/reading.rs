@@ -12,7 +12,7 @@ fn own(kind: RecordKind) -> KeptRecord {
 }
 
 fn received(kind: RecordKind) -> KeptRecord {
-    KeptRecord::received(kind, END, KEEP, "said".into())
+    KeptRecord::received(kind, END, KEEP, Usage::Store, "said".into())
 }
 
 fn before(end: UnixMs) -> UnixMs {
@@ -76,6 +76,18 @@ fn a_reading_gives_the_bytes_and_the_clause_and_a_refusal_the_reason() {
     assert_eq!(refused(&theirs, ActorRole::Consumer, ReadPurpose::Prepare, END), Reason::MethodNotOpen);
     let control = received(RecordKind::AgreementEnd);
     assert_eq!(refused(&control, ActorRole::Coordinator, show, before(KEEP)), Reason::KindNotSupported);
+}
+
+#[test]
+fn a_system_takes_what_came_to_be_stored_and_people_see_what_came_to_be_viewed() {
+    for (usage, taken) in [(Usage::Query, false), (Usage::View, false), (Usage::Store, true)] {
+        let record = KeptRecord::received(RecordKind::Alert, END, KEEP, usage, "said".into());
+        let ask = |role, purpose| may_read(&record, role, purpose, before(KEEP)).map(drop);
+        let consumed = ask(ActorRole::Consumer, ReadPurpose::Consume);
+        assert_eq!(consumed, if taken { Ok(()) } else { Err(Reason::UseNotGranted) });
+        assert_eq!(ask(ActorRole::Coordinator, ReadPurpose::Show), Ok(()));
+        assert_eq!(ask(ActorRole::Coordinator, ReadPurpose::Answer), Ok(()));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::place::PlaceScheme;
 use crate::samples::*;
 
 proptest! {
@@ -59,4 +60,31 @@ fn a_light_says_few_for_one_or_two() {
     assert_eq!(at(3, S::Open), Availability(A::Some));
     assert_eq!(at(3, S::Full), Availability(A::None));
     assert_eq!(at(3, S::Paused), Availability(A::Closed));
+}
+
+#[test]
+fn an_offer_that_nobody_could_use_is_refused_with_what_it_lacks() {
+    let nuts = |code: &str| Place::new(PlaceScheme::Nuts, code).unwrap();
+    let refused = |offer: OwnOffer| offer.check().unwrap_err().field;
+    assert_eq!(refused(OwnOffer { intake_phone: String::new(), ..own_offer(false) }), "intake_phone");
+    assert_eq!(refused(OwnOffer { area: nuts("FRF1"), ..own_offer(false) }), "area");
+    assert_eq!(refused(OwnOffer { area: nuts("FRF"), ..own_offer(true) }), "area");
+    assert_eq!(OwnOffer { area: nuts("FRF1"), ..own_offer(true) }.check(), Ok(()));
+    // An interpreter speaks on the phone.
+    let service_kind = ServiceKind::TranslationInterpretation;
+    assert_eq!(OwnOffer { area: nuts("FR"), service_kind, ..own_offer(false) }.check(), Ok(()));
+
+    let capacity = own_offer(false).capacity;
+    let more = Capacity { free: capacity.baseline + 1, ..capacity.clone() };
+    assert_eq!(refused(OwnOffer { capacity: more, ..own_offer(false) }), "capacity.free");
+    let all = Capacity { free: capacity.baseline, ..capacity };
+    assert_eq!(OwnOffer { capacity: all, ..own_offer(false) }.check(), Ok(()));
+}
+
+#[test]
+fn a_statement_is_stale_after_eight_hours_or_at_the_end_of_its_life() {
+    let capacity = own_offer(false).capacity;
+    let from =
+        |hours| Capacity { time_to_live: Millis::hours(hours), ..capacity.clone() }.stale_from().since(capacity.as_of);
+    assert_eq!([from(1), from(8), from(24)], [Millis::hours(1), Millis::hours(8), Millis::hours(8)]);
 }

@@ -166,6 +166,7 @@ fn member(authority: AuthorityId, key: crate::domain::authority::PublicKey, pin:
         hosted_by: None,
         networks: Vec::new(),
         services: Vec::new(),
+        corridor: Default::default(),
         raft_id: 0,
     };
     let keys = vec![KeyRecord { key, replaced_at: None, compromised: false }];

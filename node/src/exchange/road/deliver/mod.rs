@@ -18,6 +18,7 @@ use crate::domain::delivery;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AgreementId, Incarnation};
 use crate::domain::limits;
+use crate::domain::numbering::Under;
 use crate::domain::reason::Reason;
 use crate::domain::stream::{Batch, StreamId};
 use crate::domain::time::{Millis, UnixMs};
@@ -109,8 +110,8 @@ impl Road {
     }
 
     async fn send_next(self: &Arc<Self>, id: &StreamId, sender: &mut Sender) -> Result<Pass, Error> {
-        let (view, now) = (self.view(), self.now());
-        if view.status(&id.recipient, now) != MemberStatus::Active {
+        let view = self.view();
+        if view.status(&id.recipient, self.now()) != MemberStatus::Active {
             // Upkeep holds or closes what waits, and wakes the stream when that changes.
             return Ok(Pass::Idle);
         }
@@ -119,7 +120,11 @@ impl Road {
         if queued.is_empty() {
             return Ok(Pass::Idle);
         }
-        let prepared = self.prepare(id, sender, &view, now, queued);
+        let understands = self.understood_by(id).await?;
+        // After the meeting, which may have waited for a partner: what is sent is as old as it is now.
+        let now = self.now();
+        let looks = prepare::Looks { view: &view, understands: &understands, now };
+        let prepared = self.prepare(id, sender, &looks, queued);
         if prepared.items.is_empty() {
             let reason = prepared.waits.unwrap_or(Reason::Internal);
             return Err(Error::about(&id.recipient, reason));
@@ -144,10 +149,15 @@ impl Road {
             if stream.first_unsettled >= stream.next {
                 return Ok(None);
             }
+            let first = stream.first_unsettled;
             let stream = self.greeted(stream, sender.greet).await?;
             sender.greet = false;
-            sender.known_at = requeued;
-            sender.incarnations = Some((stream.origin_incarnation, stream.recipient_incarnation));
+            let incarnations = Some((stream.origin_incarnation, stream.recipient_incarnation));
+            if sender.incarnations != incarnations || stream.first_unsettled != first {
+                // A number may be another item's now.
+                sender.defers = None;
+            }
+            (sender.known_at, sender.incarnations) = (requeued, incarnations);
         }
         Ok(sender.incarnations)
     }
@@ -162,11 +172,14 @@ impl Road {
         let host = view.host_of(&id.recipient).ok_or_else(|| Error::about(&id.recipient, Reason::MemberUnknown))?;
         // Two authorities of one node meet without a socket, and by the same rules.
         let answer = if self.context.keys().serves(&id.recipient) {
-            self.receive(host, batch).await?
+            let answer = self.receive(host, batch).await;
+            // Nobody pays for what the node gives itself.
+            self.take_spent(host);
+            answer?
         } else {
             self.link.deliver(host.clone(), batch).await?
         };
-        self.links.answered(&id.recipient, self.now());
+        self.links.answered(&id.recipient, self.context.clocks());
         Ok(answer)
     }
 
@@ -175,7 +188,7 @@ impl Road {
         let (now, reason) = (self.now(), error.reason());
         let asked = match error {
             Error::Link(link) => {
-                self.links.failed(&id.recipient, link, now);
+                self.links.failed(&id.recipient, link, self.context.clocks());
                 link.retry_after.unwrap_or(Millis(0))
             }
             Error::Refused(_) | Error::Store(_) => Millis(0),
@@ -209,7 +222,11 @@ impl Road {
     async fn note(&self, id: &StreamId, reason: Reason, next_attempt: UnixMs) {
         let Ok(Some(stream)) = self.out_stream(id).await else { return };
         if stream.first_unsettled < stream.next {
-            let attempt = Attempt { reason, next_attempt, ..attempt(id, stream.first_unsettled, self.now()) };
+            let attempt = Attempt {
+                reason,
+                next_attempt,
+                ..attempt(id, stream.numbers().under, stream.first_unsettled, self.now())
+            };
             if let Err(error) = self.store().write(WriteOp::Attempt(attempt)).await {
                 havenlink_runtime::repeated!(warn; reason = %error.reason(), "a failed attempt could not be written down");
             }
@@ -225,11 +242,12 @@ fn held_for(view: &DirectoryView, id: &StreamId, now: UnixMs, failures: u32, jit
 }
 
 /// An attempt about one number; fill in the rest with struct update syntax.
-fn attempt(id: &StreamId, first: u64, now: UnixMs) -> Attempt {
+fn attempt(id: &StreamId, under: Under, first: u64, now: UnixMs) -> Attempt {
     Attempt {
         origin: id.origin.clone(),
         recipient: id.recipient.clone(),
         class: id.class,
+        under,
         first,
         reason: Reason::Internal,
         next_attempt: now,

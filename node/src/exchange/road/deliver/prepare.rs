@@ -7,7 +7,7 @@ use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::domain::policy::Side;
 use crate::domain::reason::{Reason, RoadEffect};
-use crate::domain::stream::{BatchItem, ItemBody, StreamId};
+use crate::domain::stream::{BatchItem, ItemBody, StreamId, Understands};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::Table;
 use crate::storage::rows::{OutItem, OutPayload};
@@ -42,6 +42,14 @@ pub(super) struct Prepared {
     pub last: bool,
 }
 
+/// By what the front of a stream is looked at: one view and one instant for all of it.
+pub(super) struct Looks<'a> {
+    pub view: &'a DirectoryView,
+    /// What the recipient takes.
+    pub understands: &'a Understands,
+    pub now: UnixMs,
+}
+
 impl Road {
     /// Asks again: what was allowed when it was queued may have ended, expired or be suspended by now. A skip is not
     /// stored before it is sent: whatever the receipt says of the number is what happened.
@@ -49,21 +57,27 @@ impl Road {
         &self,
         id: &StreamId,
         sender: &Sender,
-        view: &DirectoryView,
-        now: UnixMs,
+        &Looks { view, understands, now }: &Looks<'_>,
         queued: Vec<OutItem>,
     ) -> Prepared {
         let agreements = self.context.agreements().load();
         let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: self.context.closing_time() };
         let confirmed = Some(self.context.best_time()).filter(|best| *best < now);
+        let right = self.context.confirmed_time().map(|confirmed| confirmed.max(now));
         let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
         let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
         let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
         for item in queued {
             let (refused, again) = match self.looked_at(id, &item, &asked) {
+                Ok(_) if !understands.kinds.contains(&item.kind) && matches!(item.payload, OutPayload::Envelope(_)) => {
+                    (Some(Reason::KindNotNamed), None)
+                }
                 Ok(again) => (None, again),
                 // What a clock that is ahead refuses is not given up for that: it waits until the clock is right.
-                Err(_) if confirmed.is_some_and(|now| self.goes_at(id, &item, &Asked { now, ..asked })) => {
+                Err(reason)
+                    if reason.road() != RoadEffect::Deferred
+                        && confirmed.is_some_and(|now| self.goes_at(id, &item, &Asked { now, ..asked })) =>
+                {
                     (Some(Reason::RegisterNotFresh), None)
                 }
                 Err(reason) => (Some(reason), None),
@@ -73,19 +87,24 @@ impl Road {
                 break;
             }
             let defers = refused.filter(|reason| reason.road() == RoadEffect::Deferred);
-            let deferred = defers.or_else(|| self.makes_room(sender, &item));
+            let deferred = defers.or_else(|| self.makes_room(sender, &item, right));
             let given_up = refused.filter(|_| defers.is_none());
             prepared.items.push(Going { item, given_up, deferred, again });
         }
         prepared
     }
 
-    /// Why the partner's last answers let this one make room.
-    fn makes_room(&self, sender: &Sender, item: &OutItem) -> Option<Reason> {
+    /// Why this one makes room unasked: the partner's last answers, or its own time. `right`: a time that no clock says too early.
+    fn makes_room(&self, sender: &Sender, item: &OutItem, right: Option<UnixMs>) -> Option<Reason> {
         let now = self.context.monotonic();
         let unconfirmed = item.agreement.and_then(|agreement| sender.unconfirmed_there.get(&agreement));
         if unconfirmed.is_some_and(|until| now < *until) {
             return Some(Reason::AgreementUnconfirmed);
+        }
+        // Dated by a clock that was ahead and is right now: no partner takes it before that time, so it need not be asked.
+        let created = item.question.as_ref().map(|question| question.created);
+        if right.zip(created).is_some_and(|(right, created)| created > right + limits::CREATED_AHEAD) {
+            return Some(Reason::EnvelopeFromFuture);
         }
         sender.defers.filter(|(number, _)| *number == item.number).map(|(_, reason)| reason)
     }

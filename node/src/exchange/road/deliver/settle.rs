@@ -4,6 +4,7 @@ use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::delivery::{self, Blocked, Head, Heard, Next};
 use crate::domain::ids::Incarnation;
 use crate::domain::limits;
+use crate::domain::numbering::Under;
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemResult, Receipt, SentItem, Verdict};
 use crate::domain::record::StreamClass;
@@ -74,7 +75,7 @@ impl Road {
             sender.defers = None;
         }
         if let Some(blocked) = step.blocked {
-            self.blocked(id, sender, &items[step.settle].item, blocked, step.next).await?;
+            self.blocked(id, incarnations, sender, &items[step.settle].item, blocked, step.next).await?;
         }
         let pause = self.pause(id, sender, step.next, now);
         sender.failures = step.failures;
@@ -112,6 +113,7 @@ impl Road {
     async fn blocked(
         &self,
         id: &StreamId,
+        (origin, recipient): Incarnations,
         sender: &mut Sender,
         item: &OutItem,
         blocked: Blocked,
@@ -125,9 +127,11 @@ impl Road {
             next_attempt,
             asked_to_wait: true,
             skip_first: given_up.is_some(),
-            ..attempt(id, blocked.number, now)
+            ..attempt(id, Under { origin, recipient }, blocked.number, now)
         };
         self.store().write(WriteOp::Attempt(attempt)).await?;
+        // Its word is older than what it takes: it is asked for the new one.
+        sender.greet |= blocked.reason == Reason::KindNotNamed && blocked.skip.is_none();
         if blocked.skip == Some(Reason::Deferred) {
             sender.defers = Some((blocked.number, blocked.reason));
         }
@@ -157,6 +161,7 @@ fn sent(Going { item, given_up, deferred, again }: &Going) -> SentItem {
         again,
         skip: stored.or(*given_up),
         given_up: given_up.is_some(),
+        given: item.given.is_some(),
         deferred: *deferred,
     }
 }

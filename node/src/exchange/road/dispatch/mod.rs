@@ -12,18 +12,23 @@ mod suspended_recipients;
 
 use std::collections::BTreeSet;
 
+use crate::domain::audit::ActorRole;
 use crate::domain::authority::MemberStatus;
-use crate::domain::ids::RecordId;
+use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::limits;
+use crate::domain::policy::ReadPurpose;
 use crate::domain::publication::Publication;
+use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::exchange::context::{Error, Passed, Table, stream_of};
 use crate::pass::PassKind;
 use crate::storage::ops::{Queue, WriteOp};
+use crate::storage::rows::PublicationRow;
 
 use super::Road;
+use super::explain::Allowed;
 use prepare::{About, Prepared, Preparer, Work};
 
 /// Recipients for whom publishing prepares at once; the signatures for more would hold up the caller.
@@ -95,6 +100,30 @@ impl Road {
         if let (Some((kind, error)), Some(key)) = (&prepared.unreadable, &prepared.queue.publication) {
             self.unreadable(Table::Publication, Some(*kind), key.record_id, error.clone());
         }
+    }
+
+    /// What dispatch would answer about one recipient now: the gate, the last word on it, the question, whom it is for.
+    pub(super) async fn would_dispatch(
+        &self,
+        row: &PublicationRow,
+        to: &AuthorityId,
+    ) -> Result<Result<Allowed, Reason>, Error> {
+        let preparer = self.preparer();
+        let reading = match self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare) {
+            Ok(reading) => reading,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let publication = self.context.opened_own(row, reading)?;
+        if self.own_taken_back(&row.key()).await? {
+            return Ok(Err(Reason::RecordCancelled));
+        }
+        Ok(preparer.decide(&About::row(row), &publication, to).and_then(|permit| {
+            let level = preparer.level(&permit);
+            let by_level = publication.content.prepare(level).is_some();
+            let allowed = Allowed { clause: permit.clause(), grant: permit.grant(), level: by_level.then_some(level) };
+            let is_for_it = preparer.recipients(&publication).contains(to);
+            is_for_it.then_some(allowed).ok_or(Reason::NotForThisAuthority)
+        }))
     }
 
     fn preparer(&self) -> Preparer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::domain::agreement::Usage;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::directory::DirectoryView;
@@ -50,8 +51,8 @@ impl About {
 /// What came of one publication.
 pub(super) struct Prepared {
     pub queue: Queue,
-    /// Recipients that are suspended now: theirs is made when they are back.
-    pub suspended: Vec<AuthorityId>,
+    /// Recipients that are suspended now, or whose agreement waits for confirmation, and which of the two: theirs is made then.
+    pub suspended: Vec<(AuthorityId, Reason)>,
     /// The stored row does not have its form, and why: nothing can be made of it.
     pub unreadable: Option<(RecordKind, wire::Error)>,
 }
@@ -147,20 +148,25 @@ impl Preparer {
         let publication_id = new_publication_id();
         let mut forms = Forms::of(publication);
         for to in recipients {
-            match (self.ask(publication, to), key) {
+            match (self.decide(about, publication, to), key) {
                 (_, None) => prepared.queue.audit.push(refused(about, Some(to), Reason::WrongOrigin)),
-                _ if about.expires <= self.now => {
-                    prepared.queue.audit.push(refused(about, Some(to), Reason::EnvelopeExpired));
-                }
                 (Ok(permit), Some(key)) => {
                     let envelope = self.envelope(&mut forms, &permit, publication_id, about);
                     prepared.queue.audit.push(disclosed(&permit, about.record_id));
                     prepared.queue.items.push(self.delivery(publication, envelope, permit, key));
                 }
-                (Err(reason), _) if reason.is_held() => prepared.suspended.push(to.clone()),
+                (Err(reason), _) if reason.is_held() => prepared.suspended.push((to.clone(), reason)),
                 (Err(reason), _) => prepared.queue.audit.push(refused(about, Some(to), reason)),
             }
         }
+    }
+
+    /// Whether this recipient gets it now: what queues it, and what explains (decisions/042).
+    pub(super) fn decide(&self, about: &About, publication: &Publication, to: &AuthorityId) -> Result<Permit, Reason> {
+        if about.expires <= self.now {
+            return Err(Reason::EnvelopeExpired);
+        }
+        self.ask(publication, to)
     }
 
     pub(super) fn ask(&self, publication: &Publication, to: &AuthorityId) -> Result<Permit, Reason> {
@@ -170,6 +176,7 @@ impl Preparer {
             facet: publication.content.facet(),
             target: publication.under,
             purpose: publication.sharing.purpose,
+            usage: Usage::View,
             handling: publication.sharing.handling,
             created: publication.created,
             side: Side::Sender,
@@ -212,7 +219,7 @@ impl Preparer {
     }
 
     /// How much its recipient sees.
-    fn level(&self, permit: &Permit) -> DisclosureLevel {
+    pub(super) fn level(&self, permit: &Permit) -> DisclosureLevel {
         let level = permit.grant().and_then(|g| self.agreements.grant(&g)?.grant.disclosure_level);
         level.unwrap_or(DisclosureLevel::Light)
     }

@@ -1,13 +1,12 @@
-//! What was published for a recipient that is suspended now: owed, and made when it is restored.
+//! What was published for a recipient that is suspended now, or under an agreement that waits for confirmation: owed, and made
+//! when that is over.
 //!
 //! Nothing can be queued for it, since nobody may share with it; and nothing that was acknowledged may be lost. So the
 //! commit in which the publication counts as dispatched also writes down that the recipient is owed the record.
 
 use crate::domain::audit::ActorRole;
-use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::policy::ReadPurpose;
-use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::time::UnixMs;
 use crate::exchange::context::Error;
@@ -24,7 +23,7 @@ pub(super) fn queue_and_owe(prepared: Prepared, now: UnixMs) -> Queue {
     let Prepared { mut queue, suspended, .. } = prepared;
     if let Some(record) = &queue.publication {
         let key = |to| OwedKey::to(to, Subject::SuspendedRecord(record.clone()));
-        queue.owes = suspended.iter().map(|to| Owed::now(key(to), now)).collect();
+        queue.owes = suspended.iter().map(|(to, _)| Owed::now(key(to), now)).collect();
     }
     queue
 }
@@ -48,19 +47,10 @@ impl Road {
         }
         let prepared = self.prepared_for(&self.preparer(), &row, to).await?;
         // One of the two is suspended again, or still; or the agreement is not confirmed yet.
-        if !prepared.suspended.is_empty() {
-            return Err(Error::about(to, self.why_held(to)));
+        if let Some((_, reason)) = prepared.suspended.first() {
+            return Err(Error::about(to, *reason));
         }
         Ok(Write { deliveries: prepared.queue.items, audit: prepared.queue.audit, ..Write::default() })
-    }
-
-    fn why_held(&self, to: &AuthorityId) -> Reason {
-        let (view, now) = (self.view(), self.now());
-        let suspended = |one: &AuthorityId| view.status(one, now) == MemberStatus::Suspended;
-        match suspended(to) || self.context.keys().authorities().iter().any(suspended) {
-            true => Reason::MemberSuspended,
-            false => Reason::AgreementUnconfirmed,
-        }
     }
 
     async fn ends_what_was_never_sent(&self, row: &PublicationRow, to: &AuthorityId) -> Result<bool, Error> {

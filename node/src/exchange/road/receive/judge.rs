@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::domain::agreement::Usage;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::envelope::{Envelope, GrantRef};
@@ -136,6 +137,10 @@ impl Road {
         if so_far.taken.contains(&envelope.key()) {
             return Ok(Verdict::Duplicate);
         }
+        // Its sender had an older word of what this node takes.
+        if !self.context.understands().kinds.contains(&envelope.kind) {
+            return Ok(so_far.refuse(&item, Reason::KindNotNamed));
+        }
         let permit = match self.grant_of_target(envelope).await?.and_then(|target| so_far.permit(&item, target)) {
             Ok(permit) => permit,
             Err(reason) => return Ok(so_far.refuse(&item, reason)),
@@ -182,7 +187,7 @@ impl Road {
                 // One that cannot be read says nothing.
                 let reading = self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Order);
                 let Ok(Ok(later)) = reading.map(sealed::reload) else { continue };
-                if row.key.origin == key.origin && chain(&later.references).any(|named| *named == key) {
+                if chain(&later.references).any(|named| *named == key) {
                     return Ok(true);
                 }
             }
@@ -269,6 +274,7 @@ impl BatchJudgement<'_> {
         let hidden = envelope.references.first().is_some_and(|r| r.kind != ReferenceKind::Answers);
         self.judged.items.push(NewInbox {
             keep_until: self.keep_until(&permit, envelope.expires),
+            usage: self.usage(&permit),
             permit,
             key,
             kind: envelope.kind,
@@ -285,6 +291,12 @@ impl BatchJudgement<'_> {
     fn keep_until(&self, permit: &Permit, expires: UnixMs) -> UnixMs {
         let grant = permit.grant().and_then(|reference| self.agreements.grant(&reference));
         keep_until(expires, self.received.now, grant.map(|held| held.grant.retention))
+    }
+
+    /// How far it may go here; what no grant covers is control, which no system takes.
+    fn usage(&self, permit: &Permit) -> Usage {
+        let grant = permit.grant().and_then(|reference| self.agreements.grant(&reference));
+        grant.map_or(Usage::View, |held| held.grant.usage)
     }
 
     fn draft(&self, item: &OpenItem, act: AuditAct) -> AuditDraft {

@@ -7,6 +7,7 @@
 
 mod judge;
 mod open;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Receipt};
 use crate::domain::record::StreamClass;
 use crate::domain::stream::{Batch, BatchAnswer, StreamId};
-use crate::domain::time::UnixMs;
+use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::{Error, active, speaks_for};
 use crate::exchange::records;
 use crate::storage;
@@ -28,6 +29,8 @@ use crate::wire::{peer, signed};
 
 use super::{Road, answered};
 use judge::Judged;
+pub use work::Spent;
+pub(super) use work::Work;
 
 /// Where an incoming stream stands; `None`: look into the store.
 type StreamPosition = Option<(InStreamKey, InStream)>;
@@ -45,9 +48,12 @@ impl Incoming {
 
 /// A batch, and by what it is judged: one view and one instant for all of it.
 struct Received {
+    caller: AuthorityId,
     batch: Batch,
     view: Arc<DirectoryView>,
     now: UnixMs,
+    /// How long it lay before it was looked at.
+    waited: Millis,
 }
 
 impl Road {
@@ -56,8 +62,15 @@ impl Road {
     /// # Errors
     /// A refusal of the call as a whole; nothing was consumed.
     pub async fn receive(self: &Arc<Self>, caller: &AuthorityId, batch: Batch) -> Result<BatchAnswer, Error> {
-        let received = Received { batch, view: self.view(), now: self.now() };
-        let key = self.check_stream(caller, &received).await?;
+        let stood = self.pulse.stood(self.context.monotonic());
+        let mut received =
+            Received { caller: caller.clone(), batch, view: self.view(), now: self.now(), waited: stood };
+        self.check_caller(&received)?;
+        // By who may say it: nobody tells what another's clock shows.
+        let Received { batch, now, .. } = &received;
+        let late = self.links.heard_clock(&batch.stream.origin, batch.sender_time, *now);
+        received.waited = stood.max(late);
+        let key = self.check_stream(&received).await?;
         let lock = self.incoming.of(&received.batch.stream);
         let place = lock.try_lock_owned().map_err(|_| Reason::BatchInFlight)?;
         // A task of its own: a caller that hangs up stops neither the write nor what follows from it.
@@ -98,18 +111,23 @@ impl Road {
         Ok(BatchAnswer { receipt: receipt.transpose()?, ..answer })
     }
 
-    /// Who calls, for whom, to whom, and whether both sides speak of the same incarnations.
-    async fn check_stream(&self, caller: &AuthorityId, received: &Received) -> Result<InStreamKey, Error> {
-        let Received { batch, view, now } = received;
-        let StreamId { origin, recipient, class } = &batch.stream;
+    /// Who calls, for whom, to whom.
+    fn check_caller(&self, received: &Received) -> Result<(), Error> {
+        let Received { caller, batch, view, now, .. } = received;
+        let StreamId { origin, recipient, .. } = &batch.stream;
         speaks_for(view, caller, origin)?;
         if !self.context.keys().serves(recipient) {
             return Err(Reason::WrongRecipient.into());
         }
         active(view, origin, *now).map_err(|reason| Error::about(origin, reason))?;
-        active(view, recipient, *now).map_err(|reason| Error::about(recipient, reason))?;
+        active(view, recipient, *now).map_err(|reason| Error::about(recipient, reason))
+    }
+
+    /// Whether both sides speak of the same incarnations.
+    async fn check_stream(&self, received: &Received) -> Result<InStreamKey, Error> {
+        let Received { batch, now, .. } = received;
+        let StreamId { origin, recipient, class } = &batch.stream;
         let skew = now.since(batch.sender_time).0.abs();
-        self.links.heard_clock(origin, batch.sender_time, *now);
         if skew > limits::CLOCK_WARN.0 {
             havenlink_runtime::repeated!(warn by origin.as_str(); origin = %origin, skew_ms = skew, "a partner's clock differs");
         }
@@ -147,7 +165,7 @@ impl Road {
         };
         // A second round only if a call that was cut off stored the same records meanwhile.
         for _ in 0..2 {
-            let opened = open::all(received).await?;
+            let opened = open::all(received, &self.work).await?;
             let judged = self.judge(received, opened).await?;
             let (next, receipt) = self.sign_receipt(received, &judged.outcomes)?;
             let answer = BatchAnswer { next, receipt: Some(receipt.clone()) };
@@ -159,23 +177,27 @@ impl Road {
                 self.agreements.set_may_be_behind();
             }
             let statements = records::statements_in(&judged.puts);
+            let bytes = judged.items.iter().map(|item| item.envelope.len()).sum();
             match self.store_batch(received, key, judged, next, receipt).await? {
                 Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
                 Written::Taken => {}
                 Written::Received { newest, .. } => {
+                    self.work.stored(&received.caller, outcomes.len(), bytes);
                     self.heard.stored(&statements);
                     self.acknowledge(newest, agreements).await?;
                     answered::tell_received(&received.batch, &outcomes);
                     return Ok(Taken::Stored(answer));
                 }
-                Written::Done | Written::Again(_) => return Err(storage::Error::Damaged("incoming stream").into()),
+                Written::Done | Written::Numbered(_) | Written::Again(_) => {
+                    return Err(storage::Error::Damaged("incoming stream").into());
+                }
             }
         }
         Err(Reason::BatchInFlight.into())
     }
 
     fn sign_receipt(&self, received: &Received, outcomes: &[ItemOutcome]) -> Result<(u64, bytes::Bytes), Error> {
-        let Received { batch, view, now } = received;
+        let Received { batch, view, now, .. } = received;
         let key = self.context.keys().of(&batch.stream.recipient).ok_or(Reason::WrongRecipient)?;
         let receipt = Receipt {
             federation: view.federation,

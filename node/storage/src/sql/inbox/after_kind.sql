@@ -1,2 +1,2 @@
-SELECT position, recipient, origin, record_id, kind, target_origin, target_record, received, expires, keep_until, traceparent, envelope
+SELECT position, recipient, origin, record_id, kind, target_origin, target_record, received, expires, keep_until, traceparent, envelope, usage
 FROM inbox WHERE kind = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4 + 0

@@ -1,0 +1,1 @@
+SELECT version FROM agreement_to_share WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM case_epoch WHERE case_index = $1

@@ -1,0 +1,1 @@
+SELECT sealed FROM case_index_key WHERE id = 1

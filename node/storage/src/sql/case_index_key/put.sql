@@ -1,0 +1,1 @@
+INSERT INTO case_index_key (id, sealed) VALUES (1, $1)

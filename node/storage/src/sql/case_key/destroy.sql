@@ -1,0 +1,1 @@
+DELETE FROM case_key WHERE case_index = $1

@@ -1,0 +1,1 @@
+SELECT COALESCE(max(number), 0) FROM delivery WHERE stream = $1

@@ -1,0 +1,1 @@
+DELETE FROM record_key WHERE origin = $1 AND record_id = $2

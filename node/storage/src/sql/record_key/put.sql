@@ -1,0 +1,1 @@
+INSERT INTO record_key (origin, record_id, sealed) VALUES ($1, $2, $3)

@@ -1,0 +1,1 @@
+SELECT erased FROM tombstone WHERE record_hash = $1

@@ -1,0 +1,172 @@
+//! A member's node in other hands: it serves under the certificate of a data directory, and answers as it was told to.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::server::{NamedService, UnaryService};
+
+use crate::raw::Raw;
+
+/// What a connection may have under way.
+const BUFFER: usize = 1 << 16;
+
+/// What it answers, whatever it is asked.
+#[derive(Clone)]
+pub enum Answers {
+    /// This message.
+    Message(Bytes),
+    /// An error, at once, before it has read anything.
+    Error,
+    /// Nothing, ever.
+    Never,
+}
+
+/// Serves until it is dropped, with its connections.
+pub struct Impostor {
+    serving: Option<JoinHandle<()>>,
+    asked: Arc<AtomicU64>,
+}
+
+impl Impostor {
+    /// Serves at this address with the key and the certificate of a node that does not run.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the address is taken.
+    pub async fn at(address: SocketAddr, data: &Path, answers: Answers) -> anyhow::Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(config(data)?));
+        let listener = TcpListener::bind(address).await?;
+        let asked = Arc::<AtomicU64>::default();
+        let says = Says { answers, asked: asked.clone() };
+        let serving = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                connections.spawn(serve(acceptor.clone(), socket, says.clone()));
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self { serving: Some(serving), asked })
+    }
+
+    /// How many calls have come.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Impostor {
+    /// Ends it; its address is free then.
+    pub async fn end(mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+            // That it was ended is what it says.
+            _ = serving.await;
+        }
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        if let Some(serving) = &self.serving {
+            serving.abort();
+        }
+    }
+}
+
+async fn serve(acceptor: TlsAcceptor, socket: TcpStream, says: Says) {
+    let Ok(mut outside) = acceptor.accept(socket).await else { return };
+    let (inside, mut carried) = tokio::io::duplex(BUFFER);
+    // A server whose connections have ended is over: this one is, when the socket is.
+    let incoming = futures_util::stream::iter([Ok::<_, std::io::Error>(inside)]).chain(futures_util::stream::pending());
+    let served = tonic::transport::Server::builder()
+        .add_service(Service::<0>(says.clone()))
+        .add_service(Service::<1>(says.clone()))
+        .add_service(Service::<2>(says))
+        .serve_with_incoming(incoming);
+    // Whichever ends first takes the other with it.
+    tokio::select! {
+        _ = served => {}
+        _ = tokio::io::copy_bidirectional(&mut outside, &mut carried) => {}
+    }
+}
+
+/// The certificate of the data directory; who calls is no matter.
+fn config(data: &Path) -> anyhow::Result<rustls::ServerConfig> {
+    let key = PrivateKeyDer::from_pem_file(data.join("tls.key"))?;
+    let certificates = CertificateDer::pem_file_iter(data.join("tls.crt"))?.collect::<Result<Vec<_>, _>>()?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_protocol_versions(&[&rustls::version::TLS13])?;
+    let mut config = config.with_no_client_auth().with_single_cert(certificates, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+#[derive(Clone)]
+struct Says {
+    answers: Answers,
+    asked: Arc<AtomicU64>,
+}
+
+/// Every method of one of the services at the peer port.
+#[derive(Clone)]
+struct Service<const WHICH: usize>(Says);
+
+impl NamedService for Service<0> {
+    const NAME: &'static str = "havenlink.directory.v1.DirectoryService";
+}
+
+impl NamedService for Service<1> {
+    const NAME: &'static str = "havenlink.peer.v1.ExchangeService";
+}
+
+impl NamedService for Service<2> {
+    const NAME: &'static str = "havenlink.raft.v1.RaftService";
+}
+
+impl<const WHICH: usize> tower::Service<Request<Body>> for Service<WHICH> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
+        let answers = self.0.answers.clone();
+        Box::pin(async move {
+            Ok(match answers {
+                Answers::Message(message) => tonic::server::Grpc::new(Raw).unary(Answer(message), request).await,
+                Answers::Error => Status::internal("an error").into_http(),
+                Answers::Never => std::future::pending().await,
+            })
+        })
+    }
+}
+
+struct Answer(Bytes);
+
+impl UnaryService<Bytes> for Answer {
+    type Response = Bytes;
+    type Future = std::future::Ready<Result<tonic::Response<Bytes>, Status>>;
+
+    fn call(&mut self, _: tonic::Request<Bytes>) -> Self::Future {
+        std::future::ready(Ok(tonic::Response::new(self.0.clone())))
+    }
+}
