@@ -4,14 +4,14 @@
 # A part ends with 0, with 77 after a line `skipped: WHY`, or with anything else: it failed. Time limits are several times
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
-PARTS=(fmt lints tests unit layering compat build cli stories demo two_cities python_client power full_disk
-  kill_loop suspensions partitions misfortune simulation fuzz bench seeded model)
+PARTS=(fmt lints tests unit layering supply compat build cli stories demo two_cities python_client power full_disk
+  attack kill_loop suspensions partitions misfortune simulation fuzz bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  MISFORTUNE=(--singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--seed "$HAVENLINK_SEED" --singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) ATTACK=(--seconds 8 --runs 3) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  MISFORTUNE=(--singles 40 --pairs 20) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) SUSPENSION_LIMIT=()
+  MISFORTUNE=(--seed 20261129 --singles all --pairs 300 --seconds 150) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) ATTACK=() SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -21,6 +21,7 @@ plan_quick() {
   await fmt
   part unit
   part layering
+  part supply
 }
 
 # The release build goes on beside lints, the test build and unit tests: each of them leaves a core idle where a large
@@ -35,9 +36,11 @@ plan_default() {
   together demo two_cities python_client
   together power full_disk
   part fuzz
+  part attack
   part kill_loop
   part suspensions
   part partitions
+  part misfortune
   part simulation
   part bench
   part seeded
@@ -57,8 +60,17 @@ tests() { tested --no-run --lib --bins --tests; }
 build() { cargo build --release --workspace --bins --quiet; }
 unit() { tested --lib --bins --test manners -- --test-threads=4; }
 layering() { tested --test layering; }
-# The rule of re-founding with more of everything; what takes seconds of it stands among the unit tests.
-model() { tested --lib -- --ignored more_of_everything --nocapture; }
+# Licences, bans and sources are held by `layering`, which needs nothing; here by cargo-deny, and what is known against a
+# dependency, where both are at hand.
+supply() {
+  cargo deny --version >/dev/null 2>&1 || { echo "skipped: needs cargo-deny; layering holds licences, bans and sources"; return 77; }
+  cargo deny --offline check bans licenses sources || return
+  ls "${CARGO_HOME:-$HOME/.cargo}"/advisory-db* >/dev/null 2>&1 || { echo "no advisory database here: advisories were not asked for"; return; }
+  cargo deny --offline check advisories
+}
+# The rule of re-founding with more of everything, and the one question in a million worlds; what takes seconds of both stands
+# among the unit tests.
+model() { tested --lib -- --ignored more_of_everything million_worlds --nocapture; }
 # Golden files of everything that is frozen or stored.
 compat() { tested --test compat; }
 # Stories say themselves what this machine cannot do, and go on.
@@ -74,6 +86,7 @@ python_client() {
     python3 -m venv "$venv" || { rm -rf "$venv"; echo "skipped: needs python3 with venv"; return 77; }
     "$venv/bin/pip" install -q -r tests/python/requirements.txt || { rm -rf "$venv"; echo "skipped: grpcio cannot be installed"; return 77; }
   fi
+  "$venv/bin/python" tests/python/pseudonyms.py || return
   timeout 600 "$venv/bin/python" tests/python/over_tls.py proto "$HAVENLINK_BIN_DIR" || return
   dir=$(mktemp -d) || return 1
   "$HAVENLINK_BIN_DIR/havenlink" demo --dir "$dir" >"$dir/demo.log" 2>&1 &
@@ -84,8 +97,9 @@ python_client() {
     read -r -t 0.1 <> <(:) || true
   done
   if grep -q "Try next" "$dir/demo.log"; then
-    # The second one ends the agreements: it comes last.
+    # The last one ends the agreements.
     timeout 900 "$venv/bin/python" tests/python/consumer.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
+      timeout 300 "$venv/bin/python" tests/python/agreement_to_share.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
       timeout 900 "$venv/bin/python" tests/python/bad_input.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run"
     code=$?
   else
@@ -111,6 +125,11 @@ kill_loop() {
 # Hostile bytes into everything that reads what others made: so many for each target.
 fuzz() { "$HAVENLINK_BIN_DIR/havenlink-fuzz" --inputs "$FUZZ" --seed "$HAVENLINK_SEED" --found "$TARGET/fuzz"; }
 
+# A hostile member, a stranger and a local user beside honest traffic: what each costs, and a gate for it.
+attack() {
+  timeout 1800 "$HAVENLINK_BIN_DIR/havenlink-attack" --binary "$HAVENLINK_BIN_DIR/havenlink" "${ATTACK[@]}"
+}
+
 # How long a suspended member still gets through: idle, pooled, streaming, quorum down. The product's limit of a second is
 # asked for on a machine of its own, in the long run.
 suspensions() {
@@ -126,9 +145,10 @@ partitions() {
     --seconds "$PARTITION_SECONDS" --longest "$longest" --seed "$HAVENLINK_SEED"
 }
 
-# Bad days of real nodes, healed by what the programs print. Asked for by name until it is green: then it joins the plans.
+# Bad days of real nodes, healed by what the programs print. In the default run as many as are begun in time, in an order that
+# stays: what is red is then the change. The long run plays all of them, and other pairs with each commit.
 misfortune() {
-  python3 tests/misfortune/main.py "$HAVENLINK_BIN_DIR" --seed "$HAVENLINK_SEED" "${MISFORTUNE[@]}"
+  python3 tests/misfortune/main.py "$HAVENLINK_BIN_DIR" "${MISFORTUNE[@]}"
 }
 
 # The pure cores in worlds of crashes, loss, reordering, partitions and wrong clocks. Which seed broke an invariant is printed.

@@ -10,6 +10,8 @@ mod gate;
 mod names;
 mod parts;
 mod reasons;
+mod seeded;
+mod supply;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
