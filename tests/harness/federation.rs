@@ -51,6 +51,8 @@ pub struct Federation {
     pub cities: Vec<City>,
     /// The folder goes with it, unless it is kept.
     root: TempDir,
+    /// The story has found its fault: what its nodes do at the end of it says nothing more.
+    judged: bool,
 }
 
 /// A story ends with a look at its nodes: none of them is busy, or fills its log, while nothing is asked of it. What the nodes
@@ -58,7 +60,7 @@ pub struct Federation {
 impl Drop for Federation {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
-        let faults = if failed { Vec::new() } else { rest::faults(&self.cities) };
+        let faults = if failed || self.judged { Vec::new() } else { rest::faults(&self.cities) };
         if failed || !faults.is_empty() {
             eprintln!("the folders of this story's nodes: {}", self.keep().display());
         }
@@ -118,7 +120,7 @@ impl Federation {
             city.configure(settings)?;
             cities.push(city);
         }
-        let mut federation = Self { cities, root };
+        let mut federation = Self { cities, root, judged: false };
         match federation.come_to_stand(stewards, genesis).await {
             Ok(()) => Ok(federation),
             Err(error) => Err(error.context(format!("what the nodes left is in {}", federation.keep().display()))),
@@ -144,8 +146,14 @@ impl Federation {
         Ok(())
     }
 
-    /// Keeps the folder, with what every node stored and logged.
+    /// The story has failed, as it was expected to or not: its nodes are not looked at any more, so that its own fault is told.
+    pub const fn judge(&mut self) {
+        self.judged = true;
+    }
+
+    /// Keeps the folder of a story that failed, with what every node stored and logged.
     pub fn keep(&mut self) -> &Path {
+        self.judge();
         self.root.disable_cleanup(true);
         self.root.path()
     }

@@ -113,6 +113,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut scene = Scene { federation, network, load, stewards: arguments.stewards };
     let result = scene.play(arguments, writers, &mut chance).await;
     if arguments.expect_fault {
+        scene.federation.judge();
         let fault = result.err().context("THE HARNESS DID NOT CATCH THE SEEDED BUG")?;
         ensure!(fault.to_string().contains("VIOLATIONS"), "the run failed, but found no violation: {fault:#}");
         println!("the harness caught the seeded bug: {fault:#}");
