@@ -57,7 +57,7 @@ pub struct LinkState {
 }
 
 /// Who answered within this span is connected.
-pub const LATELY: Duration = Duration::from_secs(90);
+pub(in crate::exchange) const LATELY: Duration = Duration::from_secs(90);
 
 impl LinkState {
     /// Whether the partner answered lately, and not with silence since.

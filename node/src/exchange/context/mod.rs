@@ -40,7 +40,7 @@ use crate::wire;
 pub use call::Call;
 pub use error::{Error, Refusal};
 pub use keys::Keys;
-pub(in crate::exchange) use link::Links;
+pub(in crate::exchange) use link::{LATELY, Links};
 pub use link::{LinkError, LinkState, PeerLink};
 pub use passed::Passed;
 pub use register::{Register, SharedView};

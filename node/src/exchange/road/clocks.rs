@@ -8,9 +8,7 @@ use crate::domain::limits;
 use crate::domain::time::Millis;
 
 use super::Road;
-
-/// What was heard longer ago says nothing of today's clocks.
-const LATELY: Millis = Millis::minutes(15);
+use crate::exchange::context::LATELY;
 
 /// Two clocks that differ by more than a message's way explains.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +87,11 @@ impl ClockDifference {
 }
 
 impl Road {
-    /// How a partner's clock differs from this one, if it was heard lately and the two differ by more than two minutes.
+    /// How a partner's clock differs from this one, if it was heard lately and the two differ by more than two minutes. A clock
+    /// may have been put right since: where there is nothing to say to each other any more, nobody would tell.
     pub fn clock_difference(&self, partner: &AuthorityId) -> Option<ClockDifference> {
         let (heard, now) = (self.links.clock(partner)?, self.now());
-        let lately = now.since(heard.at).0.saturating_abs() <= LATELY.0;
+        let lately = u128::from(now.since(heard.at).0.unsigned_abs()) <= LATELY.as_millis();
         let differs = heard.ahead.0.saturating_abs() > limits::CLOCK_WARN.0;
         let ours = self.context.confirmed_time().map(|confirmed| now.since(confirmed));
         (lately && differs).then(|| ClockDifference::new(partner.clone(), heard.ahead, ours))

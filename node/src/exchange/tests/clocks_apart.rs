@@ -43,8 +43,10 @@ async fn an_alert_to_a_node_whose_clock_is_behind_waits_and_both_say_whose_it_is
     assert!(here.contains("this one is right, and that of de-kehl is wrong"), "{here}");
     assert!(there.contains("fr-strasbourg is 36") || there.contains("fr-strasbourg is 3599"), "{there}");
     assert!(there.contains("ahead of this one"), "{there}");
-    // Not after the longest wait either.
+    // Where nobody has anything to say any more, what was heard is no finding of today.
     world.clock.advance(Millis::minutes(20));
+    assert_eq!((says(&world, STRASBOURG, KEHL), says(&world, KEHL, STRASBOURG)), (String::new(), String::new()));
+    // Not after the longest wait either.
     world.exchange(STRASBOURG).road.deliver_pass(&content(STRASBOURG, KEHL)).await;
     assert_eq!(world.delivery(STRASBOURG, published.record_id).await[0].0, DeliveryState::Queued);
     world.start_with_clock(KEHL, Millis(0)).await;
