@@ -16,9 +16,8 @@ const ROUNDS: usize = 3;
 const UNDER_WAY: Duration = Duration::from_millis(300);
 /// A suspended member's last call that was taken, after its suspension was ordered.
 const SUSPENDED_WITHIN: Duration = Duration::from_secs(1);
-/// A partner gets through to a node that was started anew so much later than without a flood, at most; by luck, as places fall free,
-/// as long as a node that starts knows no address of a member (decisions/040).
-const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// A partner gets through to a node that was started anew so much later than without a flood, at most.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// How long after it that is looked for.
 const LOOKED_FOR: Duration = Duration::from_secs(3);
 
@@ -89,8 +88,8 @@ pub async fn suspend(scene: &Scene) -> anyhow::Result<Option<String>> {
     Ok(late.then(|| format!("a suspended member's call was taken {:.1?} after the order", last - waited)))
 }
 
-/// A partner's words come into a node that was started anew, while strangers hold every place for handshakes: nobody is known
-/// to it then. What is wrong with that.
+/// A partner's words come into a node that was started anew, while strangers hold every place for handshakes: nobody came to
+/// it from anywhere yet. What is wrong with that.
 ///
 /// # Errors
 /// When they do not come at all.

@@ -4,7 +4,7 @@
 //! has judged its certificate: without them a refusal would show as a cancelled call.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -94,7 +94,13 @@ impl Dialer {
         };
         let fail = |error| from_io(&target, alpn == Alpn::Join, error);
         let limit = self.limits.handshake;
-        let socket = open(&target.endpoint, limit).await.map_err(fail)?;
+        let addresses = timeout(limit, look_up(&target.endpoint)).await.map_err(slow).and_then(|r| r).map_err(fail)?;
+        // Before anybody answers there: it may be on its way to us.
+        if target.authority.is_some() {
+            let listed = addresses.iter().map(SocketAddr::ip);
+            self.connections.known_addresses().listed(&target.endpoint, listed);
+        }
+        let socket = open(&addresses, limit).await.map_err(fail)?;
         let verifier = PinVerifier::new(accepted, self.clock.clone());
         let config = tls::client_config(&self.identity, verifier, alpn).map_err(Error::Configuration)?;
         let handshake = async {
@@ -154,14 +160,17 @@ impl Dialer {
     }
 }
 
+/// At most eight are tried.
+async fn look_up(endpoint: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host(endpoint).await?.take(8).collect())
+}
+
 /// Each address of the name gets its share of the time: one that swallows packets does not hide the next.
-async fn open(endpoint: &str, limit: Duration) -> io::Result<TcpStream> {
-    let found = timeout(limit, lookup_host(endpoint)).await.map_err(slow)??;
-    let addresses: Vec<_> = found.take(8).collect();
+async fn open(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match timeout(share, TcpStream::connect(address)).await.map_err(slow).and_then(|r| r) {
+        match timeout(share, TcpStream::connect(*address)).await.map_err(slow).and_then(|r| r) {
             Ok(socket) => return prepare_socket(&socket).map(|()| socket),
             Err(error) => last = error,
         }

@@ -32,6 +32,7 @@ mod http2;
 pub mod identity;
 mod identity_files;
 pub mod issued;
+mod known_addresses;
 pub mod listener;
 pub mod local_ca;
 mod pending;

@@ -183,7 +183,7 @@ pub(super) fn serve_from(source: impl Source, parts: ListenerParts) -> Result<Se
     let (peers, peers_out) = mpsc::channel(64);
     let (joins, joins_out) = mpsc::channel(parts.limits.join_connections.max(1));
     let refused = Arc::<Refused>::default();
-    let pending = Pending::new(&parts.limits);
+    let pending = Pending::new(&parts.limits, parts.connections.known_addresses().clone());
     let porter = Arc::new(Porter { parts, members, applicants, peers, joins, refused: refused.clone() });
     tokio::spawn(accept(source, porter, pending));
     Ok(Serving { peers: Incoming(peers_out), joins: Incoming(joins_out), refused })

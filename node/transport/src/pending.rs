@@ -1,17 +1,19 @@
 //! How many handshakes are under way, per address and in all: a stranger's only foothold.
 //!
-//! The bound over all addresses does not hold for one from which a member came before: a flood from many addresses
+//! The bound over all addresses does not hold for one that belongs to a member (`known_addresses`): a flood from many addresses
 //! cannot keep the members out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::known_addresses::KnownAddresses;
 use super::settings::Limits;
 
 pub(super) struct Pending {
     per_address: usize,
     total: usize,
+    known: KnownAddresses,
     counts: Mutex<Counts>,
 }
 
@@ -19,12 +21,7 @@ pub(super) struct Pending {
 struct Counts {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
-    /// Addresses from which a member came.
-    known: HashSet<IpAddr>,
 }
-
-/// More are not remembered; far more than any node has partners' addresses.
-const KNOWN: usize = 16_384;
 
 /// One handshake's place; gives it back when dropped.
 pub(super) struct Slot {
@@ -33,16 +30,16 @@ pub(super) struct Slot {
 }
 
 impl Pending {
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(limits: &Limits, known: KnownAddresses) -> Arc<Self> {
         let counts = Mutex::default();
-        Arc::new(Self { per_address: limits.pending_per_address, total: limits.pending_total, counts })
+        Arc::new(Self { per_address: limits.pending_per_address, total: limits.pending_total, known, counts })
     }
 
     /// `None` when the address, or all together, have as many pending as they may.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let address = grouped(address);
         let mut counts = self.counts();
-        if counts.total >= self.total && !counts.known.contains(&address) {
+        if counts.total >= self.total && !self.known.contains(address) {
             return None;
         }
         let here = counts.by_address.entry(address).or_default();
@@ -62,10 +59,7 @@ impl Pending {
 impl Slot {
     /// A member came from this address.
     pub(super) fn remember(&self) {
-        let mut counts = self.pending.counts();
-        if counts.known.len() < KNOWN {
-            counts.known.insert(self.address);
-        }
+        self.pending.known.came(self.address);
     }
 }
 
@@ -97,7 +91,7 @@ mod tests {
     #[test]
     fn a_slot_is_counted_by_address_and_in_all() {
         let limits = Limits { pending_per_address: 2, pending_total: 3, ..Limits::default() };
-        let pending = Pending::new(&limits);
+        let pending = Pending::new(&limits, KnownAddresses::default());
         let here: IpAddr = "2001:db8::1".parse().unwrap();
         let same_net: IpAddr = "2001:db8::ffff:1".parse().unwrap();
         let first = pending.enter(here);

@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::connection::Progress;
 use super::given::GivenContacts;
+use super::known_addresses::KnownAddresses;
 use super::pending::grouped;
 use super::settings::Limits;
 use super::successors::Successors;
@@ -60,6 +61,7 @@ struct Inner {
     departures: broadcast::Sender<AuthorityId>,
     successors: Successors,
     given: GivenContacts,
+    known: KnownAddresses,
 }
 
 #[derive(Default)]
@@ -160,7 +162,7 @@ impl Connections {
         let (per_peer, joins) = (limits.connections_per_peer, limits.join_connections);
         let (arrivals, departures) = (broadcast::Sender::new(256), broadcast::Sender::new(256));
         let (join_grace, live) = (limits.join_grace, Mutex::default());
-        let (successors, given) = (Successors::default(), GivenContacts::default());
+        let (successors, given, known) = (Successors::default(), GivenContacts::default(), KnownAddresses::default());
         Self(Arc::new(Inner {
             view,
             clock,
@@ -172,6 +174,7 @@ impl Connections {
             departures,
             successors,
             given,
+            known,
         }))
     }
 
@@ -267,6 +270,11 @@ impl Connections {
     /// Addresses that an operator gave: connections to them go on like those to addresses of the register.
     pub(super) fn given(&self) -> &GivenContacts {
         &self.0.given
+    }
+
+    /// Addresses that belong to members, as far as this node has seen.
+    pub(super) fn known_addresses(&self) -> &KnownAddresses {
+        &self.0.known
     }
 
     /// Each authority of which a connection just ended, in or out, however it ended: whether it still answers has to be asked.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_stream::StreamExt;
 
 use super::world::*;
@@ -92,6 +92,33 @@ async fn a_thirty_third_pending_handshake_from_one_address_is_refused() {
     while let Err(status) = strasbourg.greet(&kehl).await {
         assert!(Instant::now() < end, "{status:?}");
     }
+}
+
+/// A connection from another address of this machine.
+async fn connect_from(local: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(local.parse().unwrap()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn strangers_who_hold_every_place_do_not_keep_out_who_is_listed_where_it_comes_from() {
+    let world = World::with(Limits { handshake: NEVER, pending_total: 2, ..Limits::default() });
+    let kehl = world.member("de-kehl").await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(connect_from("127.0.0.2:0", kehl.address).await);
+    }
+    let strasbourg = world.member("fr-strasbourg").await;
+    strasbourg.greet(&kehl).await.unwrap_err();
+    assert_eq!(count(&kehl.refused.pending), 1, "nobody came from anywhere yet");
+    // It asks after its partner, as a node does that was started anew. The partner does not even run.
+    world.edit(&strasbourg.authority, |member| member.entry.endpoints = vec!["127.0.0.1:1".to_owned()]);
+    kehl.greet(&strasbourg).await.unwrap_err();
+    strasbourg.greet(&kehl).await.unwrap();
+    let mut stranger = connect_from("127.0.0.3:0", kehl.address).await;
+    assert!(is_closed(&mut stranger).await, "the bound stands for all others");
+    assert!(held.iter().all(is_open));
 }
 
 #[tokio::test]
