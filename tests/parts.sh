@@ -148,6 +148,7 @@ partitions() {
 # Bad days of real nodes, healed by what the programs print. In the default run as many as are begun in time, in an order that
 # stays: what is red is then the change. The long run plays all of them, and other pairs with each commit.
 misfortune() {
+  python3 tests/misfortune/judged.py || return 1
   python3 tests/misfortune/main.py "$HAVENLINK_BIN_DIR" "${MISFORTUNE[@]}"
 }
 

@@ -10,7 +10,8 @@ import time
 
 from city import City
 
-# How long a federation may take to heal by itself, after the last advice that was followed, and in all, in seconds.
+# For so long nobody looks for advice; after the last that was followed, or where there is none, so long is waited; and in all; in
+# seconds.
 BY_ITSELF, AFTER_ADVICE, IN_ALL = 25, 75, 300
 # For a change to arrive everywhere, and how often it is looked at.
 ONE_HEAD, LOOK = 5, 0.5
@@ -185,28 +186,44 @@ def heal(doctor):
         if not wrong:
             return Result("by a command" if ran.list else "by itself", spent, ran.list, [])
         if spent > IN_ALL or time.monotonic() - max(began + BY_ITSELF, ran.last) > AFTER_ADVICE:
-            return Result("a decision" if decides(wrong) or ran.decides else "STUCK", spent, ran.list, wrong)
+            return Result("a decision" if ran.leaves(wrong) else "STUCK", spent, ran.list, wrong)
         if quick:
             time.sleep(1)
-        elif ran.follow(said):
-            continue
-        elif decides(wrong):
+        elif ran.leaves(wrong) and not ran.untried(wrong):
             return Result("a decision", spent, ran.list, wrong)
-        elif not ran.follow(errors):
+        elif ran.follow(said) or ran.follow(errors):
+            continue
+        else:
             time.sleep(2)
 
 
-def decides(wrong):
-    return any(DECISION.search(what) for _, what in wrong)
+def decides(text):
+    """Whether a text leaves it to a person, and offers what there is."""
+    return bool(DECISION.search(text) and COMMAND.search(text))
 
 
 class Ran:
     """The advice that was followed. What was refused for now is followed again a little later."""
 
     def __init__(self, world):
-        # Whether a command left it to a person, is what the end is judged by: what it offers may be all there is.
-        self.world, self.list, self.seen, self.last, self.decides = world, [], {}, 0, False
+        # Of each command that was run: whether it left it to a person, and what it advised in turn.
+        self.world, self.list, self.seen, self.last, self.told = world, [], {}, 0, {}
         self.by = {city.authority: city for city in world.cities}
+
+    def leaves(self, wrong):
+        """Whether what is wrong now is a person's to decide: it says so, or the commands that it advises did when they were run last.
+        What was said about something that is well by now counts for nothing."""
+        return any(decides(what) or any(self.left(at, command) for at, command in commands(what, own)) for own, what in wrong)
+
+    def left(self, at, command, passed=frozenset()):
+        """Whether this command, or one that it advised, left it to a person."""
+        key = (at, same(command))
+        said, advised = self.told.get(key, (False, []))
+        return said or any(self.left(*next_one, passed | {key}) for next_one in advised if (next_one[0], same(next_one[1])) not in passed | {key})
+
+    def untried(self, wrong):
+        """Whether anything is advised that was never run."""
+        return any(at in self.by and (at, same(command)) not in self.seen for own, what in wrong for at, command in commands(what, own))
 
     def follow(self, told):
         return self.new([advice for own, what in told for advice in commands(what, own)])
@@ -224,16 +241,16 @@ class Ran:
             any_new = True
             done = self.by[at].sh(command, self.by[at].typed(command))
             self.list.append((at, command))
-            self.last, self.decides = time.monotonic(), self.decides or bool(DECISION.search(done.text))
+            self.last = time.monotonic()
             self.world.say(f"{at}$ {command}   [{done.code}]\n{done.text}")
             # "retry in 1 s": an operator comes back to it after a while.
             times, _ = self.seen.get((at, same(command)), (0, 0))
             self.seen[(at, same(command))] = (times + 1, time.monotonic() + 15 if RETRY.search(done.err) else float("inf"))
             asked = "--yes" in done.err and "--yes" not in command
-            if asked:
-                self.new([(at, f"{command} --yes")], depth + 1)
-            elif depth < 3:
-                self.new(list(commands(done.text, at)), depth + 1)
+            advised = [(at, f"{command} --yes")] if asked else list(commands(done.text, at))
+            self.told[(at, same(command))] = (decides(done.text), advised)
+            if asked or depth < 3:
+                self.new(advised, depth + 1)
         return any_new
 
 

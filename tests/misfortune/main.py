@@ -20,6 +20,7 @@ import sys
 import time
 
 from events import EVENTS, OF_ALL, OF_ROOT
+from healing import AFTER_ADVICE, BY_ITSELF, IN_ALL
 from workers import Workers
 
 SHAPES = [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]
@@ -87,6 +88,10 @@ def report(results, began):
     ends = collections.Counter(result.ending for _, result in results)
     ran = collections.Counter(" ".join(command.split()[:3]) for _, result in results for _, command in result.ran)
     print(f"\n{len(results)} cases in {time.monotonic() - began:.0f} s: " + ", ".join(f"{n} {end}" for end, n in ends.most_common()))
+    alone = [result.seconds for _, result in results if result.ending == "by itself"]
+    # With nothing to follow, a case has until then; what heals later than that, heals too late.
+    print(f"by itself: nothing was run, and all was well within {max(alone, default=0):.0f} s; {sum(s > BY_ITSELF for s in alone)} took longer "
+          f"than the {BY_ITSELF} s in which nobody looks for advice; the bound is {BY_ITSELF + AFTER_ADVICE} s, and {IN_ALL} s with advice")
     print(f"{100 * ends['by a command'] / max(1, len(results)):.0f} % needed a command; all that were run:")
     for command, n in ran.most_common():
         print(f"  {n:4} {command}")

@@ -25,9 +25,11 @@ use crate::transport::{self, NodeIdentity};
 mod away;
 mod budgets;
 mod endpoints;
+mod long_poll;
 mod own_software;
 mod register_acts;
 mod renewing;
+mod rules;
 mod years;
 
 /// Longest wait for anything; shorter than the drain of a node that stops.

@@ -29,6 +29,7 @@ use super::admin::{agreement, audit, mandate, member, node};
 use super::layers::Now;
 use super::{directory, errors, join, local, peer, raft};
 use crate::directory::Directory;
+use crate::directory::state::KNOWN_RULES;
 use crate::domain::reason::Reason;
 use crate::exchange::Exchange;
 use crate::exchange::governance::Governance;
@@ -75,7 +76,8 @@ pub fn local(parts: Local) -> Routes {
         parts;
     let mandates = mandate::Mandates { governance: governance.clone(), codes: codes.clone(), now: now.clone() };
     let road = exchange.road.clone();
-    let members = member::Members { governance, inviter, rotation, road, codes: codes.clone(), now: now.clone() };
+    let (known_rules, asking) = (KNOWN_RULES, codes.clone());
+    let members = member::Members { governance, inviter, rotation, road, codes: asking, now: now.clone(), known_rules };
     let records = local::record::Records { road: exchange.road.clone(), codes: codes.clone() };
     let practices = local::practice::Practices { practices: exchange.practices };
     let offers = local::offer::Offers { capacity: exchange.capacity, codes: codes.clone(), now: now.clone() };

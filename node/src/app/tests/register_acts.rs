@@ -35,7 +35,7 @@ fn key_of(config: &Config) -> Arc<SigningKey> {
     Arc::new(SigningKey::from_pkcs8(&std::fs::read(config.data_dir.join("authority.key")).unwrap()).unwrap())
 }
 
-fn governance(member: &RunningMember) -> Governance {
+pub(super) fn governance(member: &RunningMember) -> Governance {
     member.renewal().governance.clone()
 }
 
@@ -49,7 +49,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Kehl becomes a member: nobody has to run its node.
-async fn admitted(member: &RunningMember) -> AuthorityId {
+pub(super) async fn admitted(member: &RunningMember) -> AuthorityId {
     let directory = member.directory();
     let (state, kehl) = (directory.state(), AuthorityId::parse("de-kehl").unwrap());
     let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();

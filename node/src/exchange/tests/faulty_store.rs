@@ -1,5 +1,5 @@
 //! A store that a node is killed on: at its n-th write from now, before it is stored or before it is answered. It may also
-//! refuse some writes, or fail at a read.
+//! refuse some writes, hold one at its commit, or fail at a read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::domain::envelope::GrantRef;
@@ -41,9 +42,38 @@ pub struct FaultyStore {
     dead: AtomicBool,
     refuses: Mutex<Refuses>,
     fails: Mutex<Option<&'static str>>,
+    holds: Mutex<Option<(Which, Arc<Held>)>>,
 }
 
-type Refuses = Option<Box<dyn Fn(&WriteOp) -> bool + Send>>;
+/// A write that stops twice: before it is stored, and before its answer.
+#[derive(Default)]
+pub struct Held {
+    asked: Notify,
+    store: Notify,
+    stored: Notify,
+    answer: Notify,
+}
+
+impl Held {
+    /// Somebody writes it.
+    pub async fn is_asked(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Lets it be stored; it is from then on, and nobody has heard of it.
+    pub async fn store(&self) {
+        self.store.notify_one();
+        self.stored.notified().await;
+    }
+
+    /// Lets it be answered.
+    pub fn answer(&self) {
+        self.answer.notify_one();
+    }
+}
+
+type Which = Box<dyn Fn(&WriteOp) -> bool + Send>;
+type Refuses = Option<Which>;
 
 impl FaultyStore {
     pub fn over(inner: Arc<dyn Store>) -> Arc<Self> {
@@ -55,12 +85,20 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             refuses: Mutex::default(),
             fails: Mutex::default(),
+            holds: Mutex::default(),
         })
     }
 
     /// From now on these writes are refused, as by a table.
     pub fn refuse(&self, which: impl Fn(&WriteOp) -> bool + Send + 'static) {
         *self.refuses.lock().unwrap() = Some(Box::new(which));
+    }
+
+    /// The next of these writes stops at its commit.
+    pub fn hold(&self, which: impl Fn(&WriteOp) -> bool + Send + 'static) -> Arc<Held> {
+        let held = Arc::<Held>::default();
+        *self.holds.lock().unwrap() = Some((Box::new(which), held.clone()));
+        held
     }
 
     /// The next read of this name fails.
@@ -116,6 +154,17 @@ impl Store for FaultyStore {
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
         if self.died() {
             return silence();
+        }
+        if let Some((_, held)) = self.holds.lock().unwrap().take_if(|(which, _)| which(&op)) {
+            return async move {
+                held.asked.notify_one();
+                held.store.notified().await;
+                let written = self.inner.write(op).await;
+                held.stored.notify_one();
+                held.answer.notified().await;
+                written
+            }
+            .boxed();
         }
         if self.refuses.lock().unwrap().as_ref().is_some_and(|refuses| refuses(&op)) {
             return ready(Err(Error::Refused(Reason::StorageDamaged))).boxed();

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use crate::directory::RefoundingPlan;
 use crate::directory::acts::steward_set;
-use crate::directory::state::{KNOWN_RULES, RegisterState};
+use crate::directory::state::RegisterState;
 use crate::domain::audit::Actor;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
 use crate::domain::reason::Reason;
@@ -41,6 +41,8 @@ pub struct Members {
     pub road: Arc<Road>,
     pub codes: Codes,
     pub now: Now,
+    /// The highest rules that this node can apply.
+    pub known_rules: u32,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -334,7 +336,7 @@ impl MemberService for Members {
         let present = self.governance.decisions.state();
         let policy = acts::policy_over(policy, present.policy()).map_err(|e| errors::field(&e))?;
         // What this node cannot apply itself is refused below, for that.
-        let raised = present.policy().rules_version + 1..=KNOWN_RULES;
+        let raised = present.policy().rules_version + 1..=self.known_rules;
         if raised.contains(&policy.rules_version) && !leave_behind {
             self.road.all_know_rules(policy.rules_version).await.map_err(|e| errors::exchange(&e))?;
         }
