@@ -139,13 +139,15 @@ mod tests {
         assert!(find("/havenlink.peer.v1.ExchangeService/Nothing").is_none());
     }
 
-    /// What brings two nodes back together, and nothing else (9.6).
+    /// What brings two nodes back together, and the ordering by which alone a pin comes to be listed; no record (9.6).
     #[test]
-    fn an_issued_certificate_opens_five_methods() {
+    fn an_issued_certificate_opens_five_methods_and_ordering() {
         let open: Vec<_> = table().filter(|row| row.certificate == Certificate::Issued).map(|row| row.path).collect();
         let directory = |method: &str| format!("/havenlink.directory.v1.DirectoryService/{method}");
         let mut named = ["Propose", "Follow", "Snapshot", "Gossip"].map(directory).to_vec();
         named.push("/havenlink.peer.v1.ExchangeService/Greet".to_owned());
+        let raft = |path: &&str| path.starts_with("/havenlink.raft.v1.RaftService/");
+        named.extend(table().map(|row| row.path).filter(raft).map(str::to_owned));
         assert_eq!(open, named);
         assert!(table().filter(|row| !opens_at(row, Listener::Peer)).all(|row| row.certificate == Certificate::Pinned));
     }

@@ -33,7 +33,8 @@ use crate::domain::time::UnixMs;
 pub enum Lane {
     /// Deliver. By the exact pin.
     Exchange,
-    /// Consensus between stewards, and what they are asked to decide. By the exact pin.
+    /// Consensus between stewards, and what they are asked to decide. By a certificate that the target's authority issued as
+    /// well: by its order alone a new pin comes to be listed.
     Register,
     /// What brings two nodes back together: Follow, Snapshot, Gossip, Greet, a change of the own entry. By a certificate
     /// that the target's authority issued as well.
@@ -188,7 +189,7 @@ impl Pool {
             return Ok(kept.channel.clone());
         }
         let (authority, view) = (host.clone(), self.0.view.clone());
-        let goal = Goal::Member { authority, view, issued: lane == Lane::Reunion };
+        let goal = Goal::Member { authority, view, issued: lane != Lane::Exchange };
         let _entered = self.0.home.as_ref().filter(|_| lane != Lane::Exchange).map(Handle::enter);
         let (channel, _) = self.open(host.as_str(), goal)?;
         channels.insert(key, Kept { made_for, channel: channel.clone() });

@@ -52,6 +52,9 @@ async fn a_new_certificate_of_a_partner_is_met_and_nothing_is_sent_to_it() {
     // Records go over another connection, which only the exact pin opens.
     let refused = strasbourg.greet(&kehl).await.unwrap_err();
     assert_eq!(classify(&refused), Reason::PeerPinUnknown, "{refused:?}");
+    // What is ordered is what lists a pin: it needs none.
+    let ordering = strasbourg.pool.lane(&kehl.authority, Lane::Register).unwrap();
+    assert_eq!(super::world::greet(ordering, "").await.unwrap(), "fr-strasbourg");
     let pin = made.certificate.pin;
     world.edit(&kehl.authority, |m| {
         m.entry.pins.push(PinnedKey { pin, valid_until: UnixMs::NEVER, proof: Default::default() })
