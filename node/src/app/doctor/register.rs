@@ -6,6 +6,7 @@ use havenlink_proto::admin::v1::{Check, CheckResult};
 use super::{Care, by, critical, ok, warning};
 use crate::directory::{Reached, RefoundingStatus};
 use crate::domain::authority::MemberStatus;
+use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
@@ -21,6 +22,20 @@ pub(super) type ReachedStewards = Vec<(AuthorityId, Result<Reached, Reason>)>;
 
 fn names<'a>(of: impl IntoIterator<Item = &'a AuthorityId>) -> String {
     of.into_iter().map(AuthorityId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// How a register that lies ahead is put right: on a steward, once the stewards can decide at all.
+fn retiming(undecided: bool, view: &DirectoryView, own: &AuthorityId) -> String {
+    let other = view.stewards.iter().map(|steward| &steward.authority).find(|_| !view.is_steward(own));
+    match (undecided, other) {
+        (true, _) => "first what votes says: nothing is decided before that".to_owned(),
+        (false, Some(steward)) => format!("at {steward}: havenctl steward retime"),
+        (false, None) => {
+            "timedatectl set-ntp true on every steward, then havenctl steward retime, on one of them; the others \
+                          agree with havenctl member approve"
+                .to_owned()
+        }
+    }
 }
 
 impl Care {
@@ -285,7 +300,7 @@ impl Care {
 
     /// Against the oldest beat of the newest majority: an entry that lies ahead of it was ordered by a wrong clock.
     pub(super) fn register_time(&self) -> Check {
-        let status = self.directory.status();
+        let (status, own) = (self.directory.status(), self.directory.authority());
         let ahead = status.majority_beat.map_or(Millis(0), |beat| status.entry_time.since(beat));
         if ahead <= ENTRY_AHEAD {
             return ok("register-time", "the newest change lies in time");
@@ -297,8 +312,7 @@ impl Care {
                  decided and followed, and what ends by the register's time ends that much earlier",
                 ahead.0 / 60_000
             ),
-            "havenctl steward retime, on one steward; the others agree with havenctl member approve. Before that, \
-             timedatectl set-ntp true on every steward",
+            retiming(self.refounding(&status.refounding, own).is_some(), &self.directory.view(), own),
         )
     }
 
