@@ -291,15 +291,26 @@ impl Directory {
         state.is_steward(self.authority()) && !is_named(state, self.authority(), self.raft_id())
     }
 
+    /// It has signed a founding that gives it a vote, and that others have still to sign: what it says of the order before would reach
+    /// them after they have followed.
+    fn votes_in_what_it_signed(&self) -> bool {
+        let signed = |judged: &refounding::Judged| {
+            let own = self.authority();
+            judged.stewards.iter().any(|steward| steward.authority == *own) && !judged.missing.contains(own)
+        };
+        self.0.chain.pending_founding().is_some_and(|pending| signed(&pending.judged))
+    }
+
     /// This node's own word, if its authority is a steward.
-    pub(super) fn own_word(&self) -> Option<Founder> {
+    pub(crate) fn own_word(&self) -> Option<Founder> {
         let state = self.state();
         if !state.is_steward(self.authority()) {
             return None;
         }
         let steward = Steward { authority: self.authority().clone(), raft_id: self.offered().ok()? };
         let before = self.0.chain.pledged().map_or(0, |(founding, _)| founding);
-        let (time, without_vote) = (self.0.clock.now(), self.is_without_vote(&state));
+        let (time, without_vote) =
+            (self.0.clock.now(), self.is_without_vote(&state) && !self.votes_in_what_it_signed());
         Some(refounding::founder(state.federation(), steward, before, without_vote, time, &self.0.key.load()))
     }
 
@@ -322,7 +333,7 @@ impl Directory {
     }
 
     /// Another steward's word, if it is one.
-    pub(super) fn hear_word(&self, signed: Bytes) -> Result<(), Error> {
+    pub(crate) fn hear_word(&self, signed: Bytes) -> Result<(), Error> {
         let (word, opened) = read_founder(signed)?;
         let state = self.state();
         let member = state.member(&word.steward.authority).filter(|_| state.is_steward(&word.steward.authority));

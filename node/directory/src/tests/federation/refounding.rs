@@ -116,6 +116,23 @@ async fn two_stewards_of_which_one_lost_its_disk_sign_it_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_signed_a_founding_says_no_more_that_its_vote_is_lost() {
+    let mut federation = Federation::of(&[STRASBOURG, KEHL], &[GENT], &quick()).await;
+    federation.together().await;
+    federation.beaten(GENT, &[STRASBOURG, KEHL]).await;
+    federation.stop(KEHL).await;
+    federation.lose_disk(KEHL, STRASBOURG).await;
+    until("both know", || federation.at(STRASBOURG).status().refounding.without_majority == [id(KEHL)]).await;
+    assert!(federation.at(KEHL).own_word().is_some_and(|word| word.without_vote));
+    assert_eq!(federation.refound(KEHL).await.unwrap(), [id(STRASBOURG)]);
+    // It is under way while the last one signs, and comes when the order has begun anew.
+    let late = federation.at(KEHL).own_word().unwrap();
+    assert_eq!(federation.refound(STRASBOURG).await.unwrap(), []);
+    federation.at(STRASBOURG).hear_word(late.signed).unwrap();
+    assert_eq!(federation.at(STRASBOURG).status().refounding.without_majority, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn three_stewards_of_which_two_lost_their_disks_begin_anew_and_nothing_acknowledged_is_lost() {
     let mut federation = Federation::of(THREE, &[GENT], &quick()).await;
     change(&federation, GENT, "proved").await;
