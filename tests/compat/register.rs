@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use havenlink::directory::refounding::{Known, SetInForce};
+use havenlink::directory::refounding::{Known, SetInForce, Withdrawals};
 use havenlink::directory::snapshot;
 use havenlink::directory::state::RegisterState;
 use havenlink::domain::ids::{AuthorityId, Digest, StatementId};
@@ -361,7 +361,7 @@ fn refounded() -> (RegisterState, RegisterState) {
         signed::sign(&federation, &said, &[&key(2), &key(1)]).encode_to_vec().into()
     });
     let sets = [SetInForce::of(&base)];
-    let known = Known { newest: &base, sets: &sets, head_at: &|_| None, withdrawn: &BTreeSet::new() };
+    let known = Known { newest: &base, sets: &sets, head_at: &|_| None, withdrawn: &Withdrawals::default() };
     let (state, change) = base.begin_anew(&said, &known, &Plain).unwrap();
     assert_eq!((change.number, change.signed), (base.number() + 1, said));
     (base, state)

@@ -124,6 +124,16 @@ impl Beats {
         Ok(true)
     }
 
+    /// What a steward said counts no more: the key that signed it was withdrawn.
+    pub fn forget(&mut self, steward: &AuthorityId) {
+        self.newest.remove(steward);
+        self.remembered.remove(steward);
+        for said in self.said.values_mut() {
+            said.remove(steward);
+        }
+        self.said.retain(|_, said| !said.is_empty());
+    }
+
     /// A beat that was heard while this clock, and the steward's, were ahead is none of now.
     fn is_newer(&self, beat: &Beat, now: UnixMs) -> bool {
         let ahead = |time: UnixMs| time.since(now) > limits::BEAT_AHEAD;

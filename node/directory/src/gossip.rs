@@ -205,7 +205,7 @@ fn packed(directory: &Directory, to: &AuthorityId, given: &Said, founding: u64) 
         .iter()
         .map(|order| order.signed.clone())
         .filter(|bytes| !given.awaiting_countersignature.contains(bytes));
-    let overlay = chain.overlay().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.overlay.contains(bytes));
+    let overlay = chain.denials().into_iter().map(|(_, bytes)| bytes).filter(|bytes| !given.overlay.contains(bytes));
     let mut room = Room(BYTES);
     Said {
         beats: room.pack(beats.collect(), BEATS, BEAT_BYTES),
@@ -256,7 +256,7 @@ pub(super) fn partners(directory: &Directory, most: usize) -> Vec<AuthorityId> {
     all
 }
 
-/// Tells many at once of a suspension, however it came here.
+/// Tells many at once of a suspension, or of a key that was withdrawn, however it came here.
 pub fn spread(directory: &Directory, signed: &Bytes) {
     for partner in partners(directory, SPREAD) {
         push(directory, partner, Said { overlay: vec![signed.clone()], ..Said::default() });

@@ -346,12 +346,16 @@ impl Directory {
         self.0.chain.accept_beat(signed)
     }
 
-    /// An emergency suspension: acts here when this returns, and goes to everyone. Whether it was new.
+    /// An emergency suspension, or the withdrawal of a key: acts here when this returns, and goes to everyone. Whether it was new.
     ///
     /// # Errors
     /// Why it does not count, or that it could not be stored.
     pub async fn overlay_add(&self, signed: Bytes) -> Result<bool, Error> {
-        let new = self.0.chain.accept_overlay(&signed).await?;
+        let withdrawn = self.0.chain.accept_withdrawal(&signed).await?;
+        let new = match withdrawn {
+            Some(new) => new,
+            None => self.0.chain.accept_overlay(&signed).await?,
+        };
         if new {
             gossip::spread(self, &signed);
         }

@@ -51,6 +51,7 @@ pub mod state;
 pub mod statements;
 mod steward;
 mod verified_signatures;
+mod withdrawals;
 
 #[cfg(test)]
 mod tests;

@@ -147,7 +147,7 @@ impl Follower {
                 self.send_signed(bytes, Event::Beat).await?;
             }
         }
-        for (id, bytes) in self.directory.0.chain.overlay() {
+        for (id, bytes) in self.directory.0.chain.denials() {
             if self.overlay.insert(id) {
                 self.send_signed(bytes, Event::Overlay).await?;
             }

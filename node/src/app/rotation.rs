@@ -53,7 +53,7 @@ impl KeyRotation for Rotation {
     async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Decided, Status> {
         let failed = |_: std::io::Error| errors::refuse(Reason::StorageFailed);
         let next = Arc::new(make(&self.data_dir).map_err(failed)?);
-        let rotated = self.governance.decisions.rotate_key(&next, compromised, actor).await;
+        let rotated = self.governance.rotate_key(&next, compromised, actor).await;
         let rotated = rotated.map_err(|e| errors::governing(&e))?;
         self.take_into_use(next).map_err(failed)?;
         Ok(rotated)

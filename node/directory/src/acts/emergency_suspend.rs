@@ -62,7 +62,9 @@ pub(crate) fn steward_signers(
     let keys: Vec<_> = state
         .stewards()
         .iter()
-        .filter_map(|s| state.member(&s.authority).map(|m| (m.entry.authority_key, &s.authority)))
+        .filter_map(|s| state.member(&s.authority).map(|m| (m, &s.authority)))
+        .filter(|(m, _)| !m.keys.iter().any(|held| held.compromised && held.key == m.entry.authority_key))
+        .map(|(m, authority)| (m.entry.authority_key, authority))
         .map(|(key, authority)| (key.id(), key, authority))
         .collect();
     let find = |id: &_| keys.iter().find(|(key_id, ..)| key_id == id);

@@ -1,6 +1,6 @@
 //! What a node keeps for the day on which the order has to begin anew (9.15), in memory as on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::refounding::{Foundings, Said, SetInForce};
 use crate::snapshot_handle::SnapshotHandle;
 use crate::state::RegisterState;
+use crate::withdrawals::Withdrawals;
 
 /// Read back at each start; what follows from it is worked out again.
 #[derive(Default)]
@@ -24,8 +25,8 @@ pub struct KeptState {
     pub above: BTreeMap<u64, Bytes>,
     /// Whom they deny, until the new line has decided them.
     pub denied: BTreeMap<AuthorityId, UnixMs>,
-    /// Keys that were withdrawn above a base. They stay withdrawn.
-    pub withdrawn: BTreeSet<KeyId>,
+    /// Keys that were withdrawn by whoever holds them, or above a base. They stay withdrawn.
+    pub withdrawn: Withdrawals,
     /// Each steward's newest beat of the line that is followed.
     pub beats: BTreeMap<AuthorityId, Said>,
     /// Sets of stewards that were in force on any line.
@@ -56,8 +57,8 @@ impl KeptState {
             let until = number(&until).and_then(|until| i64::try_from(until).ok()).ok_or_else(damaged)?;
             kept.denied.insert(authority_of(&authority).ok_or_else(damaged)?, UnixMs(until));
         }
-        for (id, _) in disk.kept(Kept::Withdrawn)? {
-            kept.withdrawn.insert(KeyId::from_slice(&id).ok_or_else(damaged)?);
+        for (id, signed) in disk.kept(Kept::Withdrawn)? {
+            kept.withdrawn.insert(KeyId::from_slice(&id).ok_or_else(damaged)?, signed.into());
         }
         for (_, signed) in disk.kept(Kept::Beat)? {
             let signed = Bytes::from(signed);
@@ -137,7 +138,7 @@ impl KeptState {
                 writes.push(Write::Keep(Kept::Denied, authority.as_str().as_bytes().to_vec(), value));
             }
             for key in member.keys.iter().filter(|key| key.compromised) {
-                if self.withdrawn.insert(key.key.id()) {
+                if self.withdrawn.insert(key.key.id(), Bytes::new()) {
                     writes.push(Write::Keep(Kept::Withdrawn, key.key.id().as_bytes().to_vec(), Vec::new()));
                 }
             }

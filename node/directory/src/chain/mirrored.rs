@@ -130,7 +130,7 @@ impl Chain {
     /// `SNAPSHOT_INVALID`.
     pub fn verify_snapshot(&self, header: SnapshotHeader, items: Bytes) -> Result<Verified, Error> {
         let invalid = |error: snapshot::Error| Error::new(error.reason(), error.to_string());
-        let newest = self.state();
+        let newest = self.lock().judged_by();
         // A snapshot below what is known here cannot continue it; it is then judged on its own.
         let place = Position { founding: header.founding, number: header.number };
         let known = (place >= newest.position()).then_some(&newest);
@@ -174,12 +174,12 @@ impl Chain {
             if !core.beats.look(&opened, &core.best, now)? {
                 return Ok(false);
             }
-            core.best.clone()
+            core.judged_by()
         };
         // Consensus does not wait for a signature that somebody made up: what holds is remembered for the look under the lock.
         opened.check(&best, &self.verified)?;
         let mut core = self.lock();
-        let best = core.best.clone();
+        let best = core.judged_by();
         let new = core.beats.accept(signed, &best, now, &self.verified)?;
         if new {
             self.keep_beat(&mut core, &opened.beat, signed)?;
@@ -240,13 +240,17 @@ impl Chain {
         // Sets are cheap to clone: signatures are verified without the lock.
         let (overlay, best) = {
             let core = self.lock();
-            (core.overlay.clone(), core.best.clone())
+            (core.overlay.clone(), core.judged_by())
         };
-        let Some(entry) = overlay.judge(signed, &best, now, &self.verified)? else { return Ok(false) };
+        let Some(entry) =
+            overlay.judge(signed, &best, now, &self.verified).map_err(|r| self.told_by_withdrawn(signed, r))?
+        else {
+            return Ok(false);
+        };
         self.disk.write(vec![Write::Overlay(entry.id.0, stored_overlay(&entry))]).await?;
         let mut core = self.lock();
         // Others came in while it was written: a steward's one use is counted once, however many are sent at a time.
-        match core.overlay.judge(signed, &core.best, now, &self.verified) {
+        match core.overlay.judge(signed, &core.judged_by(), now, &self.verified) {
             Ok(Some(entry)) => core.overlay.insert(entry),
             Ok(None) => return Ok(false),
             Err(reason) => {
@@ -270,13 +274,14 @@ impl Chain {
             if core.awaiting_countersignature.holds(signed) {
                 return Ok(false);
             }
-            core.best.clone()
+            core.judged_by()
         };
         // As for beats: signatures are verified without the lock, and remembered.
         overlay::read(signed, &best, now, &self.verified)?;
         let mut core = self.lock();
-        let Core { awaiting_countersignature, overlay, best, .. } = &mut *core;
-        Ok(awaiting_countersignature.take(signed, overlay, best, now, &self.verified)?)
+        let best = core.judged_by();
+        let Core { awaiting_countersignature, overlay, .. } = &mut *core;
+        Ok(awaiting_countersignature.take(signed, overlay, &best, now, &self.verified)?)
     }
 
     /// Forgets overlay statements that can neither act nor count any more, and orders that nobody can sign any more.

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod applied;
+mod denying;
 mod kept;
 mod load;
 mod mirrored;
@@ -276,7 +277,7 @@ impl Chain {
     /// Remembers the newest snapshot as proven once it is: a later one, which nobody has signed yet, does not push it out.
     fn note_proven(&self, core: &mut Core) {
         let Some(handle) = core.snapshot.clone() else { return };
-        if let Some(proof) = core.beats.proof(&handle.mark, &handle.state, &core.best, &self.verified) {
+        if let Some(proof) = core.beats.proof(&handle.mark, &handle.state, &core.judged_by(), &self.verified) {
             core.proven = Some((handle, proof));
         }
     }
@@ -300,7 +301,7 @@ impl Chain {
     /// Beats that sign this snapshot, of a majority of the stewards in force at its number; `None` while there are too few.
     pub fn proof(&self, handle: &SnapshotHandle) -> Option<Vec<Bytes>> {
         let core = self.lock();
-        core.beats.proof(&handle.mark, &handle.state, &core.best, &self.verified)
+        core.beats.proof(&handle.mark, &handle.state, &core.judged_by(), &self.verified)
     }
 
     /// A snapshot of another node was not taken: logged, counted and shown.
@@ -466,8 +467,8 @@ impl Core {
 
     /// The followed snapshot, if beats of a majority sign it.
     fn proven(&self, verify: &VerifiedSignatures) -> Option<&Arc<SnapshotHandle>> {
-        let signed =
-            |held: &&Arc<SnapshotHandle>| self.beats.proof(&held.mark, &held.state, &self.best, verify).is_some();
+        let newest = self.judged_by();
+        let signed = |held: &&Arc<SnapshotHandle>| self.beats.proof(&held.mark, &held.state, &newest, verify).is_some();
         self.snapshot.as_ref().filter(signed)
     }
 

@@ -80,7 +80,7 @@ pub enum Kept {
     Beat = 5,
     /// A set of stewards that was in force.
     Stewards = 6,
-    /// A key that was withdrawn above a base.
+    /// A key that was withdrawn, with the statement that did so; above a base: with nothing.
     Withdrawn = 7,
 }
 

@@ -15,6 +15,7 @@ use crate::domain::time::{Millis, UnixMs};
 use crate::state::{Effects, RegisterState};
 use crate::wire::keys::Verify;
 use crate::wire::{acts, statement};
+use crate::withdrawals::Withdrawals;
 
 /// A founding is not signed for longer than this.
 pub const LIFE: Millis = Millis::days(7);
@@ -50,8 +51,8 @@ pub struct Known<'a> {
     pub sets: &'a [SetInForce],
     /// Its own head at a number after the base.
     pub head_at: &'a dyn Fn(u64) -> Option<Digest>,
-    /// Keys that were withdrawn on a line that is followed no more.
-    pub withdrawn: &'a BTreeSet<KeyId>,
+    /// Keys that were withdrawn, whether the register says so or not.
+    pub withdrawn: &'a Withdrawals,
 }
 
 /// A founding that counts, once everybody in `missing` has signed it.
@@ -127,7 +128,7 @@ pub(crate) fn replayed(there: &RegisterState, signed: &Bytes, verify: &dyn Verif
     if refound.base.founding != there.position().founding || refound.base.number < there.number() {
         return Err(Reason::RefoundingInvalid);
     }
-    let known = Known { newest: there, sets: &[], head_at: &|_| None, withdrawn: &BTreeSet::new() };
+    let known = Known { newest: there, sets: &[], head_at: &|_| None, withdrawn: &Withdrawals::default() };
     let judged = by_signatures(there, &statement, &refound, &unverified, &known, verify)?;
     if judged.missing.is_empty() { Ok(judged) } else { Err(Reason::RefoundingIncomplete) }
 }
@@ -224,7 +225,7 @@ fn founders_fit(there: &RegisterState, founders: &[Founder]) -> bool {
 struct Keys<'a> {
     there: &'a RegisterState,
     newest: &'a RegisterState,
-    withdrawn: &'a BTreeSet<KeyId>,
+    withdrawn: &'a Withdrawals,
 }
 
 impl Keys<'_> {

@@ -12,6 +12,7 @@ mod judge;
 mod known;
 mod make;
 
+pub use crate::withdrawals::Withdrawals;
 pub use base::{Base, Said, proved};
 pub(crate) use judge::replayed;
 pub use judge::{Judged, Known, LIFE, SetInForce, judge, judge_rival};

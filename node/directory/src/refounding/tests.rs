@@ -1,6 +1,5 @@
 //! The rule as the model has it (`tests/model`): each clause, on real statements.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use crate::state::RegisterState;
 use crate::statements;
 use crate::wire::beat::Beat;
 use crate::wire::keys::Plain;
+use crate::withdrawals::Withdrawals;
 
 /// A line of three stewards, with beats of it.
 struct Line {
@@ -103,8 +103,12 @@ impl Line {
     }
 
     fn judged(&self, there: &RegisterState, signed: &Bytes, sets: &[SetInForce]) -> Result<Judged, Reason> {
-        let known =
-            Known { newest: &self.world.state, sets, head_at: &|n| self.head_at(n), withdrawn: &BTreeSet::new() };
+        let known = Known {
+            newest: &self.world.state,
+            sets,
+            head_at: &|n| self.head_at(n),
+            withdrawn: &Withdrawals::default(),
+        };
         judge(there, signed, &known, &Plain)
     }
 }
@@ -158,7 +162,7 @@ fn a_complete_founding_begins_the_order_anew_and_a_snapshot_carries_it() {
         newest: &line.world.state,
         sets: &[SetInForce::of(&there)],
         head_at: &|n| line.head_at(n),
-        withdrawn: &BTreeSet::new(),
+        withdrawn: &Withdrawals::default(),
     };
     let (state, change) = there.begin_anew(&signed, &known, &Plain).unwrap();
     assert_eq!(state.position(), Position { founding: 1, number: there.number() + 1 });
@@ -197,7 +201,7 @@ fn a_majority_at_the_base_and_of_each_later_set_signs() {
     assert!(line.judged(&there, &signed, &[]).unwrap().missing.is_empty());
     let incomplete = line.sign(&line.plan(&[STRASBOURG, KEHL]), &[KEHL]);
     assert_eq!(line.judged(&there, &incomplete, &[]).unwrap().missing, [id(STRASBOURG)]);
-    let known = Known { newest: &line.world.state, sets: &[], head_at: &|_| None, withdrawn: &BTreeSet::new() };
+    let known = Known { newest: &line.world.state, sets: &[], head_at: &|_| None, withdrawn: &Withdrawals::default() };
     assert_eq!(there.begin_anew(&incomplete, &known, &Plain).map(drop), Err(Reason::RefoundingIncomplete));
 
     // A set that came later: who knows it asks for its majority as well, and for its version.
@@ -241,6 +245,22 @@ fn keys_that_are_withdrawn_sign_and_prove_nothing() {
     }
     let again = line.founded(&[KEHL, ESCH]);
     assert!(line.judged(&there, &again, &[]).is_ok(), "under its new key it counts");
+}
+
+#[test]
+fn keys_that_nobody_has_ordered_to_be_withdrawn_sign_nothing_either() {
+    let mut line = Line::three();
+    line.beats(&[STRASBOURG, KEHL]);
+    let there = line.world.state.clone();
+    let signed = line.founded(&[KEHL, ESCH]);
+    let mut withdrawn = Withdrawals::default();
+    let judged = |withdrawn: &Withdrawals| {
+        let known = Known { newest: &line.world.state, sets: &[], head_at: &|n| line.head_at(n), withdrawn };
+        judge(&there, &signed, &known, &Plain)
+    };
+    assert!(judged(&withdrawn).is_ok());
+    withdrawn.insert(line.world.keys[&id(KEHL)].public().id(), Bytes::new());
+    assert_eq!(rejected(judged(&withdrawn)), Reason::RefoundingInvalid);
 }
 
 #[test]

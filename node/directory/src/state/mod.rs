@@ -165,6 +165,25 @@ impl RegisterState {
         self.members.get(authority)
     }
 
+    /// In whose entry a key stands, or stood.
+    pub fn stands(&self, key: &KeyId) -> Option<&Arc<Member>> {
+        self.members.get(self.keys.get(key)?)
+    }
+
+    /// The same, in which these keys of stewards count as compromised: to judge by, never to apply to.
+    pub fn without_keys(&self, withdrawn: impl Fn(&KeyId) -> bool) -> Self {
+        let mut cut = self.clone();
+        for steward in self.stewards.iter() {
+            let Some(member) = self.members.get(&steward.authority) else { continue };
+            if member.keys.iter().any(|held| !held.compromised && withdrawn(&held.key.id())) {
+                let mut member = Member::clone(member);
+                member.keys.iter_mut().for_each(|held| held.compromised |= withdrawn(&held.key.id()));
+                cut.members.insert(steward.authority.clone(), Arc::new(member));
+            }
+        }
+        cut
+    }
+
     /// All members by id, removed ones too.
     pub fn members(&self) -> &OrdMap<AuthorityId, Arc<Member>> {
         &self.members

@@ -109,6 +109,20 @@ impl Governance {
         self.directory.emergencies(of)
     }
 
+    /// A new authority key. An old one that somebody else may have is withdrawn first: that is told to everyone and acts whether or
+    /// not anything can be decided.
+    ///
+    /// # Errors
+    /// What the rules answer.
+    pub async fn rotate_key(&self, new_key: &SigningKey, compromised: bool, actor: Actor) -> Result<Decided, Error> {
+        if compromised {
+            let state = self.directory.state();
+            let withdrawal = self.decisions.sign(|author| author.key_rotation(&state, new_key, true))?;
+            self.directory.overlay_add(withdrawal).await?;
+        }
+        self.decisions.rotate_key(new_key, compromised, actor).await
+    }
+
     /// Decisions that are open: emergencies that wait for a second signature, then the register's, oldest first.
     pub fn pending(&self) -> Vec<Pending> {
         let mut open = self.waiting_emergencies();

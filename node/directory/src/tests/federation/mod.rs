@@ -8,3 +8,4 @@ mod pipes;
 mod refounding;
 mod speed;
 mod stewards;
+mod withdrawals;

@@ -1,0 +1,135 @@
+//! What denies without having been ordered: emergency suspensions, and keys that were withdrawn (9.4).
+
+use bytes::Bytes;
+
+use super::{Chain, Core};
+use crate::disk::{Kept, Write};
+use crate::domain::ids::{AuthorityId, KeyId, StatementId};
+use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::statement::{RotateKey, StatementBody};
+use crate::error::Error;
+use crate::state::RegisterState;
+use crate::wire::keys::Verify;
+use crate::wire::statement;
+use crate::withdrawals::Withdrawals;
+use crate::{beats, overlay};
+
+impl Chain {
+    /// The overlay's statements that others may still take, and the withdrawals that the register does not know yet; encoded.
+    pub fn denials(&self) -> Vec<(StatementId, Bytes)> {
+        let withdrawn: Vec<_> = {
+            let core = self.lock();
+            to_tell(&core.kept.withdrawn, &core.best).collect()
+        };
+        self.overlay().into_iter().chain(withdrawn).collect()
+    }
+
+    /// Takes in a withdrawal of a key: on disk, then acting. Whether it was new; `None`: it is none.
+    ///
+    /// # Errors
+    /// Why it does not count, or that it could not be stored.
+    pub async fn accept_withdrawal(&self, signed: &Bytes) -> Result<Option<bool>, Error> {
+        let Some(Withdrawal { authority, key }) = read(signed, &self.state(), &self.verified)? else {
+            return Ok(None);
+        };
+        if self.lock().kept.withdrawn.contains(&key) {
+            return Ok(Some(false));
+        }
+        let signed = Bytes::copy_from_slice(signed);
+        self.disk.write(vec![Write::Keep(Kept::Withdrawn, key.as_bytes().to_vec(), signed.to_vec())]).await?;
+        let mut core = self.lock();
+        if !core.kept.withdrawn.insert(key, signed) {
+            return Ok(Some(false));
+        }
+        self.forget_signs(&mut core, &authority)?;
+        self.publish(&mut core);
+        self.heard.send_modify(|count| *count += 1);
+        Ok(Some(true))
+    }
+
+    /// Whoever passes on what was signed under a key of which it has not heard that it was withdrawn does not lie.
+    pub(super) fn told_by_withdrawn(&self, signed: &Bytes, refused: Reason) -> Reason {
+        let (best, now) = (self.state(), self.clock.now());
+        let held = refused == Reason::SignatureInvalid && overlay::read(signed, &best, now, &self.verified).is_ok();
+        if held { Reason::NotASteward } else { refused }
+    }
+
+    /// Forgets what a steward said under a key that proves nothing any more, and a snapshot that nobody else proved.
+    fn forget_signs(&self, core: &mut Core, steward: &AuthorityId) -> Result<(), Error> {
+        let judge = core.judged_by();
+        let stands = |signed: &Bytes| beats::open(signed).is_ok_and(|beat| beat.check(&judge, &self.verified).is_ok());
+        if core.beats.newest().any(|(beat, signed)| beat.steward == *steward && !stands(signed)) {
+            core.beats.forget(steward);
+        }
+        if core.kept.beats.get(steward).is_some_and(|(_, signed)| !stands(signed)) {
+            core.kept.beats.remove(steward);
+            let row = Write::DropKept(Kept::Beat, steward.as_str().as_bytes().to_vec());
+            self.disk.submit(vec![row], false, None)?;
+        }
+        core.proven = None;
+        self.note_proven(core);
+        Ok(())
+    }
+}
+
+impl Core {
+    /// The newest verified state, without what withdrawn keys would prove.
+    pub(super) fn judged_by(&self) -> RegisterState {
+        match self.kept.withdrawn.is_empty() {
+            true => self.best.clone(),
+            false => self.best.without_keys(|key| self.kept.withdrawn.contains(key)),
+        }
+    }
+}
+
+/// A withdrawal that its owner signed.
+struct Withdrawal {
+    authority: AuthorityId,
+    key: KeyId,
+}
+
+/// What others may not know yet: the register of whoever follows does not say so itself.
+fn to_tell<'a>(
+    withdrawals: &'a Withdrawals,
+    state: &'a RegisterState,
+) -> impl Iterator<Item = (StatementId, Bytes)> + 'a {
+    let ordered = |key: &KeyId| {
+        state.stands(key).is_none_or(|of| of.keys.iter().any(|held| held.key.id() == *key && held.compromised))
+    };
+    let told = withdrawals.stated().filter(move |(key, _)| !ordered(key));
+    told.filter_map(|(_, signed)| {
+        let (_, unverified) = statement::open(signed.clone()).ok()?;
+        Some((statement::id(&unverified.payload_digest()), signed.clone()))
+    })
+}
+
+/// Reads a withdrawal of this federation. `None`: the statement is none.
+///
+/// # Errors
+/// `STATEMENT_MALFORMED`, `WRONG_FEDERATION`, `MEMBER_UNKNOWN`, or `SIGNATURE_INVALID` when the key that it withdraws, and the one
+/// that comes after it, did not sign it.
+fn read(signed: &Bytes, state: &RegisterState, verify: &dyn Verify) -> Result<Option<Withdrawal>, Reason> {
+    if signed.len() > limits::STATEMENT_BYTES {
+        return Err(Reason::MessageTooLarge);
+    }
+    let (statement, unverified) = statement::open(signed.clone()).map_err(|_| Reason::StatementMalformed)?;
+    let StatementBody::RotateKey(RotateKey { new_key, compromised: true }) = &statement.body else { return Ok(None) };
+    if statement.federation != state.federation() {
+        return Err(Reason::WrongFederation);
+    }
+    if statement.subject.authority() != Some(&statement.author) {
+        return Err(Reason::StatementMalformed);
+    }
+    let member = state.member(&statement.author).ok_or(Reason::MemberUnknown)?;
+    let key_of = |id: &KeyId| {
+        let held = member.keys.iter().map(|held| held.key).find(|key| key.id() == *id);
+        held.or((new_key.id() == *id).then_some(*new_key))
+    };
+    let signers = unverified.check(&statement.federation, key_of, verify).map_err(|_| Reason::SignatureInvalid)?;
+    let old: Vec<&KeyId> = signers.iter().filter(|id| **id != new_key.id()).collect();
+    match (old.as_slice(), signers.contains(&new_key.id())) {
+        ([key], true) => Ok(Some(Withdrawal { authority: statement.author, key: **key })),
+        _ => Err(Reason::SignatureInvalid),
+    }
+}
