@@ -203,11 +203,14 @@ def decides(text):
 
 
 class Ran:
-    """The advice that was followed. What was refused for now is followed again a little later."""
+    """The advice that was followed. What was refused for now is followed again a little later; what failed, and is advised still, once
+    something else has worked: the node did not run yet, or nothing could be decided."""
 
     def __init__(self, world):
         # Of each command that was run: whether it left it to a person, and what it advised in turn.
         self.world, self.list, self.seen, self.last, self.told = world, [], {}, 0, {}
+        # Commands that worked.
+        self.worked = 0
         self.by = {city.authority: city for city in world.cities}
 
     def leaves(self, wrong):
@@ -229,8 +232,9 @@ class Ran:
         return self.new([advice for own, what in told for advice in commands(what, own)])
 
     def is_new(self, at, command):
-        times, again = self.seen.get((at, same(command)), (0, 0))
-        return at in self.by and times < AGAIN and time.monotonic() >= again
+        times, again, failed = self.seen.get((at, same(command)), (0, 0, None))
+        ready = time.monotonic() >= again or (failed is not None and failed < self.worked)
+        return at in self.by and times < AGAIN and ready
 
     def new(self, advice, depth=0):
         """Follows what was not followed yet, and what that advises when it is refused; whether there was anything."""
@@ -243,10 +247,12 @@ class Ran:
             self.list.append((at, command))
             self.last = time.monotonic()
             self.world.say(f"{at}$ {command}   [{done.code}]\n{done.text}")
-            # "retry in 1 s": an operator comes back to it after a while.
-            times, _ = self.seen.get((at, same(command)), (0, 0))
-            self.seen[(at, same(command))] = (times + 1, time.monotonic() + 15 if RETRY.search(done.err) else float("inf"))
             asked = "--yes" in done.err and "--yes" not in command
+            # "retry in 1 s": an operator comes back to it after a while.
+            times, *_ = self.seen.get((at, same(command)), (0,))
+            again = time.monotonic() + 15 if RETRY.search(done.err) else float("inf")
+            self.seen[(at, same(command))] = (times + 1, again, None if done.code == 0 or asked else self.worked)
+            self.worked += done.code == 0
             advised = [(at, f"{command} --yes")] if asked else list(commands(done.text, at))
             self.told[(at, same(command))] = (decides(done.text), advised)
             if asked or depth < 3:

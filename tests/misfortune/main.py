@@ -86,7 +86,8 @@ def chosen(options):
 
 def report(results, began):
     ends = collections.Counter(result.ending for _, result in results)
-    ran = collections.Counter(" ".join(command.split()[:3]) for _, result in results for _, command in result.ran)
+    verb = lambda command: " ".join(word for word in command.split()[:3] if word[0] not in "-/")
+    ran = collections.Counter(verb(command) for _, result in results for _, command in result.ran)
     print(f"\n{len(results)} cases in {time.monotonic() - began:.0f} s: " + ", ".join(f"{n} {end}" for end, n in ends.most_common()))
     alone = [result.seconds for _, result in results if result.ending == "by itself"]
     # With nothing to follow, a case has until then; what heals later than that, heals too late.
