@@ -1,12 +1,14 @@
 //! The doctor: looks at what may be wrong, says what that means, and names the command that helps.
 //!
 //! Whoever reads it runs a municipal network, not this program: a finding says what was seen and what it costs, a remedy
-//! is a command or a call. What concerns the register and those who keep it stands in `register`, backups in `backups`, this node's
-//! own address in `address`.
+//! is a command or a call. What concerns the register and those who keep it stands in `register`, how it is ordered in `order`, clocks in
+//! `clock`, backups in `backups`, this node's own address in `address`.
 
 mod address;
 mod agreements;
 mod backups;
+mod clock;
+mod order;
 mod register;
 
 use std::time::Duration;
@@ -22,7 +24,7 @@ use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::join::Inviter;
-use crate::exchange::{DeliveryFilter, DeliveryRow, DeliveryState, Exchange};
+use crate::exchange::{DeliveryRow, DeliveryState, Exchange, GivenUp};
 use crate::services::admin::node::{Answering, NotDone, Upkeep};
 
 /// The checks of one node, and what they look at.
@@ -50,16 +52,8 @@ const WAITING: u64 = 1_000;
 /// Leaves of the ledger up to which the doctor recomputes it; beyond, `audit verify` has the time.
 const LEDGER: u64 = 200_000;
 
-/// Deliveries that ended without arriving: how many, and the newest of a partner at which nothing arrived since.
-struct GivenUp {
-    refused: usize,
-    skipped: usize,
-    newest: Option<DeliveryRow>,
-}
-
-/// Days back, and rows of each sort that are counted.
+/// Days back in which deliveries that did not arrive are counted.
 const GIVEN_UP_DAYS: i64 = 7;
-const GIVEN_UP_MOST: usize = 1_000;
 
 #[tonic::async_trait]
 impl Upkeep for Care {
@@ -306,7 +300,7 @@ impl Care {
 
     /// What partners refused, or could not take in time. Once something newer arrived at a partner, it is history.
     async fn given_up(&self) -> Check {
-        match self.gave_up_lately().await {
+        match self.exchange.road.given_up_since(self.now() - Millis::days(GIVEN_UP_DAYS)).await {
             Err(error) => by("deliveries", error.reason(), CheckResult::Critical),
             Ok(GivenUp { refused: 0, skipped: 0, .. }) => {
                 ok("deliveries", format!("none was refused or skipped in {GIVEN_UP_DAYS} days"))
@@ -330,32 +324,6 @@ impl Care {
                 )
             }
         }
-    }
-
-    async fn gave_up_lately(&self) -> Result<GivenUp, crate::exchange::Error> {
-        let since = Some(self.now() - Millis::days(GIVEN_UP_DAYS));
-        let mut rows = Vec::new();
-        let mut counts = [0; 2];
-        for (count, state) in counts.iter_mut().zip([DeliveryState::Refused, DeliveryState::Skipped]) {
-            let filter = DeliveryFilter { state: Some(state), since, ..DeliveryFilter::default() };
-            let found = self.exchange.road.deliveries(filter, None, GIVEN_UP_MOST).await?;
-            *count = found.len();
-            rows.extend(found);
-        }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.finished));
-        let mut looked_at = std::collections::BTreeSet::new();
-        for row in rows {
-            if !looked_at.insert(row.recipient.clone()) {
-                continue;
-            }
-            let recipient = Some(row.recipient.clone());
-            let later =
-                DeliveryFilter { recipient, state: Some(DeliveryState::Delivered), since: row.finished, record: None };
-            if self.exchange.road.deliveries(later, None, 1).await?.is_empty() {
-                return Ok(GivenUp { refused: counts[0], skipped: counts[1], newest: Some(row) });
-            }
-        }
-        Ok(GivenUp { refused: counts[0], skipped: counts[1], newest: None })
     }
 
     async fn ledger(&self) -> Check {

@@ -57,8 +57,8 @@ pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Ref
 pub use context::{Table, Unreadable, UnreadableRow};
 pub use persons::{AskedToShare, HeldShare, Persons};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
-pub use road::{Allowed, Explanation};
-pub use road::{ClockDifference, ConsumeRequest, NotNamed, QueueCount, Road, Said, Spent, Superseded, Wished};
+pub use road::{Allowed, Explanation, GivenUp};
+pub use road::{ClockDifference, ConsumeRequest, NotNamed, QueueCount, Road, Said, Spent, Superseded, Whose, Wished};
 pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
 pub use upkeep::{AuditFinding, PassReport, Upkeep};
 

@@ -3,39 +3,18 @@
 use futures_util::future::join_all;
 use havenlink_proto::admin::v1::{Check, CheckResult};
 
-use super::{Care, by, critical, ok, warning};
-use crate::directory::{Reached, RefoundingStatus};
+use super::{Care, by, clock, critical, ok, order, warning};
+use crate::directory::Reached;
 use crate::domain::authority::MemberStatus;
-use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
-use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::Millis;
-
-/// How far the newest change may lie ahead of the stewards' beats.
-const ENTRY_AHEAD: Millis = Millis::minutes(10);
-/// Beyond this two clocks differ by more than the network explains.
-const CLOCK_OFF: Millis = Millis::minutes(1);
 
 /// Each other steward, and what it said or why it did not answer.
 pub(super) type ReachedStewards = Vec<(AuthorityId, Result<Reached, Reason>)>;
 
-fn names<'a>(of: impl IntoIterator<Item = &'a AuthorityId>) -> String {
+pub(super) fn names<'a>(of: impl IntoIterator<Item = &'a AuthorityId>) -> String {
     of.into_iter().map(AuthorityId::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// How a register that lies ahead is put right: on a steward, once the stewards can decide at all.
-fn retiming(undecided: bool, view: &DirectoryView, own: &AuthorityId) -> String {
-    let other = view.stewards.iter().map(|steward| &steward.authority).find(|_| !view.is_steward(own));
-    match (undecided, other) {
-        (true, _) => "first what votes says: nothing is decided before that".to_owned(),
-        (false, Some(steward)) => format!("at {steward}: havenctl steward retime"),
-        (false, None) => {
-            "timedatectl set-ntp true on every steward, then havenctl steward retime, on one of them; the others \
-                          agree with havenctl member approve"
-                .to_owned()
-        }
-    }
 }
 
 impl Care {
@@ -124,76 +103,12 @@ impl Care {
         }
     }
 
-    /// Whoever is named and does not vote counts for every majority, and adds to none.
     pub(super) fn votes(&self) -> Check {
-        let (status, own) = (self.directory.status(), self.directory.authority());
-        if let Some(check) = self.refounding(&status.refounding, own) {
-            return check;
-        }
-        let view = self.directory.view();
-        // Also while it learns: the register names this authority under the Raft id of a disk that is gone.
-        let re_enrolled = !status.steward && view.is_steward(own);
-        let first = if re_enrolled { Some(own) } else { status.without_a_vote.first() };
-        let Some(first) = first else { return ok("votes", "every steward that is named votes") };
-        let voting = |id: &&AuthorityId| *id != first && !status.without_a_vote.contains(id);
-        let votes = !re_enrolled && view.is_steward(own);
-        let other = view.stewards.iter().map(|steward| &steward.authority).find(voting).filter(|_| !votes);
-        let at = other.map(|other| format!("at {other}: ")).unwrap_or_default();
-        critical(
-            "votes",
-            format!("{first} is a steward without a vote: every decision needs one of the others more"),
-            format!(
-                "{at}havenctl steward replace {first}, if its node was lost or restored; if it starts just now, wait for a \
-                 minute. Where too few stewards vote for that, at each steward: havenctl steward refound"
-            ),
-        )
-    }
-
-    /// Where no majority of the stewards' machines can form again, whatever anybody waits for (9.15).
-    fn refounding(&self, now: &RefoundingStatus, own: &AuthorityId) -> Option<Check> {
-        if let [one, other, ..] = now.contested.as_slice() {
-            return Some(critical(
-                "votes",
-                "stewards have begun the register's order anew twice under one number: nothing is decided, and content about \
-                 a person stops",
-                format!(
-                    "your decision, after a call with the other stewards: havenctl register choose {one}, or havenctl register \
-                     choose {other}; everybody chooses the same one"
-                ),
-            ));
-        }
-        if let Some(first) = now.missing.first() {
-            let at = if now.missing.contains(own) { String::new() } else { format!("at {first}: ") };
-            return Some(critical(
-                "votes",
-                format!("the register's order begins anew once {} signed it", names(&now.missing)),
-                format!("{at}havenctl steward refound"),
-            ));
-        }
-        let first = now.without_majority.first()?;
-        let at = if self.directory.view().is_steward(own) { String::new() } else { format!("at {first}: ") };
-        let lost = names(&now.without_majority);
-        Some(critical(
-            "votes",
-            format!(
-                "no majority of the stewards can form again, and nothing can be decided: {lost} came back without a vote"
-            ),
-            format!(
-                "{at}havenctl steward refound, at each steward, begins the order anew on what a majority had signed"
-            ),
-        ))
+        order::votes(&self.directory.status(), &self.directory.view(), self.directory.authority())
     }
 
     pub(super) fn snapshots(&self) -> Check {
-        match self.directory.status().snapshots_refused {
-            0 => ok("snapshots", "no snapshot of the register was refused"),
-            count => warning(
-                "snapshots",
-                format!("{count} snapshots of the register that other nodes sent were refused since the start"),
-                "journalctl -u havenlink names who sent them and why; havenctl directory status shows whether the \
-                 stewards tell one history",
-            ),
-        }
+        order::snapshots(self.directory.status().snapshots_refused)
     }
 
     /// Calls every other steward, and has it call back.
@@ -263,57 +178,14 @@ impl Care {
             let others = self.directory.beats().into_iter().filter(|b| b.steward != *self.directory.authority());
             told = others.filter_map(ahead).collect();
         }
-        if let Some((ahead, agreeing)) = self.directory.members_ahead()
-            && ahead.0.abs() > CLOCK_OFF.0
-        {
-            return self.against_members(ahead, agreeing);
-        }
-        let worst = told.into_iter().max_by_key(|(_, ahead)| ahead.0.abs());
-        let Some((steward, ahead)) = worst.filter(|(_, ahead)| ahead.0.abs() > CLOCK_OFF.0) else {
-            return match self.exchange.road.worst_clock_difference() {
-                None => ok("clock", "no steward's and no partner's clock differs from this one"),
-                Some(differs) => warning("clock", differs.finding(), differs.remedy()),
-            };
-        };
-        let side = if ahead.0 > 0 { "behind" } else { "ahead of" };
-        let finding = format!("this clock is {} s {side} that of {steward}", ahead.0.abs() / 1_000);
-        let remedy = format!("timedatectl shows the clock; timedatectl set-ntp true mends it, here or at {steward}");
-        if ahead.0.abs() > limits::CLOCK_STOP.0 {
-            return critical("clock", format!("{finding}: content about a person stops"), remedy);
-        }
-        warning("clock", finding, remedy)
+        clock::check(told, self.directory.members_ahead(), self.exchange.road.worst_clock_difference())
     }
 
-    /// Of the only steward: members that agree with each other say that its clock is wrong, and it orders nothing meanwhile.
-    fn against_members(&self, ahead: Millis, agreeing: usize) -> Check {
-        let side = if ahead.0 > 0 { "behind" } else { "ahead of" };
-        critical(
-            "clock",
-            format!(
-                "this clock is {} s {side} those of {agreeing} members that agree: this steward decides nothing",
-                ahead.0.abs() / 1_000
-            ),
-            "timedatectl shows the clock; timedatectl set-ntp true mends it. If this one is right and theirs are not, start \
-             this node with havenlink run --clock-is-right",
-        )
-    }
-
-    /// Against the oldest beat of the newest majority: an entry that lies ahead of it was ordered by a wrong clock.
     pub(super) fn register_time(&self) -> Check {
-        let (status, own) = (self.directory.status(), self.directory.authority());
-        let ahead = status.majority_beat.map_or(Millis(0), |beat| status.entry_time.since(beat));
-        if ahead <= ENTRY_AHEAD {
-            return ok("register-time", "the newest change lies in time");
-        }
-        warning(
-            "register-time",
-            format!(
-                "the newest change lies {} min ahead of the stewards' clocks, from when one of them was wrong: changes are \
-                 decided and followed, and what ends by the register's time ends that much earlier",
-                ahead.0 / 60_000
-            ),
-            retiming(self.refounding(&status.refounding, own).is_some(), &self.directory.view(), own),
-        )
+        let (status, view, own) = (self.directory.status(), self.directory.view(), self.directory.authority());
+        let undecided = order::refounding(&status.refounding, &view, own).is_some();
+        let remedy = clock::retiming(undecided, &view, own);
+        clock::register_time(status.entry_time, status.majority_beat, remedy)
     }
 
     pub(super) async fn decisions(&self) -> Check {

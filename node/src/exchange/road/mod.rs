@@ -42,14 +42,14 @@ use crate::exchange::context::{Context, LinkState, Links, PeerLink, Table, Unrea
 use crate::exchange::records::HeardOffers;
 use crate::storage::Store;
 
-pub use clocks::ClockDifference;
+pub use clocks::{ClockDifference, Whose};
 pub use consume::{ConsumeRequest, Consumed};
 pub use deferred::NotNamed;
 pub use deliver::Pass;
 pub use explain::{Allowed, Explanation};
 pub use held::{Folder, HeldAnswer, HeldRecord, Said};
 pub use later::Superseded;
-pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, QueueCount};
+pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, GivenUp, QueueCount};
 pub(in crate::exchange) use publish::{Draft, new_publication, published_draft};
 pub use publish::{Published, Wished};
 pub use receive::Spent;

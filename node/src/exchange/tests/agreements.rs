@@ -287,6 +287,25 @@ async fn an_agreement_that_never_arrives_is_skipped_after_fifteen_minutes() {
     world.settle().await;
     let states = world.delivery(STRASBOURG, waiting.record_id).await;
     assert_eq!(states, [(DeliveryState::Skipped, Some(Reason::SkippedAfterWait))]);
+    // It is counted, and so is the alert of before, which was queued again; once something arrives there again both are history.
+    let road = &world.exchange(STRASBOURG).road;
+    let since = world.clock.now() - Millis::days(7);
+    let gave_up = road.given_up_since(since).await.unwrap();
+    assert_eq!((gave_up.refused, gave_up.skipped), (0, 2));
+    assert_eq!(gave_up.newest.map(|row| row.recipient), Some(id(KEHL)));
+    *world.line.tap.lock().unwrap() = None;
+    world.settle().await;
+    world.confirm(KEHL).await;
+    world.settle().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let gave_up = road.given_up_since(since).await.unwrap();
+    assert_eq!((gave_up.skipped, gave_up.newest.is_none()), (2, true));
+    assert_eq!(
+        road.given_up_since(world.clock.now() + Millis(1)).await.unwrap().skipped,
+        0,
+        "of before it says nothing"
+    );
 }
 
 #[tokio::test]

@@ -7,13 +7,12 @@ use super::faulty_store::FaultyStore;
 use super::world::*;
 use crate::clock::Clock;
 use crate::demo::sample;
-use crate::domain::agreement::AgreementEndReason;
+use crate::domain::agreement::{AgreementEndReason, AgreementState};
 use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::{AvailabilityClass, CapacityLevel, DisclosureLevel, OwnOffer};
 use crate::domain::time::Millis;
-use crate::exchange::*;
 use crate::storage::ops::{Put, WriteOp};
 use crate::wire::records::offer;
 
@@ -68,7 +67,7 @@ async fn an_agreement_is_in_force_and_ends_when_the_commit_has_answered() {
     let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
     world.settle().await;
     let kehl = world.exchange(KEHL);
-    let granted = || kehl.agreements.set().grants(&id(KEHL), &id(STRASBOURG)).next().is_some();
+    let state = || kehl.agreements.set().get(&made).unwrap().state(world.clock.now());
     let changes =
         |op: &WriteOp| matches!(op, WriteOp::Write(op) if op.puts.iter().any(|put| matches!(put, Put::Agreement(_))));
 
@@ -77,25 +76,24 @@ async fn an_agreement_is_in_force_and_ends_when_the_commit_has_answered() {
     let sign = kehl.agreements.sign_agreement(&signing, made);
     let reads = async {
         held.is_asked().await;
-        assert!(!granted(), "not signed yet");
+        assert_eq!(state(), AgreementState::Proposed, "not signed yet");
         held.store().await;
         held.answer();
     };
     let (signed, ()) = tokio::join!(sign, reads);
-    signed.unwrap();
-    assert!(granted());
+    assert_eq!((signed.unwrap(), state()), (AgreementState::InForce, AgreementState::InForce));
 
     let held = store.hold(changes);
     let end = kehl.agreements.end_agreement(&ending, made, AgreementEndReason::Breach);
     let reads = async {
         held.is_asked().await;
-        assert!(granted(), "it has not ended before that is stored");
+        assert_eq!(state(), AgreementState::InForce, "it has not ended before that is stored");
         held.store().await;
         held.answer();
     };
     let (ended, ()) = tokio::join!(end, reads);
     ended.unwrap();
-    assert!(!granted());
+    assert_eq!(state(), AgreementState::Ended);
     let refused = kehl.road.publish(&call(), wished(sharing(&[STRASBOURG]), sample_alert())).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::AgreementEnded);
 }

@@ -34,6 +34,9 @@ async fn a_repeated_call_says_where_its_deliveries_stand_by_now() {
     world.line.down.lock().unwrap().clear();
     world.settle().await;
     assert_eq!(standing().await, [DeliveryState::Refused]);
+    let gave_up = strasbourg.road.given_up_since(world.clock.now() - Millis::days(7)).await.unwrap();
+    assert_eq!((gave_up.refused, gave_up.skipped), (1, 0), "and the doctor counts it");
+    assert_eq!(gave_up.newest.map(|row| row.recipient), Some(id(KEHL)));
 }
 
 #[tokio::test]
