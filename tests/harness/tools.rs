@@ -76,7 +76,8 @@ async fn run(city: &City, mut command: Command) -> anyhow::Result<Ran> {
     Ok(Ran { code: status.code().unwrap_or(-1), out: text(stdout)?, err: text(stderr)? })
 }
 
-/// Names what this machine cannot run, past the capture of the test runner: `tests/run` repeats it at its end.
+/// Names what this machine cannot run, past the capture of the test runner, as "NAME: WHY": `tests/run` repeats it at its end, and
+/// fails where `HAVENLINK_REQUIRED` has the name. On a line of its own, whatever the test runner has begun to print.
 pub fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+    let _ = write!(std::io::stderr(), "\nskipped: {what}\n");
 }

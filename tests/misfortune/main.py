@@ -105,10 +105,10 @@ def report(results, began):
 def main():
     options = arguments()
     if not shutil.which("cc"):
-        print("skipped: needs a C compiler for the clock")
+        print("skipped: misfortune: needs a C compiler for the clock")
         return 77
     if os.geteuid() != 0:
-        print(f"skipped: these need root: {', '.join(sorted(OF_ROOT))}")
+        print(f"skipped: misfortune: these need root: {', '.join(sorted(OF_ROOT))}")
     todo = chosen(options)
     if options.list:
         print("\n".join(name(case) for case in todo))

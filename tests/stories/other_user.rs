@@ -19,9 +19,9 @@ use crate::steps::{PATIENCE, text};
 const NODE: u32 = 54_321;
 const SOMEBODY: u32 = 54_322;
 
-/// The node's binary as a user of this machine would start it.
+/// The node's binary as a user of this machine would start it: a copy, for this build may stand where only root may look.
 fn as_user(uid: u32, city: &City, arguments: &[&str]) -> Command {
-    let mut command = Command::new(built("havenlink").unwrap());
+    let mut command = Command::new(city.dir.with_file_name("havenlink"));
     command.args(arguments).arg("--config").arg(city.dir.join("node.toml"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HAVENLINK_")) {
         command.env_remove(name);
@@ -68,12 +68,10 @@ async fn what_root_does_to_a_nodes_files_leaves_them_the_nodes() {
     let root = tempfile::tempdir().unwrap();
     std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let city = Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap();
+    std::fs::copy(built("havenlink").unwrap(), city.dir.with_file_name("havenlink")).unwrap();
     let (backups, own) = (city.dir.join("backups"), city.dir.join("own"));
     for (path, owner) in [(city.dir.join("data"), NODE), (city.sockets(), NODE), (own.clone(), NODE)] {
         folder(&path, owner);
-    }
-    if as_user(NODE, &city, &["check"]).output().await.is_err() {
-        return skipped("other_user: the binaries stand where only root may look");
     }
 
     assert_refused(&havenlink(&city, &["check"]).await.unwrap(), Reason::NotJoined);

@@ -88,7 +88,7 @@ impl MovedClocks {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_clock_that_was_corrected_backwards() {
     let Some(clocks) = MovedClocks::build() else {
-        skipped("a clock that is corrected backwards: needs a C compiler");
+        skipped("rest: a clock that is corrected backwards: needs a C compiler");
         return;
     };
     let places = (0..3).map(|clock| clocks.place(clock)).collect();

@@ -184,14 +184,14 @@ mod tests {
     fn root_or_skipped(what: &str) -> bool {
         let root = Owner::here().is_root();
         if !root {
-            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("skipped: {what}: needs root\n"));
+            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("\nskipped: {what}: needs root\n"));
         }
         root
     }
 
     #[test]
     fn what_root_made_is_the_folders_owners_and_nothing_beyond_a_link_is() {
-        if !root_or_skipped("owner::what_root_made_is_the_folders_owners") {
+        if !root_or_skipped("owner: what_root_made_is_the_folders_owners") {
             return;
         }
         let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

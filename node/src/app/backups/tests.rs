@@ -161,7 +161,7 @@ fn a_backup_is_complete_or_absent() {
 #[test]
 fn what_root_backs_up_and_restores_belongs_to_the_folders_owners() {
     if !Owner::here().is_root() {
-        let skipped = "skipped: backups::what_root_backs_up_and_restores: needs root\n";
+        let skipped = "\nskipped: backups: what_root_backs_up_and_restores: needs root\n";
         std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
         return;
     }
