@@ -57,15 +57,46 @@ pub async fn run(session: &Session, Verb::Propose { change, leave_behind, yes }:
     if let Some(rules) = change.rules_version {
         confirm::severe(session, &format!("rules of version {rules}"), &[plan::RULES], "policy", yes)?;
     }
-    let policy = Policy {
-        rules_version: change.rules_version.unwrap_or_default(),
-        admission_approvals: change.admission_approvals.unwrap_or_default(),
-        emergency_ms: change.emergency.unwrap_or_default(),
-        freshness_limit_ms: change.freshness_limit.unwrap_or_default(),
-        beat_interval_ms: change.beat_interval.unwrap_or_default(),
-        snapshot_interval: change.snapshot_interval.unwrap_or_default(),
-        proposal_life_ms: change.proposal_life.unwrap_or_default(),
-    };
-    let request = ProposePolicyRequest { request_id: session.request_id(), policy: Some(policy), leave_behind };
+    let request = change.asked(session.request_id(), leave_behind);
     decision::show(session, "policy", call!(session, MemberServiceClient, propose_policy, request)?.decision)
+}
+
+impl Change {
+    /// What is not given is 0, and stays as it is.
+    fn asked(self, request_id: String, leave_behind: bool) -> ProposePolicyRequest {
+        let policy = Policy {
+            rules_version: self.rules_version.unwrap_or_default(),
+            admission_approvals: self.admission_approvals.unwrap_or_default(),
+            emergency_ms: self.emergency.unwrap_or_default(),
+            freshness_limit_ms: self.freshness_limit.unwrap_or_default(),
+            beat_interval_ms: self.beat_interval.unwrap_or_default(),
+            snapshot_interval: self.snapshot_interval.unwrap_or_default(),
+            proposal_life_ms: self.proposal_life.unwrap_or_default(),
+        };
+        ProposePolicyRequest { request_id, policy: Some(policy), leave_behind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Noun};
+
+    fn asked(arguments: &[&str]) -> ProposePolicyRequest {
+        let line = ["havenctl", "policy", "propose"].iter().chain(arguments);
+        match Cli::try_parse_from(line).unwrap().noun {
+            Noun::Policy(Verb::Propose { change, leave_behind, .. }) => change.asked("r".into(), leave_behind),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn members_are_left_behind_only_where_that_was_typed() {
+        let kept = asked(&["--rules-version", "2"]);
+        assert_eq!((kept.policy.unwrap().rules_version, kept.leave_behind), (2, false));
+        let left = asked(&["--rules-version", "2", "--leave-behind"]);
+        assert_eq!((left.policy.unwrap().rules_version, left.leave_behind), (2, true));
+    }
 }
