@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One line of what the doctor said.
 #[derive(Clone, Debug)]
-struct Found {
+pub struct Found {
     name: String,
     result: String,
-    finding: String,
-    remedy: String,
+    pub finding: String,
+    pub remedy: String,
 }
 
 /// Asks the doctor; its exit code must fit the worst line.
@@ -50,7 +50,7 @@ async fn ask(city: &City) -> Vec<Found> {
 }
 
 /// Waits until a check says so, and gives its line. Whoever is not content says what is wrong and what helps.
-async fn says(city: &City, name: &str, result: &str) -> Found {
+pub async fn says(city: &City, name: &str, result: &str) -> Found {
     let what = format!("{} finds {name} {result}", city.id());
     let found = eventually(&what, PATIENCE, || async {
         let found = ask(city).await;

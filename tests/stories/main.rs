@@ -26,6 +26,7 @@ mod standing;
 mod steps;
 mod stewards;
 mod suspension;
+mod typed;
 mod unit_file;
 mod versions;
 mod waiting;

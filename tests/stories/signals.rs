@@ -6,12 +6,15 @@ use std::process::Stdio;
 use havenlink::demo::city::PATIENCE;
 use havenlink::demo::sample::CITIES;
 use havenlink_proto::admin::v1::NodeState;
-use havenlink_tests::federation::{Federation, built};
+use havenlink_tests::federation::{Federation, built, ctl};
+use havenlink_tests::peer::address_of;
 use havenlink_tests::rest::Watched;
 use havenlink_tests::tools::havenctl;
 use havenlink_tests::wait::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
+
+use crate::typed::moved;
 
 fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
@@ -103,4 +106,31 @@ async fn an_applicant_that_waits_goes_on_waiting_after_sighup() {
     until_logged(&kehl.dir.join("node.log"), "the configuration was read again").await;
     kehl.until("it waits still", |status| status.state() == NodeState::NeedsApproval).await.unwrap();
     assert!(kehl.stop().await.unwrap().unwrap().success());
+}
+
+/// Both moved while the line was down, and Kehl's operator was told the steward's new address: it goes into the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_asks_the_contacts_that_the_file_names_now() {
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two cities") };
+    let (first, second) = (address_of(strasbourg).await.unwrap(), address_of(kehl).await.unwrap());
+    for city in [&mut *strasbourg, &mut *kehl] {
+        city.stop().await.unwrap();
+    }
+    let (first, second) = (first.to_string(), second.to_string());
+    let (new, _) = (moved(strasbourg, &first), moved(kehl, &second));
+    strasbourg.start().unwrap();
+    strasbourg.ready().await.unwrap();
+    ctl(strasbourg, &["node", "update", "--endpoint", &new]).await.unwrap();
+    let number = strasbourg.status().await.unwrap().register_number;
+    kehl.start().unwrap();
+    let before = kehl.until("its door is open", |_| true).await.unwrap();
+    assert!(before.register_number < number, "it knows the old address alone: {before:?}");
+
+    let contacts = kehl.dir.join("data/contacts");
+    let text = std::fs::read_to_string(&contacts).unwrap();
+    assert!(text.contains(&first), "{text}");
+    std::fs::write(&contacts, text.replace(&first, &new)).unwrap();
+    signal(kehl.pid().unwrap(), Signal::HUP);
+    kehl.until("it follows the steward again", |status| status.register_number >= number).await.unwrap();
 }

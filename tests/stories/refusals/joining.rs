@@ -115,4 +115,9 @@ async fn a_join_that_failed_is_repeated_by_the_same_command() {
     let other = havenlink(&kehl, &["join", &first]).await.unwrap();
     assert_refused(&other, Reason::AlreadyJoined);
     assert!(other.err.contains("havenlink withdraw"), "{other:?}");
+
+    // Its words differ on the phone: nobody comes in by that invitation any more, and the list says why.
+    havenctl(strasbourg, &["member", "reject", "de-kehl", "--reason", "WORDS_DIFFER"]).await.unwrap().fine();
+    let listed = havenctl(strasbourg, &["invite", "list"]).await.unwrap().fine();
+    assert_eq!((listed.matches("BURNT").count(), listed.matches("OPEN").count()), (1, 1), "{listed}");
 }
