@@ -38,17 +38,24 @@ impl Directory {
     ///
     /// # Errors
     /// `NEWCOMER_CATCHING_UP` when it has not within 8 s: it goes on, and the same may be asked again; `NO_LEADER` and the
-    /// like when no leader could be asked; `MEMBER_UNKNOWN`, `ENTRY_INVALID` when it cannot vote under that Raft id.
+    /// like when no leader could be asked, or the one that there is has lost its majority; `MEMBER_UNKNOWN`, `ENTRY_INVALID` when it cannot vote under that Raft id.
     pub async fn prepare(&self, newcomer: &Steward) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut behind = None;
         loop {
             let failed = match self.ask_leader(newcomer).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => {
-                    behind = Some(Error::new(Reason::NewcomerCatchingUp, newcomer.authority.as_str()));
-                    None
-                }
+                // A leader that has lost its majority brings nobody up to date: that is what is wrong then, and not the newcomer.
+                Ok(false) => match self.read_once().await {
+                    Ok(_) => {
+                        behind = Some(Error::new(Reason::NewcomerCatchingUp, newcomer.authority.as_str()));
+                        None
+                    }
+                    Err(error) => {
+                        behind = None;
+                        Some(error)
+                    }
+                },
                 Err(error) if error.retryable() => Some(error),
                 Err(error) => return Err(error),
             };

@@ -196,7 +196,7 @@ impl Directory {
         Ok(statement::applied_from_proto(answer.get_ref())?)
     }
 
-    async fn read_once(&self) -> Result<(u64, Digest), Error> {
+    pub(super) async fn read_once(&self) -> Result<(u64, Digest), Error> {
         if let Some(node) = self.node() {
             match leader(&node) {
                 (true, _) => {

@@ -53,6 +53,20 @@ async fn one_that_does_not_answer_is_not_decided_on_and_everything_else_is() {
     federation.together().await;
 }
 
+/// Of two stewards one is cut off, and so is who is to be a third: the other may take itself for the leader still, and brings nobody
+/// up to date.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_a_majority_does_not_say_that_the_newcomer_is_behind() {
+    let federation = Federation::of(&[STRASBOURG, KEHL], &[ESCH], &quick()).await;
+    let leader = federation.leader().await;
+    let other = if leader == STRASBOURG { KEHL } else { STRASBOURG };
+    for silent in [other, ESCH] {
+        federation.pipes.cut(&id(silent));
+    }
+    let refused = federation.at(&leader).prepare(&newcomer(&federation, ESCH)).await.unwrap_err();
+    assert!(matches!(refused.reason(), Reason::NoLeader | Reason::LastRegisterUnreachable), "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn any_steward_asks_the_leader_and_nobody_else_may() {
     let federation = Federation::of(THREE, &[GENT], &quick()).await;
