@@ -1,13 +1,14 @@
 //! Raft's calls to other stewards, over the pool's channels.
 //!
 //! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off, where it
-//! sends; a stream that never opens is sent nothing, so the link itself waits before it opens the next one. In TLS 1.3 a
-//! refused certificate shows as a cancelled first call, so that is unreachable too. Only a stream that the other side ended
-//! in order (its Raft is starting or stopping) is tried again at once.
+//! sends; a stream that never opens is sent nothing, and one that is ended as soon as it is open neither. So the link itself
+//! waits before it opens the next one, and opens no more than a few at once, whatever is answered. In TLS 1.3 a refused
+//! certificate shows as a cancelled first call, so that is unreachable too. A stream that the other side ended in order (its
+//! Raft is starting or stopping, or its log differs) is tried again at once, some times.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -40,6 +41,10 @@ type Appended = Rpc<StreamAppendResult<C>>;
 const OPEN: Duration = Duration::from_secs(2);
 /// Before a stream is opened after one that did not open.
 const REOPEN: Duration = Duration::from_millis(250);
+/// Streams that may be opened one after the other; after that one in every `BETWEEN`, less than a heartbeat. To find where two
+/// logs part takes some; more than that is asked for only by whoever ends each.
+const AT_ONCE: u32 = 16;
+const BETWEEN: Duration = Duration::from_millis(100);
 /// A vote is worth nothing after the longest election.
 const VOTE: Duration = Duration::from_secs(1);
 /// Time for a whole snapshot.
@@ -71,6 +76,7 @@ impl RaftNetworkFactory<C> for Network {
             terms: self.terms.clone(),
             stored: self.stored.clone(),
             shut: false,
+            pace: Pace::default(),
         }
     }
 }
@@ -84,6 +90,21 @@ pub struct Link {
     stored: Stored,
     /// The last stream did not open.
     shut: bool,
+    pace: Pace,
+}
+
+/// When streams may be opened.
+#[derive(Default)]
+struct Pace(Option<Instant>);
+
+impl Pace {
+    /// How long the next one waits.
+    fn wait(&mut self, now: Instant) -> Duration {
+        // As if each took its time; only who is ahead by many has to wait.
+        let paid = self.0.map_or(now, |paid| paid.max(now)) + BETWEEN;
+        self.0 = Some(paid);
+        paid.saturating_duration_since(now + BETWEEN * AT_ONCE)
+    }
 }
 
 impl Link {
@@ -136,8 +157,10 @@ impl NetStreamAppend<C> for Link {
         S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            if std::mem::replace(&mut self.shut, true) {
-                tokio::time::sleep(REOPEN).await;
+            let shut = std::mem::replace(&mut self.shut, true);
+            let wait = self.pace.wait(Instant::now()).max(if shut { REOPEN } else { Duration::ZERO });
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
             }
             let to = self.to.clone();
             let target = to.target;
@@ -266,5 +289,18 @@ mod tests {
         assert!(first.is_some_and(|opened| opened.is_err()), "the first says at once that nobody is there");
         let again = link.stream_append(futures_util::stream::pending(), option()).now_or_never();
         assert!(again.is_none(), "the next one waits: openraft asks as fast as it is answered");
+    }
+
+    #[test]
+    fn whoever_ends_each_stream_is_not_sent_one_after_the_other() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        assert!((0..AT_ONCE).all(|_| pace.wait(now).is_zero()), "some at once: to find where two logs part");
+        assert_eq!([pace.wait(now), pace.wait(now)], [BETWEEN, BETWEEN * 2]);
+        now += BETWEEN * 60;
+        // One in each heartbeat is never held up.
+        for _ in 0..100 {
+            assert!(pace.wait(now).is_zero());
+            now += Duration::from_millis(super::super::types::HEARTBEAT_MS);
+        }
     }
 }

@@ -107,7 +107,7 @@ pub type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
 pub type Payload = openraft::EntryPayload<Command, u64, Peer>;
 
 /// Milliseconds between heartbeats.
-const HEARTBEAT_MS: u64 = 250;
+pub(super) const HEARTBEAT_MS: u64 = 250;
 /// A follower that heard nothing for this long, at least and at most, asks for votes.
 const ELECTION_MS: (u64, u64) = (1_000, 2_000);
 /// Time for a snapshot to be sent and installed.
