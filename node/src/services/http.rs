@@ -1,9 +1,11 @@
 //! Loopback HTTP: is the process alive, is the node ready, and its numbers. Nothing else, and to nobody else.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use axum::routing::get;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::domain::reason::Reason;
 use crate::telemetry::metrics;
@@ -41,24 +43,51 @@ pub async fn serve(
         .route("/metrics", get(numbers))
         .with_state(readiness)
         .layer(middleware::from_fn(loopback_only));
-    axum::serve(Few::new(listener, LIFE), router).with_graceful_shutdown(stopped).await
+    axum::serve(Few::new(listener, FIRST_BYTES, LIFE), router).with_graceful_shutdown(stopped).await
 }
 
-/// Connections at a time; whoever watches this node needs one or two.
-const CONNECTIONS: usize = 32;
-/// The longest life of one: whoever is silent, or reads slowly, takes nobody's place for good.
+/// Connections at a time. Whoever watches this node needs one or two; with so many, whoever holds as many as a process easily has
+/// does not make the node let others in and out all the time.
+const CONNECTIONS: usize = 256;
+/// One that has said nothing for this long gives its place back.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// The longest life of one: whoever reads slowly takes nobody's place for good.
 const LIFE: Duration = Duration::from_secs(30);
 
-/// The socket, with few places.
+/// The socket, with few places. Who comes when all are taken is let in, and another one has to go: the first that has said
+/// nothing, or else the first. So nobody who holds places keeps out whoever asks something.
 struct Few {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    guests: VecDeque<Guest>,
+    first_bytes: Duration,
     life: Duration,
 }
 
+/// A connection, as the socket knows it; `leave` is closed once it is over.
+struct Guest {
+    spoke: Arc<AtomicBool>,
+    leave: oneshot::Sender<()>,
+}
+
 impl Few {
-    fn new(listener: TcpListener, life: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS)), life }
+    const fn new(listener: TcpListener, first_bytes: Duration, life: Duration) -> Self {
+        Self { listener, guests: VecDeque::new(), first_bytes, life }
+    }
+
+    fn let_in(&mut self, stream: TcpStream) -> Brief {
+        self.guests.retain(|guest| !guest.leave.is_closed());
+        if self.guests.len() >= CONNECTIONS {
+            let silent = self.guests.iter().position(|guest| !guest.spoke.load(Ordering::Relaxed));
+            if let Some(guest) = self.guests.remove(silent.unwrap_or(0)) {
+                // One that is over in this very moment need not be told.
+                _ = guest.leave.send(());
+            }
+        }
+        let (leave, told) = oneshot::channel();
+        let spoke = Arc::<AtomicBool>::default();
+        self.guests.push_back(Guest { spoke: spoke.clone(), leave });
+        let end = Instant::now() + self.life;
+        Brief { stream, end, time: Box::pin(sleep(self.first_bytes)), spoke, told, over: false }
     }
 }
 
@@ -68,11 +97,8 @@ impl Listener for Few {
 
     async fn accept(&mut self) -> (Brief, SocketAddr) {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
-                Ok((stream, remote)) => {
-                    return (Brief { stream, life: Box::pin(sleep(self.life)), _place: place }, remote);
-                }
+                Ok((stream, remote)) => return (self.let_in(stream), remote),
                 Err(error) => {
                     havenlink_runtime::repeated!(warn; %error, "the loopback listener's accept failed");
                     sleep(Duration::from_millis(50)).await;
@@ -86,17 +112,28 @@ impl Listener for Few {
     }
 }
 
-/// A connection that ends after `LIFE`.
+/// A connection that ends when its time is over, or when somebody else needs its place.
 struct Brief {
     stream: TcpStream,
-    life: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    /// When it ends at the latest.
+    end: Instant,
+    time: Pin<Box<Sleep>>,
+    spoke: Arc<AtomicBool>,
+    told: oneshot::Receiver<()>,
+    over: bool,
 }
 
 impl Brief {
     /// `None`: it may go on.
     fn over(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
-        self.life.as_mut().poll(cx).is_ready().then(|| io::ErrorKind::TimedOut.into())
+        self.over = self.over || Pin::new(&mut self.told).poll(cx).is_ready() || self.time.as_mut().poll(cx).is_ready();
+        self.over.then(|| io::ErrorKind::TimedOut.into())
+    }
+
+    fn spoke(&mut self) {
+        if !self.spoke.swap(true, Ordering::Relaxed) {
+            self.time.as_mut().reset(self.end);
+        }
     }
 }
 
@@ -104,7 +141,14 @@ impl AsyncRead for Brief {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.over(cx) {
             Some(error) => Poll::Ready(Err(error)),
-            None => Pin::new(&mut self.stream).poll_read(cx, buf),
+            None => {
+                let before = buf.filled().len();
+                let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+                if buf.filled().len() > before {
+                    self.spoke();
+                }
+                read
+            }
         }
     }
 }
@@ -187,23 +231,48 @@ mod tests {
         }
     }
 
+    async fn few(first_bytes: Duration, life: Duration) -> Few {
+        Few::new(TcpListener::bind("127.0.0.1:0").await.unwrap(), first_bytes, life)
+    }
+
+    async fn comes(few: &mut Few) -> (TcpStream, Brief) {
+        let client = TcpStream::connect(few.local_addr().unwrap()).await.unwrap();
+        (client, few.accept().await.0)
+    }
+
+    async fn says_something(client: &mut TcpStream, brief: &mut Brief) {
+        client.write_all(b"G").await.unwrap();
+        brief.read_exact(&mut [0]).await.unwrap();
+    }
+
     #[tokio::test]
-    async fn silent_connections_take_nobodys_place_for_good() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut few = Few::new(listener, Duration::from_secs(1));
-        let mut silent = Vec::new();
-        let mut held = Vec::new();
+    async fn who_comes_when_all_places_are_taken_is_let_in_and_one_that_is_silent_goes() {
+        let mut few = few(LIFE, LIFE).await;
+        let (mut clients, mut held) = (Vec::new(), Vec::new());
         for _ in 0..CONNECTIONS {
-            silent.push(TcpStream::connect(address).await.unwrap());
-            held.push(few.accept().await.0);
+            let (client, brief) = comes(&mut few).await;
+            clients.push(client);
+            held.push(brief);
         }
-        let _waiting = TcpStream::connect(address).await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(50), few.accept()).await.is_err(), "no place");
-        let ended = held[0].read(&mut [0]).await.unwrap_err();
-        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
-        drop(held);
-        few.accept().await;
+        says_something(&mut clients[0], &mut held[0]).await;
+        let _another = comes(&mut few).await;
+        let ended = held[1].read(&mut [0]).await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut, "the first that said nothing");
+        says_something(&mut clients[0], &mut held[0]).await;
+        held.clear();
+        let _others = comes(&mut few).await;
+        assert!(few.guests.len() <= 2, "who is gone holds no place");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_ends_and_one_that_spoke_does_a_while_later() {
+        let mut few = few(Duration::from_secs(1), Duration::from_secs(3)).await;
+        let (_silent, mut mute) = comes(&mut few).await;
+        let (mut client, mut talker) = comes(&mut few).await;
+        says_something(&mut client, &mut talker).await;
+        assert_eq!(mute.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        says_something(&mut client, &mut talker).await;
+        assert_eq!(talker.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
