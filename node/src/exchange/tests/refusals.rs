@@ -1,6 +1,7 @@
 //! What is refused, by whom, and with which reason.
 
 use bytes::Bytes;
+use havenlink_proto::record::v1::{AuditAct, AuditLeaf};
 
 use super::world::*;
 use crate::clock::Clock;
@@ -105,6 +106,27 @@ async fn a_tampered_envelope_a_foreign_key_and_a_withdrawn_key_are_refused() {
     let seen = verdicts(&world, KEHL, STRASBOURG, with(4, bytes.to_vec())).await;
     assert_eq!(seen, [Verdict::Refused(Reason::KeyNotCurrent)]);
     assert_eq!(world.inbox(KEHL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn items_of_a_batch_that_cannot_be_opened_are_one_line_of_the_ledger() {
+    let world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let mut batch = Batch { first: 2, ..last_content(&world) };
+    let ItemBody::Envelope(bytes) = batch.items[0].body.clone() else { panic!() };
+    let mut tampered = bytes.to_vec();
+    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
+    tampered[at + 3] = b'2';
+    batch.items[0].body = ItemBody::Envelope(tampered.into());
+    batch.items = vec![batch.items[0].clone(); 40];
+    let seen = verdicts(&world, KEHL, STRASBOURG, batch.clone()).await;
+    assert_eq!(seen, [Verdict::Refused(Reason::SignatureInvalid); 40], "each is answered");
+    verdicts(&world, KEHL, STRASBOURG, Batch { first: 42, ..batch }).await;
+    let leaves = world.exchange(KEHL).upkeep.audit_leaves(0, 1_000).await.unwrap().0;
+    let leaves = leaves.into_iter().map(|leaf| <AuditLeaf as prost::Message>::decode(leaf).unwrap());
+    let refused: Vec<_> = leaves.filter(|leaf| leaf.act() == AuditAct::Refused).map(|leaf| leaf.reason).collect();
+    assert_eq!(refused, ["SIGNATURE_INVALID"; 2], "one for each batch");
 }
 
 #[tokio::test]

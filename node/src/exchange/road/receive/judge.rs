@@ -1,6 +1,6 @@
 //! Judges a batch, item by item in its order: times, the one question, dedup, what it refers to, what it changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::domain::agreement::Usage;
@@ -64,6 +64,8 @@ struct BatchJudgement<'a> {
     batch: records::Batch,
     changes: Changes,
     judged: Judged,
+    /// Why items of it could not be opened, as the ledger has it.
+    unopened: BTreeSet<Reason>,
 }
 
 impl Road {
@@ -78,6 +80,7 @@ impl Road {
             batch: records::Batch::default(),
             changes: Changes::default(),
             judged: Judged { outcomes: Vec::with_capacity(items.len()), ..Judged::default() },
+            unopened: BTreeSet::new(),
         };
         for item in items {
             let outcome = match item {
@@ -238,9 +241,12 @@ impl BatchJudgement<'_> {
         question::ask(envelope, &item.opened.body, target, &asked)
     }
 
-    /// What could not even be opened stands in the ledger with its reason, and without what it claimed to be.
+    /// What could not even be opened stands in the ledger with its reason, and without what it claimed to be: one line for all
+    /// of a batch, since nothing in it would tell them apart, and whoever sends them sends as many as it likes.
     fn decided(&mut self, outcome: &ItemOutcome) {
-        if let Verdict::Refused(reason) | Verdict::Quarantined(reason) = outcome.verdict {
+        if let Verdict::Refused(reason) | Verdict::Quarantined(reason) = outcome.verdict
+            && self.unopened.insert(reason)
+        {
             self.judged.audit.push(AuditDraft {
                 counterparty: Some(self.received.batch.stream.origin.clone()),
                 reason: Some(reason),
