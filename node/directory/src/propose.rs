@@ -183,6 +183,10 @@ impl Directory {
             Err(error) if error.reason() == Reason::PeerUnreachable => {
                 Err(Error::new(Reason::NoLeader, "the last leader does not answer"))
             }
+            // Whoever says that it leads and answers nonsense does not lead for long either.
+            Err(error) if error.reason() == Reason::DecodeFailed => {
+                Err(Error::new(Reason::NoLeader, "the last leader's answer cannot be read"))
+            }
             answer => answer,
         }
     }
