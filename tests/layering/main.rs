@@ -7,6 +7,7 @@ mod architecture;
 mod citations;
 mod clients;
 mod gate;
+mod lines;
 mod names;
 mod parts;
 mod reasons;

@@ -17,18 +17,21 @@ use crate::domain::reason::Reason;
 
 /// What other stewards' Raft calls; `sender` is the certificate's authority.
 impl Directory {
+    /// The instance that hears this sender. Nothing that it sends was read yet.
     pub(super) fn served(&self, sender: &AuthorityId) -> Result<Arc<Node>, Error> {
         // A sender that is not known as a steward may be one since a moment ago: look before the next message.
         if self.0.chain.gate().ids(sender, self.0.chain.monotonic()).next().is_none() {
             self.0.pull.notify_one();
         }
-        self.node().ok_or_else(|| {
+        let node = self.node().ok_or_else(|| {
             // It may be a leader that brings this node up to date before it votes.
             if self.0.chain.view().is_steward(sender) {
                 self.0.called.send_replace(Some(Instant::now()));
             }
             Error::new(Reason::NodeStarting, "no Raft instance runs here")
-        })
+        })?;
+        node.admits(sender)?;
+        Ok(node)
     }
 
     /// A steward asks this node, which leads, to bring a newcomer up to date; whether it is.
@@ -50,7 +53,7 @@ impl Directory {
     /// Appends and heartbeats.
     ///
     /// # Errors
-    /// `NODE_STARTING` when no instance runs here; refusals come in the stream.
+    /// `NODE_STARTING` when no instance runs here, `NOT_A_STEWARD`; what else is refused comes in the stream.
     pub fn append_stream<S, E>(
         &self,
         sender: AuthorityId,

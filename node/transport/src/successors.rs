@@ -43,7 +43,7 @@ impl Successors {
             Some(known) if *known == Some(*next) => true,
             Some(known) => {
                 if known.take().is_some() {
-                    tracing::warn!(%authority, "two keys claim to follow one of its keys: neither is believed");
+                    havenlink_runtime::repeated!(warn by authority.as_str(); %authority, "two keys claim to follow one of its keys: neither is believed");
                 }
                 false
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use havenlink_proto::raft::v1 as proto;
-use openraft::raft::AppendEntriesRequest;
+use havenlink_runtime::telemetry::journal::{Entry, Event};
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest};
 use openraft::type_config::alias::SnapshotOf;
 use proto::install_snapshot_request::Part;
 use tokio::sync::mpsc;
@@ -32,6 +33,18 @@ fn stopped(error: impl std::fmt::Display) -> Error {
     Error::new(Reason::NodeStopping, format!("Raft has stopped: {error}"))
 }
 
+/// What a sender brought was judged: a refusal is counted under its name, however often it calls.
+fn told<T>(sender: &AuthorityId, judged: Result<T, Error>) -> Result<T, Error> {
+    judged.inspect_err(|error| {
+        let reason = error.reason();
+        if matches!(reason, Reason::NodeStopping | Reason::Internal) {
+            return;
+        }
+        Entry { reason: Some(reason), ..Entry::about(Event::Refused, sender) }.count(1);
+        tracing::debug!(peer = %sender, %error, "a message of another steward's Raft was refused");
+    })
+}
+
 /// One snapshot of a steward at a time.
 struct Installing<'a> {
     all: &'a Mutex<BTreeSet<AuthorityId>>,
@@ -54,6 +67,14 @@ impl Drop for Installing<'_> {
 }
 
 impl Node {
+    /// Whether a sender is heard, by its certificate: before anything that it sends is read.
+    ///
+    /// # Errors
+    /// `NOT_A_STEWARD`.
+    pub fn admits(&self, sender: &AuthorityId) -> Result<(), Error> {
+        told(sender, self.guard.admits(sender))
+    }
+
     /// A stream of appends. It ends with the first one that a door refuses, after the answers to those before it.
     pub fn append_stream<S, E>(
         self: Arc<Self>,
@@ -71,7 +92,7 @@ impl Node {
             let mut requests = Box::pin(requests);
             let mut seen = Passed::default();
             while let Some(Ok(request)) = requests.next().await {
-                let request = self.check_append(&sender, request, &mut seen).await?;
+                let request = told(&sender, self.check_append(&sender, request, &mut seen).await)?;
                 if pass.send(request).await.is_err() {
                     break;
                 }
@@ -121,8 +142,8 @@ impl Node {
     /// # Errors
     /// What a door refuses.
     pub fn hears(&self, sender: &AuthorityId, federation: &[u8], target: u64) -> Result<(), Error> {
-        self.guard.meant_for_us(federation, target)?;
-        self.guard.steward(sender)
+        let heard = self.guard.meant_for_us(federation, target).and_then(|()| self.guard.steward(sender));
+        told(sender, heard)
     }
 
     /// A vote asked for.
@@ -130,7 +151,7 @@ impl Node {
     /// # Errors
     /// What a door refuses.
     pub async fn vote(&self, sender: &AuthorityId, request: proto::VoteRequest) -> Result<proto::VoteResponse, Error> {
-        let request = self.check_vote(sender, request)?;
+        let request = told(sender, self.check_vote(sender, request))?;
         let answer = self.raft.vote(request).await.map_err(stopped)?;
         Ok(convert::vote_response_to(&answer))
     }
@@ -145,7 +166,7 @@ impl Node {
         request: proto::PreVoteRequest,
     ) -> Result<proto::PreVoteResponse, Error> {
         let request = request.request.ok_or_else(|| crate::wire::Error::missing("request"))?;
-        let request = self.check_vote(sender, request)?;
+        let request = told(sender, self.check_vote(sender, request))?;
         let answer = self.raft.pre_vote(request).await.map_err(stopped)?;
         Ok(proto::PreVoteResponse { response: Some(convert::vote_response_to(&answer)) })
     }
@@ -174,11 +195,20 @@ impl Node {
         sender: &AuthorityId,
         request: proto::TransferLeaderRequest,
     ) -> Result<proto::TransferLeaderResponse, Error> {
+        let request = told(sender, self.check_transfer(sender, request))?;
+        let answer = self.raft.handle_transfer_leader(request).await.map_err(stopped)?;
+        Ok(proto::TransferLeaderResponse { accepted: answer.is_ok() })
+    }
+
+    fn check_transfer(
+        &self,
+        sender: &AuthorityId,
+        request: proto::TransferLeaderRequest,
+    ) -> Result<TransferLeaderRequest<TypeConfig>, Error> {
         self.guard.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::transfer_from(request)?;
         self.guard.sender(sender, request.from_leader())?;
-        let answer = self.raft.handle_transfer_leader(request).await.map_err(stopped)?;
-        Ok(proto::TransferLeaderResponse { accepted: answer.is_ok() })
+        Ok(request)
     }
 
     /// A whole snapshot: who sends it is checked with the first message, what it says with the last.
@@ -193,7 +223,7 @@ impl Node {
     where
         S: Stream<Item = Result<proto::InstallSnapshotRequest, E>> + Send + 'static,
     {
-        let installed = self.install(sender, requests).await;
+        let installed = told(sender, self.install(sender, requests).await);
         if let Err(error) = &installed
             && error.reason() == Reason::SnapshotInvalid
         {

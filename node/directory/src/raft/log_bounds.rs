@@ -3,7 +3,7 @@
 
 use openraft::raft::AppendEntriesRequest;
 
-use super::message_guard::{MessageGuard, refuse};
+use super::message_guard::MessageGuard;
 use super::types::{LogId, SnapshotMeta, TypeConfig, Vote};
 use super::voters::signed_in_time;
 use crate::domain::reason::Reason;
@@ -28,7 +28,7 @@ impl MessageGuard {
 
     /// The end of a candidate's log is one that may exist.
     pub fn end(&self, last: Option<&LogId>) -> Result<(), Error> {
-        last.map_or(Ok(()), |last| self.reaches(last)).map_err(|why| refuse(Reason::RaftLogContradicted, why))
+        last.map_or(Ok(()), |last| self.reaches(last)).map_err(|why| Error::new(Reason::RaftLogContradicted, why))
     }
 
     /// What a leader calls committed can stand in one log with what is here: every later leader has a committed entry, so
@@ -47,7 +47,7 @@ impl MessageGuard {
     /// Nothing in an append contradicts what is committed here: a leader has every committed entry, and openraft takes
     /// that for granted (it believes an entry at a committed index to be the one it has).
     pub fn place(&self, request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Error> {
-        let contradicted = |why| refuse(Reason::RaftLogContradicted, why);
+        let contradicted = |why| Error::new(Reason::RaftLogContradicted, why);
         let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
         last.map_or(Ok(()), |last| self.reaches(&last)).map_err(contradicted)?;
         request.leader_commit.map_or(Ok(()), |committed| self.commits(&committed)).map_err(contradicted)?;
@@ -58,7 +58,7 @@ impl MessageGuard {
             if !fits {
                 let detail =
                     format!("{id} under a vote of term {}, committed {committed}", request.vote.leader_id().term);
-                return Err(refuse(Reason::RaftLogContradicted, detail));
+                return Err(Error::new(Reason::RaftLogContradicted, detail));
             }
         }
         Ok(())
@@ -66,7 +66,7 @@ impl MessageGuard {
 
     /// A snapshot's place in the log: openraft panics at one that does not fit.
     pub fn snapshot(&self, vote: &Vote, meta: &SnapshotMeta, state: &RegisterState) -> Result<(), Error> {
-        let invalid = |why: &str| refuse(Reason::SnapshotInvalid, why);
+        let invalid = |why: &str| Error::new(Reason::SnapshotInvalid, why);
         let last = meta.last_log_id.ok_or_else(|| invalid("no last log id"))?;
         self.reaches(&last).map_err(|why| invalid(&why))?;
         if last.committed_leader_id().term > vote.leader_id().term {
@@ -87,14 +87,14 @@ impl MessageGuard {
             return Err(invalid("its membership lies beyond its last entry"));
         }
         signed_in_time(state, self.machine.membership().as_ref(), meta.last_membership.membership())
-            .map_err(|why| refuse(Reason::RaftMembershipUnsigned, why))
+            .map_err(|why| Error::new(Reason::RaftMembershipUnsigned, why))
     }
 
     /// At or below what is committed a snapshot is not installed; above by term and not by index it would be a panic.
     pub fn above(&self, last: LogId, committed: Option<LogId>) -> Result<(), Error> {
         match committed.filter(|committed| last > *committed && last.index() <= committed.index()) {
             None => Ok(()),
-            Some(_) => Err(refuse(Reason::SnapshotInvalid, "it contradicts what is committed here")),
+            Some(_) => Err(Error::new(Reason::SnapshotInvalid, "it contradicts what is committed here")),
         }
     }
 }

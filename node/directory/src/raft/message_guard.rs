@@ -19,7 +19,7 @@ use openraft::raft::AppendEntriesRequest;
 use super::answers::Terms;
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
-use super::types::{Entry, LogId, Membership, Payload, TypeConfig, Vote};
+use super::types::{Entry, LogId, Membership, Payload, Peer, TypeConfig, Vote};
 use super::voters::{follows, membership_of};
 use crate::chain::Chain;
 use crate::clock::SharedClock;
@@ -56,12 +56,6 @@ pub struct Passed {
     time: Option<(u64, UnixMs)>,
 }
 
-pub(super) fn refuse(reason: Reason, detail: impl Into<String>) -> Error {
-    let error = Error::new(reason, detail);
-    havenlink_runtime::repeated!(warn by reason.code(); %error, "a message of another steward's Raft was refused");
-    error
-}
-
 impl MessageGuard {
     pub fn new(
         federation: FederationId,
@@ -79,18 +73,29 @@ impl MessageGuard {
     /// Raft id does not answer for the old one, whose log it does not have.
     pub fn meant_for_us(&self, federation: &[u8], target: u64) -> Result<(), Error> {
         if federation != self.federation.as_bytes() {
-            return Err(refuse(Reason::WrongFederation, "a Raft message of another federation"));
+            return Err(Error::new(Reason::WrongFederation, "a Raft message of another federation"));
         }
         if target != self.raft_id {
-            return Err(refuse(Reason::RaftTargetOther, format!("for Raft id {target}, this is {}", self.raft_id)));
+            return Err(Error::new(Reason::RaftTargetOther, format!("for Raft id {target}, this is {}", self.raft_id)));
         }
         Ok(())
+    }
+
+    /// Whether the sender is heard at all, by its certificate alone: it is a steward, or its vote counts still.
+    pub fn admits(&self, sender: &AuthorityId) -> Result<(), Error> {
+        let stays = self.steward(sender);
+        if stays.is_ok() {
+            return stays;
+        }
+        let own = |(id, peer): (&u64, &Peer)| (peer.authority == sender.as_str()).then_some(*id);
+        let own: Vec<u64> = self.voters().iter().flat_map(|voters| voters.nodes().filter_map(own)).collect();
+        if own.iter().any(|id| self.is_leaving(sender, *id)) { Ok(()) } else { stays }
     }
 
     /// The sender is a steward.
     pub fn steward(&self, sender: &AuthorityId) -> Result<(), Error> {
         let known = self.chain.gate().ids(sender, self.chain.monotonic()).next().is_some();
-        if known { Ok(()) } else { Err(refuse(Reason::NotASteward, sender.as_str())) }
+        if known { Ok(()) } else { Err(Error::new(Reason::NotASteward, sender.as_str())) }
     }
 
     /// The sender is a steward, votes under the id that the register gives it, and not in a term far beyond the others'.
@@ -101,15 +106,15 @@ impl MessageGuard {
         let known = ids.peek().is_some();
         if !ids.any(|id| id == leader.voted_for) && !self.is_leaving(sender, leader.voted_for) {
             if !known {
-                return Err(refuse(Reason::NotASteward, sender.as_str()));
+                return Err(Error::new(Reason::NotASteward, sender.as_str()));
             }
-            return Err(refuse(
+            return Err(Error::new(
                 Reason::RaftSenderMismatch,
                 format!("{sender} speaks for Raft id {}", leader.voted_for),
             ));
         }
         self.terms.check(leader.term).map_err(|reached| {
-            refuse(Reason::RaftTermTooFar, format!("{sender}: term {}, others {reached}", leader.term))
+            Error::new(Reason::RaftTermTooFar, format!("{sender}: term {}, others {reached}", leader.term))
         })?;
         Ok(())
     }
@@ -117,10 +122,7 @@ impl MessageGuard {
     /// The sender's vote counts although the register names it no more: Raft here has not moved on yet. Without it there
     /// may be no quorum, or its log may be the only one that is long enough to be elected.
     fn is_leaving(&self, sender: &AuthorityId, id: u64) -> bool {
-        let upto = self.log.last().as_ref().map(LogId::index);
-        let voters =
-            self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership());
-        let counts = voters.is_some_and(|voters| {
+        let counts = self.voters().is_some_and(|voters| {
             voters.voter_ids().any(|voter| voter == id)
                 && voters.nodes().any(|(node, peer)| *node == id && peer.authority == sender.as_str())
         });
@@ -134,6 +136,12 @@ impl MessageGuard {
             *since = now;
         }
         now.saturating_sub(*since) < LEAVING
+    }
+
+    /// Who votes, by the newest membership in the log.
+    fn voters(&self) -> Option<Membership> {
+        let upto = self.log.last().as_ref().map(LogId::index);
+        self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership())
     }
 
     /// The entries of an append: times run forward and not ahead, memberships are what the register signed at their place.
@@ -166,10 +174,10 @@ impl MessageGuard {
                         // Whoever follows hears the stewards' word for it; then it is taken here as well.
                         self.chain.wanted.notify_one();
                         let detail = format!("entry {} at {}", entry.index(), command.entry_time);
-                        return Err(refuse(Reason::EntryTimeInvalid, detail));
+                        return Err(Error::new(Reason::EntryTimeInvalid, detail));
                     }
                     if command.signed.len() > limits::STATEMENT_BYTES {
-                        return Err(refuse(Reason::MessageTooLarge, format!("entry {}", entry.index())));
+                        return Err(Error::new(Reason::MessageTooLarge, format!("entry {}", entry.index())));
                     }
                     time = Some(command.entry_time);
                     passed.time = Some((entry.index(), command.entry_time));
@@ -237,7 +245,7 @@ impl MessageGuard {
             self.log.membership_at(upto).map(|(_, membership)| membership).or_else(|| self.machine.membership())
         });
         let fits = follows(&in_force, earlier.as_ref(), membership);
-        fits.map_err(|why| refuse(Reason::RaftMembershipUnsigned, why))
+        fits.map_err(|why| Error::new(Reason::RaftMembershipUnsigned, why))
     }
 
     /// Whether the log has this very entry; waits for it while this stream's earlier entries are on their way into it.

@@ -159,10 +159,12 @@ impl Agreements {
                     }
                 }
                 Ok(_) => {
-                    tracing::warn!(party = %question.asked, agreement = %row.id, "an end of another agreement was sent")
+                    let from = &question.asked;
+                    havenlink_runtime::repeated!(warn by from.as_str(); authority = %from, agreement = %row.id, "an end of another agreement was sent");
                 }
                 Err(error) => {
-                    tracing::warn!(party = %question.asked, agreement = %row.id, reason = %error.reason, "an end does not verify");
+                    let from = &question.asked;
+                    havenlink_runtime::repeated!(warn by from.as_str(); authority = %from, agreement = %row.id, reason = %error.reason, "an end does not verify");
                 }
             }
         }

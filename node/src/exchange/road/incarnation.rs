@@ -44,7 +44,7 @@ impl Road {
         let drawn = u32::from_be_bytes([a, b, c, d]);
         let Some(next) = incarnation::after_shown(self.now(), known, shown, drawn) else { return Ok(false) };
         self.store().write(Write::put(Put::OwnIncarnation(next)).into()).await?;
-        tracing::warn!(%partner, incarnation = next.0, "a partner holds this node's own word of a later start: it goes on from there");
+        havenlink_runtime::repeated!(warn by partner.as_str(); authority = %partner, incarnation = next.0, "a partner holds this node's own word of a later start: it goes on from there");
         // What the senders remember is of the start before.
         self.outgoing.note_requeued();
         Ok(true)

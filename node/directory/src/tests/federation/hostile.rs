@@ -1,9 +1,11 @@
 //! A hostile steward at Raft's message guard: what it sends is refused before openraft sees it, by name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use havenlink_proto::raft::v1 as raft;
 use havenlink_proto::record::v1::Signed;
 use prost::Message;
@@ -62,7 +64,10 @@ impl Hostile {
 
     async fn sent_by(&self, sender: &AuthorityId, request: raft::AppendStreamRequest) -> Option<Reason> {
         let requests = futures_util::stream::iter([Ok::<_, ()>(request)]).chain(futures_util::stream::pending());
-        let answers = self.target.append_stream(sender.clone(), requests).unwrap();
+        let answers = match self.target.append_stream(sender.clone(), requests) {
+            Ok(answers) => answers,
+            Err(error) => return Some(error.reason()),
+        };
         let answer = tokio::time::timeout(LIMIT, Box::pin(answers).next()).await.unwrap().unwrap();
         answer.err().map(|error| error.reason())
     }
@@ -104,6 +109,33 @@ fn membership(configs: &[&[u64]], nodes: &[(u64, &str)]) -> raft::entry::Payload
         configs: configs.iter().map(|voters| raft::MembershipConfig { voters: voters.to_vec() }).collect(),
         nodes: nodes.iter().map(|(id, name)| (*id, (*name).to_owned())).collect::<BTreeMap<_, _>>(),
     })
+}
+
+/// Requests that note whether anybody reads them.
+fn read_by(read: &Arc<AtomicBool>) -> impl Stream<Item = Result<raft::AppendStreamRequest, ()>> + Send + use<> {
+    let read = Arc::clone(read);
+    futures_util::stream::poll_fn(move |_| {
+        read.store(true, Ordering::SeqCst);
+        std::task::Poll::Ready(None)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_sends_to_raft_is_not_even_read() {
+    let federation = Federation::of(THREE, &[GENT], &quick()).await;
+    let hostile = Hostile::of(&federation).await;
+    let (gent, read) = (id(GENT), Arc::<AtomicBool>::default());
+    let refused = hostile.target.append_stream(gent.clone(), read_by(&read)).err();
+    assert_eq!(refused.map(|error| error.reason()), Some(Reason::NotASteward));
+    let snapshot = read_by(&read).map(|request| request.map(|_| raft::InstallSnapshotRequest::default()));
+    let refused = hostile.target.install_snapshot(&gent, snapshot).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::NotASteward);
+    let refused = hostile.vote(&gent, hostile.term + 1, hostile.raft_id, &hostile.federation).await;
+    assert_eq!(refused, Some(Reason::NotASteward));
+    assert!(!read.load(Ordering::SeqCst), "by its certificate alone, before the first message");
+    let answers = hostile.target.append_stream(hostile.name.clone(), read_by(&read)).unwrap();
+    assert_eq!(answers.count().await, 0);
+    assert!(read.load(Ordering::SeqCst), "a steward's is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
