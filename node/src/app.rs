@@ -17,6 +17,7 @@ mod failure;
 mod following;
 mod genesis;
 mod given;
+mod groups;
 mod identity_copy;
 mod journal;
 mod listeners;

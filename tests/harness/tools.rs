@@ -70,7 +70,8 @@ async fn run(city: &City, mut command: Command) -> anyhow::Result<Ran> {
         .env("PATH", format!("{binaries}:{}", std::env::var("PATH").unwrap_or_default()))
         .env("HAVENLINK_SOCKETS", city.sockets())
         .env("HAVENLINK_CONFIG", city.dir.join("node.toml"))
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let Output { status, stdout, stderr } = command.output().await?;
     let text = |bytes| String::from_utf8(bytes).context("text");
     Ok(Ran { code: status.code().unwrap_or(-1), out: text(stdout)?, err: text(stderr)? })

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::data_dir::{self, DataDir};
 use super::failure::CommandFailure;
+use super::groups::{Groups, Standing};
 use super::listeners;
+use super::owner::Owner;
 use super::runtimes::Runtimes;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -32,6 +34,7 @@ pub fn check(config: &Config) -> Result<(), CommandFailure> {
     if config.run_dir.symlink_metadata().is_ok() {
         listeners::make_run_dir(&config.run_dir)?;
     }
+    sockets(config)?;
     // Beside a running node its directory is not taken: what it holds open is read all the same.
     let data = match DataDir::take(dir) {
         Ok(data) => Some(data),
@@ -62,6 +65,17 @@ pub fn check(config: &Config) -> Result<(), CommandFailure> {
             Ok(())
         }
     }
+}
+
+/// Whom each would be open to. Nothing of it keeps a node from starting.
+fn sockets(config: &Config) -> Result<(), CommandFailure> {
+    let owner = Owner::of(&config.data_dir).map_err(|e| CommandFailure::file(&config.data_dir, &e))?;
+    let Standing { fine, finding, remedy } = Groups::of_owner(&config.roles, owner).standing();
+    println!("sockets        {}{finding}", if fine { "fine: " } else { "" });
+    if !remedy.is_empty() {
+        println!("               {remedy}");
+    }
+    Ok(())
 }
 
 fn register(config: &Config, key: SigningKey, identity: &NodeIdentity) -> Result<(), CommandFailure> {

@@ -17,9 +17,10 @@ use havenlink_proto::admin::v1::{Check, CheckResult};
 
 use super::data_dir;
 use super::given::Contacting;
+use super::groups::{Groups, Standing};
 use super::renewal::{Pair, Renewal};
 use crate::directory::Directory;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::ids::{AuthorityId, Pin};
 use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
@@ -36,6 +37,8 @@ pub struct Care {
     pub contacting: Contacting,
     /// Addresses under which the configuration says that partners reach this node; it need not name any.
     pub endpoints: Vec<String>,
+    /// Roles that have a socket.
+    pub roles: Vec<ActorRole>,
 }
 
 /// An operator does not wait a minute; partners that are a little late try again by themselves.
@@ -99,6 +102,7 @@ impl Upkeep for Care {
             self.backup(),
             self.recovery(),
             self.files(),
+            self.sockets(),
             self.agreements(),
             self.offers().await,
             self.queue().await,
@@ -211,6 +215,12 @@ impl Care {
                 format!("chmod 600 {}", self.renewal.data_dir.join(name).display()),
             ),
         }
+    }
+
+    /// By the groups that there are now: the node takes them when it starts.
+    fn sockets(&self) -> Check {
+        let Standing { fine, finding, remedy } = Groups::of(&self.roles).standing();
+        check("sockets", if fine { CheckResult::Ok } else { CheckResult::Warning }, finding, remedy)
     }
 
     /// Those that a restore left to confirm, then what comes due.

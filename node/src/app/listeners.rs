@@ -11,6 +11,7 @@ use tonic::service::Routes;
 
 use super::data_dir::WRITTEN_BY_OTHERS;
 use super::failure::CommandFailure;
+use super::groups::{Groups, spelled};
 use super::local_door::LocalDoor;
 use super::serve::Serving;
 use crate::clock::SharedClock;
@@ -90,11 +91,6 @@ pub fn empty_view() -> ViewSource {
     }))
 }
 
-/// The name of a role's socket.
-fn socket_name(role: ActorRole) -> String {
-    format!("{}.sock", role.name().to_ascii_lowercase().replace('_', "-"))
-}
-
 /// Serves one socket per role of the configuration. The operator's calls run beside the register, all others with the
 /// exchange.
 ///
@@ -108,10 +104,13 @@ pub fn local(
     on: &Runtimes,
 ) -> Result<(), CommandFailure> {
     make_run_dir(&config.run_dir)?;
+    let groups = Groups::of(&config.roles);
+    groups.tell();
     for role in &config.roles {
         let handle = if *role == ActorRole::Operator { on.of(Work::Register) } else { on.of(Work::Exchange) };
         let _entered = handle.enter();
-        let listener = unix::bind(&config.run_dir.join(socket_name(*role)), *role, group_of(*role))?;
+        let socket = config.run_dir.join(format!("{}.sock", spelled(*role)));
+        let listener = unix::bind(&socket, *role, groups.id(*role))?;
         serving.grpc(handle, listener.serve(), guard.clone(), routes.clone());
     }
     Ok(())
@@ -216,18 +215,6 @@ pub fn make_run_dir(path: &Path) -> Result<(), CommandFailure> {
     Ok(())
 }
 
-/// The group that may open a role's socket: `havenlink-<role>`, if the system has it and we may give it.
-fn group_of(role: ActorRole) -> Option<u32> {
-    let name = format!("havenlink-{}", role.name().to_ascii_lowercase().replace('_', "-"));
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
-    let line = groups.lines().find(|line| line.split(':').next() == Some(name.as_str()))?;
-    let gid: u32 = line.split(':').nth(2)?.parse().ok()?;
-    let ours = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ours = ours.lines().find_map(|l| l.strip_prefix("Groups:")).unwrap_or_default();
-    let member = ours.split_whitespace().any(|g| g.parse() == Ok(gid)) || rustix::process::geteuid().is_root();
-    member.then_some(gid)
-}
-
 /// Codes of local actors under a salt that follows from the authority's key and tells nothing of it.
 ///
 /// # Errors
@@ -239,4 +226,26 @@ pub fn codes(dir: &Path) -> Result<Codes, CommandFailure> {
     hash.update(b"havenlink/actor-salt/v1\0");
     hash.update(&key);
     Ok(Codes::new(hash.finish().0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MovedClock;
+    use crate::domain::time::Millis;
+
+    #[tokio::test]
+    async fn the_guard_of_the_peer_port_counts_strangers_by_their_address() {
+        let moved = MovedClock::new();
+        let clock: SharedClock = moved.clone();
+        let stopping = CancellationToken::new();
+        let guard = guard(empty_view(), &clock, no_budget(), &Runtimes::current(), stopping);
+        let knocks = |address: [u8; 4]| (0..1_000).take_while(|_| (guard.strangers)(address.into()).is_ok()).count();
+        let first = knocks([192, 0, 2, 1]);
+        assert!((1..100).contains(&first), "{first} of a thousand at once");
+        assert!((guard.strangers)([192, 0, 2, 1].into()).unwrap_err() > std::time::Duration::ZERO);
+        assert!(knocks([192, 0, 2, 2]) > 0, "another address has its own");
+        moved.advance(Millis::seconds(10));
+        assert!(knocks([192, 0, 2, 1]) > 0, "and time gives it back");
+    }
 }

@@ -359,6 +359,7 @@ impl Rooms {
             inviter: self.inviter.clone(),
             contacting: self.contacting.clone(),
             endpoints: self.config.endpoints.clone(),
+            roles: self.config.roles.clone(),
         };
         routes::local(routes::Local {
             exchange: self.exchange.clone(),

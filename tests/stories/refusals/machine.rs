@@ -1,5 +1,9 @@
 //! What the node's own machine makes it refuse: files, addresses, configuration, a full disk.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use havenlink::demo::city::City;
 use havenlink::demo::sample::{self, CITIES};
 use havenlink::domain::reason::Reason;
 use havenlink_proto::local::v1::content::Said;
@@ -8,7 +12,9 @@ use havenlink_proto::record::v1::{Alert, AlertKind, AssertionBasis, Purpose, Rec
 use havenlink_tests::federation::{Federation, built};
 use havenlink_tests::refused::assert_refused;
 use havenlink_tests::rest::Watched;
-use havenlink_tests::tools::{havenctl, havenlink};
+use havenlink_tests::tools::{Ran, havenctl, havenlink, shell};
+
+use crate::steps::PATIENCE;
 
 fn prepared(root: &tempfile::TempDir) -> Watched {
     Watched::prepare(root.path(), &CITIES[0], &built("havenlink").unwrap()).unwrap()
@@ -41,6 +47,46 @@ async fn a_data_directory_that_is_empty_taken_damaged_or_no_directory() {
     assert_refused(&havenlink(&city, &["check"]).await.unwrap(), Reason::StorageDamaged);
     std::fs::write(&key, kept).unwrap();
     assert!(havenlink(&city, &["check"]).await.unwrap().fine().contains("register       fine"));
+}
+
+/// What does not end by itself was not refused.
+async fn in_time(city: &City, command: &str) -> Ran {
+    let ran = tokio::time::timeout(PATIENCE, havenlink(city, &[command])).await;
+    ran.unwrap_or_else(|_| panic!("{command} is not refused")).unwrap()
+}
+
+/// By `check` and by a start, with the command that shuts it; then both are fine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_and_folders_that_others_can_open() {
+    let root = tempfile::tempdir().unwrap();
+    let mut city = prepared(&root);
+    city.once(&["init"]).await.unwrap();
+    let (data, run) = (city.dir.join("data"), city.sockets());
+    let key = data.join("authority.key");
+    for (file, open) in [(&key, 0o644), (&data, 0o777), (&run, 0o777)] {
+        std::fs::set_permissions(file, Permissions::from_mode(open)).unwrap();
+        for command in ["check", "run"] {
+            let refused = in_time(&city, command).await;
+            assert_refused(&refused, Reason::OpenToOthers);
+            assert!(refused.err.contains(&file.display().to_string()), "{command}: {refused:?}");
+        }
+        let refused = havenlink(&city, &["check"]).await.unwrap();
+        let fix = refused.err.lines().find_map(|line| line.trim().strip_prefix("fix")).expect("it names the command");
+        shell(&city, fix).await.unwrap().fine();
+        havenlink(&city, &["check"]).await.unwrap().fine();
+    }
+    // Where somebody else's folder is, sockets could be somebody else's too.
+    let elsewhere = city.dir.join("elsewhere");
+    std::fs::rename(&run, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &run).unwrap();
+    for command in ["check", "run"] {
+        assert_refused(&in_time(&city, command).await, Reason::OpenToOthers);
+    }
+    std::fs::remove_file(&run).unwrap();
+    let checked = havenlink(&city, &["check"]).await.unwrap().fine();
+    assert!(checked.lines().filter(|line| line.starts_with("sockets ")).count() == 1, "{checked}");
+    city.start().unwrap();
+    city.ready().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
