@@ -37,6 +37,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod token;
+mod undumped;
 
 pub use applicant::withdraw;
 pub use backups::{backup, drill, restore};
@@ -48,3 +49,4 @@ pub use member::RunningMember;
 pub use recipient::{Identity, read_identity, recovery_key};
 pub use recovery::{Recovery, planned, recover};
 pub use token::Token;
+pub use undumped::keep_undumped;

@@ -194,6 +194,10 @@ impl Identity {
 }
 
 fn main() -> ExitCode {
+    // No key was read yet, nor a token.
+    if let Err(error) = app::keep_undumped() {
+        eprintln!("core dumps could not be turned off: {error}");
+    }
     let Arguments { common, command } = Arguments::parse();
     match dispatch(common, command) {
         Ok(()) => ExitCode::SUCCESS,

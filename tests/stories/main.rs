@@ -28,6 +28,7 @@ mod steps;
 mod stewards;
 mod suspension;
 mod typed;
+mod undumped;
 mod unit_file;
 mod versions;
 mod waiting;

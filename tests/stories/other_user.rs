@@ -1,6 +1,6 @@
 //! Root works on a node that belongs to another user: nothing that it leaves keeps the node from starting.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -78,6 +78,9 @@ async fn what_root_does_to_a_nodes_files_leaves_them_the_nodes() {
     havenlink(&city, &["init"]).await.unwrap().fine();
     assert_refused(&havenlink(&city, &["run"]).await.unwrap(), Reason::WrongUser);
     let node = started(&city).await;
+    // What the node's user may not look into, since the memory of the node has its keys, is root's.
+    let status = std::fs::metadata(format!("/proc/{}/status", node.id().unwrap())).unwrap();
+    assert_eq!(status.uid(), 0, "the node's own user reads its memory");
     // Beside the running node, by root, by its own user, and by somebody who may not.
     havenlink(&city, &["backup", text(&backups)]).await.unwrap().fine();
     ran_as(NODE, &city, &["backup", text(&own)]).await.fine();

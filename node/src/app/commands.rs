@@ -308,8 +308,6 @@ pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: boo
     let runtimes = Runtimes::start(config.worker_threads.0)?;
     let signals = runtimes.block_on(async { Signals::take(with_starter) })?;
     let telemetry = runtimes.block_on(async { start_telemetry(&config) })?;
-    // No key was read yet.
-    no_core_dumps();
     let on = runtimes.handles();
     let rereading = Rereading::new(config.clone(), reread, telemetry.levels());
     let ran = runtimes.block_on(run_until_asked(config, &on, signals, &rereading, clock_is_right));
@@ -319,14 +317,6 @@ pub fn run(config: Config, reread: Load, with_starter: bool, clock_is_right: boo
     telemetry.shutdown();
     runtimes.shutdown();
     ran
-}
-
-/// A dump of this process would carry its keys, and what it has decrypted.
-fn no_core_dumps() {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be turned off");
-    }
 }
 
 async fn run_until_asked(
