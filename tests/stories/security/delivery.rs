@@ -64,6 +64,11 @@ impl Voice {
     }
 
     async fn deliver(&mut self, envelope: &Bytes) -> Result<DeliverResponse, Status> {
+        self.deliver_times(envelope, 1).await
+    }
+
+    /// The same envelope so many times in one batch.
+    async fn deliver_times(&mut self, envelope: &Bytes, times: usize) -> Result<DeliverResponse, Status> {
         let item = DeliverItem {
             item: Some(deliver_item::Item::Envelope(envelope.clone())),
             traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
@@ -77,7 +82,7 @@ impl Voice {
             stream_class: self.class.into(),
             first: self.next,
             sender_time_ms: SystemClock::shared().now().0,
-            items: vec![item],
+            items: vec![item; times],
         };
         Ok(self.client.deliver(request).await?.into_inner())
     }
@@ -110,6 +115,14 @@ async fn queued(data: &Path, to: &str) -> Bytes {
     let envelope: Vec<u8> = sqlx::query_scalar(query).bind(to).bind(class).fetch_one(&mut db).await.unwrap();
     db.close().await.unwrap();
     envelope.into()
+}
+
+/// The same with another place in it: its signature holds no more.
+fn tampered(envelope: &Bytes) -> Bytes {
+    let place = envelope.windows(5).position(|w| w == b"FRF11").expect("the place stands in the bytes");
+    let mut tampered = envelope.to_vec();
+    tampered[place + 4] = b'2';
+    tampered.into()
 }
 
 /// Waits until the partner has the complete agreement, the last that is sent of it: then nothing is queued for it.
@@ -157,10 +170,7 @@ async fn replayed_tampered_foreign_and_repeated_envelopes() {
     assert_eq!(at_esch.outcome(&for_esch).await, (ItemResult::Stored, String::new()), "and the next one is judged");
 
     let mut at_kehl = Voice::greet(strasbourg, kehl, StreamClass::Content).await;
-    let place = for_kehl.windows(5).position(|w| w == b"FRF11").expect("the place stands in the bytes");
-    let mut tampered = for_kehl.to_vec();
-    tampered[place + 4] = b'2';
-    assert_eq!(at_kehl.outcome(&tampered.into()).await, refused(Reason::SignatureInvalid));
+    assert_eq!(at_kehl.outcome(&tampered(&for_kehl)).await, refused(Reason::SignatureInvalid));
     let cut = for_kehl.slice(..for_kehl.len() / 2);
     assert_eq!(at_kehl.outcome(&cut).await.0, ItemResult::Quarantined);
     assert_eq!(at_kehl.outcome(&for_kehl).await, (ItemResult::Stored, String::new()));
@@ -176,4 +186,40 @@ async fn replayed_tampered_foreign_and_repeated_envelopes() {
     // Esch has the bytes and a certificate of its own: it is not the origin.
     at_kehl.client = ExchangeServiceClient::new(peer::as_city(esch, kehl).await.unwrap());
     assert_refused(&at_kehl.deliver(&for_kehl).await, Reason::WrongOrigin);
+}
+
+/// They are refused one by one, and looking at them is paid for: processor time ends long before the rows of a day do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_bad_signatures_on_and_on_is_told_to_wait() {
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    federation.agree(0, 1).await.unwrap();
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two") };
+    settled(strasbourg, kehl).await;
+    kehl.stop().await.unwrap();
+    let request = PublishRecordRequest {
+        request_id: "alert".into(),
+        sharing: Some(sample::sharing(&[kehl.id()], Purpose::Prevention, Tlp::Green)),
+        content: Some(sample::advert_alert().into()),
+        ..Default::default()
+    };
+    strasbourg.publisher().await.unwrap().publish_record(request).await.unwrap();
+    strasbourg.until("it is queued", |s| s.partners.iter().any(|p| p.queued > 0)).await.unwrap();
+    strasbourg.kill().await.unwrap();
+    let forged = tampered(&queued(&strasbourg.dir.join("data"), kehl.id()).await);
+    kehl.configure("budget.processor_ms_per_second = 2\n").unwrap();
+    kehl.start().unwrap();
+    kehl.until("it hears", |_| true).await.unwrap();
+
+    let mut voice = Voice::greet(strasbourg, kehl, StreamClass::Content).await;
+    let mut taken = 0;
+    let refused = loop {
+        match voice.deliver_times(&forged, 200).await {
+            Ok(answer) => voice.next = answer.next,
+            refused => break refused,
+        }
+        taken += 1;
+        assert!(taken < 100, "twenty thousand bad signatures, and nobody is told to wait");
+    };
+    assert!(taken > 0, "what they cost is known when they were looked at");
+    assert_refused(&refused, Reason::BudgetExhausted);
 }

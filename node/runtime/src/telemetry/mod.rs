@@ -96,19 +96,61 @@ pub fn start(settings: Settings) -> Result<Telemetry, Box<dyn std::error::Error 
         Some(export) => {
             let exporters = otlp::Exporters::build(export, &settings.instance)?;
             let routine = settings.level >= LevelFilter::DEBUG;
-            // A span with a field outside the list is not exported at all.
-            let listed = move |meta: &tracing::Metadata<'_>| {
-                let told = routine || meta.target() != ROUTINE;
-                told && fields::is_ours(meta.target()) && meta.fields().iter().all(|f| fields::is_allowed(f.name()))
-            };
             let logs = otlp::Logs::to(exporters.logger()).with_filter(filter_fn(ours)).with_filter(LevelFilter::INFO);
             let spans = tracing_opentelemetry::layer()
                 .with_tracer(exporters.tracer())
-                .with_filter(filter_fn(listed))
+                .with_filter(filter_fn(move |meta| is_exported(meta, routine)))
                 .with_filter(LevelFilter::INFO);
             registry.with(spans).with(logs).try_init()?;
             propagation::exporting();
             Ok(Telemetry { exporters: Some(exporters), levels })
         }
+    }
+}
+
+/// Whether a span is exported. One with a field outside the list is not exported at all. `routine`: what goes on all the time is,
+/// too.
+fn is_exported(meta: &tracing::Metadata<'_>, routine: bool) -> bool {
+    let told = routine || meta.target() != ROUTINE;
+    told && fields::is_ours(meta.target()) && meta.fields().iter().all(|f| fields::is_allowed(f.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::Subscriber;
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// Keeps the names of the spans that come to it.
+    #[derive(Clone, Default)]
+    struct Exported(Arc<Mutex<Vec<&'static str>>>);
+
+    impl<S: Subscriber> Layer<S> for Exported {
+        fn on_new_span(&self, span: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(span.metadata().name());
+        }
+    }
+
+    fn exported(routine: bool) -> Vec<&'static str> {
+        let kept = Exported::default();
+        let layer = kept.clone().with_filter(filter_fn(move |meta| is_exported(meta, routine)));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            drop(tracing::info_span!("publish", otel.name = "a", authority = "de-kehl"));
+            drop(tracing::info_span!(target: ROUTINE, "heartbeat", otel.name = "b"));
+            drop(tracing::info_span!("deliver", otel.name = "c"));
+            drop(tracing::info_span!("told", secret = "a field that is not on the list"));
+            drop(tracing::info_span!(target: "another_crate", "foreign"));
+        });
+        let names = kept.0.lock().unwrap();
+        names.clone()
+    }
+
+    #[test]
+    fn what_goes_on_all_the_time_is_exported_only_where_details_are_asked_for() {
+        assert_eq!(exported(false), ["publish", "deliver"]);
+        assert_eq!(exported(true), ["publish", "heartbeat", "deliver"]);
     }
 }

@@ -146,3 +146,40 @@ async fn nobody_is_pushed_to_the_end_of_the_numbers() {
     assert_eq!(world.kehl_hears(world.hello(STRASBOURG, KEHL, 6 + (1 << 44))).await, Err(Reason::IncarnationChanged));
     assert_eq!(world.kehl_hears(world.hello(STRASBOURG, KEHL, 5 + (1 << 44))).await, Ok(Bytes::new()));
 }
+
+/// Twelve times a second is what was seen; each time all that waits was numbered again.
+#[tokio::test]
+async fn an_incarnation_that_rises_on_and_on_has_what_waits_queued_again_a_few_times_and_then_in_its_turn() {
+    let world = World::with_agreements().await;
+    world.arrives(KEHL, STRASBOURG).await;
+    *world.line.fault.lock().unwrap() = Some(Reason::NodeStopping);
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(world.publish(KEHL, &[STRASBOURG]).await.record_id);
+    }
+    world.settle().await;
+    let (store, road) = (&world.node(KEHL).store, &world.exchange(KEHL).road);
+    let waits =
+        || async { store.streams_again().await.unwrap().iter().any(|stream| stream.recipient == id(STRASBOURG)) };
+    let known = world.exchange(STRASBOURG).incarnation().0;
+    let mut begun = 0;
+    for step in 1..=20 {
+        assert_eq!(
+            world.kehl_hears(world.hello(STRASBOURG, KEHL, known + step)).await,
+            Ok(Bytes::new()),
+            "taken at once"
+        );
+        road.number_again_pass().await.unwrap();
+        begun += u32::from(!waits().await);
+    }
+    assert!((1..=3).contains(&begun), "{begun} beginnings in a moment");
+    world.clock.advance(Millis::minutes(5));
+    for _ in 0..3 {
+        road.number_again_pass().await.unwrap();
+    }
+    assert!(!waits().await, "its turn has come");
+    for record in waiting {
+        let states = world.delivery(KEHL, record).await;
+        assert!(matches!(states[..], [(DeliveryState::Queued, _)]), "{states:?}");
+    }
+}

@@ -130,6 +130,34 @@ async fn items_of_a_batch_that_cannot_be_opened_are_one_line_of_the_ledger() {
 }
 
 #[tokio::test]
+async fn looking_at_bad_signatures_is_counted_and_what_they_leave_too() {
+    let world = World::with_agreements().await;
+    world.publish(STRASBOURG, &[KEHL]).await;
+    world.settle().await;
+    let good = last_content(&world);
+    let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
+    let mut tampered = bytes.to_vec();
+    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
+    tampered[at + 3] = b'2';
+    let road = &world.exchange(KEHL).road;
+    road.take_spent(&id(STRASBOURG));
+    let (mut first, mut worked) = (2, std::time::Duration::ZERO);
+    for _ in 0..3 {
+        let mut batch = Batch { first, ..good.clone() };
+        batch.items[0].body = ItemBody::Envelope(tampered.clone().into());
+        batch.items = vec![batch.items[0].clone(); 50];
+        assert_eq!(verdicts(&world, KEHL, STRASBOURG, batch).await, [Verdict::Refused(Reason::SignatureInvalid); 50]);
+        first += 50;
+        let spent = road.take_spent(&id(STRASBOURG));
+        assert!(spent.worked > std::time::Duration::ZERO && spent.stored > 0, "{spent:?}");
+        worked += spent.worked;
+    }
+    assert!(worked > std::time::Duration::from_micros(150 * 20), "{worked:?}: more than nothing for each signature");
+    assert_eq!(road.take_spent(&id(STRASBOURG)), Spent::default(), "it is taken into account once");
+    assert_eq!(road.take_spent(&id(ESCH)), Spent::default(), "and nobody pays for another one");
+}
+
+#[tokio::test]
 async fn times_are_checked_by_the_receiver() {
     let world = World::with_agreements().await;
     world.publish(STRASBOURG, &[KEHL]).await;

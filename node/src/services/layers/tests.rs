@@ -18,6 +18,8 @@ use crate::domain::ids::{Digest, FederationId};
 mod elements;
 mod issued;
 mod outside;
+mod routine;
+mod strangers;
 
 const NOW: UnixMs = UnixMs(1_000_000);
 const KEHL: Pin = Pin([1; 32]);
