@@ -5,13 +5,13 @@
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
 PARTS=(fmt lints tests unit layering supply compat build cli stories demo two_cities python_client power full_disk
-  attack kill_loop suspensions partitions misfortune simulation fuzz bench seeded model)
+  attack kill_loop suspensions partitions misfortune simulation fuzz guided bench seeded model)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  MISFORTUNE=(--seed "$HAVENLINK_SEED" --singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 CUTS=300 BUGS=all BENCH=(--gates) ATTACK=(--seconds 8 --runs 3) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--seed "$HAVENLINK_SEED" --singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 GUIDED=300 CUTS=300 BUGS=all BENCH=(--gates) ATTACK=(--seconds 8 --runs 3) SUSPENSION_LIMIT=(--limit-ms 1000)
 else
-  MISFORTUNE=(--seed 20261129 --singles all --pairs 300 --seconds 150) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 CUTS=60 BUGS=two BENCH=(--short) ATTACK=() SUSPENSION_LIMIT=()
+  MISFORTUNE=(--seed 20261129 --singles all --pairs 300 --seconds 150) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 GUIDED=20 CUTS=60 BUGS=two BENCH=(--short) ATTACK=() SUSPENSION_LIMIT=()
 fi
 
 plan_quick() {
@@ -49,6 +49,7 @@ plan_default() {
 plan_long() {
   plan_default
   part model
+  part guided
 }
 
 # One selection, `--workspace`, for everything that is tested: another one would turn other features on, and compile anew.
@@ -124,6 +125,25 @@ kill_loop() {
 
 # Hostile bytes into everything that reads what others made: so many for each target.
 fuzz() { "$HAVENLINK_BIN_DIR/havenlink-fuzz" --inputs "$FUZZ" --seed "$HAVENLINK_SEED" --found "$TARGET/fuzz"; }
+
+# The same targets, guided by what an input reaches: libFuzzer, on an instrumented build of its own. It begins with the corpus;
+# what it finds beyond stays in its folder, and `havenlink-fuzz --keep` takes the smallest of it into the tree.
+guided() {
+  command -v c++ >/dev/null || { echo "skipped: needs a C++ compiler"; return 77; }
+  local host folder="$TARGET/fuzz/guided" flags target
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
+  flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
+  RUSTFLAGS="$flags" cargo build --release --quiet -p havenlink-tests --features guided --bin havenlink-fuzz-guided \
+    --target "$host" --target-dir "$TARGET/guided" || return
+  "$HAVENLINK_BIN_DIR/havenlink-fuzz" --lay-out "$folder" || return
+  for target in "$folder"/*/; do
+    HAVENLINK_FUZZ_TARGET=$(basename "$target") "$TARGET/guided/$host/release/havenlink-fuzz-guided" "$target" \
+      -max_total_time="$GUIDED" -max_len=65536 -rss_limit_mb=512 -timeout=10 -seed="$((HAVENLINK_SEED % 4294967296))" \
+      -artifact_prefix="$TARGET/fuzz/" -print_final_stats=1 2>&1 |
+      awk -v name="$(basename "$target")" '/^stat::|panicked|ERROR|Test unit/ { print name ": " $0; if (!/^stat::/) bad = 1 } END { exit bad }' || return
+  done
+}
 
 # A hostile member, a stranger and a local user beside honest traffic: what each costs, and a gate for it.
 attack() {

@@ -1,25 +1,24 @@
 //! `havenlink-fuzz`: hostile bytes into everything that reads what others made, a seeded number of them, and none may panic or
 //! make the process grow.
 //!
-//! The corpus is the golden files of `compat`; a mutation works on a message as the tree that it is, and signs it again with
-//! the key of the golden files, so that what is changed inside is judged by the rules. The same seed makes the same inputs.
+//! A mutation works on a message as the tree that it is, and signs it again with the key of the golden files, so that what is
+//! changed inside is judged by the rules. The same seed makes the same inputs. What coverage found (`guided`) is begun with.
 
+mod corpus;
+mod kept;
 mod mutate;
 mod targets;
 
 use std::panic::catch_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Parser;
 use havenlink_tests::chance::Chance;
 use targets::{TARGETS, Target};
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/0.1.0");
-const AUTHORITY_KEY: &str = include_str!("../compat/0.1.0/authority-key.hex");
-const SNAPSHOT_HEADER: &str = include_str!("../compat/0.1.0/snapshot-header.hex");
 /// Growth of the process that a target may have beyond its first tenth, in MiB.
 const GROWTH: u64 = 48;
 
@@ -37,6 +36,12 @@ struct Arguments {
     /// Where an input that made a target panic is written.
     #[arg(long, default_value = "target/fuzz")]
     found: PathBuf,
+    /// Writes what each target begins with into this folder, a file each, for the guided one; nothing else is done.
+    #[arg(long)]
+    lay_out: Option<PathBuf>,
+    /// Keeps what the guided one found and merged in this folder, as far as it is small; nothing else is done.
+    #[arg(long, conflicts_with = "lay_out")]
+    keep: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -55,33 +60,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut fine = true;
     let chosen = |target: &&Target| arguments.target.as_ref().is_none_or(|name| name == target.name);
     for target in TARGETS.iter().filter(chosen) {
-        fine &= fuzz(target, arguments).with_context(|| target.name)?;
+        fine &= match (&arguments.lay_out, &arguments.keep) {
+            (Some(folder), _) => kept::lay_out(target, folder).map(|()| true),
+            (None, Some(folder)) => kept::keep(target, folder).map(|()| true),
+            (None, None) => fuzz(target, arguments),
+        }
+        .with_context(|| target.name)?;
     }
     Ok(fine)
-}
-
-/// The golden files of a target: hex as bytes, others as they are.
-fn corpus(names: &[&str]) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(GOLDEN)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    files.sort();
-    let wanted = |path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        path.is_file() && names.iter().any(|start| name.starts_with(start))
-    };
-    let mut all = Vec::new();
-    for file in files.iter().filter(|path| wanted(path)) {
-        let bytes = std::fs::read(file)?;
-        let is_hex = file.extension().is_some_and(|extension| extension == "hex");
-        all.push(if is_hex { unhex(&bytes).with_context(|| file.display().to_string())? } else { bytes });
-    }
-    ensure!(!all.is_empty(), "no golden file begins with {names:?}");
-    Ok(all)
-}
-
-fn unhex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let digits: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    digits.chunks(2).map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
 }
 
 /// Resident memory of this process, in MiB.
@@ -92,7 +78,7 @@ fn resident() -> anyhow::Result<u64> {
 }
 
 fn fuzz(target: &Target, arguments: &Arguments) -> anyhow::Result<bool> {
-    let corpus: Vec<Vec<u8>> = corpus(target.corpus)?.into_iter().map(target.within).collect();
+    let corpus = corpus::of(target)?;
     let mut chance = Chance::new(arguments.seed ^ target.name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
     let (began, mut early, mut came) = (Instant::now(), 0, [0_u64; 3]);
     for n in 0..arguments.inputs {

@@ -101,17 +101,17 @@ fn in_an_append(golden: Vec<u8>) -> Vec<u8> {
 /// The key of the golden files: what is signed with it verifies, so that a mutation inside a payload is met by the rules and
 /// not by the signature.
 fn key() -> SigningKey {
-    SigningKey::from_pkcs8(&unhex(super::AUTHORITY_KEY)).expect("the golden key")
+    SigningKey::from_pkcs8(&unhex(super::corpus::AUTHORITY_KEY)).expect("the golden key")
 }
 
 thread_local! {
     static KEY: SigningKey = key();
     static HEADER: directory::SnapshotHeader =
-        directory::SnapshotHeader::decode(&unhex(super::SNAPSHOT_HEADER)[..]).expect("the golden header");
+        directory::SnapshotHeader::decode(&unhex(super::corpus::SNAPSHOT_HEADER)[..]).expect("the golden header");
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    super::unhex(text.as_bytes()).expect("the golden file is hex")
+    super::corpus::unhex(text.as_bytes()).expect("the golden file is hex")
 }
 
 fn key_of(_: &KeyId) -> Option<PublicKey> {
