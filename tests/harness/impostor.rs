@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use http_body::Frame;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::server::{NamedService, UnaryService};
 
 use crate::raw::Raw;
@@ -34,6 +36,79 @@ pub enum Answers {
     Error,
     /// Nothing, ever.
     Never,
+    /// An answer as no library would make it.
+    Crafted(Crafted),
+    /// Each of these, one after the other.
+    InTurn(Arc<[Answers]>),
+}
+
+/// What an answer is made of, below any library that speaks gRPC.
+#[derive(Clone, Debug, Default)]
+pub struct Crafted {
+    pub headers: HeaderMap,
+    pub data: Bytes,
+    pub trailers: HeaderMap,
+}
+
+impl Crafted {
+    /// With these headers, these bytes and these trailers; names and values are those of HTTP.
+    ///
+    /// # Panics
+    /// When one is none.
+    pub fn of(headers: &[(&'static str, &str)], data: Bytes, trailers: &[(&'static str, &str)]) -> Answers {
+        let map = |all: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            all.iter().for_each(|(name, value)| {
+                map.append(*name, value.parse().expect("a value of HTTP"));
+            });
+            map
+        };
+        Answers::Crafted(Self { headers: map(headers), data, trailers: map(trailers) })
+    }
+
+    fn response(self) -> Response<Body> {
+        let mut response = Response::new(Body::new(Pieces {
+            data: Some(self.data).filter(|data| !data.is_empty()),
+            trailers: Some(self.trailers),
+        }));
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        response
+    }
+}
+
+/// A body of one piece, and what comes after it.
+struct Pieces {
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.data.take().map(Frame::data);
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
+}
+
+impl Answers {
+    /// What is answered to this call, by its number.
+    async fn to(&self, number: u64, request: Request<Body>) -> Response<Body> {
+        let (mut answers, mut rest) = (self, number);
+        while let Self::InTurn(all) = answers {
+            let many = all.len() as u64;
+            answers = &all[(rest % many) as usize];
+            rest /= many;
+        }
+        match answers {
+            Self::Message(message) => tonic::server::Grpc::new(Raw).unary(Answer(message.clone()), request).await,
+            Self::Error => Status::internal("an error").into_http(),
+            Self::Crafted(crafted) => crafted.clone().response(),
+            Self::Never | Self::InTurn(_) => std::future::pending().await,
+        }
+    }
 }
 
 /// Serves until it is dropped, with its connections.
@@ -148,15 +223,9 @@ impl<const WHICH: usize> tower::Service<Request<Body>> for Service<WHICH> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.asked.fetch_add(1, Ordering::Relaxed);
+        let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
         let answers = self.0.answers.clone();
-        Box::pin(async move {
-            Ok(match answers {
-                Answers::Message(message) => tonic::server::Grpc::new(Raw).unary(Answer(message), request).await,
-                Answers::Error => Status::internal("an error").into_http(),
-                Answers::Never => std::future::pending().await,
-            })
-        })
+        Box::pin(async move { Ok(answers.to(number, request).await) })
     }
 }
 

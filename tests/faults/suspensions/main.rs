@@ -11,7 +11,6 @@
 //! is good for 3 n runs; then a new one is founded. Restoring is done by a majority, as operators would.
 
 mod measure;
-mod probe;
 mod scene;
 
 use std::path::PathBuf;

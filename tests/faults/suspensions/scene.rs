@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use havenlink::clock::SystemClock;
-use havenlink::demo::acts::{reason_of, request_id, until};
+use havenlink::demo::acts::{request_id, until};
 use havenlink::demo::city::City;
-use havenlink_proto::admin::v1::{ApproveProposalRequest, NodeState, RestoreMemberRequest, SuspendMemberRequest};
-use havenlink_proto::directory::v1::{Outcome, SuspendReason};
+use havenlink_proto::admin::v1::{NodeState, SuspendMemberRequest};
+use havenlink_proto::directory::v1::SuspendReason;
 use havenlink_tests::federation::Federation;
 use havenlink_tests::intruder::{Intruder, address_of};
+use havenlink_tests::probe::Probe;
+use havenlink_tests::restored::restored;
 use havenlink_tests::road;
 
 use crate::Situation;
 use crate::measure::Row;
-use crate::probe::Probe;
 
 /// The first cities keep the register.
 pub const STEWARDS: usize = 3;
@@ -150,17 +151,7 @@ impl Scene {
     /// As operators do: one proposes, another one approves; then both ways are open again.
     async fn restore(&self, first: usize, second: usize, target: usize) -> anyhow::Result<()> {
         let (member, partner) = (self.city(target), self.city(self.partner));
-        until("two stewards restore it", || async {
-            match self.restore_once(first, second, member).await {
-                Ok(()) => Ok(Some(())),
-                // No leader yet; or the order, that waited for the quorum as well, came between: nobody lifts what they
-                // have not seen, so it is proposed again.
-                Err(status) if matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Aborted) => Ok(None),
-                Err(status) if reason_of(&status) == "PROPOSAL_UNKNOWN" => Ok(None),
-                Err(status) => Err(status.into()),
-            }
-        })
-        .await?;
+        restored(self.city(first), self.city(second), member.id()).await?;
         let back = until("the member knows that it is in again", || async {
             Ok(Some(member.status().await?).filter(|status| status.state() == NodeState::Ready))
         });
@@ -170,24 +161,6 @@ impl Scene {
         }
         road::passes(member, partner).await.context("after the restore, from the member")?;
         road::passes(partner, member).await.context("after the restore, towards the member")
-    }
-
-    async fn restore_once(&self, first: usize, second: usize, member: &City) -> Result<(), tonic::Status> {
-        let gone = |error: anyhow::Error| tonic::Status::unavailable(error.to_string());
-        let request = RestoreMemberRequest { request_id: request_id(), authority: member.id().to_owned() };
-        let mut members = self.city(first).members().await.map_err(gone)?;
-        let proposed = match members.restore_member(request).await {
-            Ok(answer) => answer.into_inner().decision.unwrap_or_default(),
-            // Done by an attempt whose answer was lost.
-            Err(status) if reason_of(&status) == "NOT_SUSPENDED" => return Ok(()),
-            Err(status) => return Err(status),
-        };
-        let request = ApproveProposalRequest { request_id: request_id(), proposal_id: proposed.statement_id };
-        let mut members = self.city(second).members().await.map_err(gone)?;
-        match members.approve_proposal(request).await?.into_inner().decision.unwrap_or_default().outcome() {
-            Outcome::Accepted => Ok(()),
-            other => Err(tonic::Status::unavailable(format!("not decided: {other:?}"))),
-        }
     }
 
     /// Keeps the folder, with what every node stored and logged.

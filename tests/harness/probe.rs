@@ -11,11 +11,13 @@ use havenlink::domain::time::UnixMs;
 use havenlink::transport::PeerChannel;
 use havenlink_proto::local::v1::ConsumeRequest;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::peer::v1::GreetRequest;
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
-use havenlink_tests::intruder::{Address, Intruder};
-use havenlink_tests::road::alert_to;
 use tokio::task::AbortHandle;
 use tonic::transport::Channel;
+
+use crate::intruder::{Address, Intruder};
+use crate::road::alert_to;
 
 /// The reason that ends it.
 const REFUSAL: &str = "MEMBER_SUSPENDED";
@@ -86,8 +88,13 @@ impl Probe {
 
     /// Greets over one channel, again and again.
     pub fn over(keys: Arc<Intruder>, channel: PeerChannel, partner: &'static str) -> Self {
+        Self::greeting(channel, move || keys.greeting(partner))
+    }
+
+    /// The same, with greetings that are made for each time.
+    pub fn greeting(channel: PeerChannel, make: impl Fn() -> GreetRequest + Send + 'static) -> Self {
         Self::trying(move || {
-            let (mut client, greeting) = (ExchangeServiceClient::new(channel.clone()), keys.greeting(partner));
+            let (mut client, greeting) = (ExchangeServiceClient::new(channel.clone()), make());
             async move { client.greet(greeting).await.map(drop) }
         })
     }
@@ -112,6 +119,9 @@ impl Probe {
     }
 
     /// Reads a city's inbox from now on; each item of the origin is a success.
+    ///
+    /// # Errors
+    /// When its sockets do not answer.
     pub async fn reading(at: &City, origin: &'static str) -> anyhow::Result<Self> {
         let after_position = at.status().await?.inbox_position;
         let request =
@@ -158,6 +168,11 @@ impl Probe {
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
         waited.with_context(|| format!("waited for {what}; {}", self.look(|notes| format!("{notes:?}"))))
+    }
+
+    /// When it was refused first because of the suspension.
+    pub fn first_refusal(&self) -> Option<Instant> {
+        self.look(|notes| notes.first_refusal)
     }
 
     /// From an instant to the last success; nothing, when there was none since.
