@@ -145,9 +145,9 @@ guided() {
   done
 }
 
-# A hostile member, a stranger and a local user beside honest traffic: what each costs, and a gate for it.
+# A hostile member, a hostile steward, a stranger and a local user beside honest traffic: what each costs, and a gate for it.
 attack() {
-  timeout 1800 "$HAVENLINK_BIN_DIR/havenlink-attack" --binary "$HAVENLINK_BIN_DIR/havenlink" "${ATTACK[@]}"
+  timeout 7200 "$HAVENLINK_BIN_DIR/havenlink-attack" --binary "$HAVENLINK_BIN_DIR/havenlink" "${ATTACK[@]}"
 }
 
 # How long a suspended member still gets through: idle, pooled, streaming, quorum down. The product's limit of a second is

@@ -4,7 +4,10 @@ mod answers;
 mod frames;
 mod local;
 mod peer;
+mod steward;
 mod strangers;
+
+pub use local::{hold, may_be_another_user};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +16,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::scene::Target;
+use crate::target::Target;
 
 /// How nice an attacker's threads are to others on this machine: its own work is not what is measured.
 const NICE: i32 = 10;
@@ -26,6 +29,8 @@ const GONE: Duration = Duration::from_secs(2);
 /// What somebody does to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
+    /// Nothing at all.
+    Quiet,
     /// The control: processor time is burnt, and the node left alone.
     Busy,
     /// Deliver, with as many empty items as fit into a message.
@@ -44,7 +49,7 @@ pub enum Attack {
     Statements,
     /// Frames of HTTP/2 that ask for nothing.
     Frames,
-    /// New keys of TLS, on and on.
+    /// New keys of TLS, on and on, at the peer port and at `local.listen`.
     KeyUpdates,
     /// Guesses at the door for applicants.
     Guesses,
@@ -56,12 +61,20 @@ pub enum Attack {
     FatAnswers,
     /// Errors as answers to what the node itself asks.
     Errors,
-    /// Local connections that say nothing.
+    /// Answers that no library would make, to what the node itself asks.
+    Garbled,
+    /// Votes asked for, and appends sent, by a steward, in terms that rise and in terms that are over.
+    Votes,
+    /// A steward's answers to the one that leads: streams that end, errors, nonsense.
+    StewardAnswers,
+    /// Local connections that say nothing, at the socket that the honest city uses.
     Silent,
+    /// The same at loopback HTTP.
+    SilentHttp,
+    /// Calls and connections with a key of the city's own software, at `local.listen`.
+    OwnSoftware,
     /// All of them.
     Everything,
-    /// What goes on while the attacker is suspended: floods that leave its greetings through.
-    Suspended,
 }
 
 impl Attack {
@@ -81,12 +94,18 @@ impl Attack {
         Self::InVain,
         Self::FatAnswers,
         Self::Errors,
+        Self::Garbled,
+        Self::StewardAnswers,
+        Self::Votes,
         Self::Silent,
+        Self::SilentHttp,
+        Self::OwnSoftware,
         Self::Everything,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Quiet => "quiet",
             Self::Busy => "control",
             Self::EmptyItems => "empty-items",
             Self::BadSignatures => "bad-signatures",
@@ -102,10 +121,34 @@ impl Attack {
             Self::InVain => "in-vain",
             Self::FatAnswers => "fat-answers",
             Self::Errors => "errors",
+            Self::Garbled => "garbled-answers",
+            Self::Votes => "steward-votes",
+            Self::StewardAnswers => "steward-answers",
             Self::Silent => "silent-local",
+            Self::SilentHttp => "silent-http",
+            Self::OwnSoftware => "own-software",
             Self::Everything => "everything",
-            Self::Suspended => "suspended",
         }
+    }
+
+    /// Whether processor time at the attacker's will was the fault, or would be: a gate holds it.
+    pub fn bounds_cores(self) -> bool {
+        matches!(self, Self::Guesses | Self::Errors | Self::StewardAnswers)
+    }
+
+    /// Whether its calls are what the nodes ask of it by themselves.
+    pub fn answers(self) -> bool {
+        matches!(self, Self::FatAnswers | Self::Errors | Self::Garbled | Self::StewardAnswers)
+    }
+
+    /// Whether rows and lines at the attacker's will were the fault.
+    pub fn bounds_disk(self) -> bool {
+        self == Self::BadSignatures
+    }
+
+    /// Whether honest software calls at `local.listen` meanwhile, and not at its socket.
+    pub fn honest_over_tls(self) -> bool {
+        matches!(self, Self::OwnSoftware | Self::InVain)
     }
 }
 
@@ -172,7 +215,7 @@ fn burn(stop: &Arc<AtomicBool>, target: &Target) -> Vec<JoinHandle<()>> {
 /// Spawns its tasks on the runtime that is entered.
 fn launch(attack: Attack, target: &Target) {
     match attack {
-        Attack::Busy => {}
+        Attack::Quiet | Attack::Busy => {}
         Attack::EmptyItems => peer::empty_items(target),
         Attack::BadSignatures => peer::bad_signatures(target),
         Attack::HangUp => peer::hang_up(target),
@@ -187,15 +230,18 @@ fn launch(attack: Attack, target: &Target) {
         Attack::InVain => strangers::in_vain(target),
         Attack::FatAnswers => answers::fat(target),
         Attack::Errors => answers::errors(target),
+        Attack::Garbled => answers::garbled(target),
+        Attack::StewardAnswers => answers::of_a_steward(target),
+        Attack::Votes => steward::floods(target),
         Attack::Silent => local::silent(target),
+        Attack::SilentHttp => local::silent_http(target),
+        Attack::OwnSoftware => local::own_software(target),
         Attack::Everything => {
-            // Kehl's node can answer in one way only.
-            let others = Attack::ALL.iter().filter(|attack| !matches!(attack, Attack::Everything | Attack::Errors));
+            // Kehl's node answers in one place.
+            answers::all(target);
+            let once = [Attack::Everything, Attack::FatAnswers, Attack::Errors, Attack::Garbled];
+            let others = Attack::ALL.iter().filter(|attack| !once.contains(attack));
             others.for_each(|attack| launch(*attack, target));
-        }
-        Attack::Suspended => {
-            let floods = [Attack::Raft, Attack::Guesses, Attack::Silent, Attack::Greetings];
-            floods.iter().for_each(|attack| launch(*attack, target));
         }
     }
 }

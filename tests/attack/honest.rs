@@ -1,13 +1,19 @@
 //! Honest traffic: a city's own software publishes for a partner, so many times a second, whether earlier calls have ended or not.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use havenlink::demo::city::City;
-use havenlink_tests::road::alert_to;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use tokio::task::JoinSet;
+use tonic::transport::Channel;
+
+use crate::canaries::{alert_to, get};
 
 /// Alerts a second.
 const RATE: u32 = 40;
+/// Between two questions of whoever watches the node, and how long an answer may take.
+const WATCHED: Duration = Duration::from_millis(100);
+const ALIVE: Duration = Duration::from_secs(2);
 
 /// How long calls took, from when each was due.
 #[derive(Clone, Debug, Default)]
@@ -28,9 +34,12 @@ impl Latencies {
 /// Publishes for as long as the span lasts.
 ///
 /// # Errors
-/// When the node cannot be reached at the beginning.
-pub async fn publish(from: &City, to: &City, span: Duration) -> anyhow::Result<Latencies> {
-    let (publisher, to) = (from.publisher().await?, to.id());
+/// When a call panics.
+pub async fn publish(
+    publisher: RecordServiceClient<Channel>,
+    to: &'static str,
+    span: Duration,
+) -> anyhow::Result<Latencies> {
     let (began, every) = (Instant::now(), Duration::from_secs(1) / RATE);
     let mut calls = JoinSet::new();
     let mut due = began;
@@ -49,4 +58,17 @@ pub async fn publish(from: &City, to: &City, span: Duration) -> anyhow::Result<L
     }
     latencies.sorted.sort_unstable();
     Ok(latencies)
+}
+
+/// Asks whether the node is alive, for as long as the span lasts; how often it did not say so.
+pub async fn watch(http: SocketAddr, span: Duration) -> usize {
+    let (began, mut missed) = (Instant::now(), 0);
+    while began.elapsed() < span {
+        let answer = tokio::time::timeout(ALIVE, get(http, "/healthz")).await;
+        if !matches!(&answer, Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200")) {
+            missed += 1;
+        }
+        tokio::time::sleep(WATCHED).await;
+    }
+    missed
 }

@@ -1,91 +1,117 @@
-//! Rounds: an attack under way, honest traffic beside it, the node watched; again, if the machine was to blame.
+//! Rounds: an attack under way, honest traffic beside it, the nodes watched; again, if the machine was to blame.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::ensure;
 
 use crate::attacks::{Attack, BURNING, Running};
 use crate::honest;
 use crate::scene::Scene;
+use crate::suspension;
 use crate::table::{self, Round};
-use crate::watched::Watched;
+use crate::watched::{Watched, resident};
 
-/// Rounds of which one has to be good.
+/// How often what has to be good once is played at most; what has to be good several times in a row, so many times as often.
 const ROUNDS: usize = 3;
 /// An attack gets under way.
 const UNDER_WAY: Duration = Duration::from_millis(300);
-/// A suspended member's last call that was taken, after its suspension was ordered.
-const SUSPENDED_WITHIN: Duration = Duration::from_secs(1);
 /// A partner gets through to a node that was started anew so much later than without a flood, at most.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// How long after it that is looked for.
 const LOOKED_FOR: Duration = Duration::from_secs(3);
 
-/// Plays each attack so many times; what was not withstood.
+/// The measure of each round: the node without an attack, and the control that was played last.
+struct Beside {
+    quiet: Round,
+    control: Round,
+}
+
+/// Plays each attack until it was withstood so many times in a row, and a suspension under it, where it has to be more than once;
+/// then a suspension under everything. What was not withstood.
 ///
 /// # Errors
 /// When a node is gone, or is reached by nobody.
 pub async fn play(scene: &Scene, span: Duration, runs: usize, only: &[String]) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     table::head();
-    let mut control = one(scene, Attack::Busy, span).await?;
-    table::line(Attack::Busy.name(), &control, &control);
+    let quiet = one(scene, Attack::Quiet, span).await?;
+    table::line(Attack::Quiet.name(), &quiet, &quiet);
+    let control = controlled(scene, span).await?;
+    let mut beside = Beside { quiet, control };
+    let held = resident(scene.victim())?;
     let wanted = |attack: &&Attack| only.is_empty() || only.iter().any(|name| name == attack.name());
-    for _ in 0..runs {
-        for attack in Attack::ALL.iter().filter(wanted) {
-            let mut missed = Vec::new();
-            for tried in 0..ROUNDS {
-                if tried > 0 {
-                    control = one(scene, Attack::Busy, span).await?;
-                    table::line(Attack::Busy.name(), &control, &control);
-                }
-                let round = one(scene, *attack, span).await?;
-                table::line(attack.name(), &round, &control);
-                missed = round.faults(&control);
-                if missed.is_empty() {
-                    break;
-                }
-                println!("    not good: {}", missed.join("; "));
+    for attack in Attack::ALL.iter().copied().filter(|attack| wanted(&attack)) {
+        let missed = in_a_row(runs, async |again| {
+            if again {
+                beside.control = controlled(scene, span).await?;
             }
-            faults.extend(missed.into_iter().map(|fault| format!("{}: {fault}", attack.name())));
+            let round = one(scene, attack, span).await?;
+            table::line(attack.name(), &round, &beside.control);
+            Ok(round.faults(attack, &beside.control, &beside.quiet))
+        });
+        let mut missed = missed.await?;
+        if runs > 1 || attack == Attack::Everything {
+            missed.extend(in_a_row(runs, async |_| suspension::under(scene, attack).await).await?);
         }
+        faults.extend(missed.into_iter().map(|fault| format!("{}: {fault}", attack.name())));
+    }
+    let grown = resident(scene.victim())?.saturating_sub(held);
+    println!("over all rounds: {:.1} MiB more memory", grown as f64 / f64::from(1 << 20));
+    if grown > table::MEMORY {
+        faults.push(format!("over all rounds: {} MiB more memory", grown >> 20));
     }
     Ok(faults)
 }
 
+/// Plays until it was good so many times in a row; each time that was not begins the count anew. What was wrong the last time, if there
+/// was no such row.
+async fn in_a_row(
+    times: usize,
+    mut play: impl AsyncFnMut(bool) -> anyhow::Result<Vec<String>>,
+) -> anyhow::Result<Vec<String>> {
+    let (mut good, mut missed) = (0, Vec::new());
+    for _ in 0..ROUNDS * times {
+        let wrong = play(!missed.is_empty()).await?;
+        if wrong.is_empty() {
+            good += 1;
+            if good == times {
+                return Ok(Vec::new());
+            }
+        } else {
+            let anew =
+                if times > 1 { format!(": {good} of {times} in a row, the count begins anew") } else { String::new() };
+            println!("    not good{anew}: {}", wrong.join("; "));
+            good = 0;
+        }
+        missed = wrong;
+    }
+    Ok(if missed.is_empty() { vec![format!("never good {times} times in a row")] } else { missed })
+}
+
+async fn controlled(scene: &Scene, span: Duration) -> anyhow::Result<Round> {
+    let control = one(scene, Attack::Busy, span).await?;
+    table::line(Attack::Busy.name(), &control, &control);
+    Ok(control)
+}
+
 async fn one(scene: &Scene, attack: Attack, span: Duration) -> anyhow::Result<Round> {
-    let watched = Watched::begin(scene.victim())?;
+    let [victim, partner] = scene.running();
+    let watched = [Watched::begin(victim)?, Watched::begin(partner)?];
     let before = scene.target.calls();
     let running = Running::start(attack, &scene.target)?;
     tokio::time::sleep(UNDER_WAY).await;
-    let honest = honest::publish(scene.victim(), scene.partner(), span).await;
+    let honest = async {
+        let publisher = scene.publisher(attack.honest_over_tls()).await?;
+        let publishing = honest::publish(publisher, partner.id(), span);
+        let (honest, silent) = tokio::join!(publishing, honest::watch(scene.target.http, span));
+        anyhow::Ok((honest?, silent))
+    };
+    let honest = honest.await;
     running.stop().await;
-    let (honest, cost, calls) = (honest?, watched.end()?, scene.target.calls() - before);
+    let ((honest, silent), calls) = (honest?, scene.target.calls() - before);
     ensure!(attack != Attack::Busy || calls == BURNING, "an attack goes on although it was stopped");
-    Ok(Round { calls, honest, cost })
-}
-
-/// Suspends the attacker while it floods; what is wrong with that.
-///
-/// # Errors
-/// When nothing of it was taken before, or the order is not taken.
-pub async fn suspend(scene: &Scene) -> anyhow::Result<Option<String>> {
-    let running = Running::start(Attack::Suspended, &scene.target)?;
-    let began = Instant::now();
-    while scene.target.last_taken().is_none_or(|at| at < began) {
-        ensure!(began.elapsed() < LOOKED_FOR * 3, "no greeting passes before the suspension");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let ordered = Instant::now();
-    let waited = scene.suspend().await?;
-    tokio::time::sleep(LOOKED_FOR).await;
-    running.stop().await;
-    let last = scene.target.last_taken().unwrap_or(ordered).saturating_duration_since(ordered);
-    println!(
-        "suspended under a flood: the order took {waited:.1?}, the last call was taken {last:.1?} after it was given"
-    );
-    let late = last.saturating_sub(waited) > SUSPENDED_WITHIN;
-    Ok(late.then(|| format!("a suspended member's call was taken {:.1?} after the order", last - waited)))
+    let [victim, partner] = watched;
+    Ok(Round { calls, honest, silent, costs: [victim.end()?, partner.end()?] })
 }
 
 /// A partner's words come into a node that was started anew, while strangers hold every place for handshakes: nobody came to

@@ -1,28 +1,38 @@
-//! Three cities: Strasbourg, which is attacked and keeps the register; Esch, its honest partner; and Kehl, whose keys others have.
+//! Four cities: Strasbourg, which is attacked, and its honest partner Esch, both of them stewards; Kehl, a member, and Liège, the third
+//! steward, whose keys others have.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use havenlink::demo::acts::until;
+use anyhow::{Context, ensure};
+use havenlink::demo::acts::{founding, until};
 use havenlink::demo::city::City;
 use havenlink::demo::ports;
+use havenlink::demo::stage::Stage;
 use havenlink::domain::time::Millis;
-use havenlink::transport::{NodeIdentity, PeerChannel};
+use havenlink::transport::NodeIdentity;
+use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_tests::credulous;
 use havenlink_tests::federation::Federation;
-use havenlink_tests::intruder::{Address, Intruder, address_of};
+use havenlink_tests::intruder::Intruder;
 use havenlink_tests::peer;
-use havenlink_tests::road::{self, alert_to};
+use havenlink_tests::restored::restored;
+use havenlink_tests::road;
 use havenlink_tests::tools::havenctl;
-use rustls::ClientConfig;
 use tokio::task::JoinSet;
+use tonic::transport::Channel;
 
-/// Alerts that wait for Kehl: what has to be queued again whenever it begins anew.
-const WAITING: usize = 600;
+use crate::canaries::alert_to;
+use crate::target::{Software, Steward, Target, reached};
+
+/// Alerts that wait for Kehl: what has to be queued again whenever it begins anew. As many as the fault was seen with.
+const WAITING: usize = 16_000;
+/// Calls under way while they are published, over so many connections.
+const AT_ONCE: usize = 128;
+const CONNECTIONS: usize = 8;
 /// What a node's journal tells when it turned somebody away for want of places.
 const FULL: &str = "event=REFUSED reason=TOO_MANY_CONNECTIONS";
 
@@ -30,109 +40,105 @@ const FULL: &str = "event=REFUSED reason=TOO_MANY_CONNECTIONS";
 pub struct Scene {
     federation: Federation,
     pub target: Target,
+    /// Strasbourg's honest software at `local.listen`.
+    honest: Channel,
+    /// Loopback HTTP of the nodes that run.
+    http: Vec<SocketAddr>,
 }
 
-/// What an attacker knows. Clones are one.
-#[derive(Clone)]
-pub struct Target {
-    /// Kehl's keys.
-    pub keys: Arc<Intruder>,
-    pub address: Address,
-    /// Strasbourg's door for applicants; an invitation is open.
-    pub door: PeerChannel,
-    /// Strasbourg's local sockets, and where its own software is heard over mutual TLS.
-    pub sockets: PathBuf,
-    pub local_port: SocketAddr,
-    /// Strasbourg's peer port, and clients of TLS for it: with Kehl's key, and with one that nobody knows.
-    pub peer_port: SocketAddr,
-    pub as_kehl: Arc<ClientConfig>,
-    pub as_nobody: Arc<ClientConfig>,
-    /// Where Kehl's node was, and the data directory that was stolen from it.
-    pub listens: SocketAddr,
-    pub stolen: PathBuf,
-    calls: Arc<AtomicU64>,
-    taken: Arc<Mutex<Option<Instant>>>,
+/// What was added to a node's configuration.
+struct Equipped {
+    local: SocketAddr,
+    http: SocketAddr,
 }
 
-impl Target {
-    /// A call, or whatever an attack consists of, was made.
-    pub fn made(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many were made so far.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
-    }
-
-    /// Strasbourg's node took one of Kehl's greetings just now.
-    pub fn taken(&self) {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub fn last_taken(&self) -> Option<Instant> {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection of its own.
-    pub fn channel(&self) -> PeerChannel {
-        self.keys.channel(&self.address).expect("the register's endpoints are some")
-    }
-}
-
-/// Has a node hear its city's own software over mutual TLS as well, and starts it anew; where.
-async fn hears_software(city: &mut City) -> anyhow::Result<SocketAddr> {
-    let address = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
-    let software = peer::self_issued("zz-software", Millis::days(1))?.certificate.pin;
-    city.configure(&format!("local.listen = \"{address}\"\nlocal.clients = {{ \"{software}\" = \"publisher\" }}\n"))?;
+/// Has a node hear its city's own software over mutual TLS, and whoever watches it over HTTP, and starts it anew.
+async fn equip(city: &mut City, software: &[&Software]) -> anyhow::Result<Equipped> {
+    let address = || anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], ports::free()?)));
+    let equipped = Equipped { local: address()?, http: address()? };
+    let config = city.dir.join("node.toml");
+    let lines = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, lines.replace("http = \"off\"", &format!("http = \"{}\"", equipped.http)))?;
+    let clients: Vec<String> = software.iter().map(|software| software.client()).collect();
+    let clients = clients.join(", ");
+    city.configure(&format!("local.listen = \"{}\"\nlocal.clients = {{ {clients} }}\n", equipped.local))?;
     city.stop().await?;
     city.start()?;
     city.ready().await?;
-    Ok(address)
+    Ok(equipped)
+}
+
+/// Esch and Liège keep the register as well.
+async fn more_stewards(federation: &mut Federation) -> anyhow::Result<()> {
+    let mut stage = Stage::silent();
+    let [strasbourg, _, esch, liege] = &mut federation.cities[..] else { anyhow::bail!("four cities") };
+    founding::promote(&mut stage, strasbourg, &mut [], esch, 2).await?;
+    founding::promote(&mut stage, strasbourg, &mut [esch], liege, 3).await?;
+    ensure!(stage.failures().is_empty(), "three stewards: {:?}", stage.failures());
+    Ok(())
 }
 
 impl Scene {
-    /// Founds it; Kehl's own node is gone, and alerts wait for it.
+    /// Founds it; the nodes of Kehl and Liège are gone, and alerts wait for Kehl.
     pub async fn found(binary: &Path) -> anyhow::Result<Self> {
-        let mut federation = Federation::found_with(binary, 3, 1, "", &[]).await?;
-        federation.agree(0, 1).await?;
-        federation.agree(0, 2).await?;
-        let keys = Intruder::with_keys_of(&federation.cities[1]).await?;
-        let address = address_of(&federation.cities[0]).await?;
-        let listens = federation.cities[1].status().await?.peer_address.parse()?;
-        federation.cities[1].kill().await?;
-        let local_port = hears_software(&mut federation.cities[0]).await?;
-        let strasbourg = &federation.cities[0];
-        let stolen = federation.cities[1].dir.join("data");
-        havenctl(strasbourg, &["invite", "create", "--for", "be-liege"]).await?.fine();
-        let applicant = peer::self_issued("be-liege", Millis::days(1))?;
+        let mut federation = Federation::found_with(binary, 4, 1, "", &[]).await?;
+        // Other users of this machine come to a role's socket, if they are in its group.
+        let root = federation.cities[0].dir.parent().context("a folder")?.to_owned();
+        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711))?;
+        let (honest, hostile) = (Software::made()?, Software::made()?);
+        let equipped = equip(&mut federation.cities[0], &[&honest, &hostile]).await?;
+        let partner = equip(&mut federation.cities[2], &[&honest]).await?;
+        for (one, other) in [(0, 1), (0, 2), (2, 1)] {
+            federation.agree(one, other).await?;
+        }
+        more_stewards(&mut federation).await?;
+        let [strasbourg, kehl, _, liege] = &mut federation.cities[..] else { anyhow::bail!("four cities") };
+        let steward = Steward::taken_over(liege, strasbourg.id()).await?;
+        let keys = Intruder::with_keys_of(kehl).await?;
+        let listens = kehl.status().await?.peer_address.parse()?;
+        kehl.kill().await?;
+        let stolen = kehl.dir.join("data");
+        havenctl(strasbourg, &["invite", "create", "--for", "nl-maastricht"]).await?.fine();
+        let applicant = peer::self_issued("nl-maastricht", Millis::days(1))?;
         let nobody = (applicant.certificate.der.clone(), applicant.key.to_vec());
         let applicant = NodeIdentity::from_der(&applicant.key, &applicant.certificate.der)?;
+        let (address, peer_port) = reached(strasbourg).await?;
         let target = Target {
             keys: Arc::new(keys),
             address,
             door: peer::knock(applicant, strasbourg).await?,
             sockets: strasbourg.sockets(),
-            local_port,
-            peer_port: peer::address_of(strasbourg).await?,
+            local_port: equipped.local,
+            http: equipped.http,
+            peer_port,
             as_kehl: Arc::new(credulous::client(Some(credulous::pair_of(&stolen)?))?),
             as_nobody: Arc::new(credulous::client(Some(nobody))?),
+            as_software: hostile.config()?,
+            software: hostile.channel(strasbourg, equipped.local)?,
             listens,
             stolen,
+            steward: Arc::new(steward),
             calls: Arc::default(),
             taken: Arc::default(),
+            shown: Arc::default(),
         };
-        let scene = Self { federation, target };
+        let honest = honest.channel(strasbourg, equipped.local)?;
+        let scene = Self { federation, target, honest, http: vec![equipped.http, partner.http] };
         scene.fill().await?;
         Ok(scene)
     }
 
     async fn fill(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
         let mut publishing = JoinSet::new();
-        for _ in 0..16 {
-            let (mut publisher, to) = (self.victim().publisher().await?, self.federation.cities[1].id());
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(self.victim().publisher().await?);
+        }
+        for connection in connections.iter().cycle().take(AT_ONCE) {
+            let (mut publisher, to) = (connection.clone(), self.attacker().id());
             publishing.spawn(async move {
-                for _ in 0..WAITING / 16 {
+                for _ in 0..WAITING / AT_ONCE {
                     publisher.publish_record(alert_to(to)).await?;
                 }
                 Ok::<_, tonic::Status>(())
@@ -141,6 +147,7 @@ impl Scene {
         while let Some(published) = publishing.join_next().await {
             published??;
         }
+        println!("{WAITING} alerts wait for {}, after {:.1?}", self.attacker().id(), began.elapsed());
         Ok(())
     }
 
@@ -149,8 +156,37 @@ impl Scene {
         &self.federation.cities[0]
     }
 
+    /// Whose keys others have; its node is gone.
+    pub fn attacker(&self) -> &City {
+        &self.federation.cities[1]
+    }
+
     pub fn partner(&self) -> &City {
         &self.federation.cities[2]
+    }
+
+    /// The nodes that run.
+    pub fn running(&self) -> [&City; 2] {
+        [self.victim(), self.partner()]
+    }
+
+    pub fn all(&self) -> &[City] {
+        &self.federation.cities
+    }
+
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// A client of Strasbourg's own software: at its socket, or at `local.listen`.
+    ///
+    /// # Errors
+    /// When the node does not answer at its socket.
+    pub async fn publisher(&self, over_tls: bool) -> anyhow::Result<RecordServiceClient<Channel>> {
+        match over_tls {
+            true => Ok(RecordServiceClient::new(self.honest.clone())),
+            false => self.victim().publisher().await,
+        }
     }
 
     pub fn folder(&self) -> PathBuf {
@@ -163,13 +199,18 @@ impl Scene {
     }
 
     /// Starts Strasbourg's node anew, and Esch's when Strasbourg's log tells that it has no place for further handshakes,
-    /// `if_full`; how long it takes from there until something that Esch says is at Strasbourg.
+    /// `if_full`; how long it takes from there until something that Esch says is at Strasbourg. Liège's own node runs meanwhile:
+    /// two of three stewards start.
     ///
     /// # Errors
     /// When it does not come at all, or there are places still.
     pub async fn come_back(&mut self, if_full: bool) -> anyhow::Result<Duration> {
-        let [strasbourg, _, esch] = &mut self.federation.cities[..] else { anyhow::bail!("three cities") };
+        let [strasbourg, _, esch, liege] = &mut self.federation.cities[..] else { anyhow::bail!("four cities") };
         let log = strasbourg.dir.join("node.log");
+        if liege.pid().is_none() {
+            liege.start()?;
+            liege.ready().await?;
+        }
         esch.kill().await?;
         strasbourg.kill().await?;
         let told = std::fs::read(&log)?.len();
@@ -195,8 +236,14 @@ impl Scene {
     pub async fn suspend(&self) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let order = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];
-        havenctl(self.victim(), &order).await?.fine();
+        let ran = havenctl(self.victim(), &order).await?;
+        ensure!(ran.code == 0, "the suspension is not ordered: {ran:?}");
         Ok(began.elapsed())
+    }
+
+    /// Strasbourg proposes that it is restored, and Esch approves.
+    pub async fn restore(&self) -> anyhow::Result<()> {
+        restored(self.victim(), self.partner(), self.attacker().id()).await
     }
 
     /// Stops the nodes that run. What is looked at at the end of a story is measured here in every round.

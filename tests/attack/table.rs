@@ -2,24 +2,34 @@
 
 use std::time::Duration;
 
+use crate::attacks::Attack;
 use crate::honest::Latencies;
 use crate::watched::Cost;
 
 /// Honest p99 under an attack, in p99 under the control.
 const SLOWER: f64 = 2.0;
 /// Growth of memory, in bytes.
-const MEMORY: u64 = 64 << 20;
+pub const MEMORY: u64 = 64 << 20;
 /// Bytes that a log may grow in a minute.
 const LOG_A_MINUTE: f64 = 1_000_000.0;
 /// What the first lines of a new condition may add to that: a round is shorter than a minute.
 const FIRST_LINES: f64 = 16_384.0;
+/// Processor cores beyond those of the quiet round, where work at will was the fault: each was half a core and more beyond it.
+const CORES: f64 = 0.35;
+/// Questions in a second to a node that answers nonsense: whoever does not wait asks thousands of times.
+const ASKED_A_SECOND: f64 = 100.0;
+/// Bytes on disk beyond those of the quiet round, in a second, where rows at will were the fault.
+const DISK_A_SECOND: f64 = 400_000.0;
 
 /// One round.
 #[derive(Clone, Debug)]
 pub struct Round {
     pub calls: u64,
     pub honest: Latencies,
-    pub cost: Cost,
+    /// How often the node did not say that it is alive.
+    pub silent: usize,
+    /// The node that is attacked, then its partner.
+    pub costs: [Cost; 2],
 }
 
 impl Round {
@@ -28,7 +38,7 @@ impl Round {
     }
 
     /// Which gates it missed.
-    pub fn faults(&self, control: &Round) -> Vec<String> {
+    pub fn faults(&self, attack: Attack, control: &Round, quiet: &Round) -> Vec<String> {
         let mut faults = Vec::new();
         let ratio = self.p99().as_secs_f64() / control.p99().as_secs_f64();
         if ratio > SLOWER {
@@ -37,11 +47,21 @@ impl Round {
         if self.honest.failed > 0 {
             faults.push(format!("{} honest calls failed", self.honest.failed));
         }
-        if self.cost.memory > MEMORY {
-            faults.push(format!("{} MiB more memory", self.cost.memory >> 20));
+        if self.silent > 0 {
+            faults.push(format!("{} times the node did not say that it is alive", self.silent));
         }
-        if self.cost.log as f64 > LOG_A_MINUTE * self.cost.took.as_secs_f64() / 60.0 + FIRST_LINES {
-            faults.push(format!("{} KiB of log in {:.1?}", self.cost.log >> 10, self.cost.took));
+        for (cost, quiet) in self.costs.iter().zip(&quiet.costs) {
+            faults.extend(cost.faults(attack, quiet));
+        }
+        // What the partner takes is written in steps, as large as a round's bound.
+        let [disk, usual] = [self, quiet].map(|round| round.costs[0].disk as f64 / round.costs[0].took.as_secs_f64());
+        if attack.bounds_disk() && disk - usual > DISK_A_SECOND {
+            faults
+                .push(format!("{:.0} KiB more on disk in a second than in the quiet round", (disk - usual) / 1_024.0));
+        }
+        let asked = self.calls as f64 / self.costs[0].took.as_secs_f64();
+        if attack.answers() && asked > ASKED_A_SECOND {
+            faults.push(format!("a hostile node was asked {asked:.0} times a second"));
         }
         if self.calls == 0 {
             faults.push("the attack was not under way".to_owned());
@@ -50,23 +70,42 @@ impl Round {
     }
 }
 
+impl Cost {
+    fn faults(&self, attack: Attack, quiet: &Self) -> Vec<String> {
+        let (mut faults, seconds) = (Vec::new(), self.took.as_secs_f64());
+        if self.memory > MEMORY {
+            faults.push(format!("{} MiB more memory", self.memory >> 20));
+        }
+        if self.log as f64 > LOG_A_MINUTE * seconds / 60.0 + FIRST_LINES {
+            faults.push(format!("{} KiB of log in {:.1?}", self.log >> 10, self.took));
+        }
+        let cores = self.cores - quiet.cores;
+        if attack.bounds_cores() && cores > CORES {
+            faults.push(format!("{cores:.2} cores more than in the quiet round"));
+        }
+        faults
+    }
+}
+
 pub fn head() {
     println!(
-        "{:<22} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>6}",
-        "attack", "calls", "p50 ms", "p99 ms", "× contr.", "RSS MiB", "log KiB", "disk KiB", "cores"
+        "{:<22} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>6} {:>9}",
+        "attack", "calls", "p50 ms", "p99 ms", "× contr.", "RSS MiB", "log KiB", "disk KiB", "cores", "partner's"
     );
 }
 
 pub fn line(name: &str, round: &Round, control: &Round) {
     let ms = |at: Duration| at.as_secs_f64() * 1_000.0;
     let (p50, p99) = (ms(round.honest.at(0.5)), ms(round.p99()));
+    let [cost, partner] = &round.costs;
     println!(
-        "{name:<22} {:>9} {p50:>9.1} {p99:>9.1} {:>8.2} {:>8.1} {:>8} {:>8} {:>6.2}",
+        "{name:<22} {:>9} {p50:>9.1} {p99:>9.1} {:>8.2} {:>8.1} {:>8} {:>8} {:>6.2} {:>9.2}",
         round.calls,
         p99 / ms(control.p99()),
-        round.cost.memory as f64 / f64::from(1 << 20),
-        round.cost.log >> 10,
-        round.cost.disk >> 10,
-        round.cost.cores,
+        cost.memory as f64 / f64::from(1 << 20),
+        cost.log >> 10,
+        cost.disk >> 10,
+        cost.cores,
+        partner.cores,
     );
 }

@@ -74,6 +74,14 @@ impl Watched {
     }
 }
 
+/// Memory that a node holds now, in bytes.
+///
+/// # Errors
+/// When it does not run.
+pub fn resident(city: &City) -> anyhow::Result<u64> {
+    city.pid().and_then(|pid| memory(pid, "VmRSS:")).context("the node runs")
+}
+
 /// A line of `/proc/PID/status`, in bytes.
 fn memory(pid: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

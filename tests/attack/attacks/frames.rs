@@ -1,13 +1,16 @@
 //! HTTP/2 and TLS below any library: floods of frames that ask for nothing, and keys that are changed on and on. What is written
 //! stands in the public record of faults of HTTP/2 servers.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use havenlink_tests::credulous;
+use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::scene::Target;
+use crate::target::Target;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Types of frames.
@@ -75,19 +78,21 @@ pub fn all_frames(target: &Target) {
             for turn in 0.. {
                 let sort = FRAMES[(first * FRAMES.len() / CONNECTIONS + turn) % FRAMES.len()];
                 // That it is cut off is what is hoped for.
-                _ = pump(&target, sort, EACH).await;
+                _ = pump(&target, (target.peer_port, target.as_kehl.clone()), sort, EACH).await;
                 tokio::time::sleep(PAUSE).await;
             }
         });
     }
 }
 
+/// At the peer port, and at `local.listen` with a key of the city's own software.
 pub fn key_updates(target: &Target) {
-    for _ in 0..CONNECTIONS {
+    let peer = std::iter::repeat_n((target.peer_port, target.as_kehl.clone()), CONNECTIONS);
+    for door in peer.chain([(target.local_port, target.as_software.clone())]) {
         let target = target.clone();
         tokio::spawn(async move {
             loop {
-                _ = pump(&target, Sort::KeyUpdates, Duration::MAX).await;
+                _ = pump(&target, door.clone(), Sort::KeyUpdates, Duration::MAX).await;
                 tokio::time::sleep(PAUSE).await;
             }
         });
@@ -95,8 +100,13 @@ pub fn key_updates(target: &Target) {
 }
 
 /// Sends frames of one sort over a connection, until it is cut off or its time is over.
-async fn pump(target: &Target, sort: Sort, time: Duration) -> std::io::Result<()> {
-    let mut tls = credulous::connect(target.peer_port, target.as_kehl.clone()).await?;
+async fn pump(
+    target: &Target,
+    (door, client): (SocketAddr, Arc<ClientConfig>),
+    sort: Sort,
+    time: Duration,
+) -> std::io::Result<()> {
+    let mut tls = credulous::connect(door, client).await?;
     let (began, mut stream, mut answers) = (Instant::now(), 1, vec![0; 1 << 16]);
     let mut hello = PREFACE.to_vec();
     let window = if matches!(sort, Sort::ZeroWindow) { [0; 4] } else { [0, 0, 0xff, 0xff] };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use havenlink::domain::ids::Incarnation;
 use havenlink::transport::PeerChannel;
 use havenlink_proto::directory::v1::{GossipRequest, ProposeRequest};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
@@ -13,7 +12,7 @@ use havenlink_proto::record::v1::{Signature, Signed, StreamClass};
 use havenlink_tests::raw::first_answer;
 use prost::Message;
 
-use crate::scene::Target;
+use crate::target::Target;
 
 const DELIVER: &str = "/havenlink.peer.v1.ExchangeService/Deliver";
 const PROPOSE: &str = "/havenlink.directory.v1.DirectoryService/Propose";
@@ -128,10 +127,9 @@ pub fn greetings(target: &Target) {
     let target = target.clone();
     tokio::spawn(async move {
         let mut client = ExchangeServiceClient::new(target.channel());
-        for step in 1.. {
-            let shown = Incarnation(target.keys.now().0.unsigned_abs() + step);
+        loop {
             target.made();
-            match client.greet(target.keys.greeting_as(shown, "fr-strasbourg")).await {
+            match client.greet(target.greeting_anew()).await {
                 Ok(_) => target.taken(),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -164,14 +162,15 @@ pub fn bad_signatures(target: &Target) {
 
 /// The first batch after a greeting.
 async fn greeted(target: &Target, client: &mut ExchangeServiceClient<PeerChannel>) -> Option<DeliverRequest> {
-    let answer = client.greet(target.keys.greeting("fr-strasbourg")).await.ok()?.into_inner();
+    let (shown, greeting) = (target.incarnation(), target.greeting());
+    let answer = client.greet(greeting).await.ok()?.into_inner();
     let theirs = Hello::decode(Signed::decode(answer.hello).ok()?.payload).ok()?.incarnation;
     let envelope = forged(target, "havenlink.record.v1.Envelope").encode_to_vec().into();
     let item = DeliverItem { item: Some(deliver_item::Item::Envelope(envelope)), ..Default::default() };
     Some(DeliverRequest {
         origin: "de-kehl".into(),
         recipient: "fr-strasbourg".into(),
-        origin_incarnation: target.keys.incarnation.0,
+        origin_incarnation: shown.0,
         recipient_incarnation: theirs,
         stream_class: StreamClass::Content.into(),
         first: answer.next_content,

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
-use crate::scene::Target;
+use crate::target::Target;
 
 /// Addresses of this machine from which handshakes are held open; the node grants each of them 32.
 const ADDRESSES: usize = 64;
