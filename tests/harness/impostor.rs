@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use http_body::Frame;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
-use tonic::server::{NamedService, UnaryService};
+use tonic::server::{NamedService, StreamingService, UnaryService};
 
 use crate::raw::Raw;
 
@@ -34,6 +35,12 @@ pub enum Answers {
     Message(Bytes),
     /// An error, at once, before it has read anything.
     Error,
+    /// As a stream that begins well and ends at once, before it has read anything.
+    Ends,
+    /// As one that begins well and breaks off with an error.
+    Breaks,
+    /// As one that brings this, whatever is asked, and stays open.
+    Unasked(Bytes),
     /// Nothing, ever.
     Never,
     /// An answer as no library would make it.
@@ -105,6 +112,15 @@ impl Answers {
         match answers {
             Self::Message(message) => tonic::server::Grpc::new(Raw).unary(Answer(message.clone()), request).await,
             Self::Error => Status::internal("an error").into_http(),
+            Self::Ends => streamed(futures_util::stream::empty(), request).await,
+            Self::Breaks => {
+                let broken = std::future::ready(Err(Status::internal("an error")));
+                streamed(futures_util::stream::once(broken), request).await
+            }
+            Self::Unasked(message) => {
+                let said = futures_util::stream::once(std::future::ready(Ok(message.clone())));
+                streamed(said.chain(futures_util::stream::pending()), request).await
+            }
             Self::Crafted(crafted) => crafted.clone().response(),
             Self::Never | Self::InTurn(_) => std::future::pending().await,
         }
@@ -226,6 +242,30 @@ impl<const WHICH: usize> tower::Service<Request<Body>> for Service<WHICH> {
         let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
         let answers = self.0.answers.clone();
         Box::pin(async move { Ok(answers.to(number, request).await) })
+    }
+}
+
+type Said = BoxStream<'static, Result<Bytes, Status>>;
+
+/// Says this without having read what is asked.
+async fn streamed(
+    said: impl Stream<Item = Result<Bytes, Status>> + Send + 'static,
+    request: Request<Body>,
+) -> Response<Body> {
+    let said = Saying(Some(said.boxed()));
+    tonic::server::Grpc::new(Raw).streaming(said, request).await
+}
+
+struct Saying(Option<Said>);
+
+impl StreamingService<Bytes> for Saying {
+    type Response = Bytes;
+    type ResponseStream = Said;
+    type Future = std::future::Ready<Result<tonic::Response<Said>, Status>>;
+
+    fn call(&mut self, _: tonic::Request<tonic::Streaming<Bytes>>) -> Self::Future {
+        let said = self.0.take().ok_or_else(|| Status::internal("one call"));
+        std::future::ready(said.map(tonic::Response::new))
     }
 }
 

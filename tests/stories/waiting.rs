@@ -3,10 +3,12 @@
 
 use std::net::SocketAddr;
 
+use havenlink_proto::raft::v1 as raft;
 use havenlink_tests::federation::Federation;
 use havenlink_tests::impostor::{Answers, Impostor};
 use havenlink_tests::rest::faults_at_rest;
 use havenlink_tests::wait::eventually;
+use prost::Message;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -73,7 +75,15 @@ async fn with_a_steward_that_stands_still_hangs_answers_with_errors_or_refuses()
     }
     // Under its own certificate: the calls come through, and only what they bring is wrong.
     let data = federation.cities[1].dir.join("data");
-    for (what, answers) in [("each call fails", Answers::Error), ("no call is answered", Answers::Never)] {
+    let stored = raft::append_stream_response::Result::Stored(raft::LogId { term: 1, index: u64::MAX });
+    let stored = raft::AppendStreamResponse { result: Some(stored) }.encode_to_vec();
+    for (what, answers) in [
+        ("each call fails", Answers::Error),
+        ("no call is answered", Answers::Never),
+        ("each stream ends as soon as it is open", Answers::Ends),
+        ("each stream breaks off as soon as it is open", Answers::Breaks),
+        ("each stream brings what was never sent", Answers::Unasked(stored.into())),
+    ] {
         let impostor = Impostor::at(address, &data, answers).await.unwrap();
         waits_at_rest(&federation, what).await;
         assert!(impostor.asked() > 0, "{what}: it was asked");

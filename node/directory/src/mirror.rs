@@ -217,6 +217,7 @@ async fn follow_until(
 ) -> Result<(), Error> {
     let mut client = clients::register(channel);
     'again: loop {
+        let before = directory.state().position();
         let mut events = open(directory, &mut client).await?;
         loop {
             let Ok(event) = timeout(quiet, events.message()).await else { return Ok(()) };
@@ -225,6 +226,8 @@ async fn follow_until(
             match take(directory, &mut client, event).await? {
                 After::Other if changes_only => return Ok(()),
                 After::Changes | After::Other => {}
+                // Who is asked the same again answers the same, as fast as it is asked.
+                After::Again if directory.state().position() == before => return Ok(()),
                 After::Again => continue 'again,
             }
         }

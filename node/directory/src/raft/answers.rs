@@ -61,7 +61,8 @@ impl Terms {
 pub struct Stored(Arc<Mutex<HashMap<u64, (u64, u64)>>>);
 
 impl Stored {
-    fn note(&self, target: u64, term: u64, index: u64) {
+    /// The target says that it has everything up to here.
+    pub fn note(&self, target: u64, term: u64, index: u64) {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = stored.entry(target).or_insert((term, index));
         *held = (*held).max((term, index));

@@ -1,14 +1,15 @@
 //! Raft's calls to other stewards, over the pool's channels.
 //!
 //! A steward that cannot be reached, refuses us, or refuses what we sent is *unreachable*: openraft then backs off, where it
-//! sends; a stream that never opens is sent nothing, and one that is ended as soon as it is open neither. So the link itself
-//! waits before it opens the next one, and opens no more than a few at once, whatever is answered. In TLS 1.3 a refused
-//! certificate shows as a cancelled first call, so that is unreachable too. A stream that the other side ended in order (its
-//! Raft is starting or stopping, or its log differs) is tried again at once, some times.
+//! sends; a stream that ends before it is sent anything never comes there, and a good answer makes openraft forget what failed.
+//! So the link itself waits: a stream that brought no good answer, or broke off after one, is followed by the next one when
+//! `REOPEN` is over, and no more than a few are opened at once, whatever is answered. In TLS 1.3 a refused certificate shows as a
+//! cancelled first call, so that is unreachable too.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -18,11 +19,12 @@ use openraft::network::{
     Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption, RaftNetworkFactory,
 };
 use openraft::raft::{
-    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{AnyError, OptionalSend};
+use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
 use super::answers::{Asking, Stored, Terms};
@@ -39,8 +41,9 @@ type Appended = Rpc<StreamAppendResult<C>>;
 
 /// Time for a stream to be opened; after that keepalive tells whether the other side lives.
 const OPEN: Duration = Duration::from_secs(2);
-/// Before a stream is opened after one that did not open.
-const REOPEN: Duration = Duration::from_millis(250);
+/// From the opening of a stream that failed to the next one's. Shorter than what lies between two heartbeats, each of which opens
+/// a stream and has no longer for it: it may not find itself waiting for the one before.
+const REOPEN: Duration = Duration::from_millis(200);
 /// Streams that may be opened one after the other; after that one in every `BETWEEN`, less than a heartbeat. To find where two
 /// logs part takes some; more than that is asked for only by whoever ends each.
 const AT_ONCE: u32 = 16;
@@ -75,7 +78,8 @@ impl RaftNetworkFactory<C> for Network {
             authority: AuthorityId::parse(&node.authority),
             terms: self.terms.clone(),
             stored: self.stored.clone(),
-            shut: false,
+            opened: None,
+            failing: Arc::default(),
             pace: Pace::default(),
         }
     }
@@ -88,8 +92,10 @@ pub struct Link {
     authority: Option<AuthorityId>,
     terms: Terms,
     stored: Stored,
-    /// The last stream did not open.
-    shut: bool,
+    /// When the last stream was opened, or tried to be.
+    opened: Option<Instant>,
+    /// The last word of the last stream was no good answer, or it has had no word.
+    failing: Arc<AtomicBool>,
     pace: Pace,
 }
 
@@ -116,6 +122,18 @@ impl Link {
 }
 
 impl Link {
+    /// Waits for the turn of the next stream, if the last one failed.
+    async fn turn(&mut self) {
+        let now = Instant::now();
+        let failed = self.opened.filter(|_| self.failing.load(Ordering::Relaxed));
+        let until = failed.map_or(now, |opened| opened + REOPEN).max(now + self.pace.wait(now));
+        if until > now {
+            tokio::time::sleep_until(until).await;
+        }
+        self.opened = Some(Instant::now());
+        self.failing.store(true, Ordering::Relaxed);
+    }
+
     /// A vote in an answer, as it may be believed.
     fn heard(&self, vote: Option<havenlink_proto::raft::v1::Vote>) -> Rpc<Vote> {
         let vote = convert::vote_from(vote).map_err(invalid)?;
@@ -151,17 +169,27 @@ fn within<T>(message: T, limit: Duration) -> Request<T> {
     request
 }
 
+/// What comes on a stream, up to the first that is no answer: nothing that follows on it is looked at. `failing` says whether the
+/// last word was a good one. That a log differs at a place is one, since places run out; a vote is none.
+fn heeded(answers: impl Stream<Item = Appended>, failing: Arc<AtomicBool>) -> impl Stream<Item = Appended> {
+    answers.scan(false, move |over, answer| {
+        if *over {
+            return ready(None);
+        }
+        *over = answer.is_err();
+        let good = matches!(&answer, Ok(Ok(_) | Err(StreamAppendError::Conflict(_))));
+        failing.store(!good, Ordering::Relaxed);
+        ready(Some(answer))
+    })
+}
+
 impl NetStreamAppend<C> for Link {
     fn stream_append<'s, S>(&'s mut self, input: S, _option: RPCOption) -> BoxFuture<'s, Rpc<BoxStream<'s, Appended>>>
     where
         S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let shut = std::mem::replace(&mut self.shut, true);
-            let wait = self.pace.wait(Instant::now()).max(if shut { REOPEN } else { Duration::ZERO });
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
+            self.turn().await;
             let to = self.to.clone();
             let target = to.target;
             let asking = Arc::new(Asking::new(target, self.stored.clone(), self.terms.clone()));
@@ -173,12 +201,11 @@ impl NetStreamAppend<C> for Link {
             let mut client = self.client()?;
             let opened = tokio::time::timeout(OPEN, client.append_stream(within(requests, OPEN))).await;
             let answers = opened.map_err(|_| unreachable("no answer"))?.map_err(failed)?.into_inner();
-            self.shut = false;
             let answers = answers.map(move |answer| {
                 let answer = convert::appended_from(answer.map_err(failed)?).map_err(invalid)?;
                 asking.judge(answer).map_err(|why| lied(target, why))
             });
-            Ok(Box::pin(answers) as BoxStream<'s, Appended>)
+            Ok(Box::pin(heeded(answers, Arc::clone(&self.failing))) as BoxStream<'s, Appended>)
         })
     }
 }
@@ -213,6 +240,7 @@ impl NetSnapshot<C> for Link {
     ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
         let mut client = self.client()?;
         let to = self.to.clone();
+        let (term, last) = (vote.leader_id().term, snapshot.meta.last_log_id);
         let encoding = move || snapshot::messages(&to, &vote, &snapshot.meta, &snapshot.snapshot);
         let parts = tokio::task::spawn_blocking(encoding).await.map_err(|error| unreachable(&error.to_string()))?;
         let Some(parts) = parts else {
@@ -229,8 +257,12 @@ impl NetSnapshot<C> for Link {
                         raft_id = self.to.target, reason = error.reason().code(), "a steward did not take the snapshot");
                     failed(status)
                 })?;
-                let answer = answer.into_inner();
-                Ok(SnapshotResponse::new(self.heard(answer.vote)?))
+                let vote = self.heard(answer.into_inner().vote)?;
+                if let Some(last) = last.filter(|_| vote.leader_id().term <= term) {
+                    // What a snapshot brought is stored as well: whoever took it does not go back behind it.
+                    self.stored.note(self.to.target, term, last.index());
+                }
+                Ok(SnapshotResponse::new(vote))
             }
         }
     }
@@ -258,6 +290,7 @@ impl NetBackoff<C> for Link {
 mod tests {
     use futures_util::FutureExt;
 
+    use super::super::types::config;
     use super::*;
     use crate::clock::SystemClock;
     use crate::dial::PeerChannel;
@@ -276,14 +309,18 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_stream_that_did_not_open_is_not_opened_again_at_once() {
-        let dir = tempfile::tempdir().unwrap();
+    async fn link(dir: &tempfile::TempDir) -> Link {
         let (log, chain) =
             super::super::tests::log_and_chain(&dir.path().join("directory.redb"), SystemClock::shared());
         let federation = World::founded().state.federation();
         let mut network = Network::new(&federation, Arc::new(Nobody), Terms::new(chain, 1, log));
-        let mut link = network.new_client(2, &Peer { authority: KEHL.to_owned() }).await;
+        network.new_client(2, &Peer { authority: KEHL.to_owned() }).await
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_did_not_open_is_not_opened_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut link = link(&dir).await;
         let option = || RPCOption::new(OPEN);
         let first = link.stream_append(futures_util::stream::pending(), option()).now_or_never();
         assert!(first.is_some_and(|opened| opened.is_err()), "the first says at once that nobody is there");
@@ -302,5 +339,47 @@ mod tests {
             assert!(pace.wait(now).is_zero());
             now += Duration::from_millis(super::super::types::HEARTBEAT_MS);
         }
+    }
+
+    /// What openraft is told of these answers, one after the other on one stream.
+    async fn told(link: &Link, answers: Vec<Appended>) -> usize {
+        let failing = Arc::clone(&link.failing);
+        heeded(futures_util::stream::iter(answers), failing).count().await
+    }
+
+    #[tokio::test]
+    async fn a_stream_counts_as_open_once_it_has_brought_a_good_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut link = link(&dir).await;
+        let good = || Ok(Ok(None));
+        let differs = || Ok(Err(StreamAppendError::Conflict(super::super::types::LogId::new_term_index(1, 1))));
+        let vote = || Ok(Err(StreamAppendError::HigherVote(Vote::new(2, 2))));
+        let bad = || Err(unreachable("no answer that an honest steward gives"));
+        let cases: [(Vec<Appended>, bool); 7] = [
+            (vec![], true),
+            (vec![bad()], true),
+            (vec![vote()], true),
+            (vec![good(), bad(), good(), bad()], true),
+            (vec![good(), vote()], true),
+            (vec![good()], false),
+            (vec![differs()], false),
+        ];
+        for (case, (answers, waits)) in cases.into_iter().enumerate() {
+            link.turn().await;
+            told(&link, answers).await;
+            assert_eq!(link.turn().now_or_never().is_none(), waits, "{case}");
+            link.failing.store(false, Ordering::Relaxed);
+        }
+        assert_eq!(told(&link, vec![good(), bad(), good(), bad()]).await, 2, "nothing is looked at behind a lie");
+    }
+
+    #[tokio::test]
+    async fn a_steward_that_did_not_answer_one_heartbeat_is_asked_with_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut link = link(&dir).await;
+        let heartbeat = Duration::from_millis(config("federation").unwrap().heartbeat_interval);
+        link.turn().await;
+        tokio::time::sleep_until(link.opened.unwrap() + heartbeat).await;
+        assert!(link.turn().now_or_never().is_some(), "a heartbeat has no time to wait for the one before");
     }
 }

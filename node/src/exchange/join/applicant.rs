@@ -237,18 +237,23 @@ impl Applicant {
         tell(&self.applying, None);
         loop {
             let before = self.applying.clone();
+            let waits = before.progress().is_some();
             match self.step(inviter).await {
                 Ok(Next::Follow) => return Ok(self.joined()),
                 Ok(Next::Stop(reason)) => {
                     tell(&self.applying, Some(reason));
                     return Err(reason.into());
                 }
-                Ok(_) if self.applying != before => {
-                    tell(&self.applying, None);
-                    pause = FIRST_PAUSE;
+                Ok(_) => {
+                    if self.applying != before {
+                        tell(&self.applying, None);
+                        pause = FIRST_PAUSE;
+                    }
+                    // The inviter waited as long as it does, or answers at once; with something new each time, if it likes.
+                    if waits {
+                        tokio::time::sleep(FIRST_PAUSE).await;
+                    }
                 }
-                // Nothing new: the inviter waited as long as it does, or answers at once.
-                Ok(_) => tokio::time::sleep(FIRST_PAUSE).await,
                 Err(Error::Register(reason, _)) => {
                     tell(&self.applying, Some(reason));
                     tokio::time::sleep(pause).await;

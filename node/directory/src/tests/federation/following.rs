@@ -61,6 +61,20 @@ async fn a_late_steward_and_a_late_mirror_start_from_a_proven_snapshot() {
     federation.together().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_sends_back_to_its_snapshot_each_time_is_asked_no_more() {
+    let policy = crate::domain::directory::Policy { snapshot_interval: 4, ..quick() };
+    let federation = Federation::of(&[STRASBOURG], &[GENT], &policy).await;
+    purged(&federation, &[STRASBOURG]).await;
+    federation.together().await;
+    let proven = || federation.at(STRASBOURG).0.chain.proven_snapshot().is_some();
+    until("the steward has a snapshot to give", proven).await;
+    federation.pipes.sends_back(&id(STRASBOURG));
+    let channel = crate::dial::Dial::channel(&*federation.pipes.dial_as(&id(GENT)), &id(STRASBOURG)).unwrap();
+    let asked = tokio::time::timeout(LIMIT, federation.at(GENT).catch_up(channel)).await;
+    asked.expect("it does not go on asking").unwrap();
+}
+
 /// Changes until the logs of the stewards begin late: whoever comes now needs a snapshot.
 async fn purged(federation: &Federation, stewards: &[&str]) {
     changes(federation, stewards[0], 40).await;

@@ -32,6 +32,8 @@ struct Inner {
     cut: BTreeSet<AuthorityId>,
     /// Whoever begins to follow these gets messages without changes, for as long as it follows.
     withholding: BTreeSet<AuthorityId>,
+    /// Whoever follows these is told each time to take a snapshot first.
+    sending_back: BTreeSet<AuthorityId>,
     /// Appends that change the voters do not reach these.
     keeping: BTreeSet<AuthorityId>,
     open: Vec<(Pair, AbortHandle)>,
@@ -64,6 +66,10 @@ impl Pipes {
         } else {
             inner.withholding.remove(node)
         };
+    }
+
+    pub fn sends_back(&self, node: &AuthorityId) {
+        self.0.lock().unwrap().sending_back.insert(node.clone());
     }
 
     pub fn keeps_voters(&self, node: &AuthorityId, whether: bool) {
@@ -255,6 +261,10 @@ impl DirectoryService for Served {
             let nothing = move || Ok(proto::FollowResponse { event: Some(nothing.clone()) });
             let often = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(Duration::from_millis(200)));
             return Ok(Response::new(Box::pin(often.map(move |_| nothing()))));
+        }
+        if self.pipes.0.lock().unwrap().sending_back.contains(self.directory.authority()) {
+            let first = proto::FollowResponse { event: Some(proto::follow_response::Event::SnapshotFirst(0)) };
+            return Ok(Response::new(Box::pin(tokio_stream::once(Ok(first)))));
         }
         let events = self
             .directory

@@ -1,5 +1,7 @@
 //! Who wins when many try, who is refused, who is heard on the phone.
 
+use std::sync::atomic::AtomicU32;
+
 use super::*;
 use crate::domain::join::commitment;
 use crate::domain::register::RejectionReason;
@@ -295,6 +297,52 @@ async fn an_altered_answer_stops_the_applicant() {
     let liar = Liar(door(&city, 9));
     applicant.step(&liar).await.unwrap();
     assert_eq!(applicant.step(&liar).await.unwrap(), Next::Stop(Reason::InvitationBurnt));
+}
+
+/// It answers at once, and with another count of approvals each time.
+#[tokio::test]
+async fn an_inviter_with_news_at_every_moment_is_asked_once_a_second() {
+    struct Restless<'a>(Knock<'a>, AtomicU32);
+    impl JoinClient for Restless<'_> {
+        fn commit(&self, id: InvitationId, secret: [u8; 32], c: Digest) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
+            self.0.commit(id, secret, c)
+        }
+        fn reveal(
+            &self,
+            id: InvitationId,
+            s: [u8; 32],
+            n: Nonce,
+            a: Bytes,
+        ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
+            self.0.reveal(id, s, n, a)
+        }
+        fn watch(
+            &self,
+            _: InvitationId,
+            _: [u8; 32],
+            _: Option<Progress>,
+        ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
+            let approvals = self.1.fetch_add(1, Ordering::Relaxed);
+            assert!(approvals < 100, "it is asked again at once");
+            async move { Ok(Progress { approvals, ..Progress::NEW }) }.boxed()
+        }
+        fn withdraw(
+            &self,
+            id: InvitationId,
+            s: [u8; 32],
+            w: Option<Bytes>,
+        ) -> BoxFuture<'_, Result<(), JoinCallError>> {
+            self.0.withdraw(id, s, w)
+        }
+    }
+    let city = city(1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
+    let restless = Restless(door(&city, 9), AtomicU32::new(0));
+    let asking = applicant.run(&restless, |_, _| {});
+    assert!(tokio::time::timeout(Duration::from_millis(2_500), asking).await.is_err(), "nothing is decided");
+    let asked = restless.1.load(Ordering::Relaxed);
+    assert!((1..=3).contains(&asked), "{asked}");
 }
 
 #[test]
