@@ -225,6 +225,7 @@ impl Agreements {
     /// When the store cannot be read.
     pub async fn list_agreements(&self) -> Result<Vec<ListedAgreement>, Error> {
         let rows = self.store().agreements().await?;
+        self.taken().await;
         let listed = |row: &AgreementRow| {
             let summary =
                 self.summary(row).map_err(|error| self.context.unreadable(Table::Agreement, None, row.id, error));
@@ -238,7 +239,14 @@ impl Agreements {
     /// # Errors
     /// `AGREEMENT_NOT_FOUND`.
     pub async fn show_agreement(&self, id: AgreementId) -> Result<AgreementSummary, Error> {
-        Ok(self.summary(&self.agreement_row(&id).await?)?)
+        let row = self.agreement_row(&id).await?;
+        self.taken().await;
+        Ok(self.summary(&row)?)
+    }
+
+    /// Until what was just read from the store is in memory as well: nobody is shown as in force what a call does not go under yet.
+    async fn taken(&self) {
+        drop(self.one_change().await);
     }
 
     /// The set that the one question reads.
