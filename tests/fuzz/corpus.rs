@@ -5,24 +5,40 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+use havenlink_tests::chance::Chance;
+
 use super::targets::Target;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/compat/0.1.0");
 pub(super) const FOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/found");
 pub const AUTHORITY_KEY: &str = include_str!("../compat/0.1.0/authority-key.hex");
 pub const SNAPSHOT_HEADER: &str = include_str!("../compat/0.1.0/snapshot-header.hex");
+/// What a target begins with.
+pub struct Corpus {
+    pub golden: Vec<Vec<u8>>,
+    pub found: Vec<Vec<u8>>,
+}
+
+impl Corpus {
+    /// One of them: what is golden leads deep, and is not crowded out by what was found.
+    pub fn pick(&self, chance: &mut Chance) -> &[u8] {
+        let from = if self.found.is_empty() || chance.below(2) == 0 { &self.golden } else { &self.found };
+        &from[usize::try_from(chance.below(from.len() as u64)).unwrap_or(0)]
+    }
+}
+
 /// All that a target begins with.
 ///
 /// # Errors
 /// When a file cannot be read, or there is no golden one.
-pub fn of(target: &Target) -> anyhow::Result<Vec<Vec<u8>>> {
-    let golden = golden(target.corpus)?.into_iter().map(target.within);
+pub fn of(target: &Target) -> anyhow::Result<Corpus> {
+    let golden = golden(target.corpus)?.into_iter().map(target.within).collect();
     let found = match std::fs::read_to_string(Path::new(FOUND).join(target.name).with_extension("hex")) {
         Ok(lines) => lines.lines().map(|line| unhex(line.as_bytes())).collect::<anyhow::Result<Vec<_>>>()?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    Ok(golden.chain(found).collect())
+    Ok(Corpus { golden, found })
 }
 
 /// The golden files of these names: hex as bytes, others as they are.

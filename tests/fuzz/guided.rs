@@ -11,11 +11,12 @@ mod targets;
 
 use std::sync::LazyLock;
 
+use corpus::Corpus;
 use havenlink_tests::chance::Chance;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use targets::{TARGETS, Target};
 
-static TARGET: LazyLock<(&Target, Vec<Vec<u8>>)> = LazyLock::new(|| {
+static TARGET: LazyLock<(&Target, Corpus)> = LazyLock::new(|| {
     let name = std::env::var("HAVENLINK_FUZZ_TARGET").unwrap_or_default();
     let target = TARGETS.iter().find(|target| target.name == name).expect("HAVENLINK_FUZZ_TARGET names a target");
     (target, corpus::of(target).expect("golden files"))
@@ -31,9 +32,8 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if chance.below(2) == 0 {
         return fuzzer_mutate(data, size, max_size);
     }
-    let others = &TARGET.1;
-    let other = &others[usize::try_from(chance.below(others.len() as u64)).unwrap_or(0)];
-    let changed = mutate::mutated(&mut chance, &data[..size], other);
+    let other = TARGET.1.pick(&mut chance).to_vec();
+    let changed = mutate::mutated(&mut chance, &data[..size], &other);
     let length = changed.len().min(max_size);
     data[..length].copy_from_slice(&changed[..length]);
     length

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::corpus::{FOUND, files, golden, of};
+use super::corpus::{Corpus, FOUND, files, golden, of};
 use super::targets::Target;
 
 /// What is kept of a target, in bytes, and the longest input of it: the smallest ones that merging left.
-const KEPT: usize = 24 * 1_024;
+const KEPT: usize = 8 * 1_024;
 const LONGEST: usize = 512;
 
 /// A file for each input, in a folder of the target's name.
@@ -18,7 +18,8 @@ const LONGEST: usize = 512;
 pub fn lay_out(target: &Target, folder: &Path) -> anyhow::Result<()> {
     let folder = folder.join(target.name);
     std::fs::create_dir_all(&folder)?;
-    for (n, input) in of(target)?.iter().enumerate() {
+    let Corpus { golden, found } = of(target)?;
+    for (n, input) in golden.iter().chain(&found).enumerate() {
         std::fs::write(folder.join(format!("begin-{n}")), input)?;
     }
     Ok(())

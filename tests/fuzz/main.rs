@@ -82,8 +82,7 @@ fn fuzz(target: &Target, arguments: &Arguments) -> anyhow::Result<bool> {
     let mut chance = Chance::new(arguments.seed ^ target.name.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
     let (began, mut early, mut came) = (Instant::now(), 0, [0_u64; 3]);
     for n in 0..arguments.inputs {
-        let pick = |chance: &mut Chance| &corpus[usize::try_from(chance.below(corpus.len() as u64)).unwrap_or(0)];
-        let (seed, other) = (pick(&mut chance), pick(&mut chance));
+        let (seed, other) = (corpus.pick(&mut chance), corpus.pick(&mut chance));
         let input = mutate::mutated(&mut chance, seed, other);
         let Ok(how) = catch_unwind(|| (target.run)(&input)) else {
             std::fs::create_dir_all(&arguments.found)?;
