@@ -160,6 +160,7 @@ impl RunningMember {
                 directory: directory.clone(),
                 governance: governance.clone(),
                 moving: Arc::default(),
+                ordering: Arc::default(),
                 clock: clock.clone(),
                 rotated: rotated.clone(),
             },

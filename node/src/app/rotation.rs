@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tonic::Status;
@@ -32,6 +33,8 @@ use crate::wire::keys::SigningKey;
 
 const CURRENT: &str = "authority.key";
 const NEXT: &str = "authority.next.key";
+/// Between two orders of a key that replaces a withdrawn one.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Rotates the key of the node's own authority. Clones share it.
 #[derive(Clone)]
@@ -43,6 +46,8 @@ pub struct Rotation {
     pub governance: Governance,
     /// One at a time moves the key's file.
     pub moving: Arc<Mutex<()>>,
+    /// One at a time has a key ordered.
+    pub ordering: Arc<tokio::sync::Mutex<()>>,
     pub clock: SharedClock,
     /// Told after each: the new key vouches for the node's certificate.
     pub rotated: Arc<Notify>,
@@ -52,6 +57,7 @@ pub struct Rotation {
 impl KeyRotation for Rotation {
     async fn rotate(&self, compromised: bool, actor: Actor) -> Result<Decided, Status> {
         let failed = |_: std::io::Error| errors::refuse(Reason::StorageFailed);
+        let _alone = self.ordering.lock().await;
         let next = Arc::new(make(&self.data_dir).map_err(failed)?);
         let rotated = self.governance.rotate_key(&next, compromised, actor).await;
         let rotated = rotated.map_err(|e| errors::governing(&e))?;
@@ -61,16 +67,30 @@ impl KeyRotation for Rotation {
 }
 
 impl Rotation {
-    /// Takes a key into use as soon as the view lists it, however the order for it was answered. Runs as long as the node.
+    /// Takes a key into use as soon as the view lists it, however the order for it was answered; orders it again where the old one is
+    /// withdrawn and nothing could be decided. Runs as long as the node.
     pub async fn follow(self) {
         let mut changes = self.directory.changes();
         loop {
             if let Err(error) = self.settle() {
                 havenlink_runtime::repeated!(error; cause = %error, "the new authority key could not be taken into use");
             }
-            if changes.changed().await.is_err() {
+            if self.keys.is_withdrawn(&self.authority, &self.directory.view()) {
+                tokio::time::sleep(AGAIN).await;
+                self.order_again().await;
+            } else if changes.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// The withdrawal acts everywhere already, so that there is nothing to weigh: the key that was made then replaces the old one.
+    async fn order_again(&self) {
+        let _alone = self.ordering.lock().await;
+        let withdrawn = self.keys.is_withdrawn(&self.authority, &self.directory.view());
+        let Some(next) = read(&self.data_dir).filter(|_| withdrawn) else { return };
+        if let Err(error) = self.governance.decisions.rotate_key(&next, true, Actor::NODE).await {
+            havenlink_runtime::repeated!(info; %error, "the key that replaces the withdrawn one is not decided on yet");
         }
     }
 

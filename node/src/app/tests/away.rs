@@ -118,6 +118,31 @@ async fn a_partner_that_was_away_over_two_rotations_is_met_again() {
     }
 }
 
+/// The withdrawal acts at once; that nothing can be decided only delays the key that comes after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_withdrawn_while_nothing_could_be_decided_is_replaced_afterwards() {
+    let Two { clock, first, second, strasbourg, kehl, _root } = Two::new().await;
+    let shared: SharedClock = clock.clone();
+    let old = strasbourg.directory().view().member(&second.authority).unwrap().entry.authority_key;
+    strasbourg.stop().await;
+    let mut members = MemberServiceClient::new(door(&second, "operator").await);
+    let rotate = admin::RotateKeyRequest { request_id: request_id(), compromised: true };
+    members.rotate_key(rotate).await.unwrap_err();
+    let strasbourg = start(&first, &shared).await;
+    let replaced = async {
+        let mut changes = strasbourg.directory().changes();
+        loop {
+            let view = strasbourg.directory().view();
+            if view.member(&second.authority).is_some_and(|member| member.entry.authority_key != old) {
+                return;
+            }
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), replaced).await.expect("it is replaced by itself");
+    Two { clock, first, second, strasbourg, kehl, _root }.healed("a withdrawn key").await;
+}
+
 /// Nothing can be ordered without Strasbourg, so Kehl's certificate ends with nobody to publish another one; so does
 /// Strasbourg's own, on a disk that is not running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::wire::keys::SigningKey;
 
@@ -39,6 +40,13 @@ impl Keys {
     /// The key of an authority of this node; `None` for every other authority.
     pub fn of(&self, authority: &AuthorityId) -> Option<Arc<SigningKey>> {
         self.by_authority.load().get(authority).cloned()
+    }
+
+    /// Whether the key of an authority of this node proves nothing any more: somebody else may have it.
+    pub fn is_withdrawn(&self, authority: &AuthorityId, view: &DirectoryView) -> bool {
+        let (Some(key), Some(member)) = (self.of(authority), view.member(authority)) else { return false };
+        let key = key.public();
+        member.keys.iter().any(|held| held.compromised && held.key == key)
     }
 
     /// Whether this node serves the authority.

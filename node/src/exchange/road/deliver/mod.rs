@@ -115,6 +115,10 @@ impl Road {
             // Upkeep holds or closes what waits, and wakes the stream when that changes.
             return Ok(Pass::Idle);
         }
+        // Nobody takes it: it waits, and is signed with the key that comes after.
+        if self.context.keys().is_withdrawn(&id.origin, &view) {
+            return Err(Error::about(&id.origin, Reason::KeyNotCurrent));
+        }
         let Some(incarnations) = self.meet(id, sender).await? else { return Ok(Pass::Idle) };
         let queued = self.take(id).await?;
         if queued.is_empty() {
