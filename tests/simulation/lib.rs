@@ -1,14 +1,16 @@
 //! The pure cores of the product in seeded worlds of crashes, reordering, loss, duplicates, partitions and wrong clocks.
 //!
 //! What lives here: a network and disks that are played, and around them the cores as the product has them: numbers, receipts
-//! and the step of a delivery, incarnations, what is owed (`road`); `apply` with RETIME, snapshots and the overlay (`register`).
+//! and the step of a delivery, incarnations, what is owed (`road`); `apply` with RETIME and foundings, snapshots and the
+//! overlay (`register`).
 //! What does not: a copy of a rule. Where a rule stood among calls and statements of SQL it was moved to where both can
 //! call it; what is played here is only what surrounds it.
 //!
 //! Invariants, each named when it does not hold:
 //! - `ONCE`: each record has one position in each inbox.
 //! - `NAMED`: nothing that was acknowledged is dropped before it expires without a reason that the list of deliveries shows.
-//! - `KEPT`: nothing acknowledged is lost by a crash; what the origin calls delivered the recipient has.
+//! - `KEPT`: nothing acknowledged is lost by a crash; what the origin calls delivered the recipient has; what was accepted above
+//!   the base of a founding is decided again.
 //! - `ARRIVES`: once the network heals everything is settled in bounded time, whatever the clocks say.
 //! - `NUMBERED`: under one pair of incarnations a number names one item.
 //! - `RISES`: incarnations only rise, nobody's word but its own moves a node, and nobody is pushed to 2^53.
@@ -78,6 +80,10 @@ broken! {
     NumbersUnchecked,
     /// The time of an entry is that of the clock of whoever applies it.
     AppliedAtOwnTime,
+    /// What stood above the base of a founding is dropped.
+    AboveForgotten,
+    /// Who stands above the base of a founding goes on from there.
+    FoundingIgnoredAbove,
 }
 
 /// Runs the world of a seed. One in four is a register.

@@ -47,6 +47,8 @@ fn expected(bug: Broken) -> &'static [&'static str] {
         Broken::BeginsAtTheClock | Broken::BelievesOthers | Broken::StepsUnbounded => &["RISES"],
         Broken::OverlayReplaced | Broken::OverlayForgottenByCrash => &["DENIED"],
         Broken::EntryTimeUnchecked => &["FORWARD"],
+        Broken::AboveForgotten => &["KEPT"],
+        Broken::FoundingIgnoredAbove => &["EQUAL"],
         Broken::NumbersUnchecked | Broken::AppliedAtOwnTime => &["EQUAL", "FORWARD"],
     }
 }

@@ -47,6 +47,13 @@ impl Mirror {
         }
     }
 
+    /// The line that it followed has begun anew with this register.
+    pub fn stands_on(&mut self, state: RegisterState) {
+        self.state = state;
+        self.beats = Beats::default();
+        self.take_snapshot();
+    }
+
     /// Its snapshot takes the place of the changes before it.
     pub fn take_snapshot(&mut self) {
         self.snapshot = snapshot::encode(&self.state);
@@ -59,8 +66,9 @@ impl Register {
         self.now + Millis(self.mirrors[n].off)
     }
 
-    /// A mirror is sent changes, some of which it may have, and takes what it may.
+    /// A mirror is told of foundings, then sent changes, some of which it may have, and takes what it may.
     pub(super) fn follows(&mut self, n: usize, again: u64, most: usize) {
+        self.meets(n);
         let from = self.mirrors[n].state.number().saturating_sub(again);
         let sent: Vec<Link> = self.log.iter().filter(|link| link.number > from).take(most).cloned().collect();
         self.takes(n, sent);
@@ -75,12 +83,20 @@ impl Register {
             if link.number <= state.number() && !unchecked {
                 continue;
             }
-            let waits = !ahead.is_empty() || !entry_time_fits(state.entry_time(), link.time, now);
+            // The time of a founding is nobody's to judge: signatures make it count.
+            let met = self.met(state, &link);
+            let fits_in_time = met.is_some() || entry_time_fits(state.entry_time(), link.time, now);
+            let waits = !ahead.is_empty() || !fits_in_time;
             let waits = waits && !self.is(Broken::EntryTimeUnchecked);
             let time = if self.is(Broken::AppliedAtOwnTime) { now.max(state.entry_time()) } else { link.time };
-            let mut next = state.clone();
-            let applied = next.apply(time, &link.signed, &self.verify);
-            let fits = applied.taken() == Some(link.number) && applied.outcome == link.outcome;
+            let (next, fits) = match met {
+                Some(begun) => (begun.clone().unwrap_or_else(|| state.clone()), begun.is_some()),
+                None => {
+                    let mut next = state.clone();
+                    let applied = next.apply(time, &link.signed, &self.verify);
+                    (next, applied.taken() == Some(link.number) && applied.outcome == link.outcome)
+                }
+            };
             if link.time < state.entry_time() || (!fits && !unchecked) {
                 break;
             }
@@ -126,8 +142,12 @@ impl Register {
                 return self.trace.fault("EQUAL", format_args!("the snapshot of mirror {n} does not open: {error}"));
             }
         };
+        let mirror = &self.mirrors[n];
         for link in &mirror.changes {
-            state.apply(link.time, &link.signed, &self.verify);
+            match self.met(&state, link) {
+                Some(begun) => state = begun.unwrap_or(state),
+                None => _ = state.apply(link.time, &link.signed, &self.verify),
+            }
         }
         if (state.number(), state.head()) != (number, head) {
             self.trace.fault(
@@ -152,7 +172,7 @@ impl Register {
             let beat = Beat {
                 federation: state.federation(),
                 steward: steward.authority.clone(),
-                founding: 0,
+                founding: state.position().founding,
                 number: state.number(),
                 head: state.head(),
                 overlay: Digest([0; 32]),

@@ -1,16 +1,20 @@
-//! A register that is ordered by a clock that may be wrong, and mirrors of it that crash, lag, are lied to and gossip.
+//! A register that is ordered by a clock that may be wrong, whose order dies and begins anew, and mirrors of it that crash, lag, are
+//! lied to and gossip.
 //!
-//! What lives here: the order (`order`), what a mirror takes of it and keeps over a crash (`mirror`), what is said (`steps`),
+//! What lives here: the order (`order`), foundings (`founding`), what a mirror takes of it and keeps over a crash (`mirror`), what is said (`steps`),
 //! and the invariants at the place where each may fail. What does not: Raft, whose commit is one step here.
 
+mod founding;
 mod mirror;
 mod order;
 mod steps;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use havenlink_directory::overlay::Entry;
 use havenlink_directory::samples;
 use havenlink_domain::authority::PublicKey;
 use havenlink_domain::ids::{AuthorityId, Digest, Hasher};
@@ -21,6 +25,7 @@ use havenlink_wire::keys::{self, Verify};
 use crate::Broken;
 use crate::chance::Chance;
 use crate::trace::{Ran, Trace};
+use founding::Foundings;
 use mirror::Mirror;
 
 const MIRRORS: usize = 3;
@@ -66,6 +71,7 @@ struct Register {
     emergencies: BTreeMap<(AuthorityId, AuthorityId), UnixMs>,
     /// What was gossiped, to be given again.
     gossiped: Vec<Vec<Bytes>>,
+    foundings: Foundings,
 }
 
 /// Runs one world.
@@ -100,6 +106,7 @@ impl Register {
             off: 0,
             emergencies: BTreeMap::new(),
             gossiped: Vec::new(),
+            foundings: Foundings::default(),
         };
         // What the three founded with, as mirrors are sent it.
         let mut state = begin.state;
@@ -126,8 +133,11 @@ impl Register {
         if self.book.state.entry_time() > self.now + Millis::minutes(1) {
             self.retime();
         }
+        self.proposes_again(usize::MAX);
+        self.check_above();
         for _ in 0..3 {
             for n in 0..MIRRORS {
+                self.meets(n);
                 self.beats_reach(n);
                 self.follows(n, 0, usize::MAX);
                 for to in 0..MIRRORS {
@@ -143,7 +153,13 @@ impl Register {
                 self.trace
                     .fault("EQUAL", format_args!("mirror {n} ends at {}, the register at {}", place.0, book.number()));
             }
-            if self.mirrors[n].overlay.digest(now) != self.mirrors[0].overlay.digest(now) {
+            // Whoever has not heard of it takes no order of a steward that a founding left out.
+            let orders = |mirror: &Mirror| -> BTreeSet<_> {
+                let counts =
+                    |entry: &&Arc<Entry>| entry.stewards.iter().all(|steward| self.book.state.is_steward(steward));
+                mirror.overlay.to_gossip(now).filter(counts).map(|entry| entry.id).collect()
+            };
+            if orders(&self.mirrors[n]) != orders(&self.mirrors[0]) {
                 self.trace.fault("DENIED", format_args!("mirror {n} and mirror 0 end with other orders"));
             }
         }

@@ -17,7 +17,7 @@ const OFF: [i64; 7] = [0, 90_000, -90_000, 3_600_000, -3_600_000, 259_200_000, 3
 impl Register {
     pub(super) fn step(&mut self) {
         let (n, other) = (self.chance.place(MIRRORS), self.chance.place(MIRRORS));
-        match self.chance.below(24) {
+        match self.chance.below(28) {
             0..=7 => {
                 let said = self.said();
                 self.order(&said);
@@ -44,6 +44,10 @@ impl Register {
                 self.now = self.now + Millis::hours(self.chance.span(60));
                 self.forgets(n);
             }
+            23 | 24 => self.signs(),
+            25 if self.chance.one_in(3) => self.founds_anew(),
+            25 => self.proposes_again(1),
+            26 => self.meets(n),
             _ if self.book.state.entry_time() > self.now + Millis::minutes(1) => {
                 self.off = 0;
                 self.retime();
