@@ -104,10 +104,17 @@ impl Directory {
             return Err(Reason::RefoundingNotNeeded.into());
         }
         self.ask_for_foundings().await;
-        match self.0.chain.pending_founding() {
+        match self.0.chain.pending_founding().filter(|pending| self.may_sign(&pending.judged)) {
             Some(pending) => Ok(self.shown(What::Sign(pending))),
             None => Ok(self.shown(What::New(self.new_plan().await?))),
         }
+    }
+
+    /// One that names this authority under the Raft id of another disk, which was lost since, is never signed: the next one is begun.
+    fn may_sign(&self, judged: &refounding::Judged) -> bool {
+        let own = judged.stewards.iter().find(|steward| steward.authority == *self.authority());
+        let signed = !judged.missing.contains(self.authority());
+        signed || own.is_none_or(|steward| self.offered().ok() == Some(steward.raft_id))
     }
 
     /// Signs it: leaves Raft for good, then gives the signature. Answers with who has still to sign; empty: the order has begun

@@ -133,6 +133,24 @@ async fn who_has_signed_a_founding_says_no_more_that_its_vote_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_lost_its_disk_again_before_it_signed_begins_the_next_one() {
+    let mut federation = Federation::of(&[STRASBOURG, KEHL], &[GENT], &quick()).await;
+    federation.together().await;
+    federation.beaten(GENT, &[STRASBOURG, KEHL]).await;
+    federation.stop(KEHL).await;
+    federation.lose_disk(KEHL, STRASBOURG).await;
+    until("it is known", || federation.at(STRASBOURG).status().refounding.without_majority == [id(KEHL)]).await;
+    assert_eq!(federation.refound(STRASBOURG).await.unwrap(), [id(KEHL)]);
+    // The founding names the Raft id of the disk that is gone now.
+    federation.lose_disk(KEHL, STRASBOURG).await;
+    assert_eq!(federation.refound(KEHL).await.unwrap(), [id(STRASBOURG)], "another one, which it can sign");
+    assert_eq!(federation.refound(STRASBOURG).await.unwrap(), []);
+    federation.all_stand_on(2).await;
+    federation.leader().await;
+    assert_eq!(change(&federation, GENT, "after").await.outcome, Outcome::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn three_stewards_of_which_two_lost_their_disks_begin_anew_and_nothing_acknowledged_is_lost() {
     let mut federation = Federation::of(THREE, &[GENT], &quick()).await;
     change(&federation, GENT, "proved").await;
