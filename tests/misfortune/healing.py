@@ -203,8 +203,8 @@ def decides(text):
 
 
 class Ran:
-    """The advice that was followed. What was refused for now is followed again a little later; what failed, and is advised still, once
-    something else has worked: the node did not run yet, or nothing could be decided."""
+    """The advice that was followed. What was refused for now is followed again a little later; what is advised still, once something else
+    has worked since: the node did not run yet, nothing could be decided, or it has to be done once more. What worked: once more."""
 
     def __init__(self, world):
         # Of each command that was run: whether it left it to a person, and what it advised in turn.
@@ -232,9 +232,8 @@ class Ran:
         return self.new([advice for own, what in told for advice in commands(what, own)])
 
     def is_new(self, at, command):
-        times, again, failed = self.seen.get((at, same(command)), (0, 0, None))
-        ready = time.monotonic() >= again or (failed is not None and failed < self.worked)
-        return at in self.by and times < AGAIN and ready
+        times, again, most, worked = self.seen.get((at, same(command)), (0, 0, AGAIN, 0))
+        return at in self.by and times < most and (time.monotonic() >= again or worked < self.worked)
 
     def new(self, advice, depth=0):
         """Follows what was not followed yet, and what that advises when it is refused; whether there was anything."""
@@ -251,8 +250,8 @@ class Ran:
             # "retry in 1 s": an operator comes back to it after a while.
             times, *_ = self.seen.get((at, same(command)), (0,))
             again = time.monotonic() + 15 if RETRY.search(done.err) else float("inf")
-            self.seen[(at, same(command))] = (times + 1, again, None if done.code == 0 or asked else self.worked)
             self.worked += done.code == 0
+            self.seen[(at, same(command))] = (times + 1, again, 2 if done.code == 0 or asked else AGAIN, self.worked)
             advised = [(at, f"{command} --yes")] if asked else list(commands(done.text, at))
             self.told[(at, same(command))] = (decides(done.text), advised)
             if asked or depth < 3:
