@@ -49,7 +49,7 @@ pub enum Attack {
     Statements,
     /// Frames of HTTP/2 that ask for nothing.
     Frames,
-    /// New keys of TLS, on and on, at the peer port and at `local.listen`.
+    /// New keys of TLS, on and on, at the peer port.
     KeyUpdates,
     /// Guesses at the door for applicants.
     Guesses,

@@ -16,6 +16,9 @@ const LOG_A_MINUTE: f64 = 1_000_000.0;
 const FIRST_LINES: f64 = 16_384.0;
 /// Processor cores beyond those of the quiet round, where work at will was the fault: each was half a core and more beyond it.
 const CORES: f64 = 0.35;
+/// Processor seconds for each call, above which such work is a fault: it was 58 µs for each guess. A faster machine is called more
+/// often in a second, and is not worse for it.
+const EACH: f64 = 40e-6;
 /// Questions in a second to a node that answers nonsense: whoever does not wait asks thousands of times.
 const ASKED_A_SECOND: f64 = 100.0;
 /// Bytes on disk beyond those of the quiet round, in a second, where rows at will were the fault.
@@ -51,7 +54,7 @@ impl Round {
             faults.push(format!("{} times the node did not say that it is alive", self.silent));
         }
         for (cost, quiet) in self.costs.iter().zip(&quiet.costs) {
-            faults.extend(cost.faults(attack, quiet));
+            faults.extend(cost.faults(attack, quiet, self.calls));
         }
         // What the partner takes is written in steps, as large as a round's bound.
         let [disk, usual] = [self, quiet].map(|round| round.costs[0].disk as f64 / round.costs[0].took.as_secs_f64());
@@ -71,7 +74,7 @@ impl Round {
 }
 
 impl Cost {
-    fn faults(&self, attack: Attack, quiet: &Self) -> Vec<String> {
+    fn faults(&self, attack: Attack, quiet: &Self, calls: u64) -> Vec<String> {
         let (mut faults, seconds) = (Vec::new(), self.took.as_secs_f64());
         if self.memory > MEMORY {
             faults.push(format!("{} MiB more memory", self.memory >> 20));
@@ -80,8 +83,9 @@ impl Cost {
             faults.push(format!("{} KiB of log in {:.1?}", self.log >> 10, self.took));
         }
         let cores = self.cores - quiet.cores;
-        if attack.bounds_cores() && cores > CORES {
-            faults.push(format!("{cores:.2} cores more than in the quiet round"));
+        let each = cores * seconds / calls.max(1) as f64;
+        if attack.bounds_cores() && cores > CORES && each > EACH {
+            faults.push(format!("{cores:.2} cores more than in the quiet round, {:.0} µs a call", each * 1e6));
         }
         faults
     }
