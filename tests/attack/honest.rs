@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use crate::canaries::{alert_to, get};
 
 /// Alerts a second.
-const RATE: u32 = 40;
+pub const RATE: u32 = 40;
 /// Between two questions of whoever watches the node, and how long an answer may take.
 const WATCHED: Duration = Duration::from_millis(100);
 const ALIVE: Duration = Duration::from_secs(2);
