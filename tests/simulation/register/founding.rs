@@ -19,8 +19,8 @@ use crate::Broken;
 /// What is known of foundings, beside the line that is followed.
 #[derive(Default)]
 pub struct Foundings {
-    /// The newest founding, and where it stands.
-    newest: Option<(u64, Bytes)>,
+    /// Each founding with its base, in their order.
+    all: Vec<(u64, u64, Bytes)>,
     /// Each steward's newest beat of this line.
     said: Vec<Said>,
     /// The registers of this line, as far as anybody can still make them.
@@ -137,7 +137,7 @@ impl Register {
         self.foundings.states.retain(|known| known.number() <= base);
         self.foundings.states.push(state.clone());
         self.foundings.said.clear();
-        self.foundings.newest = Some((base, signed));
+        self.foundings.all.push((state.position().founding, base, signed));
         self.book.state = state;
         if self.is(Broken::AboveForgotten) {
             self.foundings.above.clear();
@@ -153,21 +153,24 @@ impl Register {
         }
     }
 
-    /// A mirror hears of the founding. One that stands above its base lets go of what is there; one below meets it at its place.
+    /// A mirror hears of the foundings that it does not stand on. Above the base of one it lets go of what is there; below it meets it at
+    /// its place.
     pub(super) fn meets(&mut self, n: usize) {
-        let Some((base, signed)) = self.foundings.newest.clone() else { return };
-        let mirror = &self.mirrors[n];
-        let behind = mirror.state.position().founding < self.book.state.position().founding;
-        if !behind || mirror.state.number() <= base || self.is(Broken::FoundingIgnoredAbove) {
-            return;
+        for (founding, base, signed) in self.foundings.all.clone() {
+            let mirror = &self.mirrors[n];
+            if founding <= mirror.state.position().founding {
+                continue;
+            }
+            if mirror.state.number() <= base || self.is(Broken::FoundingIgnoredAbove) {
+                return;
+            }
+            let there = self.foundings.states.iter().find(|state| state.number() == base).cloned();
+            let Some(state) = there.and_then(|there| begun(self, &there, &signed, &mirror.state)) else {
+                return self.trace.fault("EQUAL", format_args!("mirror {n} does not take the founding on {base}"));
+            };
+            self.mirrors[n].stands_on(state);
+            self.trace.note(format_args!("mirror {n} lets go of what stands above {base}"));
         }
-        let there = self.foundings.states.iter().find(|state| state.number() == base).cloned();
-        let Some(state) = there.and_then(|there| begun(self, &there, &signed, &mirror.state)) else {
-            return self.trace.fault("EQUAL", format_args!("mirror {n} does not take the founding on {base}"));
-        };
-        let mirror = &mut self.mirrors[n];
-        mirror.stands_on(state);
-        self.trace.note(format_args!("mirror {n} lets go of what stands above {base}"));
     }
 
     /// A change that is a founding, met at its place.
