@@ -89,6 +89,12 @@ async fn each_method_takes_its_largest_message_and_not_one_byte_more() {
                 seen += 1;
                 continue;
             }
+            // Who is no steward is refused before anything is read.
+            if row.path.starts_with("/havenlink.raft.") && too_large && !is_too_large(&answer) {
+                assert_refused(&answer, Reason::NotASteward);
+                seen += 1;
+                continue;
+            }
             assert_eq!(is_too_large(&answer), too_large, "{} with {bytes} bytes: {answer:?}", row.path);
             if too_large {
                 assert_refused(&answer, Reason::MessageTooLarge);
