@@ -3,7 +3,7 @@
 //! What lives here: the register's state and the one function that changes it (`state`), what each act does to it (`acts`)
 //! and how it is signed (`statements`), snapshots that anyone can verify from the genesis statement on (`snapshot`),
 //! the suspension overlay (`overlay`) with the orders that wait for a second signature (`awaiting_countersignature`), the
-//! stewards' signs of life (`beats`), and how the order begins anew once it has died (`refounding`). All of these are pure: time and
+//! stewards' signs of life (`beats`), the keys that were withdrawn (`withdrawals`), and how the order begins anew once it has died (`refounding`). All of these are pure: time and
 //! randomness come in as arguments, so the same input gives the same outcome on every node.
 //! What does not: sockets to peers (`transport`), the node's own store, what members exchange (`exchange`).
 //!
@@ -11,7 +11,7 @@
 //! - Raft orders, signatures authorise. `apply` checks every signature and every rule itself: who orders can delay,
 //!   never forge. A bad statement is an outcome, never an error; nothing that arrives can make `apply` fail.
 //! - Every numbered change enters the head; two registers with one head are the same register (9.4).
-//! - Deny wins: the overlay denies without a quorum, and `apply` never reads it.
+//! - Deny wins: the overlay and withdrawn keys deny without a quorum, and `apply` never reads them.
 //! - What a snapshot says was decided, it proves: its statements, replayed by the same rules, give its state.
 
 use havenlink_domain as domain;

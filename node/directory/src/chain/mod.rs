@@ -1,8 +1,8 @@
 //! The verified register of this node, in memory and on disk, however its changes come in: by Raft or by following.
 //!
-//! What lives here: the newest verified state and the one that Raft has applied, the overlay, the beats, the newest
-//! changes for those who follow us, what is kept of foundings, and the view that everyone reads, swapped once per batch. What does not: consensus
-//! (`raft`), calls to others (`mirror`, `gossip`).
+//! What lives here: the newest verified state and the one that Raft has applied, the overlay, the keys that
+//! were withdrawn, the beats, the newest changes for those who follow us, what is kept of foundings, and the view that
+//! everyone reads, swapped once per batch. What does not: consensus (`raft`), calls to others (`mirror`, `gossip`).
 //! Invariants: nothing enters a state but through `RegisterState::apply`; rows of changes are written in order, in the
 //! same commit as the Raft position that they belong to; a view is published only after the rows it shows are queued.
 

@@ -73,6 +73,14 @@ async fn an_envelope_replayed_to_another_city_is_refused() {
     assert_eq!(refused.reason(), Reason::WrongRecipient);
 }
 
+/// Another place than the one that was signed.
+fn tampered(envelope: &[u8]) -> Vec<u8> {
+    let mut tampered = envelope.to_vec();
+    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
+    tampered[at + 3] = b'2';
+    tampered
+}
+
 #[tokio::test]
 async fn a_tampered_envelope_a_foreign_key_and_a_withdrawn_key_are_refused() {
     let world = World::with_agreements().await;
@@ -80,9 +88,7 @@ async fn a_tampered_envelope_a_foreign_key_and_a_withdrawn_key_are_refused() {
     world.settle().await;
     let good = last_content(&world);
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
-    let mut tampered = bytes.to_vec();
-    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
-    tampered[at + 3] = b'2';
+    let tampered = tampered(&bytes);
     let with = |first, body: Vec<u8>| {
         let mut batch = Batch { first, ..good.clone() };
         batch.items[0].body = ItemBody::Envelope(body.into());
@@ -115,9 +121,7 @@ async fn items_of_a_batch_that_cannot_be_opened_are_one_line_of_the_ledger() {
     world.settle().await;
     let mut batch = Batch { first: 2, ..last_content(&world) };
     let ItemBody::Envelope(bytes) = batch.items[0].body.clone() else { panic!() };
-    let mut tampered = bytes.to_vec();
-    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
-    tampered[at + 3] = b'2';
+    let tampered = tampered(&bytes);
     batch.items[0].body = ItemBody::Envelope(tampered.into());
     batch.items = vec![batch.items[0].clone(); 40];
     let seen = verdicts(&world, KEHL, STRASBOURG, batch.clone()).await;
@@ -136,9 +140,7 @@ async fn looking_at_bad_signatures_is_counted_and_what_they_leave_too() {
     world.settle().await;
     let good = last_content(&world);
     let ItemBody::Envelope(bytes) = good.items[0].body.clone() else { panic!() };
-    let mut tampered = bytes.to_vec();
-    let at = tampered.windows(4).position(|w| w == b"FRF1").expect("the place stands in the bytes");
-    tampered[at + 3] = b'2';
+    let tampered = tampered(&bytes);
     let road = &world.exchange(KEHL).road;
     road.take_spent(&id(STRASBOURG));
     let (mut first, mut worked) = (2, std::time::Duration::ZERO);
