@@ -12,6 +12,7 @@ mod keys;
 mod later;
 mod mirror;
 mod other_user;
+mod package_files;
 mod provoked;
 mod readme;
 mod refounding;
