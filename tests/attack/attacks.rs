@@ -49,7 +49,7 @@ pub enum Attack {
     Statements,
     /// Frames of HTTP/2 that ask for nothing.
     Frames,
-    /// New keys of TLS, on and on, at the peer port.
+    /// New keys of TLS, on and on, at the peer port and at `local.listen`.
     KeyUpdates,
     /// Guesses at the door for applicants.
     Guesses,

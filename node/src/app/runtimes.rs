@@ -7,6 +7,10 @@ use super::failure::CommandFailure;
 use crate::domain::reason::Reason;
 use crate::services::layers;
 
+/// Tasks that a busy thread runs between two looks at which sockets have something to say. Somebody who has always more to say is one
+/// task after the other: the library's 61 would be tens of milliseconds of new keys (decisions/040).
+const TURNS: u32 = 8;
+
 /// The runtimes of a process.
 pub struct Runtimes {
     register: Runtime,
@@ -26,6 +30,7 @@ impl Runtimes {
                 .thread_name(name)
                 .worker_threads(threads)
                 .max_blocking_threads(blocking)
+                .event_interval(TURNS)
                 .thread_stack_size(1 << 20)
                 .enable_all()
                 .build()

@@ -17,6 +17,7 @@ use tokio_rustls::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::http2::{KEEPALIVE, KEEPALIVE_TIMEOUT};
+use super::paced::Paced;
 use super::registry::Lease;
 use super::settings::Limits;
 use crate::domain::ids::{AuthorityId, Pin};
@@ -91,7 +92,7 @@ impl Progress {
 
 /// The bytes of a live connection. Ends with an error as soon as the registry aborts it.
 pub struct PeerIo {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Paced<TcpStream>>,
     info: Arc<PeerInfo>,
     lease: Lease,
     /// Bytes that were read ahead while connecting.
@@ -99,7 +100,7 @@ pub struct PeerIo {
 }
 
 impl PeerIo {
-    pub(super) fn new(tls: TlsStream<TcpStream>, info: Arc<PeerInfo>, lease: Lease, ahead: Bytes) -> Self {
+    pub(super) fn new(tls: TlsStream<Paced<TcpStream>>, info: Arc<PeerInfo>, lease: Lease, ahead: Bytes) -> Self {
         Self { tls, info, lease, ahead }
     }
 
@@ -147,7 +148,15 @@ impl AsyncRead for PeerIo {
             buf.put_slice(&self.ahead.split_to(n));
             return Poll::Ready(Ok(()));
         }
-        Pinned::new(&mut self.tls).poll_read(cx, buf)
+        if self.tls.get_mut().0.takes_pause() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = Pinned::new(&mut self.tls).poll_read(cx, buf);
+        if read.is_pending() {
+            self.tls.get_mut().0.takes_pause();
+        }
+        read
     }
 }
 

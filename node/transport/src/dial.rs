@@ -19,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::certificate::Certificate;
 use super::connection::prepare_socket;
 use super::error::{Error, Target, from_io};
+use super::paced::Paced;
 use super::verify::{Accepted, PinVerifier, member_of_pin};
 use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
 use crate::clock::SharedClock;
@@ -105,8 +106,9 @@ impl Dialer {
         let config = tls::client_config(&self.identity, verifier, alpn).map_err(Error::Configuration)?;
         let handshake = async {
             // No name is verified and none is sent; rustls wants one.
-            let tls =
-                TlsConnector::from(config).connect(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), socket).await?;
+            let tls = TlsConnector::from(config)
+                .connect(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Paced::new(socket))
+                .await?;
             first_bytes(tls, alpn).await
         };
         let (tls, ahead) = timeout(limit, handshake).await.map_err(slow).and_then(|r| r).map_err(fail)?;
@@ -116,10 +118,10 @@ impl Dialer {
         self.enter(target, tls, ahead, alpn)
     }
 
-    fn enter(&self, target: Target, tls: TlsStream<TcpStream>, ahead: Bytes, alpn: Alpn) -> Result<PeerIo, Error> {
+    fn enter(&self, target: Target, tls: Tls, ahead: Bytes, alpn: Alpn) -> Result<PeerIo, Error> {
         let (socket, session) = tls.get_ref();
         let failed = |source| Error::Unreachable { target: target.clone(), source };
-        let remote = socket.peer_addr().map_err(failed)?;
+        let remote = socket.socket().peer_addr().map_err(failed)?;
         let list = session.peer_certificates().unwrap_or_default();
         let certificate = list.first().and_then(|der| Certificate::parse(der).ok());
         let certificate = certificate.ok_or_else(|| failed(io::Error::other("no certificate")))?;
@@ -178,7 +180,9 @@ async fn open(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream
     Err(last)
 }
 
-async fn first_bytes(mut tls: TlsStream<TcpStream>, alpn: Alpn) -> io::Result<(TlsStream<TcpStream>, Bytes)> {
+type Tls = TlsStream<Paced<TcpStream>>;
+
+async fn first_bytes(mut tls: Tls, alpn: Alpn) -> io::Result<(Tls, Bytes)> {
     if tls.get_ref().1.alpn_protocol() != Some(alpn.protocol()) {
         return Err(io::Error::other(rustls::Error::NoApplicationProtocol));
     }

@@ -35,6 +35,7 @@ pub mod issued;
 mod known_addresses;
 pub mod listener;
 pub mod local_ca;
+mod paced;
 mod pending;
 pub mod pool;
 pub mod registry;

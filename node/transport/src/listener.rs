@@ -23,6 +23,7 @@ use tokio_stream::Stream;
 use super::certificate::Certificate;
 use super::connection::prepare_socket;
 use super::error::{Error, refused_pin};
+use super::paced::Paced;
 use super::pending::Pending;
 use super::verify::{self, Accepted, PinVerifier};
 use super::{Alpn, Connections, Direction, Limits, NodeIdentity, PeerInfo, PeerIo, ViewSource, http2, issued, tls};
@@ -241,7 +242,7 @@ impl Porter {
     /// Handshake, identity, place in the registry, hand-over.
     async fn admit(&self, socket: TcpStream, remote: SocketAddr) -> io::Result<Alpn> {
         prepare_socket(&socket)?;
-        let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), Paced::new(socket)).await?;
         let alpn = self.choose(start.client_hello().alpn());
         let config = match alpn {
             Alpn::Peer => self.members.clone(),
@@ -289,7 +290,7 @@ impl Porter {
         if join && self.parts.gate.is_open() { Alpn::Join } else { Alpn::Peer }
     }
 
-    fn identify(&self, tls: &TlsStream<TcpStream>, remote: SocketAddr, alpn: Alpn) -> io::Result<PeerInfo> {
+    fn identify(&self, tls: &TlsStream<Paced<TcpStream>>, remote: SocketAddr, alpn: Alpn) -> io::Result<PeerInfo> {
         let (_, session) = tls.get_ref();
         if session.alpn_protocol() != Some(alpn.protocol()) {
             return Err(io::Error::other("no protocol was agreed"));

@@ -85,9 +85,10 @@ pub fn all_frames(target: &Target) {
     }
 }
 
-/// At the peer port. At `local.listen`, with a key of the city's own software, it is not withstood yet (decisions/040).
+/// At the peer port, and with a key of the city's own software at `local.listen`.
 pub fn key_updates(target: &Target) {
-    for door in std::iter::repeat_n((target.peer_port, target.as_kehl.clone()), CONNECTIONS) {
+    let doors = [(target.peer_port, target.as_kehl.clone()), (target.local_port, target.as_software.clone())];
+    for door in doors.into_iter().flat_map(|door| std::iter::repeat_n(door, CONNECTIONS)) {
         let target = target.clone();
         tokio::spawn(async move {
             loop {

@@ -6,5 +6,6 @@ mod flood;
 mod issued;
 mod join;
 mod local;
+mod paced;
 mod renewal;
 mod world;
