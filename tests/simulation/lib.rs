@@ -84,6 +84,8 @@ broken! {
     AboveForgotten,
     /// Who stands above the base of a founding goes on from there.
     FoundingIgnoredAbove,
+    /// A founding on a base ahead of a clock is not confirmed by its own stewards.
+    AwaitedForEver,
 }
 
 /// Runs the world of a seed. One in four is a register.

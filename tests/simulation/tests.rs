@@ -48,7 +48,7 @@ fn expected(bug: Broken) -> &'static [&'static str] {
         Broken::OverlayReplaced | Broken::OverlayForgottenByCrash => &["DENIED"],
         Broken::EntryTimeUnchecked => &["FORWARD"],
         Broken::AboveForgotten => &["KEPT"],
-        Broken::FoundingIgnoredAbove => &["EQUAL"],
+        Broken::FoundingIgnoredAbove | Broken::AwaitedForEver => &["EQUAL"],
         Broken::NumbersUnchecked | Broken::AppliedAtOwnTime => &["EQUAL", "FORWARD"],
     }
 }

@@ -150,6 +150,16 @@ impl Beats {
         named.count() >= state.majority()
     }
 
+    /// Whether a majority of the stewards of this state beats from its number on, in beats that are of now and do not contradict it.
+    pub fn confirm_line(&self, state: &RegisterState, now: UnixMs) -> bool {
+        let of_now = |beat: &&Beat| is_recent(beat, state, now) && beat.time.since(now) <= limits::BEAT_AHEAD;
+        let on_it = |beat: &&Beat| {
+            let same = beat.number > state.number() || beat.head == state.head();
+            beat.founding == state.position().founding && beat.number >= state.number() && same
+        };
+        self.counted(state).filter(of_now).filter(on_it).count() >= state.majority()
+    }
+
     /// Whether it is kept for what it says about its number. An old one proves nothing that newer ones do not, and whoever
     /// kept it must not push the newer ones out with it; but one that contradicts what is here is proof at any age.
     fn counts(&self, beat: &Beat, state: &RegisterState, now: UnixMs) -> bool {

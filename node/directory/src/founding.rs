@@ -240,6 +240,19 @@ impl Directory {
         Ok(new)
     }
 
+    /// Takes in a beat, whoever relays it, and follows the founding that waited for it. Whether it was new.
+    ///
+    /// # Errors
+    /// Why it does not count, or why the founding cannot be followed.
+    pub(crate) async fn hear_beat(&self, signed: &Bytes) -> Result<bool, Error> {
+        let new = self.0.chain.accept_beat(signed)?;
+        if self.0.chain.founding_due() {
+            let directory = self.clone();
+            self.to_its_end(async move { directory.follow_foundings().await }).await?;
+        }
+        Ok(new)
+    }
+
     /// Follows what is to be followed by all that is known; leaves Raft where this authority has signed elsewhere.
     pub(super) async fn follow_foundings(&self) -> Result<(), Error> {
         let _one = self.0.refounding.lock().await;

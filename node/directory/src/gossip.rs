@@ -348,7 +348,7 @@ async fn take(directory: &Directory, heard: Spoken) -> Vec<Reason> {
         }
     }
     for beat in beats.into_iter().take(BEATS) {
-        if refused.ends_with(directory.0.chain.accept_beat(&beat.encode_to_vec().into())) {
+        if refused.ends_with(Box::pin(directory.hear_beat(&beat.encode_to_vec().into())).await) {
             return refused.0;
         }
     }

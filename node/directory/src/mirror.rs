@@ -245,6 +245,7 @@ async fn open(directory: &Directory, client: &mut Register) -> Result<Streaming<
 
 async fn take(directory: &Directory, client: &mut Register, event: Event) -> Result<After, Error> {
     let chain = &directory.0.chain;
+    let founding = chain.position().founding;
     match event {
         Event::Changes(changes) => {
             // Nobody orders a founding: it is judged by the register at its place, and what follows it afterwards.
@@ -265,8 +266,12 @@ async fn take(directory: &Directory, client: &mut Register, event: Event) -> Res
         }
         Event::Beat(beat) => {
             // One bad beat does not end the stream: the source may only relay it.
-            if let Err(error) = chain.accept_beat(&beat.encode_to_vec().into()) {
+            if let Err(error) = directory.hear_beat(&beat.encode_to_vec().into()).await {
                 tracing::debug!(%error, "a relayed beat was not taken");
+            }
+            // It may have been the last one that a founding waited for.
+            if chain.position().founding != founding {
+                return Ok(After::Again);
             }
         }
         Event::Overlay(statement) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use havenlink_directory::RegisterState;
-use havenlink_directory::refounding::{self, Known, Plan, Said, SetInForce, Withdrawals};
+use havenlink_directory::refounding::{self, Awaited, Known, Plan, Said, SetInForce, Withdrawals};
 use havenlink_directory::samples::{ESCH, KEHL, STRASBOURG, id};
 use havenlink_directory::statements::{self, Author};
 use havenlink_domain::directory::Steward;
@@ -83,8 +83,9 @@ impl Register {
 
     /// No machine of a majority comes back: those who have their keys begin anew on what a majority had signed.
     pub(super) fn founds_anew(&mut self) {
-        // A mirror below a base that lies ahead of its clock is not played (node/decisions/032).
-        if self.log.iter().any(|link| link.time > self.now) {
+        // A mirror below two foundings that stand on what lies ahead of its clock is not played (node/decisions/032).
+        let founded = self.log.iter().rposition(|link| refounding::readable(&link.signed).is_some());
+        if self.log[..founded.map_or(0, |at| at + 1)].iter().any(|link| link.time > self.now) {
             return;
         }
         self.remembers();
@@ -176,6 +177,14 @@ impl Register {
     /// A change that is a founding, met at its place.
     pub(super) fn met(&self, state: &RegisterState, link: &Link) -> Option<Option<RegisterState>> {
         refounding::readable(&link.signed).map(|_| begun(self, state, &link.signed, state))
+    }
+
+    /// A founding on what nobody has confirmed here, until its own stewards do.
+    pub(super) fn awaits(&self, there: &RegisterState, link: &Link) -> Option<Awaited> {
+        let head_at = |number| self.foundings.states.iter().find(|s| s.number() == number).map(RegisterState::head);
+        let (sets, withdrawn) = ([SetInForce::of(there)], Withdrawals::default());
+        let known = Known { newest: there, sets: &sets, head_at: &head_at, withdrawn: &withdrawn };
+        Awaited::judged(there, &link.signed, &known, &self.verify).ok()
     }
 
     /// Nothing that was accepted is lost by a founding: it stands on the new line, or was decided there.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use havenlink_directory::RegisterState;
 use havenlink_directory::beats::Beats;
 use havenlink_directory::overlay::{Entry, Overlay};
+use havenlink_directory::refounding::{self, Awaited};
 use havenlink_directory::state::entry_time_fits;
 use havenlink_directory::{snapshot, statements};
 use havenlink_domain::ids::{AuthorityId, Digest, StatementId};
@@ -22,6 +23,8 @@ pub struct Mirror {
     pub overlay: Overlay,
     pub beats: Beats,
     pub off: i64,
+    /// The founding on a base ahead of its clock that it waits with.
+    awaited: Option<Awaited>,
     /// On its disk: a snapshot, the changes after it, and the orders of the overlay.
     snapshot: snapshot::Encoded,
     changes: Vec<Link>,
@@ -40,6 +43,7 @@ impl Mirror {
             overlay,
             beats,
             off: 0,
+            awaited: None,
             snapshot,
             changes: Vec::new(),
             stored: Vec::new(),
@@ -78,6 +82,7 @@ impl Register {
         let now = self.clock_of(n);
         let unchecked = self.is(Broken::NumbersUnchecked);
         let mut ahead: Vec<(RegisterState, Link)> = Vec::new();
+        let mut awaited = None;
         for link in sent {
             let state = ahead.last().map_or(&self.mirrors[n].state, |(state, _)| state);
             if link.number <= state.number() && !unchecked {
@@ -100,10 +105,24 @@ impl Register {
             if link.time < state.entry_time() || (!fits && !unchecked) {
                 break;
             }
+            if waits && awaited.is_none() && refounding::readable(&link.signed).is_some() {
+                awaited = self.awaits(state, &link).map(|founding| (ahead.len(), founding));
+            }
             ahead.push((next, link));
             if !waits {
                 self.confirmed(n, &mut ahead, 1);
             }
+        }
+        if let Some((at, founding)) = awaited {
+            let known = self.mirrors[n].awaited.take().filter(|known| known.id == founding.id);
+            let founding = known.unwrap_or(founding);
+            if founding.is_confirmed(now) && !self.is(Broken::AwaitedForEver) {
+                self.trace.note(format_args!("mirror {n} hears that a founding ahead of it stands"));
+                self.confirmed(n, &mut ahead, at + 1);
+                self.mirrors[n].beats = Beats::default();
+                return;
+            }
+            self.mirrors[n].awaited = Some(founding);
         }
         // The last one that a majority vouches for, and all before it.
         let heads: Vec<(u64, Digest)> = ahead.iter().map(|(state, _)| (state.number(), state.head())).collect();
@@ -157,6 +176,7 @@ impl Register {
         }
         let mirror = &mut self.mirrors[n];
         (mirror.state, mirror.beats, mirror.overlay) = (state, Beats::default(), Overlay::default());
+        mirror.awaited = None;
         for entry in mirror.stored.iter().filter(|_| !forgotten).cloned() {
             mirror.overlay.insert(entry);
         }
@@ -182,6 +202,10 @@ impl Register {
             };
             let signed = statements::beat(&beat, &self.book.keys[&steward.authority]);
             let mirror = &mut self.mirrors[n];
+            if let Some(awaited) = &mut mirror.awaited {
+                let begun = awaited.begun.clone();
+                let _ = awaited.hear(&signed, &begun, now, &self.verify);
+            }
             // A clock that is wrong refuses it, and so does whoever is too far behind to know the steward.
             let _ = mirror.beats.accept(&signed, &mirror.state, now, &self.verify);
         }

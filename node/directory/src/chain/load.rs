@@ -112,6 +112,7 @@ impl Chain {
             wanted: Notify::new(),
             members: Arc::default(),
             only_steward: AtomicBool::new(false),
+            founding_due: AtomicBool::new(false),
         })
     }
 }

@@ -37,6 +37,9 @@ impl Chain {
         let now = self.clock.now();
         let mut core = self.lock();
         core.ahead.compare(&changes);
+        if core.ahead.awaits(&core.best) {
+            return Ok(None);
+        }
         let mut state = core.ahead.end(&core.best).unwrap_or(&core.best).clone();
         let mut writes = Vec::with_capacity(changes.len());
         let mut refused = None;
@@ -169,6 +172,9 @@ impl Chain {
     pub fn accept_beat(&self, signed: &Bytes) -> Result<bool, Error> {
         let now = self.clock.now();
         let opened = beats::open(signed)?;
+        if let Some(new) = self.accept_awaited(&opened, signed)? {
+            return Ok(new);
+        }
         let best = {
             let core = self.lock();
             if !core.beats.look(&opened, &core.best, now)? {

@@ -142,6 +142,8 @@ pub struct Chain {
     pub members: Arc<MembersClocks>,
     /// This node signs all the beats that there are.
     only_steward: AtomicBool,
+    /// A founding was confirmed that is not followed yet.
+    founding_due: AtomicBool,
 }
 
 impl Chain {

@@ -28,6 +28,8 @@ pub enum Learnt {
     /// It was known, with all of these signatures.
     Known,
     New,
+    /// Its base lies ahead of this clock: it waits for the beats of those whom it makes stewards.
+    Awaited,
 }
 
 /// A founding that some of its founders have not signed yet.
@@ -69,7 +71,11 @@ impl Chain {
         self.disk.write(Vec::new()).await?;
         let row = {
             let mut core = self.lock();
-            let (judged, _) = self.judged(&core, signed)?;
+            let judged = match self.judged(&core, signed) {
+                Ok((judged, _)) => judged,
+                Err(Reason::ChangesGone) if self.awaits_founding(&mut core, signed)? => return Ok(Learnt::Awaited),
+                Err(reason) => return Err(reason.into()),
+            };
             if !judged.missing.is_empty() && self.clock.now() > judged.not_after {
                 return Err(Error::new(Reason::RefoundingInvalid, "not signed by all in time"));
             }

@@ -13,17 +13,22 @@ async fn ordered_ahead(dir: &tempfile::TempDir) -> (World, Chain, Vec<Change>, U
     let mut world = World::three();
     let chain = mirror(dir, &world).await;
     chain.follow(changes(&world)).unwrap();
+    let (missing, then) = two_ahead(&mut world);
+    (world, chain, missing, then)
+}
+
+/// Two changes by a clock that is ahead, and the right time.
+pub fn two_ahead(world: &mut World) -> (Vec<Change>, UnixMs) {
     let (number, then) = (world.state.number(), world.now);
     world.now = world.now + AHEAD;
     for service in 0..2 {
         assert_eq!(world.change_own(GENT, |entry| entry.services = vec![service + 1]), Outcome::Accepted);
     }
-    let missing = changes(&world).into_iter().filter(|change| change.number > number).collect();
-    (world, chain, missing, then)
+    (changes(world).into_iter().filter(|change| change.number > number).collect(), then)
 }
 
 /// A steward's word for what the world is now, dated as its clock shows.
-fn word(world: &World, steward: &str, at: UnixMs) -> Bytes {
+pub fn word(world: &World, steward: &str, at: UnixMs) -> Bytes {
     world.signed_beat(&crate::wire::beat::Beat { time: at, ..world.beat_of(steward) })
 }
 

@@ -1,6 +1,7 @@
 //! Stories of the register, told by driving `apply` alone, as stewards and as hostile stewards would.
 
 mod ahead;
+mod ahead_refounded;
 mod beats;
 mod decisions;
 mod entries;

@@ -7,6 +7,7 @@ use crate::domain::directory::Position;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome, SuspendReason};
+use crate::domain::time::Millis;
 use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
@@ -227,6 +228,28 @@ async fn a_machine_of_the_old_line_is_told_and_what_it_alone_has_denies_and_is_o
     until("it is ordered again", || status(&federation, GENT) == MemberStatus::Suspended).await;
     until("nothing is left to propose", || federation.at(STRASBOURG).status().refounding.above == 0).await;
     assert_eq!(status(&federation, STRASBOURG), MemberStatus::Suspended, "by the register now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_away_follows_a_founding_on_a_base_ahead_of_its_clock_by_itself() {
+    let mut federation = Federation::of(&[STRASBOURG], &[KEHL, GENT], &quick()).await;
+    federation.together().await;
+    federation.stop(GENT).await;
+    let clock = std::sync::Arc::clone(&federation.city(STRASBOURG).clock);
+    clock.advance(Millis::days(3));
+    assert_eq!(change(&federation, STRASBOURG, "three-days-early").await.outcome, Outcome::Accepted);
+    clock.advance(Millis::days(-3));
+    federation.together_of(&[STRASBOURG, KEHL]).await;
+    federation.beaten(KEHL, &[STRASBOURG]).await;
+    federation.lose_disk(STRASBOURG, KEHL).await;
+    federation.together_of(&[STRASBOURG, KEHL]).await;
+    assert_eq!(federation.refound(STRASBOURG).await.unwrap(), []);
+    federation.leader().await;
+    assert_eq!(change(&federation, KEHL, "after").await.outcome, Outcome::Accepted);
+    federation.start(GENT).await;
+    federation.all_stand_on(1).await;
+    federation.together().await;
+    until("it is fresh", || federation.at(GENT).status().fresh).await;
 }
 
 /// Who signs twice has lost its disk in between: both foundings are complete, and machines of both run.
