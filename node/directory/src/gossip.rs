@@ -19,11 +19,12 @@ use tonic::Request;
 use super::dial::refused;
 use super::error::Error;
 use super::handle::{Directory, random};
-use super::state::Founding;
+use super::state::{Founding, RegisterState};
 use super::statements;
 use super::steward::is_named;
 use crate::domain::authority::MemberStatus;
-use crate::domain::ids::AuthorityId;
+use crate::domain::directory::Position;
+use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
 use crate::domain::statement::Founder;
 use crate::wire::beat::Beat;
@@ -50,6 +51,8 @@ const AWAITING: usize = 42;
 /// Foundings and stewards' words, in one message.
 const FOUNDINGS: usize = 4;
 const FOUNDERS: usize = 8;
+/// Members that are asked at once for what they have.
+const ASKED: usize = 4;
 /// The shortest time between two beats.
 const LEAST: Duration = Duration::from_millis(100);
 
@@ -132,15 +135,25 @@ struct Said {
 /// Exchanges everything with one other node per interval, and forgets what nobody needs any more.
 pub async fn exchange(directory: Directory) {
     loop {
-        sleep(directory.view().policy.beat_interval.to_duration().max(LEAST)).await;
+        tokio::select! {
+            () = sleep(directory.view().policy.beat_interval.to_duration().max(LEAST)) => {}
+            () = directory.0.chain.sources_wanted.notified() => {}
+        }
         directory.0.chain.forget_encoded();
         let forgotten = directory.0.chain.forget_overlay().and_then(|()| directory.0.chain.forget_changes());
         if let Err(error) = forgotten {
             havenlink_runtime::repeated!(warn; %error, "what nobody needs any more was not dropped");
         }
-        let Some(partner) = partners(&directory, 1).pop() else { continue };
-        let said = packed(&directory, &partner, &Said::default(), u64::MAX);
-        push(&directory, partner, said);
+        // After a long silence what members have is what is wanted.
+        let many = if directory.0.chain.asks_sources() { ASKED } else { 1 };
+        let partners = partners(&directory, many);
+        if partners.is_empty() {
+            continue;
+        }
+        for partner in partners {
+            let said = packed(&directory, &partner, &Said::default(), u64::MAX);
+            push(&directory, partner, said);
+        }
         say_that_it_died(&directory);
     }
 }
@@ -289,7 +302,7 @@ fn push(directory: &Directory, to: AuthorityId, said: Said) {
 
 async fn exchange_with(directory: &Directory, to: &AuthorityId, said: Said) {
     let Ok(mut client) = directory.client(to) else { return };
-    let here = directory.state().founding();
+    let (state, here) = (directory.state(), directory.state().founding());
     let mut request = Request::new(proto::GossipRequest {
         beats: messages(said.beats),
         overlay: messages(said.overlay),
@@ -299,6 +312,8 @@ async fn exchange_with(directory: &Directory, to: &AuthorityId, said: Said) {
         founded_by: by(&here),
         foundings: messages(said.foundings),
         founders: messages(said.founders),
+        number: state.number(),
+        head: head_of(&state),
     });
     request.set_timeout(CALL);
     match timeout(CALL, client.gossip(request)).await {
@@ -312,11 +327,23 @@ async fn exchange_with(directory: &Directory, to: &AuthorityId, said: Said) {
                 founders: answer.founders,
             };
             take(directory, heard).await;
+            note_tip(directory, to, (answer.founding, answer.number, &answer.head));
         }
         Ok(Err(status)) => {
             tracing::debug!(%to, reason = refused(&status).reason().code(), "no exchange of beats");
         }
         Err(_) => tracing::debug!(%to, "no exchange of beats in time"),
+    }
+}
+
+fn head_of(state: &RegisterState) -> Bytes {
+    Bytes::copy_from_slice(state.head().as_bytes())
+}
+
+/// Notes the newest change that another node has; one of an older program says none.
+fn note_tip(directory: &Directory, of: &AuthorityId, (founding, number, head): (u64, u64, &Bytes)) {
+    if let Some(head) = Digest::from_slice(head) {
+        directory.0.chain.told_tip(of, (Position { founding, number }, head));
     }
 }
 
@@ -405,7 +432,8 @@ pub async fn answer(
         founders: request.founders,
     };
     let refused = take(directory, heard).await;
-    let here = directory.state().founding();
+    note_tip(directory, sender, (request.founding, request.number, &request.head));
+    let (state, here) = (directory.state(), directory.state().founding());
     let other = request.founding == here.founding && request.founded_by != by(&here);
     let unheard = other && !directory.0.chain.knows_founding(&request.founded_by);
     if request.founding > here.founding || unheard {
@@ -422,6 +450,8 @@ pub async fn answer(
         founding: here.founding,
         foundings: messages(said.foundings),
         founders: messages(said.founders),
+        number: state.number(),
+        head: head_of(&state),
         ..Default::default()
     }
 }

@@ -221,6 +221,7 @@ impl Directory {
             raft_id = own_raft_id(&disk)?;
             chain = Chain::open(disk, Arc::clone(&opening.clock))?;
         }
+        let _ = chain.owner.set(opening.authority.clone());
         let (passing, waiting) = mpsc::channel(PASSING);
         Ok(Self(Arc::new(Inner {
             authority: opening.authority,

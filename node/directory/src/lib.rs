@@ -47,6 +47,7 @@ mod serve;
 mod served;
 pub mod snapshot;
 mod snapshot_handle;
+mod sources;
 pub mod state;
 pub mod statements;
 mod steward;

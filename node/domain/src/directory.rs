@@ -96,6 +96,8 @@ pub struct DirectoryView {
     pub overlay: OrdMap<AuthorityId, UnixMs>,
     /// Time of the oldest beat of the newest majority of stewards' beats; `None`: never had a majority.
     pub majority_beat: Option<UnixMs>,
+    /// After a long silence: how many members have still to have the same head before these beats make anything fresh.
+    pub sources_missing: usize,
     /// The last of them that confirmed the time, and when it came here.
     pub confirmed: Option<ConfirmedTime>,
 }
@@ -122,6 +124,7 @@ impl Default for DirectoryView {
             mandates: OrdMap::new(),
             overlay: OrdMap::new(),
             majority_beat: None,
+            sources_missing: 0,
             confirmed: None,
         }
     }
@@ -220,8 +223,13 @@ impl DirectoryView {
     }
 
     /// Whether beats of a majority of stewards are recent enough for content about a person, and not from a clock far
-    /// ahead of ours (9.4).
+    /// ahead of ours; after a long silence, once members have the same head as well (9.4).
     pub fn is_fresh(&self, now: UnixMs) -> bool {
+        self.sources_missing == 0 && self.is_confirmed_lately(now)
+    }
+
+    /// Whether a majority of stewards is heard, whatever else it takes to be fresh.
+    pub fn is_confirmed_lately(&self, now: UnixMs) -> bool {
         self.majority_beat
             .is_some_and(|at| now.since(at) <= self.policy.freshness_limit && at.since(now) <= limits::BEAT_AHEAD)
     }

@@ -107,6 +107,8 @@ pub const OVERLAY_AGE: Millis = Millis::hours(24);
 pub const OVERLAY_AHEAD: Millis = Millis::minutes(10);
 /// A beat's time may lie this far ahead of the local clock.
 pub const BEAT_AHEAD: Millis = Millis::minutes(2);
+/// Whoever has heard no majority of stewards for longer asks members which head they have.
+pub const LONG_SILENCE: Millis = Millis::hours(24);
 /// One steward may suspend the same authority once in this span.
 pub const EMERGENCY_AGAIN: Millis = Millis::days(7);
 /// A Raft term may exceed the one that a majority of beats has reached by this much.

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::overlay::{self, Overlay};
 use crate::snapshot;
 use crate::snapshot_handle::SnapshotHandle;
+use crate::sources::Sources;
 use crate::state::RegisterState;
 use crate::verified_signatures::{Stored, VerifiedSignatures};
 use crate::wire::keys::Plain;
@@ -81,6 +82,8 @@ impl Chain {
         let gate = Gate { stewards: best.stewards().clone(), outgoing: None, majority_term: term };
         let (number, mark) = (best.number(), snapshot.as_ref().map_or(0, |handle| handle.mark.number));
         let awaiting_countersignature = CountersignatureQueue::default();
+        let heard = disk.meta(Meta::Heard)?.and_then(|row| row.try_into().ok()).map(i64::from_be_bytes);
+        let sources = Sources::since(heard.map(UnixMs));
         let core = Core {
             best,
             raft,
@@ -95,6 +98,7 @@ impl Chain {
             misled: 0,
             ahead: Default::default(),
             confirmed: None,
+            sources,
             kept,
         };
         Ok(Self {
@@ -112,6 +116,8 @@ impl Chain {
             wanted: Notify::new(),
             members: Arc::default(),
             only_steward: AtomicBool::new(false),
+            sources_wanted: Notify::new(),
+            owner: std::sync::OnceLock::new(),
             founding_due: AtomicBool::new(false),
         })
     }

@@ -9,6 +9,7 @@
 mod ahead;
 mod applied;
 mod denying;
+mod heard;
 mod kept;
 mod load;
 mod mirrored;
@@ -38,6 +39,7 @@ use super::error::Error;
 use super::overlay::Overlay;
 use super::refounding::SetInForce;
 use super::snapshot_handle::SnapshotHandle;
+use super::sources::Sources;
 use super::state::RegisterState;
 use super::verified_signatures::VerifiedSignatures;
 use crate::clock::SharedClock;
@@ -116,6 +118,8 @@ struct Core {
     /// What was followed and lies ahead of this clock.
     ahead: ahead::Ahead,
     confirmed: Option<ConfirmedTime>,
+    /// What it takes to be fresh again after a long silence.
+    sources: Sources,
     /// What is kept for the day on which the order begins anew.
     kept: kept::KeptState,
 }
@@ -142,6 +146,10 @@ pub struct Chain {
     pub members: Arc<MembersClocks>,
     /// This node signs all the beats that there are.
     only_steward: AtomicBool,
+    /// Whose register this is, where that is known.
+    pub owner: std::sync::OnceLock<AuthorityId>,
+    /// Told when members are to be asked which head they have.
+    pub sources_wanted: Notify,
     /// A founding was confirmed that is not followed yet.
     founding_due: AtomicBool,
 }
@@ -366,33 +374,14 @@ impl Chain {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This node is about to sign a beat; `alone`: nobody else does.
-    pub fn note_alone(&self, alone: bool) {
-        self.only_steward.store(alone, Ordering::Relaxed);
-    }
-
-    /// The time that a majority of stewards has confirmed lately: by it things are destroyed (9.3).
-    pub fn confirmed_time(&self) -> Option<UnixMs> {
-        self.view.load().confirmed_time(self.clock.monotonic())
-    }
-
-    /// A new beat of the majority confirms the time. The beat of a steward that is alone is its own clock once more: it counts
-    /// where a member's clock shows the same.
-    fn confirm_time(&self, core: &mut Core, beat: Option<UnixMs>) {
-        let Some(beat) = beat.filter(|beat| core.confirmed.is_none_or(|known| known.beat != *beat)) else { return };
-        let heard = self.clock.monotonic();
-        let own_word = self.only_steward.load(Ordering::Relaxed) && core.best.stewards().len() == 1;
-        if !own_word || self.members.vouch(self.clock.now(), heard) {
-            core.confirmed = Some(ConfirmedTime { beat, heard });
-        }
-    }
-
     /// Swaps the view and tells everyone.
     fn publish(&self, core: &mut Core) {
         // Of two lines that stand against each other none is confirmed.
         let beat = core.beats.majority_beat(&core.best).filter(|_| core.kept.contested.is_empty());
-        self.confirm_time(core, beat);
-        let mut view = DirectoryView { confirmed: core.confirmed, ..core.best.view(&core.overlay, beat) };
+        let sources_missing = self.sources_missing(core, beat);
+        self.confirm_time(core, beat.filter(|_| sources_missing == 0));
+        let view = core.best.view(&core.overlay, beat);
+        let mut view = DirectoryView { sources_missing, confirmed: core.confirmed, ..view };
         core.kept.deny(&mut view);
         let mut gate = Gate::clone(&self.gate.load());
         if gate.stewards != view.stewards {

@@ -47,6 +47,8 @@ pub enum Meta {
     Pledge,
     /// The Raft id under which this node would take part in a founding.
     Offered,
+    /// When a majority of stewards was last heard, and believed.
+    Heard,
 }
 
 impl Meta {
@@ -60,6 +62,7 @@ impl Meta {
             Self::Left => "left",
             Self::Pledge => "pledge",
             Self::Offered => "offered",
+            Self::Heard => "heard",
         }
     }
 }

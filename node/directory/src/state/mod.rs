@@ -145,6 +145,12 @@ impl RegisterState {
         &self.stewards
     }
 
+    /// Members beside one that have a node of their own.
+    pub fn others<'a>(&'a self, own: &'a AuthorityId) -> Vec<&'a AuthorityId> {
+        let there = |member: &Member| member.removed_at.is_none() && !member.entry.endpoints.is_empty();
+        self.members.iter().filter(|(id, member)| *id != own && there(member)).map(|(id, _)| id).collect()
+    }
+
     /// The version that a statement about the subject has to name for its status, or for the set or the policy.
     /// Of an authority: suspend, restore, remove, key recovery. 0: there is no such member.
     pub fn version(&self, subject: &Subject) -> u64 {
@@ -311,6 +317,7 @@ impl RegisterState {
             mandates: self.mandates.all().clone(),
             overlay: overlay.denied(self),
             majority_beat,
+            sources_missing: 0,
             confirmed: None,
         }
     }

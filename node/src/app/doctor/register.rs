@@ -48,6 +48,18 @@ impl Care {
                 format!("a majority of stewards confirmed it {} s ago", now.since(at).0.max(0) / 1_000),
             );
         }
+        if view.sources_missing > 0 && view.is_confirmed_lately(now) {
+            return warning(
+                "freshness",
+                format!(
+                    "no majority of stewards was heard for more than a day: until {} more of the other members show the same \
+                     register, content about a person waits",
+                    view.sources_missing
+                ),
+                "this node asks them by itself; if it stays so, havenctl doctor names whom it does not reach: call them, or mend \
+                 the network to them",
+            );
+        }
         let beats = self.directory.beats();
         let heard = |id: &AuthorityId| {
             beats.iter().any(|b| b.steward == *id && now.since(b.time) <= view.policy.freshness_limit)

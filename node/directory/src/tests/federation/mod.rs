@@ -6,6 +6,7 @@ mod hostile;
 mod learners;
 mod pipes;
 mod refounding;
+mod silence;
 mod speed;
 mod stewards;
 mod withdrawals;
