@@ -81,6 +81,10 @@ pub struct RefoundingStatus {
 pub(super) struct Words(BTreeMap<AuthorityId, (Founder, Instant)>);
 
 impl Words {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     fn of_now(&self) -> impl Iterator<Item = &Founder> {
         self.0.values().filter(|(_, heard)| heard.elapsed() < WORD).map(|(founder, _)| founder)
     }
@@ -129,7 +133,7 @@ impl Directory {
                 let mut nonce = [0_u8; 16];
                 nonce[..8].copy_from_slice(&random()?.to_be_bytes());
                 nonce[8..].copy_from_slice(&random()?.to_be_bytes());
-                let (key, now) = (self.0.key.load(), self.0.clock.now());
+                let (key, now) = (self.speaking_key(), self.0.clock.now());
                 new.statement(&Author { authority: self.authority(), key: &key, now, nonce })
             }
             What::Sign(pending) if !pending.judged.missing.contains(self.authority()) => {
@@ -137,7 +141,7 @@ impl Directory {
                 gossip::tell_founding(self, &pending.signed);
                 return Ok(pending.judged.missing.clone());
             }
-            What::Sign(pending) => add_signature(&federation, &pending.signed, &self.0.key.load())
+            What::Sign(pending) => add_signature(&federation, &pending.signed, &self.speaking_key())
                 .ok_or_else(|| Error::from(Reason::StatementMalformed))?,
         };
         let there = plan.base_state().clone();
@@ -268,7 +272,7 @@ impl Directory {
             let raft_id = if spent { random()? >> 1 | 1 } else { here };
             chain.begin_anew(&signed, self.ended_order(raft_id).await?).await?;
             self.0.set_raft_id(raft_id);
-            self.0.words.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
+            self.0.words.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let position = chain.position();
             tracing::warn!(%position, votes = stays, "the order of the register has begun anew");
         }
@@ -331,7 +335,7 @@ impl Directory {
         let before = self.0.chain.pledged().map_or(0, |(founding, _)| founding);
         let (time, without_vote) =
             (self.0.clock.now(), self.is_without_vote(&state) && !self.votes_in_what_it_signed());
-        Some(refounding::founder(state.federation(), steward, before, without_vote, time, &self.0.key.load()))
+        Some(refounding::founder(state.federation(), steward, before, without_vote, time, &self.speaking_key()))
     }
 
     /// The Raft id under which this node would take part in a founding: never voted, and kept until it is used.
@@ -355,7 +359,8 @@ impl Directory {
     /// Another steward's word, if it is one.
     pub(crate) fn hear_word(&self, signed: Bytes) -> Result<(), Error> {
         let (word, opened) = read_founder(signed)?;
-        let state = self.state();
+        // A key that was withdrawn gives no word; the one that comes after it does.
+        let state = self.0.chain.judged_by();
         let member = state.member(&word.steward.authority).filter(|_| state.is_steward(&word.steward.authority));
         let member = member.ok_or_else(|| Error::from(Reason::NotASteward))?;
         let verify: &dyn Verify = self.0.chain.verified_signatures();
@@ -407,7 +412,9 @@ impl Directory {
         }
         let before = founders.iter().map(|founder| founder.signed_before).max().unwrap_or(0);
         let founding = chain.highest_founding().max(before) + 1;
-        Ok(Plan { founding, set_version: chain.newest_set_version(), base, founders })
+        let known = chain.rotations_since(base.there.position());
+        let rotations = refounding::leading(&base.there, &founders, &known);
+        Ok(Plan { founding, set_version: chain.newest_set_version(), base, founders, rotations })
     }
 
     fn shown(&self, what: What) -> RefoundingPlan {

@@ -100,12 +100,30 @@ fn sign_one(directory: &Directory, term: u64) {
         term,
         time: inner.clock.now(),
     };
-    let signed = statements::beat(&beat, &inner.key.load());
+    let signed = statements::beat(&beat, &directory.speaking_key());
     inner.chain.note_alone(state.stewards().len() == 1);
     if let Err(error) = inner.chain.accept_beat(&signed) {
         havenlink_runtime::repeated!(warn by error.reason().code(); %error, "this node's own beat was not taken");
         return;
     }
+    tell_beat(directory, &signed);
+}
+
+/// What this steward said last, said again under the key that comes after one that was withdrawn: one that has lost its vote says
+/// nothing else that would prove how far the order had come.
+pub fn say_again(directory: &Directory, last: Option<Beat>) {
+    let key = directory.speaking_key();
+    let Some(last) = last.filter(|_| key.public() != directory.0.key.load().public()) else { return };
+    let signed = statements::beat(&last, &key);
+    match directory.0.chain.accept_beat(&signed) {
+        Ok(_) => tell_beat(directory, &signed),
+        Err(error) => {
+            havenlink_runtime::repeated!(warn by error.reason().code(); %error, "what was said under the withdrawn key was not said again");
+        }
+    }
+}
+
+fn tell_beat(directory: &Directory, signed: &Bytes) {
     for steward in directory.other_stewards().unwrap_or_default() {
         push(directory, steward, Said { beats: vec![signed.clone()], ..Said::default() });
     }

@@ -100,6 +100,8 @@ pub struct RegisterStatus {
 pub(super) struct Inner {
     pub authority: AuthorityId,
     pub key: ArcSwap<SigningKey>,
+    /// The key that is to replace it, once there is one.
+    pub next_key: ArcSwapOption<SigningKey>,
     pub clock: SharedClock,
     pub chain: Arc<Chain>,
     raft_id: AtomicU64,
@@ -226,6 +228,7 @@ impl Directory {
         Ok(Self(Arc::new(Inner {
             authority: opening.authority,
             key: ArcSwap::new(opening.key),
+            next_key: ArcSwapOption::empty(),
             clock: opening.clock,
             chain: Arc::new(chain),
             raft_id: AtomicU64::new(raft_id),
@@ -296,6 +299,20 @@ impl Directory {
         self.0.key.store(key);
     }
 
+    /// The key that is to replace the authority's, made already: where the one that is listed was withdrawn, and the withdrawal names
+    /// this one, it speaks for the steward before anybody can order that.
+    pub fn set_next_key(&self, key: Arc<SigningKey>) {
+        self.0.next_key.store(Some(key));
+    }
+
+    /// What a steward says with no order: beats, words, foundings. Changes are signed with the key that the register lists.
+    pub(super) fn speaking_key(&self) -> Arc<SigningKey> {
+        let key = self.0.key.load_full();
+        let next = self.0.next_key.load_full();
+        let after = |next: &Arc<SigningKey>| self.0.chain.successor(&key.public().id()) == Some(next.public());
+        next.filter(after).unwrap_or(key)
+    }
+
     /// The node's own authority.
     pub fn authority(&self) -> &AuthorityId {
         &self.0.authority
@@ -352,7 +369,13 @@ impl Directory {
     /// # Errors
     /// Why it does not count, or that it could not be stored.
     pub async fn overlay_add(&self, signed: Bytes) -> Result<bool, Error> {
+        let last = self.0.chain.last_said(self.authority());
         let withdrawn = self.0.chain.accept_withdrawal(&signed).await?;
+        if withdrawn == Some(true) {
+            // Words under that key count no more; who gave one gives another.
+            self.0.words.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            gossip::say_again(self, last);
+        }
         let new = match withdrawn {
             Some(new) => new,
             None => self.0.chain.accept_overlay(&signed).await?,

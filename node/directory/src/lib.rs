@@ -41,6 +41,7 @@ mod propose;
 mod raft;
 mod reach;
 pub mod refounding;
+mod rotations;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 mod serve;

@@ -59,6 +59,7 @@ impl KeyRotation for Rotation {
         let failed = |_: std::io::Error| errors::refuse(Reason::StorageFailed);
         let _alone = self.ordering.lock().await;
         let next = Arc::new(make(&self.data_dir).map_err(failed)?);
+        self.directory.set_next_key(Arc::clone(&next));
         let rotated = self.governance.rotate_key(&next, compromised, actor).await;
         let rotated = rotated.map_err(|e| errors::governing(&e))?;
         self.take_into_use(next).map_err(failed)?;
@@ -71,6 +72,9 @@ impl Rotation {
     /// withdrawn and nothing could be decided. Runs as long as the node.
     pub async fn follow(self) {
         let mut changes = self.directory.changes();
+        if let Some(next) = read(&self.data_dir) {
+            self.directory.set_next_key(Arc::new(next));
+        }
         loop {
             if let Err(error) = self.settle() {
                 havenlink_runtime::repeated!(error; cause = %error, "the new authority key could not be taken into use");

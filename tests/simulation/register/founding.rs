@@ -106,7 +106,7 @@ impl Register {
         };
         let words = (0..).zip(&founders).map(word).collect();
         let set_version = left.version(&Subject::Stewards);
-        let plan = Plan { founding, set_version, base, founders: words };
+        let plan = Plan { founding, set_version, base, founders: words, rotations: Vec::new() };
         let key = &self.book.keys[&founders[0]];
         let author = Author { authority: &founders[0], key, now: self.order_time(), nonce: [7; 16] };
         let first = plan.statement(&author);

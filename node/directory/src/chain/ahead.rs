@@ -124,7 +124,7 @@ impl Core {
     fn awaited_judge(&self, founding: u64) -> Option<RegisterState> {
         let awaited = self.ahead.awaited.as_ref().filter(|_| self.ahead.awaits(&self.best));
         let awaited = awaited.filter(|awaited| awaited.position().founding == founding)?;
-        Some(awaited.begun.without_keys(|key| self.kept.withdrawn.contains(key)))
+        Some(awaited.begun.without_keys(&self.kept.withdrawn))
     }
 }
 

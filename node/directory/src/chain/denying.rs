@@ -4,16 +4,16 @@ use bytes::Bytes;
 
 use super::{Chain, Core};
 use crate::disk::{Kept, Write};
+use crate::domain::authority::PublicKey;
 use crate::domain::ids::{AuthorityId, KeyId, StatementId};
-use crate::domain::limits;
 use crate::domain::reason::Reason;
-use crate::domain::statement::{RotateKey, StatementBody};
 use crate::error::Error;
 use crate::state::RegisterState;
+use crate::wire::beat::Beat;
 use crate::wire::keys::Verify;
 use crate::wire::statement;
 use crate::withdrawals::Withdrawals;
-use crate::{beats, overlay};
+use crate::{beats, overlay, rotations};
 
 impl Chain {
     /// The overlay's statements that others may still take, and the withdrawals that the register does not know yet; encoded.
@@ -33,11 +33,15 @@ impl Chain {
         let Some(Withdrawal { authority, key }) = read(signed, &self.state(), &self.verified)? else {
             return Ok(None);
         };
-        if self.lock().kept.withdrawn.contains(&key) {
-            return Ok(Some(false));
-        }
         let signed = Bytes::copy_from_slice(signed);
-        self.disk.write(vec![Write::Keep(Kept::Withdrawn, key.as_bytes().to_vec(), signed.to_vec())]).await?;
+        let row = {
+            let core = self.lock();
+            if !core.kept.withdrawn.is_new(&key, &signed) {
+                return Ok(Some(false));
+            }
+            core.kept.withdrawn.next_row(&key)
+        };
+        self.disk.write(vec![Write::Keep(Kept::Withdrawn, row, signed.to_vec())]).await?;
         let mut core = self.lock();
         if !core.kept.withdrawn.insert(key, signed) {
             return Ok(Some(false));
@@ -53,6 +57,23 @@ impl Chain {
         let (best, now) = (self.state(), self.clock.now());
         let held = refused == Reason::SignatureInvalid && overlay::read(signed, &best, now, &self.verified).is_ok();
         if held { Reason::NotASteward } else { refused }
+    }
+
+    /// The newest verified state as beats, words and foundings are judged by it.
+    pub fn judged_by(&self) -> RegisterState {
+        self.lock().judged_by()
+    }
+
+    /// The key that comes after one that was withdrawn, whether anybody has ordered it or not.
+    pub fn successor(&self, key: &KeyId) -> Option<PublicKey> {
+        self.lock().kept.withdrawn.successor(key)
+    }
+
+    /// What a steward said last.
+    pub fn last_said(&self, steward: &AuthorityId) -> Option<Beat> {
+        let core = self.lock();
+        let heard = core.beats.newest().find(|(beat, _)| beat.steward == *steward).map(|(beat, _)| beat.clone());
+        heard.or_else(|| core.kept.beats.get(steward).map(|(beat, _)| beat.clone()))
     }
 
     /// Forgets what a steward said under a key that proves nothing any more, and a snapshot that nobody else proved.
@@ -74,11 +95,11 @@ impl Chain {
 }
 
 impl Core {
-    /// The newest verified state, without what withdrawn keys would prove.
+    /// The newest verified state, without what withdrawn keys would prove, and with what those prove that come after them.
     pub(super) fn judged_by(&self) -> RegisterState {
         match self.kept.withdrawn.is_empty() {
             true => self.best.clone(),
-            false => self.best.without_keys(|key| self.kept.withdrawn.contains(key)),
+            false => self.best.without_keys(&self.kept.withdrawn),
         }
     }
 }
@@ -110,26 +131,12 @@ fn to_tell<'a>(
 /// `STATEMENT_MALFORMED`, `WRONG_FEDERATION`, `MEMBER_UNKNOWN`, or `SIGNATURE_INVALID` when the key that it withdraws, and the one
 /// that comes after it, did not sign it.
 fn read(signed: &Bytes, state: &RegisterState, verify: &dyn Verify) -> Result<Option<Withdrawal>, Reason> {
-    if signed.len() > limits::STATEMENT_BYTES {
-        return Err(Reason::MessageTooLarge);
-    }
-    let (statement, unverified) = statement::open(signed.clone()).map_err(|_| Reason::StatementMalformed)?;
-    let StatementBody::RotateKey(RotateKey { new_key, compromised: true }) = &statement.body else { return Ok(None) };
-    if statement.federation != state.federation() {
+    let Some(opened) = rotations::open(signed)?.filter(|opened| opened.compromised) else { return Ok(None) };
+    if opened.federation != state.federation() {
         return Err(Reason::WrongFederation);
     }
-    if statement.subject.authority() != Some(&statement.author) {
-        return Err(Reason::StatementMalformed);
-    }
-    let member = state.member(&statement.author).ok_or(Reason::MemberUnknown)?;
-    let key_of = |id: &KeyId| {
-        let held = member.keys.iter().map(|held| held.key).find(|key| key.id() == *id);
-        held.or((new_key.id() == *id).then_some(*new_key))
-    };
-    let signers = unverified.check(&statement.federation, key_of, verify).map_err(|_| Reason::SignatureInvalid)?;
-    let old: Vec<&KeyId> = signers.iter().filter(|id| **id != new_key.id()).collect();
-    match (old.as_slice(), signers.contains(&new_key.id())) {
-        ([key], true) => Ok(Some(Withdrawal { authority: statement.author, key: **key })),
-        _ => Err(Reason::SignatureInvalid),
-    }
+    let member = state.member(&opened.authority).ok_or(Reason::MemberUnknown)?;
+    let key_of = |id: &KeyId| member.keys.iter().map(|held| held.key).find(|key| key.id() == *id);
+    let rotated = opened.check(key_of, verify)?;
+    Ok(Some(Withdrawal { authority: rotated.authority, key: rotated.old }))
 }

@@ -58,7 +58,8 @@ impl KeptState {
             kept.denied.insert(authority_of(&authority).ok_or_else(damaged)?, UnixMs(until));
         }
         for (id, signed) in disk.kept(Kept::Withdrawn)? {
-            kept.withdrawn.insert(KeyId::from_slice(&id).ok_or_else(damaged)?, signed.into());
+            let key = id.first_chunk::<16>().ok_or_else(damaged)?;
+            kept.withdrawn.insert(KeyId(*key), signed.into());
         }
         for (_, signed) in disk.kept(Kept::Beat)? {
             let signed = Bytes::from(signed);

@@ -17,6 +17,7 @@ use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
 use crate::refounding::{self, Base, Judged, Known, Next, Readable, Said, SetInForce};
+use crate::rotations;
 use crate::snapshot;
 use crate::snapshot_handle::SnapshotHandle;
 use crate::state::{Change, RegisterState};
@@ -275,6 +276,16 @@ impl Chain {
         let state_at = |number| self.state_at(&core, place(number));
         let base = refounding::proved(&core.best, &beats, founders, head_at, state_at);
         base.ok_or_else(|| Reason::RefoundingUnproved.into())
+    }
+
+    /// Rotations of keys that the register at a base does not have: those that were ordered above it, and withdrawals.
+    pub fn rotations_since(&self, base: Position) -> Vec<Bytes> {
+        let core = self.lock();
+        let above = (base.number + 1..=core.best.number()).filter_map(|number| self.link_at(&core, number));
+        let accepted = above.filter(|link| Outcome::from_code(link.change.outcome).is_some_and(Outcome::is_accepted));
+        let ordered = accepted.map(|link| link.change.signed).chain(core.kept.above.values().cloned());
+        let told = core.kept.withdrawn.stated().map(|(_, signed)| signed.clone());
+        ordered.chain(told).filter(|signed| matches!(rotations::open(signed), Ok(Some(_)))).collect()
     }
 
     /// Changes of the line here that stand above a base.

@@ -12,6 +12,7 @@ use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::statement::{Founder, Refound, Statement, StatementBody, Subject};
 use crate::domain::time::{Millis, UnixMs};
+use crate::rotations::{self, Rotated};
 use crate::state::{Effects, RegisterState};
 use crate::wire::keys::Verify;
 use crate::wire::{acts, statement};
@@ -182,7 +183,8 @@ fn by_signatures(
     if !bounds || !authored || !founders_fit(there, founders) || founders.len() < there.majority() {
         return invalid;
     }
-    let keys = Keys { there, newest: known.newest, withdrawn: known.withdrawn };
+    let keys = Keys { there, newest: known.newest, withdrawn: known.withdrawn, led: Vec::new() };
+    let keys = keys.led_on(&refound.proof, verify);
     for founder in founders {
         let (_, opened) = acts::refound::founder(founder.signed.clone()).map_err(|error| error.reason)?;
         let of = |id: &KeyId| keys.find(&founder.steward.authority, id);
@@ -226,9 +228,51 @@ struct Keys<'a> {
     there: &'a RegisterState,
     newest: &'a RegisterState,
     withdrawn: &'a Withdrawals,
+    /// What the founding shows to have come after them.
+    led: Vec<Rotated>,
 }
 
 impl Keys<'_> {
+    /// With the keys to which rotations beside the proof lead from these, one after the other.
+    fn led_on(mut self, proof: &[Bytes], verify: &dyn Verify) -> Self {
+        let rotations = proof.iter().filter_map(|signed| rotations::open(signed).ok().flatten());
+        for opened in rotations.filter(|opened| opened.federation == self.there.federation()).take(MOST) {
+            // The last word of a key that is withdrawn is the one that names its successor.
+            let signs = |id: &KeyId| self.known(&opened.authority, id).or(self.led(&opened.authority, id));
+            if let Ok(rotated) = opened.check(signs, verify)
+                && !self.goes_on_otherwise(&rotated)
+            {
+                self.led.push(rotated);
+            }
+        }
+        self
+    }
+
+    /// Whether another key is known to have come after the same one: deny wins.
+    fn goes_on_otherwise(&self, rotated: &Rotated) -> bool {
+        let Rotated { authority, old, new } = rotated;
+        let after = |state: &RegisterState| {
+            let member = state.member(authority)?;
+            let place = member.keys.iter().position(|held| held.key.id() == *old)?;
+            member.keys.get(place + 1).map(|next| next.key)
+        };
+        let listed = [self.newest, self.there].into_iter().filter_map(after).any(|next| next != *new);
+        let told = self.withdrawn.contains(old) && self.withdrawn.successor(old) != Some(*new);
+        listed || told || self.led.iter().any(|other| other.old == *old)
+    }
+
+    fn known(&self, authority: &AuthorityId, id: &KeyId) -> Option<PublicKey> {
+        let held = |state: &RegisterState| {
+            state.member(authority)?.keys.iter().map(|held| held.key).find(|key| key.id() == *id)
+        };
+        held(self.newest).or_else(|| held(self.there))
+    }
+
+    fn led(&self, authority: &AuthorityId, id: &KeyId) -> Option<PublicKey> {
+        let led = self.led.iter().find(|led| led.authority == *authority && led.new.id() == *id)?;
+        Some(led.new)
+    }
+
     fn find(&self, authority: &AuthorityId, id: &KeyId) -> Option<PublicKey> {
         if self.withdrawn.contains(id) {
             return None;
@@ -241,7 +285,7 @@ impl Keys<'_> {
             }
             found = found.or(held.map(|key| key.key));
         }
-        found
+        found.or_else(|| self.led(authority, id))
     }
 }
 
@@ -277,8 +321,7 @@ fn is_proved(
         return true;
     }
     let mut said = BTreeSet::new();
-    for signed in refound.proof.iter().take(MOST) {
-        let Ok(opened) = beats::open(signed) else { continue };
+    for opened in refound.proof.iter().filter_map(|signed| beats::open(signed).ok()).take(MOST) {
         let beat = &opened.beat;
         let founds = refound.founders.iter().any(|founder| founder.steward.authority == beat.steward);
         let names_it = if beat.number == refound.base.number {

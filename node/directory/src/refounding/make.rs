@@ -8,10 +8,12 @@ use prost::Message;
 use super::base::Base;
 use super::judge::LIFE;
 use crate::domain::directory::{Position, Steward};
-use crate::domain::ids::{AuthorityId, Digest, FederationId, StatementId};
+use crate::domain::ids::{AuthorityId, Digest, FederationId, KeyId, StatementId};
 use crate::domain::limits;
 use crate::domain::statement::{Founder, Refound, StatementBody, Subject};
 use crate::domain::time::UnixMs;
+use crate::rotations;
+use crate::state::RegisterState;
 use crate::statements::Author;
 use crate::wire::keys::SigningKey;
 use crate::wire::{acts, signed, statement};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub base: Base,
     /// In the order of their ids.
     pub founders: Vec<Founder>,
+    /// Which lead from keys of the base to those of the founders, each after the one that it goes on from.
+    pub rotations: Vec<Bytes>,
 }
 
 impl Plan {
@@ -78,13 +82,36 @@ impl Plan {
             founding: self.founding,
             base: there.position(),
             base_head: there.head(),
-            proof: self.base.proof.clone(),
+            proof: self.base.proof.iter().chain(&self.rotations).cloned().collect(),
             founders: self.founders.clone(),
             not_after: time + LIFE,
         };
         let author = Author { authority: author.authority, key: author.key, now: time, nonce: author.nonce };
         author.sign(there, Subject::Stewards, self.set_version, refound).signed
     }
+}
+
+/// Of the rotations that are known, those that lead from keys of the base to the keys of the founders' words. Nothing is verified.
+pub fn leading(there: &RegisterState, founders: &[Founder], known: &[Bytes]) -> Vec<Bytes> {
+    let mut leading = Vec::new();
+    for founder in founders {
+        let Some(member) = there.member(&founder.steward.authority) else { continue };
+        let word = elements::decode::<Signed>(founder.signed.clone()).ok();
+        let mut key = word.and_then(|word| KeyId::from_slice(&word.signatures.first()?.key_id));
+        let mut way = Vec::new();
+        while let Some(id) = key.filter(|id| member.keys.iter().all(|held| held.key.id() != *id)) {
+            let before = known.iter().filter(|signed| !way.contains(*signed)).find_map(|signed| {
+                let opened = rotations::open(signed).ok().flatten()?;
+                let fits = opened.authority == founder.steward.authority && opened.new_key.id() == id;
+                fits.then(|| (signed.clone(), opened.old_keys().next()))
+            });
+            let Some((signed, old)) = before else { break };
+            way.push(signed);
+            key = old;
+        }
+        leading.extend(way.into_iter().rev());
+    }
+    leading
 }
 
 /// The same statement with one more signature; as it is where the key has signed already. `None`: the bytes are no `Signed`.

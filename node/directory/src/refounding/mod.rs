@@ -19,7 +19,7 @@ pub use base::{Base, Said, proved};
 pub(crate) use judge::replayed;
 pub use judge::{Judged, Known, LIFE, SetInForce, judge, judge_rival};
 pub use known::{Foundings, Next};
-pub use make::{Plan, Readable, add_signature, founder, readable};
+pub use make::{Plan, Readable, add_signature, founder, leading, readable};
 
 #[cfg(test)]
 mod tests;

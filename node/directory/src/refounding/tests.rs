@@ -84,7 +84,7 @@ impl Line {
         names.sort_unstable();
         let words = names.iter().zip(101..).map(|(name, raft_id)| self.founder(name, raft_id)).collect();
         let set_version = self.world.state.version(&Subject::Stewards);
-        Plan { founding: 1, set_version, base: self.base(founders), founders: words }
+        Plan { founding: 1, set_version, base: self.base(founders), founders: words, rotations: Vec::new() }
     }
 
     fn sign(&self, plan: &Plan, names: &[&str]) -> Bytes {
@@ -348,4 +348,82 @@ fn signatures_come_together_from_anywhere_and_are_the_same_bytes() {
     assert!(readable(&Bytes::from_static(b"none")).is_none());
     assert_eq!(line.judged(&line.world.state.clone(), &whole, &[]).unwrap().not_after, line.world.now + LIFE);
     assert!(LIFE <= Millis::days(7));
+}
+
+#[test]
+fn a_key_that_comes_after_one_of_the_base_signs_where_its_rotation_lies_beside_it() {
+    let mut line = Line::three();
+    line.beats(&[STRASBOURG]);
+    let there = line.world.state.clone();
+    let (key, thiefs) = (new_key(), new_key());
+    let rotation = line.world.sign(KEHL, |a, s| a.key_rotation(s, &key, true));
+    let rival = line.world.sign(KEHL, |a, s| a.key_rotation(s, &thiefs, true));
+    let old = line.world.keys[&id(KEHL)].public().id();
+    let known = |withdrawals: &[&Bytes]| {
+        let mut withdrawn = Withdrawals::default();
+        for signed in withdrawals {
+            withdrawn.insert(old, (*signed).clone());
+        }
+        withdrawn
+    };
+    let mut founded = |key: &Arc<crate::wire::keys::SigningKey>, rotations: &[&Bytes]| {
+        line.world.keys.insert(id(KEHL), Arc::clone(key));
+        line.beats.truncate(1);
+        line.beats(&[KEHL]);
+        let plan = line.plan(&[STRASBOURG, KEHL]);
+        let all: Vec<Bytes> = rotations.iter().map(|signed| (*signed).clone()).collect();
+        let rotations = leading(&there, &plan.founders, &all);
+        line.sign(&Plan { rotations, ..plan }, &[STRASBOURG, KEHL])
+    };
+    let signed = founded(&key, &[&rival, &rotation]);
+    let thief_signed = founded(&thiefs, &[&rival]);
+    let unshown = founded(&key, &[]);
+    let judged = |signed: &Bytes, withdrawn: &Withdrawals| {
+        let known = Known { newest: &there, sets: &[], head_at: &|_| None, withdrawn };
+        judge(&there, signed, &known, &Plain).map(|judged| judged.missing)
+    };
+    assert_eq!(
+        judged(&signed, &known(&[])),
+        Ok(Vec::new()),
+        "also for who has not heard that the old one is withdrawn"
+    );
+    assert_eq!(judged(&signed, &known(&[&rotation])), Ok(Vec::new()));
+    assert_eq!(judged(&unshown, &known(&[&rotation])), Err(Reason::RefoundingInvalid), "it proves itself, or does not");
+    assert_eq!(
+        judged(&thief_signed, &known(&[&rotation])),
+        Err(Reason::RefoundingInvalid),
+        "another one comes after it"
+    );
+    assert_eq!(
+        judged(&signed, &known(&[&rotation, &rival])),
+        Err(Reason::RefoundingInvalid),
+        "who knows of both takes neither"
+    );
+    assert_eq!(judged(&signed, &known(&[&Bytes::new()])), Err(Reason::RefoundingInvalid), "withdrawn by an order");
+    // A snapshot carries it, and whoever has nothing but the register at its place judges it there.
+    assert!(replayed(&there, &signed, &Plain).is_ok_and(|judged| judged.missing.is_empty()));
+    assert!(replayed(&there, &unshown, &Plain).is_err());
+}
+
+#[test]
+fn a_rotation_that_was_ordered_above_the_base_lies_beside_the_founding_too() {
+    let mut line = Line::three();
+    line.beats(&[STRASBOURG, KEHL]);
+    let there = line.world.state.clone();
+    let keys = [new_key(), new_key()];
+    let mut rotations = Vec::new();
+    for key in &keys {
+        let rotation = line.world.sign(KEHL, |a, s| a.key_rotation(s, key, false));
+        assert_eq!(line.world.outcome(&rotation), Outcome::Accepted);
+        line.world.keys.insert(id(KEHL), Arc::clone(key));
+        rotations.push(rotation);
+    }
+    let plan = line.plan(&[STRASBOURG, KEHL]);
+    rotations.reverse();
+    let led = leading(&there, &plan.founders, &rotations);
+    rotations.reverse();
+    assert_eq!(led, rotations, "each after the one that it goes on from");
+    let signed = line.sign(&Plan { rotations: led, ..plan }, &[STRASBOURG, KEHL]);
+    assert!(replayed(&there, &signed, &Plain).is_ok(), "who was never told of them");
+    assert!(line.judged(&there, &signed, &[]).is_ok());
 }

@@ -20,6 +20,8 @@ use bytes::Bytes;
 use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::overlay::Overlay;
+use super::withdrawals::Withdrawals;
+use crate::domain::authority::{KeyRecord, PublicKey};
 use crate::domain::directory::{DirectoryView, Member, Policy, Position, Steward};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, KeyId, Pin, StatementId};
 use crate::domain::register::Outcome;
@@ -176,14 +178,21 @@ impl RegisterState {
         self.members.get(self.keys.get(key)?)
     }
 
-    /// The same, in which these keys of stewards count as compromised: to judge by, never to apply to.
-    pub fn without_keys(&self, withdrawn: impl Fn(&KeyId) -> bool) -> Self {
+    /// The same, in which these keys of stewards count as compromised, and replaced by those that come after them: to judge by,
+    /// never to apply to.
+    pub fn without_keys(&self, withdrawn: &Withdrawals) -> Self {
         let mut cut = self.clone();
         for steward in self.stewards.iter() {
             let Some(member) = self.members.get(&steward.authority) else { continue };
-            if member.keys.iter().any(|held| !held.compromised && withdrawn(&held.key.id())) {
+            if member.keys.iter().any(|held| !held.compromised && withdrawn.contains(&held.key.id())) {
                 let mut member = Member::clone(member);
-                member.keys.iter_mut().for_each(|held| held.compromised |= withdrawn(&held.key.id()));
+                member.keys.iter_mut().for_each(|held| held.compromised |= withdrawn.contains(&held.key.id()));
+                let next = withdrawn.successor(&member.entry.authority_key.id());
+                let free = |key: &PublicKey| !self.is_key_used(&key.id()) && !withdrawn.contains(&key.id());
+                if let Some(key) = next.filter(free) {
+                    member.keys.push(KeyRecord { key, replaced_at: None, compromised: false });
+                    member.entry.authority_key = key;
+                }
                 cut.members.insert(steward.authority.clone(), Arc::new(member));
             }
         }

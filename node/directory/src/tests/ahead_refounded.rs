@@ -22,6 +22,7 @@ fn founded(world: &mut World) -> Bytes {
         set_version: there.version(&Subject::Stewards),
         founders: founders.collect(),
         base: Base { there: there.clone(), proof: proof.to_vec() },
+        rotations: Vec::new(),
     };
     let first = world.sign(KEHL, |author, _| plan.statement(author));
     let signed = add_signature(&there.federation(), &first, &world.keys[&id(STRASBOURG)]).unwrap();

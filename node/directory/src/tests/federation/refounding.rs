@@ -12,7 +12,7 @@ use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
 
-async fn change(federation: &Federation, name: &str, network: &str) -> Applied {
+pub async fn change(federation: &Federation, name: &str, network: &str) -> Applied {
     let entry = federation.at(name).view().member(&id(name)).unwrap().entry.clone();
     let entry = AuthorityEntry { networks: vec![network.to_owned()], ..entry };
     federation.act(name, |a, s| a.entry(s, &entry)).await
@@ -20,7 +20,7 @@ async fn change(federation: &Federation, name: &str, network: &str) -> Applied {
 
 impl Federation {
     /// The disk of a city is gone; its node starts again with the genesis statement and its key, and finds another one.
-    async fn lose_disk(&mut self, name: &str, found_at: &str) {
+    pub async fn lose_disk(&mut self, name: &str, found_at: &str) {
         if self.city(name).directory.is_some() {
             self.stop(name).await;
         }
@@ -31,7 +31,7 @@ impl Federation {
     }
 
     /// Until somebody else holds beats of these at its own newest change.
-    async fn beaten(&self, at: &str, stewards: &[&str]) {
+    pub async fn beaten(&self, at: &str, stewards: &[&str]) {
         let holds = |steward: &&str| {
             let view = self.at(at).view();
             self.at(at).beats().iter().any(|b| b.steward == id(steward) && b.number == view.number)
@@ -39,12 +39,12 @@ impl Federation {
         until("its newest change is signed by beats", || stewards.iter().all(holds)).await;
     }
 
-    async fn refound(&self, name: &str) -> Result<Vec<AuthorityId>, Reason> {
+    pub async fn refound(&self, name: &str) -> Result<Vec<AuthorityId>, Reason> {
         let plan = self.at(name).refounding_plan().await.map_err(|error| error.reason())?;
         self.at(name).refound(plan).await.map_err(|error| error.reason())
     }
 
-    async fn all_stand_on(&self, founding: u64) {
+    pub async fn all_stand_on(&self, founding: u64) {
         until("all follow the founding", || self.running().all(|d| d.view().founding == founding)).await;
     }
 }
