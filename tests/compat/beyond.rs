@@ -120,12 +120,13 @@ fn envelopes_beyond_todays_rules_are_reloaded() {
         origin: origin.into(),
         record_id: filled::<16>(16),
     };
+    let early = proto::SharedUnder { reference: filled::<16>(1), scope: 1, erase_by_ms: NOW };
     let beyond = [
         ("it lives too long", proto::Envelope { expires_ms: NOW + 2 * limits::RECORD_LIFE.0, ..whole.clone() }),
         ("its review is too late", proto::Envelope { review_by_ms: NOW + 31 * DAY, ..whole.clone() }),
         ("too many references", proto::Envelope { references: vec![updates(STRASBOURG); 9], ..whole.clone() }),
         ("another's record", proto::Envelope { references: vec![updates(ESCH)], ..whole.clone() }),
-        ("a short reference", proto::Envelope { agreement_to_share_ref: filled::<8>(1), ..whole }),
+        ("erased before it ends", proto::Envelope { shared_under: Some(early), ..whole }),
     ];
     for (why, envelope) in beyond {
         let bytes = seal(&envelope);

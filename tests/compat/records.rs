@@ -9,6 +9,7 @@ use havenlink::demo::sample;
 use havenlink::domain::authority::PublicKey;
 use havenlink::domain::handling::Tlp;
 use havenlink::domain::ids::{AuthorityId, KeyId};
+use havenlink::domain::person::share::ShareScope;
 use havenlink::domain::reason::Reason;
 use havenlink::domain::record::{RecordKind, StreamClass};
 use havenlink::domain::records::{Content, Facet, RecordBody};
@@ -128,7 +129,19 @@ fn first_bodies() -> Vec<(proto::RecordKind, Vec<u8>)> {
         ),
         (Kind::AgreementComplete, proto::AgreementComplete { agreement: Some(agreement) }.encode_to_vec()),
         (Kind::AgreementEnd, end.encode_to_vec()),
+        (Kind::WithdrawalNotice, notice().encode_to_vec()),
+        (Kind::ErasureReceipt, receipt().encode_to_vec()),
     ]
+}
+
+fn notice() -> proto::WithdrawalNotice {
+    let reason = proto::WithdrawalReason::Withdrawn.into();
+    proto::WithdrawalNotice { record_id: filled::<16>(15), reason, counter: 3, due_by_ms: NOW + 3 * DAY }
+}
+
+fn receipt() -> proto::ErasureReceipt {
+    let outcome = proto::ErasureOutcome::Done.into();
+    proto::ErasureReceipt { record_id: filled::<16>(16), counter: 3, outcome, at_ms: NOW }
 }
 
 fn envelope(kind: proto::RecordKind, body: Bytes) -> Bytes {
@@ -139,6 +152,12 @@ fn envelope(kind: proto::RecordKind, body: Bytes) -> Bytes {
     };
     let lowest = facet.map_or(Tlp::Clear, Facet::lowest_tlp);
     let is_answer = facet.is_some_and(Facet::is_answer);
+    let scope = facet.and_then(Facet::scope);
+    let under = |scope: ShareScope| proto::SharedUnder {
+        reference: filled::<16>(18),
+        scope: scope.code(),
+        erase_by_ms: NOW + 30 * DAY,
+    };
     let answers = proto::Reference {
         kind: proto::ReferenceKind::Answers.into(),
         origin: KEHL.into(),
@@ -158,12 +177,12 @@ fn envelope(kind: proto::RecordKind, body: Bytes) -> Bytes {
         grant_number: u32::from(!control),
         handling: Some(proto::Handling { tlp: lowest.max(Tlp::Green).code(), pap: proto::Pap::Green.into() }),
         status: proto::RecordStatus::Actual.into(),
+        shared_under: scope.map(under),
         created_ms: NOW,
         expires_ms: NOW + 30 * DAY,
         review_by_ms: NOW + 20 * DAY,
         references: if is_answer { vec![answers] } else { Vec::new() },
         body,
-        ..Default::default()
     };
     sign(&envelope, &[1]).encode_to_vec().into()
 }

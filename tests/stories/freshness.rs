@@ -5,7 +5,7 @@ use std::time::Duration;
 use havenlink::domain::agreement::{AgreementSet, Usage};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
 use havenlink::domain::ids::AuthorityId;
-use havenlink::domain::policy::{ShareQuestion, Side, may_share};
+use havenlink::domain::policy::{ShareQuestion, Shared, Side, may_share};
 use havenlink::domain::reason::Reason;
 use havenlink::domain::records::Facet;
 use havenlink::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
@@ -106,6 +106,7 @@ fn asked(view: &havenlink::domain::directory::DirectoryView, basis: AssertionBas
         purpose: Purpose::Prevention,
         usage: Usage::View,
         handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+        shared: Shared::Nothing,
         created: now,
         side: Side::Sender,
         grant: None,

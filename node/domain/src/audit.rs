@@ -19,6 +19,7 @@ closed_enum! {
         Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
         AgreementInForce = 20 => "AGREEMENT_IN_FORCE", MandateIssued = 21 => "MANDATE_ISSUED", MandateRevoked = 22 => "MANDATE_REVOKED",
         SharingAnswered = 23 => "SHARING_ANSWERED", SharingWithdrawn = 24 => "SHARING_WITHDRAWN",
+        ErasureAnswered = 25 => "ERASURE_ANSWERED",
     }
 }
 

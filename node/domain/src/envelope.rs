@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::handling::{Handling, LawfulBasis, Purpose, RecordStatus, SpecialBasis};
 use super::ids::{AgreementId, AuthorityId, FederationId, PublicationId, RecordId};
 use super::limits;
+use super::person::share::SharedUnder;
 use super::reason::Reason;
 use super::record::{RecordKey, RecordKind, Reference, ReferenceKind};
 use super::time::UnixMs;
@@ -24,8 +25,8 @@ pub struct Envelope {
     pub special_basis: SpecialBasis,
     /// The grant it is sent under; `None` for control.
     pub grant: Option<GrantRef>,
-    /// Random per recipient; empty unless the record concerns a person.
-    pub agreement_to_share_ref: Bytes,
+    /// Of what concerns a person and answers nothing.
+    pub shared_under: Option<SharedUnder>,
     pub handling: Handling,
     pub status: RecordStatus,
     pub created: UnixMs,

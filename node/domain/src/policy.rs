@@ -17,6 +17,7 @@ use super::envelope::GrantRef;
 use super::handling::{Handling, Purpose};
 use super::ids::AuthorityId;
 use super::limits;
+use super::person::share::{ShareUse, SharedUnder};
 use super::reason::Reason;
 use super::record::StreamClass;
 use super::records::{Facet, RecordKind, Verb};
@@ -88,6 +89,8 @@ pub struct ShareQuestion<'a> {
     /// What its recipient does with it at least: an envelope is viewed, the answer to a query is not kept.
     pub usage: Usage,
     pub handling: Handling,
+    /// What the person let be shared, if the record concerns one.
+    pub shared: Shared<'a>,
     /// The envelope's creation time.
     pub created: UnixMs,
     pub side: Side,
@@ -96,6 +99,17 @@ pub struct ShareQuestion<'a> {
     pub agreements: &'a AgreementSet,
     pub view: &'a DirectoryView,
     pub now: UnixMs,
+}
+
+/// What is known here of the agreement to share.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared<'a> {
+    /// Nothing: what concerns a person is not shared.
+    Nothing,
+    /// At its origin: what opens it, looked at just now.
+    Opened(&'a ShareUse),
+    /// At its recipient: what travels with it.
+    Travels(&'a SharedUnder),
 }
 
 /// May this control record go from one authority to another?
@@ -143,13 +157,22 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
 /// A grant, and the clause by which it covers the question.
 type Covering<'a> = (AgreedGrant<'a>, Clause);
 
-/// Content about a person needs a register that a majority of stewards confirmed lately (9.4), and records that do
-/// not exist yet.
+/// Content about a person needs a register that a majority of stewards confirmed lately (9.4), and what she agreed to: two
+/// gates, both must open. An answer goes back to whom she agreed with.
 fn about_person(q: &ShareQuestion<'_>) -> Result<(), Reason> {
     if !q.view.is_fresh(q.now) {
         return Err(Reason::RegisterNotFresh);
     }
-    Err(Reason::PersonRecordsClosed)
+    if q.facet.is_answer() {
+        return Ok(());
+    }
+    let scope = q.facet.scope().ok_or(Reason::PersonRecordsClosed)?;
+    let opens = match (q.side, q.shared) {
+        (Side::Sender, Shared::Opened(opened)) => opened.is_for(q.to, q.purpose, scope, q.now),
+        (Side::Receiver, Shared::Travels(under)) => under.scope == scope && q.now < under.erase_by,
+        (_, Shared::Nothing) | (Side::Sender, Shared::Travels(_)) | (Side::Receiver, Shared::Opened(_)) => false,
+    };
+    if opens { Ok(()) } else { Err(Reason::NoAgreementToShare) }
 }
 
 fn active(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Result<(), Reason> {
@@ -301,7 +324,7 @@ pub fn may_control(q: &ControlQuestion<'_>) -> Result<Permit, Reason> {
 /// about own ones. All but `Order` end with the record: an own one with its expiry, a received one also with its retention.
 ///
 /// # Errors
-/// Why not: whoever asked for one record is told that there is none (9.13). `PERSON_RECORDS_CLOSED`, `KIND_NOT_SUPPORTED`,
+/// Why not: whoever asked for one record is told that there is none (9.13). `KIND_NOT_SUPPORTED`,
 /// `METHOD_NOT_OPEN`, `NOT_FOUND`, `USE_NOT_GRANTED`, `EXPIRED`, `RETENTION_ENDED`, in this order.
 pub fn may_read(
     record: &KeptRecord,
@@ -309,22 +332,11 @@ pub fn may_read(
     purpose: ReadPurpose,
     now: UnixMs,
 ) -> Result<Reading<'_>, Reason> {
-    about_person_stored(record)?;
     let clause = who_reads(record, role, purpose)?;
     if purpose != ReadPurpose::Order {
         lasts(record, now)?;
     }
     Ok(Reading::new(record, clause))
-}
-
-/// Kinds of which every record concerns a person (9.2).
-const ABOUT_PERSONS: [RecordKind; 2] = [RecordKind::Referral, RecordKind::Placement];
-
-/// The place of what only records about persons have: whether the scope of their agreement to share reaches the purpose, whether
-/// it has uses left, whether their record key still exists. Until they are built such a row is closed to everybody, the node
-/// included; what a person reported is not stored at all (`about_person`).
-fn about_person_stored(record: &KeptRecord) -> Result<(), Reason> {
-    if ABOUT_PERSONS.contains(&record.kind()) { Err(Reason::PersonRecordsClosed) } else { Ok(()) }
 }
 
 /// The clause that opens the record to whoever asks.

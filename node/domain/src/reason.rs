@@ -146,8 +146,11 @@ reasons! {
     PersonalDataInText "PERSONAL_DATA_IN_TEXT" InvalidArgument false Final { "a free text contains something that can identify a person or place: phone, e-mail, web address or account number", "it was copied from a case file or an advert", "take the named spans out; numbers and addresses are never shared in text" }
     RequestIdReused "REQUEST_ID_REUSED" InvalidArgument false Final { "the request id was already used with another body", "a client that does not make a new id for a new request", "use a new request id for a new request" }
     KindNotSupported "KIND_NOT_SUPPORTED" InvalidArgument false Final { "this kind of record is not supported by this version", "the kind is defined, and its handling comes with a later version", "update the node, or publish one of the kinds that the error lists" }
-    PersonRecordsClosed "PERSON_RECORDS_CLOSED" FailedPrecondition false Final { "records that concern a person cannot be shared yet", "the assertion basis says that a person reported it, and records about persons are not open in this version", "publish it as OBSERVED, DOCUMENTED or ASSESSMENT only if that is true; otherwise keep it local" }
+    PersonRecordsClosed "PERSON_RECORDS_CLOSED" FailedPrecondition false Final { "an alert that a person reported cannot be shared yet", "the assertion basis says that a person reported it, and such alerts are not open in this version", "publish it as OBSERVED, DOCUMENTED or ASSESSMENT only if that is true; otherwise keep it local" }
     NoAgreementToShare "NO_AGREEMENT_TO_SHARE" FailedPrecondition false Final { "no agreement to share opens this", "nobody was asked, it was not given or has ended, or it does not name this recipient, purpose or country", "ask the person again, with a notice that names the recipient; what an agreement opens, its own caseworker sees" }
+    RecordWithdrawn "RECORD_WITHDRAWN" FailedPrecondition false Final { "the record was withdrawn, and is erased", "what a person had agreed to share was withdrawn, or its time is over; it is never taken again", "nothing to do; havenctl referral erasures shows who has erased it" }
+    ErasureOverdue "ERASURE_OVERDUE" FailedPrecondition false Final { "the partner has not answered a withdrawal in time", "its node has been away, or somebody has to decide there; until it answers nothing about a person goes to it", "havenctl referral erasures names what is open; call its desk" }
+    ErasureUnfinished "ERASURE_UNFINISHED" Unavailable true Final { "what was erased may still lie in the log of the database", "a long read keeps the log from being emptied; the keys are gone already", "nothing to do; it is tried again" }
     SharingNotFree "SHARING_NOT_FREE" FailedPrecondition false Final { "an agreement to share that may not have been free counts as not given", "whoever exploits the person was not certainly absent, a companion interpreted, nobody called back, or more than help was asked for where others could listen", "ask again in another place, alone, with an interpreter of your own; help that needs no records goes on" }
     DeciderNotAllowed "DECIDER_NOT_ALLOWED" FailedPrecondition false Final { "this person may not decide about sharing here", "a child decides through a guardian who is not in conflict, an unaccompanied child through an independent guardian or the child-protection authority; vital interests need incapacity, no earlier no, and a second approver", "let whoever may decide be asked; without that nothing is shared" }
     SharingClosed "SHARING_CLOSED" FailedPrecondition false Final { "the agreement to share has been answered or has ended", "it was given, refused or withdrawn before, or its time is over", "ask the person anew; what has ended is not opened again" }
@@ -372,6 +375,8 @@ mod tests {
             R::NotForThisAuthority,
             R::RecordCancelled,
             R::PersonRecordsClosed,
+            R::NoAgreementToShare,
+            R::RecordWithdrawn,
             R::EnvelopeExpired,
             R::EnvelopeMalformed,
             R::KindNotSupported,

@@ -165,7 +165,7 @@ pub fn envelope(kind: RecordKind, body: bytes::Bytes) -> Envelope {
         lawful_basis: LawfulBasis::PublicTask,
         special_basis: SpecialBasis::None,
         grant: Some(GrantRef { agreement: AgreementId([1; 32]), number: 0 }),
-        agreement_to_share_ref: bytes::Bytes::new(),
+        shared_under: None,
         handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
         status: RecordStatus::Exercise,
         created: NOW,

@@ -2,10 +2,18 @@
 
 use std::fmt;
 
+use super::closed::closed_enum;
 use super::fault::Fault;
 use super::limits;
 use super::reason::Reason;
 use super::screen;
+
+closed_enum! {
+    /// Who made the text in this language.
+    pub enum TranslationProvenance {
+        Original = 1 => "ORIGINAL", Human = 2 => "HUMAN", Machine = 3 => "MACHINE", MachineReviewed = 4 => "MACHINE_REVIEWED",
+    }
+}
 
 /// A well-formed language tag (BCP 47, RFC 5646) in its normal case, at most 35 characters, e.g. `sr-Latn`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -43,6 +43,11 @@ impl UnixMs {
     pub const fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// The last instant that is a multiple of the span, counted from the beginning of 1970.
+    pub const fn rounded_down(self, span: Millis) -> Self {
+        Self(self.0 - self.0.rem_euclid(span.0))
+    }
 }
 
 impl Add<Millis> for UnixMs {

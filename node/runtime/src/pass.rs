@@ -28,11 +28,13 @@ pub enum PassKind {
     Sweep,
     /// Partners are greeted.
     Greet,
+    /// Records about persons that were withdrawn go, and their origins are told.
+    Erasures,
 }
 
 impl PassKind {
     /// All of them; a pass stands at its own number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Dispatch,
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
@@ -45,10 +47,11 @@ impl PassKind {
         Self::Checkpoint,
         Self::Sweep,
         Self::Greet,
+        Self::Erasures,
     ];
 
     /// Those that bring what is here into line with the register and the agreements.
-    pub const UPKEEP: [Self; 8] = [
+    pub const UPKEEP: [Self; 9] = [
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
         Self::Announcements,
@@ -57,6 +60,7 @@ impl PassKind {
         Self::Backfill,
         Self::Deferred,
         Self::Ends,
+        Self::Erasures,
     ];
 
     /// The label.
@@ -74,6 +78,7 @@ impl PassKind {
             Self::Checkpoint => "checkpoint",
             Self::Sweep => "sweep",
             Self::Greet => "greet",
+            Self::Erasures => "erasures",
         }
     }
 }

@@ -6,10 +6,10 @@
 //! | `records` | what the arrival of each kind changes | `context` |
 //! | `agreements` | agreements with partners (9.7) | `context` |
 //! | `persons` | what persons let be shared (11) | `context` |
-//! | `road` | publish → dispatch → deliver → receive → consume (9.2, 9.3) | `agreements`, `records` |
+//! | `road` | publish → dispatch → deliver → receive → consume (9.2, 9.3) | `agreements`, `persons`, `records` |
 //! | `capacity` | own offers, the board, pauses (9.11) | `road`, `records` |
 //! | `practices` | the search in practices | `road` |
-//! | `upkeep` | passes: what is owed, standing, sweeps, checkpoints, greetings | `capacity`, `road`, `agreements` |
+//! | `upkeep` | passes: what is owed, standing, sweeps, checkpoints, greetings | `capacity`, `road`, `persons`, `agreements` |
 //!
 //! What lives here: the handle that owns the parts; beside them joining (`join`), governing (`governance`), and `peer_client`,
 //! the only file that touches transport and generated clients. What does not: loops and timers (`workers`), handlers
@@ -51,12 +51,14 @@ use crate::wakeup::Wakeups;
 use context::{Context, KnownAgreements};
 use records::HeardOffers;
 
+pub use crate::storage::rows::{DisclosureRow, DisclosureState};
 pub use agreements::{AgreementSummary, Agreements, Knows, ListedAgreement, PartyAnswer};
 pub use capacity::{Capacity, HeldOffer, OffersStand, PartnerOffer, Which};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};
 pub use persons::{AskedToShare, HeldShare, Persons};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
+pub use road::ToRefer;
 pub use road::{Allowed, Explanation, GivenUp};
 pub use road::{ClockDifference, ConsumeRequest, NotNamed, QueueCount, Road, Said, Spent, Superseded, Whose, Wished};
 pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
@@ -105,11 +107,17 @@ impl Exchange {
         context.note_stored(last_stored);
         let heard = Arc::new(HeardOffers::new(last_stored, context.clocks()));
         let agreements = Arc::new(Agreements::open(context.clone(), set).await?);
-        let road = Arc::new(Road::new(context.clone(), agreements.clone(), link, heard.clone()));
-        let capacity = Arc::new(Capacity::new(context.clone(), road.clone(), heard));
         let persons = Arc::new(Persons::new(context.clone()));
+        let controls = (agreements.clone(), persons.clone());
+        let road = Arc::new(Road::new(context.clone(), controls, link, heard.clone()));
+        let capacity = Arc::new(Capacity::new(context.clone(), road.clone(), heard));
         let practices = Arc::new(PracticeSearch::new(context.clone(), road.clone()));
-        let upkeep = Arc::new(Upkeep::new(context.clone(), agreements.clone(), road.clone(), capacity.clone()));
+        let upkeep = Arc::new(Upkeep::new(
+            context.clone(),
+            (agreements.clone(), persons.clone()),
+            road.clone(),
+            capacity.clone(),
+        ));
         Ok(Self { road, agreements, capacity, persons, practices, upkeep, context })
     }
 

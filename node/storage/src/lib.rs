@@ -13,6 +13,7 @@ use havenlink_wire as wire;
 
 pub mod audit;
 pub mod backup;
+mod disclosures;
 pub mod identity;
 pub mod named;
 pub mod ops;
@@ -24,6 +25,7 @@ pub mod samples;
 pub mod sqlite;
 pub mod unreadable;
 
+pub use disclosures::Disclosures;
 pub use person_keys::PersonKeys;
 pub use sqlite::keys;
 
@@ -96,7 +98,7 @@ pub const RECEIPT_LIFE: Millis = Millis::days(2 * 365);
 
 /// A node's store. Each method is one whole transaction. Writes are grouped: many callers, one fsync (9.8).
 /// Dropping the future of a write cancels nothing.
-pub trait Store: PersonKeys + Send + Sync + 'static {
+pub trait Store: PersonKeys + Disclosures + Send + Sync + 'static {
     /// Stores, durably, then answers.
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>>;
 
@@ -242,6 +244,8 @@ pub trait Store: PersonKeys + Send + Sync + 'static {
     fn incarnation(&self) -> Incarnation;
     /// The rows that could not be read: those that a read left out, and those of whose bytes a reader found the same.
     fn unreadable(&self) -> &UnreadableRows;
+    /// Empties the log of the database into its file. False: a reader kept it back, and what was deleted may still be in it.
+    fn empty_log(&self) -> BoxFuture<'_, Result<bool>>;
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after

@@ -294,6 +294,7 @@ pub struct Receive {
     pub items: Vec<NewInbox>,
     /// What the records change besides the inbox.
     pub puts: Vec<Put>,
+    pub deletes: Vec<Delete>,
     pub owes: Vec<Owed>,
     /// Encoded signed receipt: commits with the batch.
     pub receipt: Bytes,

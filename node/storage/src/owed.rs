@@ -26,17 +26,20 @@ pub enum What {
     PauseNotice = 5,
     /// The ledger's line of an emergency suspension that is about to act.
     EmergencyEntry = 6,
+    /// A record about a person that is to be erased here.
+    Erasure = 7,
 }
 
 impl What {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SuspendedRecord,
         Self::Backfill,
         Self::Announcement,
         Self::EndNotice,
         Self::PauseNotice,
         Self::EmergencyEntry,
+        Self::Erasure,
     ];
 
     /// The name that `status` shows.
@@ -48,6 +51,7 @@ impl What {
             Self::EndNotice => "END_NOTICE",
             Self::PauseNotice => "PAUSE_NOTICE",
             Self::EmergencyEntry => "EMERGENCY_ENTRY",
+            Self::Erasure => "ERASURE",
         }
     }
 
@@ -67,6 +71,7 @@ pub enum Subject {
     EndNotice(AgreementId, AuthorityId),
     PauseNotice(OfferId),
     EmergencyEntry(StatementId),
+    Erasure(RecordKey),
 }
 
 impl Subject {
@@ -79,13 +84,14 @@ impl Subject {
             Self::EndNotice(..) => What::EndNotice,
             Self::PauseNotice(_) => What::PauseNotice,
             Self::EmergencyEntry(_) => What::EmergencyEntry,
+            Self::Erasure(_) => What::Erasure,
         }
     }
 
     /// As it stands in its column: ids, lower-case hexadecimal where they are bytes, parted by a slash.
     pub fn text(&self) -> String {
         match self {
-            Self::SuspendedRecord(key) => format!("{}/{}", key.origin, key.record_id),
+            Self::SuspendedRecord(key) | Self::Erasure(key) => format!("{}/{}", key.origin, key.record_id),
             Self::Backfill(grant) => format!("{}/{}", grant.agreement, grant.number),
             Self::Announcement(agreement) => agreement.to_string(),
             Self::EndNotice(agreement, by) => format!("{agreement}/{by}"),
@@ -98,11 +104,10 @@ impl Subject {
     pub fn parse(what: What, text: &str) -> Option<Self> {
         let (first, second) = text.split_once('/').map_or((text, None), |(first, second)| (first, Some(second)));
         let alone = || second.is_none().then_some(first);
+        let record = || Some(RecordKey { origin: AuthorityId::parse(first)?, record_id: RecordId::from_hex(second?)? });
         Some(match what {
-            What::SuspendedRecord => Self::SuspendedRecord(RecordKey {
-                origin: AuthorityId::parse(first)?,
-                record_id: RecordId::from_hex(second?)?,
-            }),
+            What::SuspendedRecord => Self::SuspendedRecord(record()?),
+            What::Erasure => Self::Erasure(record()?),
             What::Backfill => {
                 let (agreement, number) = (AgreementId::from_hex(first)?, second?.parse().ok()?);
                 Self::Backfill(GrantRef { agreement, number })
@@ -198,6 +203,10 @@ mod tests {
             Subject::EndNotice(agreement, kehl),
             Subject::PauseNotice(OfferId([2; 16])),
             Subject::EmergencyEntry(StatementId([4; 32])),
+            Subject::Erasure(RecordKey {
+                origin: AuthorityId::parse("fr-strasbourg").unwrap(),
+                record_id: RecordId([5; 16]),
+            }),
         ];
         assert_eq!(subjects.clone().map(|subject| subject.what()), What::ALL, "each sort once");
         for subject in subjects {

@@ -31,6 +31,9 @@ pub trait PersonKeys {
     /// Destroys keys, and lets nobody seal under them again. Answered once no file holds them.
     fn erase(&self, keys: Vec<RecordKey>, now: UnixMs) -> BoxFuture<'_, Result<()>>;
 
+    /// Whether its keys were destroyed, here, by a withdrawal or at its end: then it is not taken again.
+    fn is_erased(&self, key: RecordKey) -> BoxFuture<'_, Result<bool>>;
+
     /// Opens what was sealed. `None`: its key is no more, and nobody can.
     fn open_sealed(&self, key: RecordKey, sealed: Bytes) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>>>;
 }

@@ -12,6 +12,8 @@ use crate::domain::ids::{
     AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId, ShareId,
 };
 use crate::domain::numbering::{OutNumbers, Under};
+use crate::domain::person::CaseIndex;
+use crate::domain::person::share::ShareScope;
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -286,6 +288,64 @@ pub struct ShareRow {
     pub version: u64,
     /// Encoded `StoredShare`; `Store::open_sealed` opens it, as long as its key lives.
     pub sealed: Bytes,
+}
+
+/// What became of a record that was shared about a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum DisclosureState {
+    Shared = 1,
+    /// Its withdrawal was told, or is on its way.
+    Noticed = 2,
+    Done = 3,
+    Partial = 4,
+    /// Its recipient has a duty to keep it.
+    Refused = 5,
+}
+
+impl DisclosureState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Shared, Self::Noticed, Self::Done, Self::Partial, Self::Refused];
+
+    /// The state with this number.
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as i32 == code)
+    }
+}
+
+/// A record about a person, at its origin, and its one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisclosureRow {
+    pub key: RecordKey,
+    pub recipient: AuthorityId,
+    pub kind: RecordKind,
+    pub scope: ShareScope,
+    pub purpose: Purpose,
+    pub case: CaseIndex,
+    pub share: ShareId,
+    pub shared_at: UnixMs,
+    pub erase_by: UnixMs,
+    pub state: DisclosureState,
+    /// Of its notice; 0: none.
+    pub counter: u64,
+    pub noticed_at: UnixMs,
+    pub due_by: UnixMs,
+    pub answered_at: UnixMs,
+    /// Encoded `Signed` with the envelope of the answer; empty: none.
+    pub receipt: Bytes,
+}
+
+/// A partner's notice of withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithdrawalRow {
+    pub key: RecordKey,
+    /// Which authority of this node had it.
+    pub recipient: AuthorityId,
+    pub counter: u64,
+    pub received: UnixMs,
+    pub due_by: UnixMs,
+    /// When nothing of it was left here; `None`: not yet.
+    pub done_at: Option<UnixMs>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

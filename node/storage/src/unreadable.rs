@@ -47,6 +47,7 @@ tables! {
     AuditCheckpoint "audit_checkpoint" ["size"];
     AuditLeaf "audit_leaf" ["place"];
     Delivery "delivery" ["sequence"];
+    Disclosure "disclosure" ["authority", "record_id"];
     HiddenInbox "hidden_inbox" ["arrival"];
     InStream "in_stream" ["origin", "recipient", "class"];
     Inbox "inbox" ["position"];
@@ -67,6 +68,7 @@ tables! {
     Salt "salt" ["record_id"];
     Taken "taken" ["origin", "record_id"];
     Undispatched "undispatched" ["sequence"];
+    Withdrawal "withdrawal" ["origin", "record_id"];
 }
 
 impl Table {

@@ -6,11 +6,9 @@ use super::{Error, fields, handling};
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::ids::{AgreementId, AuthorityId, FederationId, PublicationId, RecordId};
 use crate::domain::limits;
+use crate::domain::person::share::SharedUnder;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, Reference, ReferenceKind, StreamClass};
-
-/// Bytes of a reference to a person's agreement to share.
-const SHARING_REF: std::ops::RangeInclusive<usize> = 16..=32;
 
 /// An envelope as a message, to be signed.
 pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
@@ -26,7 +24,7 @@ pub fn to_proto(envelope: &Envelope) -> proto::Envelope {
         special_basis: envelope.special_basis.code(),
         agreement_id: envelope.grant.map(|g| fields::bytes_of(g.agreement.as_bytes())).unwrap_or_default(),
         grant_number: envelope.grant.map_or(0, |g| g.number),
-        agreement_to_share_ref: envelope.agreement_to_share_ref.clone(),
+        shared_under: envelope.shared_under.as_ref().map(shared_under_to_proto),
         handling: Some(handling::to_proto(envelope.handling)),
         status: envelope.status.code(),
         created_ms: envelope.created.0,
@@ -69,7 +67,7 @@ pub fn reload(envelope: proto::Envelope) -> Result<Envelope, Error> {
         lawful_basis: fields::closed_enum("lawful_basis", envelope.lawful_basis)?,
         special_basis: fields::closed_enum("special_basis", envelope.special_basis)?,
         grant,
-        agreement_to_share_ref: envelope.agreement_to_share_ref,
+        shared_under: shared_under(envelope.shared_under)?,
         handling: handling::from_proto(envelope.handling)?,
         status: fields::closed_enum("status", envelope.status)?,
         created: fields::instant("created_ms", envelope.created_ms)?,
@@ -90,6 +88,24 @@ fn grant(kind: RecordKind, envelope: &proto::Envelope) -> Result<Option<GrantRef
         StreamClass::Control if envelope.agreement_id.is_empty() && envelope.grant_number == 0 => Ok(None),
         StreamClass::Control => Err(malformed("agreement_id", "control needs none")),
     }
+}
+
+fn shared_under_to_proto(under: &SharedUnder) -> proto::SharedUnder {
+    proto::SharedUnder {
+        reference: fields::bytes_of(&under.reference),
+        scope: under.scope.code(),
+        erase_by_ms: under.erase_by.0,
+    }
+}
+
+fn shared_under(message: Option<proto::SharedUnder>) -> Result<Option<SharedUnder>, Error> {
+    let Some(message) = message else { return Ok(None) };
+    let reference: Option<[u8; 16]> = message.reference.as_ref().try_into().ok();
+    Ok(Some(SharedUnder {
+        reference: reference.ok_or_else(|| Error::invalid("shared_under.reference", "16 bytes"))?,
+        scope: fields::closed_enum("shared_under.scope", message.scope)?,
+        erase_by: fields::instant("shared_under.erase_by_ms", message.erase_by_ms)?,
+    }))
 }
 
 /// A reference as a message.
@@ -129,9 +145,8 @@ fn check(envelope: &Envelope) -> Result<(), Error> {
     if envelope.review_by < envelope.created || envelope.review_by > envelope.expires {
         return Err(malformed("review_by_ms", "from created_ms to expires_ms"));
     }
-    let sharing_ref = envelope.agreement_to_share_ref.len();
-    if sharing_ref != 0 && !SHARING_REF.contains(&sharing_ref) {
-        return Err(malformed("agreement_to_share_ref", "16 to 32 bytes"));
+    if envelope.shared_under.is_some_and(|under| under.erase_by < envelope.expires) {
+        return Err(malformed("shared_under.erase_by_ms", "not before expires_ms"));
     }
     for (i, reference) in envelope.references.iter().enumerate() {
         if reference.target.origin != *expected_origin(envelope, reference.kind) {

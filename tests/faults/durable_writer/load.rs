@@ -175,6 +175,7 @@ pub async fn receive(stage: &Stage, partner: &str, first: u64, count: u64) -> an
         next: first + count,
         items,
         puts: Vec::new(),
+        deletes: Vec::new(),
         owes: Vec::new(),
         receipt: Bytes::from(format!("receipt to {partner} up to {}", first + count)),
         now: stage.now,

@@ -46,6 +46,10 @@ pub fn of_agreement(id: AgreementId) -> Vec<OwedKey> {
         What::EndNotice => Some(to(2, Subject::EndNotice(id, authority(HERE)))),
         What::PauseNotice => Some(OwedKey::of(Subject::PauseNotice(OfferId(short(&id))))),
         What::EmergencyEntry => Some(to(3, Subject::EmergencyEntry(StatementId(id.0)))),
+        What::Erasure => {
+            let key = RecordKey { origin: authority(PARTNERS[3]), record_id: RecordId(short(&id)) };
+            Some(OwedKey::of(Subject::Erasure(key)))
+        }
     };
     What::ALL.into_iter().filter_map(key).collect()
 }

@@ -8,7 +8,7 @@ use havenlink::domain::authority::{AuthorityEntry, KeyRecord, ParticipantKind, P
 use havenlink::domain::directory::{DirectoryView, Member, Policy};
 use havenlink::domain::handling::{Handling, Pap, Purpose, Tlp};
 use havenlink::domain::ids::{AgreementId, AuthorityId, Digest, FederationId, KeyId};
-use havenlink::domain::policy::{ControlQuestion, Permit, ShareQuestion, Side, may_control, may_share};
+use havenlink::domain::policy::{ControlQuestion, Permit, ShareQuestion, Shared, Side, may_control, may_share};
 use havenlink::domain::record::RecordKind;
 use havenlink::domain::records::Facet;
 use havenlink::domain::records::alert::{AlertFacet, AlertKind, AssertionBasis};
@@ -68,6 +68,7 @@ impl Parties {
             purpose: Purpose::Prevention,
             usage: Usage::View,
             handling: Handling { tlp: Tlp::Green, pap: Pap::Green },
+            shared: Shared::Nothing,
             created: self.now,
             side: Side::Sender,
             grant: None,

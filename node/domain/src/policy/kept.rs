@@ -43,6 +43,18 @@ impl KeptRecord {
         Self { kind, expires, keep_until: Some(keep_until), usage: Some(usage), bytes }
     }
 
+    /// The same, its bytes unsealed: how a store gives back what it keeps sealed (9.9). `None`: nobody can any more.
+    ///
+    /// # Errors
+    /// Those of what unseals.
+    pub async fn unsealed<E>(
+        &self,
+        unseal: impl AsyncFnOnce(Bytes) -> Result<Option<Bytes>, E>,
+    ) -> Result<Option<Self>, E> {
+        let bytes = unseal(self.bytes.clone()).await?;
+        Ok(bytes.map(|bytes| Self { bytes, ..self.clone() }))
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> RecordKind {
         self.kind

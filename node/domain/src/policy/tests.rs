@@ -1,6 +1,7 @@
 //! The one question under every input that proptest can think of.
 
 mod naive;
+mod persons;
 mod reading;
 mod worlds;
 
@@ -47,6 +48,7 @@ impl Asked {
             purpose: self.purpose,
             usage: self.usage,
             handling: Handling { tlp: self.tlp, pap: Pap::Green },
+            shared: Shared::Nothing,
             created: self.created,
             side: self.side,
             grant: self.grant,
@@ -247,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn content_about_a_person_never_passes_yet(asked in asked(), held in some_agreements(), pick in 0_usize..6, fresh in any::<bool>()) {
+    fn an_alert_that_a_person_reported_never_passes_yet(asked in asked(), held in some_agreements(), pick in 0_usize..6, fresh in any::<bool>()) {
         let asked = fitted(asked, &held, pick);
         let facet = Facet::Alert(AlertFacet { kind: AlertKind::AtRiskSite, basis: AssertionBasis::ReportedByPerson });
         let mut view = view();

@@ -14,6 +14,7 @@ use crate::fault::{Fault, check_list};
 use crate::forms::is_sector;
 use crate::handling::Tlp;
 use crate::limits;
+use crate::person::share::ShareScope;
 use crate::place::Place;
 #[cfg(any(test, feature = "samples"))]
 use crate::place::PlaceScheme;
@@ -233,6 +234,10 @@ impl Kind for Alert {
 
     fn concerns_person(facet: AlertFacet) -> bool {
         facet.basis == AssertionBasis::ReportedByPerson
+    }
+
+    fn scope(_: Self::Facet) -> Option<ShareScope> {
+        None
     }
 
     fn is_answer(_: AlertFacet) -> bool {

@@ -10,6 +10,7 @@ use crate::closed::{List, list};
 use crate::fault::Fault;
 use crate::handling::Tlp;
 use crate::limits;
+use crate::person::share::ShareScope;
 use crate::text::{Text, check_texts};
 use crate::time::{Millis, UnixMs};
 
@@ -81,6 +82,10 @@ impl Kind for Answer {
 
     fn concerns_person((): ()) -> bool {
         false
+    }
+
+    fn scope(_: Self::Facet) -> Option<ShareScope> {
+        None
     }
 
     fn is_answer((): ()) -> bool {

@@ -15,6 +15,7 @@ use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
 use crate::forms::is_sector;
 use crate::handling::Tlp;
+use crate::person::share::ShareScope;
 use crate::place::Place;
 use crate::time::{Millis, UnixMs};
 
@@ -115,6 +116,10 @@ impl Kind for Inspection {
 
     fn concerns_person(_: InspectionState) -> bool {
         false
+    }
+
+    fn scope(_: Self::Facet) -> Option<ShareScope> {
+        None
     }
 
     fn is_answer(facet: InspectionState) -> bool {

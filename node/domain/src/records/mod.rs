@@ -17,6 +17,8 @@ mod offer_checks;
 mod offer_sample;
 pub mod practice;
 pub mod record;
+pub mod referral;
+pub mod withdrawal;
 
 use crate::actor::ActorRole;
 #[cfg(any(test, feature = "samples"))]
@@ -24,6 +26,7 @@ use crate::closed::List;
 use crate::closed::closed_enum;
 use crate::fault::Fault;
 use crate::handling::Tlp;
+use crate::person::share::ShareScope;
 use crate::reason::Reason;
 use crate::time::{Millis, UnixMs};
 use grant::Grant;
@@ -42,7 +45,7 @@ macro_rules! record_kinds {
                 Practice = 2 "PRACTICE" => practice::Practice,
                 OfferView = 3 "OFFER_VIEW" => offer::Offer,
                 Placement = 4 "PLACEMENT",
-                Referral = 5 "REFERRAL",
+                Referral = 5 "REFERRAL" => referral::Referral,
                 Inspection = 6 "INSPECTION" => inspection::Inspection,
                 Answer = 7 "ANSWER" => answer::Answer,
                 Adoption = 8 "ADOPTION",
@@ -53,8 +56,8 @@ macro_rules! record_kinds {
                 AgreementSignature = 33 "AGREEMENT_SIGNATURE" => agreement::PartySignature,
                 AgreementComplete = 34 "AGREEMENT_COMPLETE" => agreement::Complete,
                 AgreementEnd = 35 "AGREEMENT_END" => agreement::AgreementEnd,
-                WithdrawalNotice = 36 "WITHDRAWAL_NOTICE",
-                ErasureReceipt = 37 "ERASURE_RECEIPT",
+                WithdrawalNotice = 36 "WITHDRAWAL_NOTICE" => withdrawal::WithdrawalNotice,
+                ErasureReceipt = 37 "ERASURE_RECEIPT" => withdrawal::ErasureReceipt,
                 WithdrawalCode = 38 "WITHDRAWAL_CODE",
             }
         }
@@ -90,6 +93,10 @@ pub trait Kind: Clone + Into<Content> {
 
     /// Whether it concerns a person (9.2). No caller sets it.
     fn concerns_person(facet: Self::Facet) -> bool;
+
+    /// What a person has to agree to before it is shared; `None` where it concerns none, where it answers, and where no such
+    /// scope opens it yet.
+    fn scope(facet: Self::Facet) -> Option<ShareScope>;
 
     /// Whether it answers a record of one of `FACTS.answers`: then it goes back along the grant under which that came (9.2),
     /// and stands beside it.
@@ -186,6 +193,11 @@ impl Verb {
 }
 
 impl RecordKind {
+    /// Whether every record of the kind concerns a person (9.2): then it is sealed wherever it is stored (9.9).
+    pub const fn is_about_persons(self) -> bool {
+        matches!(self, Self::Referral | Self::Placement)
+    }
+
     /// Whether a role may do this with records of the kind: a cell of the access table, method by kind by role.
     ///
     /// # Errors
@@ -377,6 +389,11 @@ macro_rules! define {
             /// Whether the record concerns a person (9.2).
             pub fn concerns_person(self) -> bool {
                 match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::concerns_person(facet), )?)+ }
+            }
+
+            /// What a person has to agree to before the record is shared.
+            pub fn scope(self) -> Option<ShareScope> {
+                match self { $($( Self::$c(facet) => <$cm::$cty as Kind>::scope(facet), )?)+ }
             }
 
             /// Whether the record answers another one.

@@ -14,6 +14,7 @@ use crate::fault::{Fault, check_list};
 use crate::handling::Tlp;
 use crate::ids::{AuthorityId, OfferId};
 use crate::limits;
+use crate::person::share::ShareScope;
 use crate::place::Place;
 use crate::text::{Language, check_line};
 use crate::time::{Millis, UnixMs};
@@ -369,6 +370,10 @@ impl Kind for Offer {
         false
     }
 
+    fn scope(_: Self::Facet) -> Option<ShareScope> {
+        None
+    }
+
     fn is_answer(_: OfferFacet) -> bool {
         false
     }
@@ -383,8 +388,9 @@ impl Kind for Offer {
     }
 
     fn check_grant(grant: &Grant, granted: bool) -> Result<(), Fault> {
-        if granted == grant.service_kinds.is_empty() {
-            return Err(grant::invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW"));
+        let named = granted || grant.record_kinds.contains(&RecordKind::Referral);
+        if named == grant.service_kinds.is_empty() {
+            return Err(grant::invalid("service_kinds", "given exactly when record_kinds has OFFER_VIEW or REFERRAL"));
         }
         if granted != grant.disclosure_level.is_some() {
             return Err(grant::invalid("disclosure_level", "given exactly when record_kinds has OFFER_VIEW"));

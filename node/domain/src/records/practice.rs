@@ -11,8 +11,9 @@ use crate::closed::{List, list};
 use crate::fault::{Fault, check_list};
 use crate::handling::Tlp;
 use crate::limits;
+use crate::person::share::ShareScope;
 use crate::place::Place;
-use crate::text::{Language, check_free_text};
+use crate::text::{Language, TranslationProvenance, check_free_text};
 use crate::time::{Millis, UnixMs};
 
 closed_enum! {
@@ -46,13 +47,6 @@ closed_enum! {
     /// Euro, for the whole measure and year.
     pub enum CostBand {
         Under1k = 1 => "UNDER_1K", From1kTo10k = 2 => "1K_TO_10K", From10kTo100k = 3 => "10K_TO_100K", Over100k = 4 => "OVER_100K",
-    }
-}
-
-closed_enum! {
-    /// Who made the text in this language.
-    pub enum TranslationProvenance {
-        Original = 1 => "ORIGINAL", Human = 2 => "HUMAN", Machine = 3 => "MACHINE", MachineReviewed = 4 => "MACHINE_REVIEWED",
     }
 }
 
@@ -159,6 +153,10 @@ impl Kind for Practice {
 
     fn concerns_person((): ()) -> bool {
         false
+    }
+
+    fn scope(_: Self::Facet) -> Option<ShareScope> {
+        None
     }
 
     fn is_answer((): ()) -> bool {

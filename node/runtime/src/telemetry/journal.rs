@@ -118,6 +118,7 @@ impl Event {
             | AuditAct::Received
             | AuditAct::Refused
             | AuditAct::Erased
+            | AuditAct::ErasureAnswered
             | AuditAct::ReadForPerson
             | AuditAct::Published => return None,
         })

@@ -50,11 +50,11 @@ labels! {
     STREAM_CLASS "stream_class" ["CONTENT", "CONTROL"];
     RESULT "result" ["STORED", "DUPLICATE", "REFUSED", "QUARANTINED", "RETRY_LATER", "SKIPPED"];
     OWED_SORT "sort" [
-        "SUSPENDED_RECORD", "BACKFILL", "ANNOUNCEMENT", "END_NOTICE", "PAUSE_NOTICE", "EMERGENCY_ENTRY",
+        "SUSPENDED_RECORD", "BACKFILL", "ANNOUNCEMENT", "END_NOTICE", "PAUSE_NOTICE", "EMERGENCY_ENTRY", "ERASURE",
     ];
     WORKER "worker" [
         "dispatch", "deliver", "hold_or_release", "suspended_recipients", "announcements", "end_notices", "pause_notices",
-        "backfill", "deferred", "ends", "checkpoint", "sweep", "greet", "gauges", "renew",
+        "backfill", "deferred", "ends", "checkpoint", "sweep", "greet", "erasures", "gauges", "renew",
     ];
 }
 

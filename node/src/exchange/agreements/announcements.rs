@@ -1,24 +1,17 @@
 //! Control records about agreements: the complete agreement, which its proposer owes to each party from the commit that
 //! completes it, and which goes along to a partner that lacks it.
 
-use bytes::Bytes;
-
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::DirectoryView;
-use crate::domain::envelope::Envelope;
-use crate::domain::handling::{Handling, LawfulBasis, Pap, Purpose, RecordStatus, SpecialBasis, Tlp};
 use crate::domain::ids::{AgreementId, AuthorityId, Hasher, RecordId};
 use crate::domain::limits;
-use crate::domain::policy::{self, ControlQuestion};
 use crate::domain::reason::Reason;
 use crate::domain::records::agreement::Complete;
 use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::domain::stream::StreamId;
 use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::context::{Error, new_publication_id, stream_of};
+use crate::exchange::context::{Error, stream_of};
 use crate::storage::ops::{NewDelivery, Write};
-use crate::storage::rows::Question;
-use crate::wire::{records, sealed};
 
 use super::{Agreements, others, rows};
 
@@ -65,46 +58,8 @@ impl Agreements {
         agreement: &AgreementId,
         body: &Control,
     ) -> Result<NewDelivery, Error> {
-        let kind = body.kind();
-        let permit = policy::may_control(&ControlQuestion { from, to, kind, view, now })
-            .map_err(|reason| Error::about(to, reason))?;
-        let key = self.context.keys().of(from).ok_or(Reason::WrongOrigin)?;
-        let expires = now + self.life(agreement, body, now);
-        let envelope = Envelope {
-            federation: view.federation,
-            origin: from.clone(),
-            recipient: to.clone(),
-            publication_id: new_publication_id(),
-            record_id: record_id(agreement, body),
-            kind,
-            purpose: Purpose::Governance,
-            lawful_basis: LawfulBasis::PublicTask,
-            special_basis: SpecialBasis::None,
-            grant: None,
-            agreement_to_share_ref: Bytes::new(),
-            handling: Handling { tlp: Tlp::Amber, pap: Pap::Clear },
-            status: RecordStatus::Actual,
-            created: now,
-            expires,
-            review_by: expires,
-            references: Vec::new(),
-            body: records::encode_control(body),
-        };
-        let sealed = sealed::seal(&envelope, &key);
-        if sealed.bytes.len() > limits::CONTROL_BYTES {
-            return Err(Reason::MessageTooLarge.into());
-        }
-        Ok(NewDelivery {
-            permit,
-            record_id: envelope.record_id,
-            question: Question::of(&envelope, None, key.public().id()),
-            envelope: sealed.bytes,
-            digest: sealed.digest,
-            as_of: None,
-            traceparent: String::new(),
-            queued: now,
-            expires,
-        })
+        let as_what = (record_id(agreement, body), self.life(agreement, body, now));
+        self.context.control((view, now), (from, to), as_what, body)
     }
 }
 

@@ -60,6 +60,8 @@ impl Agreements {
             },
             Control::AgreementSignature(signature) => self.sign_here(changes, envelope, signature, view).await,
             Control::AgreementEnd(end) => self.end_here(changes, envelope, end, signed).await,
+            // The road gives these to `persons`.
+            Control::WithdrawalNotice(_) | Control::ErasureReceipt(_) => Ok(Err(Reason::ControlNotAllowed)),
         }
     }
 

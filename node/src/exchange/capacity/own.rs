@@ -264,6 +264,7 @@ impl Capacity {
             to: None,
             references: Vec::new(),
             under: None,
+            shared: None,
         };
         let checked = self.road.check(call, draft)?;
         let (record_id, publication) = (new_record_id(), checked.publication);

@@ -6,6 +6,7 @@
 //! that is `agreements`' alone.
 
 mod call;
+mod control;
 mod error;
 mod keys;
 mod link;
@@ -221,6 +222,11 @@ pub(in crate::exchange) fn stream_of(item: &NewDelivery) -> StreamId {
 /// A new record id: UUID version 7, so that rows of one time lie together.
 pub(in crate::exchange) fn new_record_id() -> RecordId {
     RecordId(uuid::Uuid::now_v7().into_bytes())
+}
+
+/// A new record id that tells nothing, not even a time: about a person nothing in an envelope is common to two recipients (9.3).
+pub(in crate::exchange) fn new_random_record_id() -> RecordId {
+    RecordId(uuid::Uuid::new_v4().into_bytes())
 }
 
 /// A new publication id: random, it tells recipients nothing.

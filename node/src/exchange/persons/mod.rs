@@ -1,14 +1,19 @@
 //! What persons let be shared: asked, given, confirmed, approved, withdrawn, shown to who looks after the case (11.6-11.13).
 //!
-//! What lives here: the use cases around an agreement to share (`domain/person/share` decides), its sealing and opening, and its
-//! export (`export`). What does not: the records that are shared under one. Invariants: each is kept at its origin alone, sealed
+//! What lives here: the use cases around an agreement to share (`domain/person/share` decides), its sealing and opening, its
+//! export (`export`), what it opens (`disclosing`), calling that back (`withdrawing`) and erasing it here (`erasing`). What does not:
+//! how a record that is shared under one travels (`road`). Invariants: each is kept at its origin alone, sealed
 //! under a key of its own that dies when it is withdrawn, and found by a keyed hash of the case's reference, which is not stored; one
 //! word at a time is said about them; whom a person excluded is in no answer; one that cannot be read opens nothing and counts
 //! as a no.
 
+mod disclosing;
+mod erasing;
 mod export;
 mod shown;
+mod withdrawing;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,11 +29,15 @@ use crate::domain::person::{CaseIndex, CaseReference};
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::context::{Call, Context, Error, Table, Unreadable};
+use crate::exchange::context::{Call, Context, Error, Table, Unreadable, stream_of};
+use crate::pass::PassKind;
 use crate::storage::Store;
 use crate::storage::ops::{Expect, NewShare, Put, Write, Written};
 use crate::storage::rows::ShareRow;
 use crate::wire::{self, share as codec};
+
+pub(in crate::exchange) use disclosing::Disclosing;
+pub(in crate::exchange) use withdrawing::WithdrawalChange;
 
 /// Agreements to share of one case; each is a conversation with one person.
 const MOST: usize = 64;
@@ -194,7 +203,11 @@ impl Persons {
         }
         let answer = match said_before {
             Some(first) => first,
-            None => self.write(call, METHOD, rows, (ids.into(), AuditAct::SharingWithdrawn)).await?,
+            None => {
+                let mut write = Write::default();
+                self.call_back(&mut write, case, self.context.best_time()).await?;
+                self.write_beside(write, call, METHOD, rows, (ids.into(), AuditAct::SharingWithdrawn)).await?
+            }
         };
         // What was sealed before is opened by nobody from now on, whatever backup it lies in. A call that was cut off before this is
         // repeated, and comes here again.
@@ -238,19 +251,36 @@ impl Persons {
         rows: Vec<(u64, NewShare)>,
         (answer, act): (Bytes, AuditAct),
     ) -> Result<Bytes, Error> {
+        self.write_beside(Write::default(), call, method, rows, (answer, act)).await
+    }
+
+    async fn write_beside(
+        &self,
+        mut write: Write,
+        call: &Call,
+        method: &str,
+        rows: Vec<(u64, NewShare)>,
+        (answer, act): (Bytes, AuditAct),
+    ) -> Result<Bytes, Error> {
         let audit = vec![AuditDraft { actor: call.actor, ..AuditDraft::by_node(act) }];
-        let mut write =
-            Write { request: Some(call.mark(method, answer.clone(), self.context.now())?), ..Write::default() };
+        write.request = Some(call.mark(method, answer.clone(), self.context.now())?);
         if !rows.is_empty() {
             write.audit = audit;
         }
+        let streams: BTreeSet<_> = write.deliveries.iter().map(stream_of).collect();
         for (before, row) in rows {
             write.expects.push(Expect::ShareVersion(row.id, before));
             write.puts.push(Put::Share(row));
         }
         match self.store().write(write.into()).await? {
             Written::Again(first) => Ok(first),
-            _ => Ok(answer),
+            _ => {
+                streams.iter().for_each(|stream| self.context.wakeups().wake_stream(stream));
+                if !streams.is_empty() {
+                    self.context.wakeups().wake(PassKind::Erasures);
+                }
+                Ok(answer)
+            }
         }
     }
 

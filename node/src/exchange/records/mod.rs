@@ -10,6 +10,7 @@ mod answer;
 mod inspection;
 mod offer;
 mod practice;
+mod referral;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::reason::Reason;

@@ -59,6 +59,7 @@ impl Road {
             to: None,
             references: vec![Reference { kind: ReferenceKind::Answers, target }],
             under: Some(envelope.grant.ok_or(Reason::TargetUnknown)?),
+            shared: None,
         };
         self.record(call, METHOD, self.check(call, draft)?).await
     }

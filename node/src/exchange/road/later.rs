@@ -141,7 +141,15 @@ impl Road {
         // Each earlier version is named: who lacks the newest finds the one that it has.
         let named = std::iter::once(&target).chain(chain(&earlier.references)).take(limits::REFERENCES);
         let references = named.map(|target| Reference { kind: how, target: target.clone() }).collect();
-        let draft = Draft { authority: Some(target.origin.clone()), sharing, content, to, references, under: None };
+        let draft = Draft {
+            authority: Some(target.origin.clone()),
+            sharing,
+            content,
+            to,
+            references,
+            under: None,
+            shared: None,
+        };
         self.record(call, method, self.check(call, draft)?).await
     }
 

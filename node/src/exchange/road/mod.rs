@@ -28,6 +28,7 @@ mod lists;
 mod publish;
 mod question;
 mod receive;
+mod refer;
 mod rules;
 mod waits;
 
@@ -39,6 +40,7 @@ use crate::domain::records::RecordKind;
 use crate::domain::time::UnixMs;
 use crate::exchange::agreements::Agreements;
 use crate::exchange::context::{Context, LinkState, Links, PeerLink, Table, Unreadable};
+use crate::exchange::persons::Persons;
 use crate::exchange::records::HeardOffers;
 use crate::storage::Store;
 
@@ -53,12 +55,15 @@ pub use lists::{DeliveryFilter, DeliveryRow, DeliveryState, GivenUp, QueueCount}
 pub(in crate::exchange) use publish::{Draft, new_publication, published_draft};
 pub use publish::{Published, Wished};
 pub use receive::Spent;
+pub use refer::ToRefer;
 
 /// The one road of a node.
 pub struct Road {
     context: Arc<Context>,
     /// What partners' control records change.
     agreements: Arc<Agreements>,
+    /// What persons let be shared, and what partners say of its withdrawal.
+    persons: Arc<Persons>,
     link: Arc<dyn PeerLink>,
     links: Links,
     greetings: greet::Greetings,
@@ -82,13 +87,14 @@ pub struct Road {
 impl Road {
     pub(super) fn new(
         context: Arc<Context>,
-        agreements: Arc<Agreements>,
+        (agreements, persons): (Arc<Agreements>, Arc<Persons>),
         link: Arc<dyn PeerLink>,
         heard: Arc<HeardOffers>,
     ) -> Self {
         Self {
             context,
             agreements,
+            persons,
             link,
             links: Links::default(),
             greetings: greet::Greetings::default(),

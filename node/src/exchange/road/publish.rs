@@ -8,15 +8,16 @@ use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AuthorityId, Digest, RecordId};
 use crate::domain::limits;
-use crate::domain::policy::{self, ShareQuestion, Side};
+use crate::domain::person::share::ShareUse;
+use crate::domain::policy::{self, ShareQuestion, Shared, Side};
 use crate::domain::publication::Publication;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::Reference;
 use crate::domain::records::{Content, Facet};
 use crate::domain::sharing::{Audience, Dates, Sharing, check_marking};
 use crate::domain::stream::StreamId;
-use crate::domain::time::UnixMs;
-use crate::exchange::context::{Call, Error, Table, new_record_id, stream_of};
+use crate::domain::time::{Millis, UnixMs};
+use crate::exchange::context::{Call, Error, Table, new_random_record_id, new_record_id, stream_of};
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
 use crate::storage::rows::{DeliveryFilter, DeliveryRow};
 use crate::wire::{self, records, stored};
@@ -52,6 +53,8 @@ pub(in crate::exchange) struct Draft {
     pub references: Vec<Reference>,
     /// Of an answer: the grant under which what it answers was sent.
     pub under: Option<GrantRef>,
+    /// What opens it, if it concerns a person.
+    pub shared: Option<ShareUse>,
 }
 
 /// A record that passed all checks.
@@ -59,6 +62,17 @@ pub(in crate::exchange) struct Checked {
     pub publication: Publication,
     pub dates: Dates,
 }
+
+/// What the one question is asked with besides who and how.
+#[derive(Clone, Copy)]
+pub(super) struct Gates<'a> {
+    pub facet: Facet,
+    pub target: Option<GrantRef>,
+    pub shared: Option<&'a ShareUse>,
+}
+
+/// When a record about a person was made is told no finer: two recipients could know it by the instant (9.3).
+const ABOUT_PERSONS_EVERY: Millis = Millis::minutes(10);
 
 const METHOD: &str = "Publish";
 
@@ -80,7 +94,7 @@ impl Road {
         if facts.access.publish.is_empty() || content.facet().is_answer() {
             return Err(wire::Error::new(Reason::KindNotSupported, "content", content.kind().name()).into());
         }
-        let draft = Draft { authority, sharing, content, to: None, references: Vec::new(), under: None };
+        let draft = Draft { authority, sharing, content, to: None, references: Vec::new(), under: None, shared: None };
         let checked = self.check(call, draft)?;
         if checked.publication.recipients.is_empty() && !facts.lasting {
             return Err(Reason::AgreementNotInForce.into());
@@ -90,32 +104,25 @@ impl Road {
 
     /// Checks the publisher, the dates and each recipient; encodes the content, once for all that follows.
     pub(in crate::exchange) fn check(&self, call: &Call, draft: Draft) -> Result<Checked, Error> {
-        let Draft { authority, mut sharing, content, to, references, under } = draft;
+        let Draft { authority, mut sharing, content, to, references, under, shared } = draft;
         let now = self.now();
+        let created = if content.facet().concerns_person() { now.rounded_down(ABOUT_PERSONS_EVERY) } else { now };
         let authority = self.context.own_authority(authority)?;
         let encoded = records::encode(&content);
         fits_an_envelope(&content, encoded.len())?;
         let dates = sharing
-            .dates(content.life(), content.facts().review, now)
+            .dates(content.life(), content.facts().review, created)
             .map_err(|f| wire::Error::from(f).within("sharing"))?;
         let facet = content.facet();
         let tlp = sharing.handling.tlp;
         let marked = check_marking(tlp, facet).and_then(|()| sharing.audience.check(tlp, facet));
         marked.map_err(|f| wire::Error::from(f).within("sharing"))?;
         (sharing.expires, sharing.review_by) = (Some(dates.expires), Some(dates.review_by));
-        let recipients = self.recipients(&authority, &sharing, to, (facet, under), now)?;
+        let gates = Gates { facet, target: under, shared: shared.as_ref() };
+        let recipients = self.recipients(&authority, &sharing, to, gates, now)?;
         let traceparent = call.traceparent.clone();
-        let publication = Publication {
-            authority,
-            sharing,
-            recipients,
-            content,
-            encoded,
-            references,
-            under,
-            created: now,
-            traceparent,
-        };
+        let publication =
+            Publication { authority, sharing, recipients, content, encoded, references, under, created, traceparent };
         Ok(Checked { publication, dates })
     }
 
@@ -126,7 +133,7 @@ impl Road {
         from: &AuthorityId,
         sharing: &Sharing,
         to: Option<Vec<AuthorityId>>,
-        (facet, target): (Facet, Option<GrantRef>),
+        Gates { facet, target, shared }: Gates<'_>,
         now: UnixMs,
     ) -> Result<Vec<AuthorityId>, Error> {
         let (view, agreements) = (self.view(), self.context.agreements().load());
@@ -139,6 +146,7 @@ impl Road {
                 purpose: sharing.purpose,
                 usage: Usage::View,
                 handling: sharing.handling,
+                shared: shared.map_or(Shared::Nothing, Shared::Opened),
                 created: now,
                 side: Side::Sender,
                 grant: None,
@@ -216,8 +224,9 @@ impl Road {
         checked: Checked,
     ) -> Result<(Published, Written), Error> {
         let Checked { publication, dates } = checked;
-        let published =
-            Published { record_id: new_record_id(), recipients: publication.recipients.clone(), standing: Vec::new() };
+        let about_person = publication.content.facet().concerns_person();
+        let record_id = if about_person { new_random_record_id() } else { new_record_id() };
+        let published = Published { record_id, recipients: publication.recipients.clone(), standing: Vec::new() };
         let request = call.mark(
             method,
             stored::encode_published(published.record_id, &published.recipients),

@@ -4,7 +4,8 @@ use crate::domain::agreement::Usage;
 use crate::domain::agreement::set::AgreementSet;
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::{Envelope, GrantRef};
-use crate::domain::policy::{self, ControlQuestion, Permit, ShareQuestion, Side};
+use crate::domain::person::share::ShareUse;
+use crate::domain::policy::{self, ControlQuestion, Permit, ShareQuestion, Shared, Side};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::records::{Facet, RecordBody};
@@ -18,6 +19,8 @@ pub(super) struct Asked<'a> {
     pub agreements: &'a AgreementSet,
     pub view: &'a DirectoryView,
     pub now: UnixMs,
+    /// At its origin: what opens it, if it concerns a person, looked at just now.
+    pub shared: Option<&'a ShareUse>,
 }
 
 /// May this envelope, with this body, pass? `target`: for an answer, the grant under which what it answers was sent, by
@@ -38,7 +41,7 @@ pub(super) fn ask(
 /// that answers was made under the grant under which its target came.
 pub(super) fn ask_again(id: &StreamId, kind: RecordKind, q: &Question, asked: &Asked<'_>) -> Result<Permit, Reason> {
     let (from, to) = (&id.origin, &id.recipient);
-    let Asked { side, agreements, view, now } = *asked;
+    let Asked { side, agreements, view, now, shared } = *asked;
     match kind.class() {
         StreamClass::Control => policy::may_control(&ControlQuestion { from, to, kind, view, now }),
         StreamClass::Content => policy::may_share(&ShareQuestion {
@@ -49,6 +52,7 @@ pub(super) fn ask_again(id: &StreamId, kind: RecordKind, q: &Question, asked: &A
             purpose: q.purpose,
             usage: Usage::View,
             handling: q.handling,
+            shared: shared.map_or(Shared::Nothing, Shared::Opened),
             created: q.created,
             side,
             grant: Some(q.grant.ok_or(Reason::AgreementNotInForce)?),
@@ -65,7 +69,7 @@ fn control(envelope: &Envelope, asked: &Asked<'_>) -> Result<Permit, Reason> {
 }
 
 fn share(envelope: &Envelope, facet: Facet, target: Option<GrantRef>, asked: &Asked<'_>) -> Result<Permit, Reason> {
-    let Asked { side, agreements, view, now } = *asked;
+    let Asked { side, agreements, view, now, .. } = *asked;
     policy::may_share(&ShareQuestion {
         from: &envelope.origin,
         to: &envelope.recipient,
@@ -74,6 +78,7 @@ fn share(envelope: &Envelope, facet: Facet, target: Option<GrantRef>, asked: &As
         purpose: envelope.purpose,
         usage: Usage::View,
         handling: envelope.handling,
+        shared: envelope.shared_under.as_ref().map_or(Shared::Nothing, Shared::Travels),
         created: envelope.created,
         side,
         grant: Some(envelope.grant.ok_or(Reason::AgreementNotInForce)?),

@@ -34,6 +34,8 @@ const FREE: &[(&str, &[&str])] = &[
     // An agreement can be absent.
     ("delivery", &["agreement", "skip", "as_of", "traceparent", "queued", "expires", "waiting_since", "given"]),
     ("delivery", &["reason", "finished", "grant_number", "created"]),
+    // Dates; one whose state is lost is looked for in no state.
+    ("disclosure", &["shared_at", "erase_by", "state", "noticed_at", "due_by", "answered_at", "receipt"]),
     ("head", &["audit_time"]),
     // Read when it is shown, and named then.
     ("hidden_inbox", &["arrival", "recipient", "origin", "record_id", "kind", "digest", "received", "expires"]),
@@ -48,6 +50,8 @@ const FREE: &[(&str, &[&str])] = &[
     ("request", &["scope", "request_id", "expires"]),
     ("salt", &["record_id"]),
     ("taken", &["origin", "record_id", "position", "forget_at"]),
+    // What somebody asks by; dates.
+    ("withdrawal", &["origin", "record_id", "received", "due_by", "done_at"]),
     ("out_stream", &["id", "held", "reason", "next_attempt"]),
     ("outbox", &["expires"]),
     ("owed", &["since", "due", "reason"]),
@@ -64,6 +68,8 @@ fn touches(table: &str) -> &'static [&'static str] {
         "agreement" | "agreement_end" => &["agreement"],
         "agreement_to_share" => &["sharing"],
         "audit_checkpoint" | "audit_leaf" | "head" => &["ledger"],
+        "disclosure" => &["erasure"],
+        "withdrawal" => &["withdrawn"],
         "delivery" | "outbox" | "out_stream" => &["delivery", "record", "queue"],
         "in_stream" | "meta" => &["in"],
         "inbox" | "taken" => &["record", "get", "found", "position"],

@@ -22,7 +22,7 @@ use crate::storage::ops::{WriteOp, Written};
 use crate::storage::owed::{OwedCount, OwedRow, What};
 use crate::storage::rows::*;
 use crate::storage::unreadable::UnreadableRows;
-use crate::storage::{Error, PersonKeys, Result, Store};
+use crate::storage::{Disclosures, Error, PersonKeys, Result, Store};
 
 /// When the node is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,18 @@ impl PersonKeys for FaultyStore {
         subjects(reference: CaseReference, scope: CaseScope, partners: Vec<AuthorityId>, now: UnixMs) -> Vec<SubjectRef>;
         seal(key: RecordKey, plain: Zeroizing<Vec<u8>>) -> Option<Bytes>;
         erase(keys: Vec<RecordKey>, now: UnixMs) -> ();
+        is_erased(key: RecordKey) -> bool;
         open_sealed(key: RecordKey, sealed: Bytes) -> Option<Zeroizing<Vec<u8>>>;
+    }
+}
+
+impl Disclosures for FaultyStore {
+    reads! {
+        disclosure(key: RecordKey) -> Option<DisclosureRow>;
+        disclosures_of(case: CaseIndex) -> Vec<DisclosureRow>;
+        disclosures_in(state: DisclosureState, limit: usize) -> Vec<DisclosureRow>;
+        last_notice(origin: AuthorityId, recipient: AuthorityId) -> u64;
+        withdrawal(key: RecordKey) -> Option<WithdrawalRow>;
     }
 }
 
@@ -213,6 +224,7 @@ impl Store for FaultyStore {
         partner_offers() -> Vec<PartnerOfferRow>;
         partner_offer_ids(origin: AuthorityId) -> Vec<OfferId>;
         shares_of(case: CaseIndex) -> Vec<ShareRow>;
+        empty_log() -> bool;
         audit_leaves(from: u64, limit: usize) -> Vec<Bytes>;
         audit_checkpoints(after: u64, limit: usize) -> Vec<(u64, Bytes)>;
         audit_head() -> AuditHead;

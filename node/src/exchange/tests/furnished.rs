@@ -15,9 +15,12 @@ use crate::clock::{Clock, MovedClock};
 use crate::demo::sample;
 use crate::domain::agreement::AgreementEndReason;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, Pin, RecordId};
+use crate::domain::handling::Purpose;
+use crate::domain::ids::{
+    AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, Pin, RecordId, ShareId,
+};
 use crate::domain::join::{HeldInvitation, Invitation};
-use crate::domain::person::share::Decider;
+use crate::domain::person::share::{Decider, ShareScope};
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::records::answer::Answer;
 use crate::domain::records::offer::DisclosureLevel;
@@ -28,7 +31,7 @@ use crate::exchange::*;
 use crate::storage::identity;
 use crate::storage::ops::{Put, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject, What};
-use crate::storage::rows::{InStreamKey, InvitationRequestRow};
+use crate::storage::rows::{DisclosureRow, DisclosureState, InStreamKey, InvitationRequestRow, WithdrawalRow};
 use crate::wire::keys::SigningKey;
 use crate::wire::records::{self, offer, practice};
 use crate::wire::{invitation, joining};
@@ -162,10 +165,37 @@ async fn store_the_rest(world: &World) {
         OwedKey::to(&kehl, Subject::EndNotice(AgreementId([3; 32]), id(ESCH))),
         OwedKey::of(Subject::PauseNotice(OfferId([4; 16]))),
         OwedKey::of(Subject::EmergencyEntry(crate::domain::ids::StatementId([4; 32]))),
+        OwedKey::of(Subject::Erasure(RecordKey { origin: kehl.clone(), record_id: RecordId([7; 16]) })),
     ];
     assert_eq!(owed.clone().map(|key| key.subject.what()), What::ALL, "one of each sort");
     let owes = owed.into_iter().map(|key| Owed { key, since: MADE_AT, due: FAR }).collect();
-    let puts = vec![one, two, Put::InvitationRequest(Digest([9; 32]), request)];
+    let case = world.node(STRASBOURG).store.case_index(super::persons::case()).await.unwrap();
+    let shared = |n: u8| {
+        Put::Disclosure(DisclosureRow {
+            key: RecordKey { origin: id(STRASBOURG), record_id: RecordId([n; 16]) },
+            recipient: kehl.clone(),
+            kind: RecordKind::Referral,
+            scope: ShareScope::ReferralLegal,
+            purpose: Purpose::Assistance,
+            case,
+            share: ShareId([n; 16]),
+            shared_at: MADE_AT,
+            erase_by: FAR,
+            state: DisclosureState::Noticed,
+            counter: u64::from(n),
+            noticed_at: MADE_AT,
+            due_by: FAR,
+            answered_at: UnixMs(0),
+            receipt: Bytes::new(),
+        })
+    };
+    let withdrawn = |n: u8| {
+        let key = RecordKey { origin: kehl.clone(), record_id: RecordId([n; 16]) };
+        let (recipient, counter, received) = (id(STRASBOURG), u64::from(n), MADE_AT);
+        Put::Withdrawal(WithdrawalRow { key, recipient, counter, received, due_by: FAR, done_at: Some(MADE_AT) })
+    };
+    let invitations = [one, two, Put::InvitationRequest(Digest([9; 32]), request)];
+    let puts = invitations.into_iter().chain([shared(1), shared(2), withdrawn(3), withdrawn(4)]).collect();
     world.node(STRASBOURG).store.write(Write { puts, owes, ..Write::default() }.into()).await.unwrap();
 }
 
@@ -215,6 +245,16 @@ async fn records_of(world: &World, seen: &mut Seen) {
     let query = PracticeQuery { words: title.split(' ').next().unwrap().to_owned(), ..PracticeQuery::default() };
     for found in exchange.practices.search_practices(COORDINATOR, &query, None, 100).await.unwrap() {
         seen.insert(format!("found {}", found.key.record_id), found.practice.texts[0].title.clone());
+    }
+    for row in exchange.persons.erasures().await.unwrap() {
+        seen.insert(format!("erasure {}", row.key.record_id), format!("{:?} {}", row.state, row.recipient));
+    }
+    for n in [3, 4] {
+        let key = RecordKey { origin: id(KEHL), record_id: RecordId([n; 16]) };
+        let withdrawn = exchange.persons.was_erased(&key).await.map_err(|error| error.reason());
+        if withdrawn != Ok(false) {
+            seen.insert(format!("withdrawn {n}"), format!("{withdrawn:?}"));
+        }
     }
     for held in exchange.capacity.own_offers(COORDINATOR).await.unwrap() {
         let text = format!("{:?}", held.offer.map(|offer| offer.capacity.free));

@@ -56,6 +56,8 @@ fn impossible(what: What, ended: AgreementId) -> Impossible {
             let key = OwedKey::of(Subject::PauseNotice(OfferId([9; 16])));
             (PassKind::PauseNotices, vec![key], Reason::DecodeFailed)
         }
+        // Nothing of it is here: it is erased all the same, and what is not owed any more is no failure.
+        What::Erasure => return Impossible { what, pass: None, keys: Vec::new(), reason: None },
         What::EmergencyEntry => {
             let keys = vec![kehl(Subject::EmergencyEntry(StatementId([4; 32])))];
             return Impossible { what, pass: None, keys, reason: None };
@@ -120,7 +122,7 @@ async fn what_cannot_be_done_stops_nothing_behind_it() {
 
     // What is owed still is what cannot be done, of each sort.
     let counts = exchange.upkeep.owed_counts().await.unwrap();
-    for Impossible { what, pass, keys, reason } in &impossible {
+    for Impossible { what, pass, keys, reason } in impossible.iter().filter(|one| !one.keys.is_empty()) {
         let count = counts.iter().find(|count| count.what == *what).unwrap();
         let postponed = if pass.is_some() { keys.len() as u64 } else { 0 };
         assert_eq!((count.rows, count.postponed, count.reason), (keys.len() as u64, postponed, *reason), "{what:?}");

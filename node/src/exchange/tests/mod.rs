@@ -25,6 +25,7 @@ mod loops;
 mod owed;
 mod persons;
 mod records;
+mod referrals;
 mod refusals;
 mod requests;
 mod road;

@@ -118,8 +118,18 @@ async fn a_partner_with_too_many_offers_is_refused_one_more_and_nothing_waits_be
         recipient_incarnation: Incarnation(1),
     };
     let (items, audit, receipt, now) = (vec![], vec![], "".into(), world.clock.now());
-    let others =
-        Receive { stream, first: 1, next: 2, items, puts: others.collect(), owes: vec![], receipt, now, audit };
+    let others = Receive {
+        stream,
+        first: 1,
+        next: 2,
+        items,
+        puts: others.collect(),
+        deletes: vec![],
+        owes: vec![],
+        receipt,
+        now,
+        audit,
+    };
     world.node(KEHL).store.write(WriteOp::Receive(Box::new(others))).await.unwrap();
 
     // The last that fits, one more, a new statement about one that is known; and behind them an alert.

@@ -159,6 +159,7 @@ async fn damaged_inbox_and_offer_rows_are_named_and_everything_else_works() {
         next: 3,
         items: vec![item(RecordKind::Alert, damaged), item(RecordKind::Practice, RecordId([8; 16]))],
         puts: vec![Put::PartnerOffer(partner)],
+        deletes: vec![],
         owes: vec![],
         receipt: Bytes::new(),
         now: world.clock.now(),

@@ -352,6 +352,7 @@ impl World {
             to: None,
             references: vec![],
             under: None,
+            shared: None,
         };
         let checked = exchange.road.check(&call(), draft).unwrap();
         let id = context::new_record_id();

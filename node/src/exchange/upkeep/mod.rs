@@ -23,6 +23,7 @@ use crate::domain::stream::StreamId;
 use crate::exchange::agreements::Agreements;
 use crate::exchange::capacity::Capacity;
 use crate::exchange::context::{Context, Error, active};
+use crate::exchange::persons::Persons;
 use crate::exchange::road::Road;
 use crate::storage::ops::{Put, Write};
 use crate::wire::checkpoint;
@@ -38,6 +39,7 @@ pub use passes::PassReport;
 pub struct Upkeep {
     context: Arc<Context>,
     agreements: Arc<Agreements>,
+    persons: Arc<Persons>,
     road: Arc<Road>,
     capacity: Arc<Capacity>,
     /// Authorities of this node that were suspended or removed when upkeep looked last.
@@ -49,12 +51,12 @@ pub struct Upkeep {
 impl Upkeep {
     pub(super) fn new(
         context: Arc<Context>,
-        agreements: Arc<Agreements>,
+        (agreements, persons): (Arc<Agreements>, Arc<Persons>),
         road: Arc<Road>,
         capacity: Arc<Capacity>,
     ) -> Self {
         let (suspended_here, passes) = (Mutex::default(), passes::Passes::default());
-        Self { context, agreements, road, capacity, suspended_here, passes }
+        Self { context, agreements, persons, road, capacity, suspended_here, passes }
     }
 
     fn store(&self) -> &dyn Store {

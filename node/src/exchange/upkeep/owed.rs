@@ -29,7 +29,7 @@ impl Upkeep {
     pub(super) async fn owed_pass(&self, what: What) -> Result<Passed, Error> {
         let mut passed = Passed::default();
         // Nothing can be shared while this node's authorities are suspended; their restore wakes every pass.
-        if what != What::PauseNotice && self.are_suspended_here() {
+        if !matches!(what, What::PauseNotice | What::Erasure) && self.are_suspended_here() {
             return Ok(passed);
         }
         for recipient in self.store().owed_recipients(what, self.now()).await? {
@@ -109,6 +109,7 @@ impl Upkeep {
             Subject::Announcement(agreement) => self.agreements.announcement(agreement, to()?).await,
             Subject::EndNotice(agreement, by) => self.agreements.end_notice(agreement, by, to()?).await,
             Subject::PauseNotice(offer) => self.capacity.pause_notice(offer).await,
+            Subject::Erasure(record) => self.persons.erase(record).await,
             // Governance has the overlay, and looks after it from the start on.
             Subject::EmergencyEntry(_) => Err(Reason::Internal.into()),
         }

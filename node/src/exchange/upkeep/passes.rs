@@ -58,6 +58,7 @@ impl Upkeep {
             PassKind::Announcements => self.owed_pass(What::Announcement).await?,
             PassKind::EndNotices => self.owed_pass(What::EndNotice).await?,
             PassKind::PauseNotices => self.owed_pass(What::PauseNotice).await?,
+            PassKind::Erasures => self.owed_pass(What::Erasure).await?,
             PassKind::Backfill => self.owed_pass(What::Backfill).await?,
             PassKind::Deferred => {
                 let mut passed = self.road.number_again_pass().await?;

@@ -191,6 +191,7 @@ pub(crate) fn receive(first: u64, items: Vec<NewInbox>) -> Receive {
         audit: audit.collect(),
         items,
         puts: Vec::new(),
+        deletes: Vec::new(),
         owes: Vec::new(),
         receipt: Bytes::from(format!("receipt to {next}")),
         now: NOW,

@@ -4,6 +4,7 @@
 
 mod again;
 mod deliver;
+mod erasing;
 mod fixture;
 mod owed;
 mod persons;
@@ -79,6 +80,10 @@ sections! {
     persons::agreements_to_share_are_found_by_their_case_and_replaced_by_version,
     persons::what_is_sealed_opens_until_its_row_is_past,
     persons::each_partner_knows_a_case_by_another_name,
+    erasing::what_is_about_a_person_is_read_until_it_is_erased,
+    erasing::what_was_on_its_way_travels_as_a_skip,
+    erasing::its_time_takes_the_key_with_it,
+    erasing::who_got_it_and_what_came_of_it_is_kept,
     rest::a_store_is_one_authoritys_in_one_federation,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,

@@ -6,10 +6,11 @@ use super::{NewDelivery, NewPublication, OWED_BYTES, RequestMark, delivery_bytes
 use crate::domain::audit::AuditDraft;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, ShareId};
 use crate::domain::person::CaseIndex;
+use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::{AgreementRow, InvitationRequestRow, PartnerIncarnation};
+use crate::rows::{AgreementRow, DisclosureRow, InvitationRequestRow, PartnerIncarnation, WithdrawalRow};
 
 /// One transaction. A repeated request is answered first; then what is expected is compared, and only when all of it
 /// holds anything is stored, in the order of the fields.
@@ -63,6 +64,9 @@ pub enum Put {
         told: PartnerIncarnation,
     },
     Share(NewShare),
+    /// Of a known one only what became of it changes.
+    Disclosure(DisclosureRow),
+    Withdrawal(WithdrawalRow),
     /// This node's own incarnation; one that is not above the stored one changes nothing.
     OwnIncarnation(Incarnation),
     /// A signed audit checkpoint: encoded `Signed`, and the size that it covers.
@@ -116,6 +120,9 @@ pub struct NewPartnerOffer {
 pub enum Delete {
     /// A proposal that not everybody signed in time; one that was signed by all meanwhile stays.
     Proposal(AgreementId),
+    /// All that is stored of what a record says, and of what was answered to it: publications, places in the inbox, envelopes; a
+    /// number of a stream that was given to it travels as a SKIP. Its dedup key stays. What opens it is destroyed first (`PersonKeys::erase`).
+    Erased { key: RecordKey, at: UnixMs },
 }
 
 impl Write {
@@ -161,6 +168,8 @@ impl Put {
             Self::OwnOffer(row) => row.body.len(),
             Self::PartnerOffer(row) => row.view.len(),
             Self::Share(row) => row.sealed.len(),
+            Self::Disclosure(row) => row.receipt.len() + 128,
+            Self::Withdrawal(_) => 64,
             Self::PartnerIncarnation { told, .. } => told.hello.len(),
             Self::InvitationRequest(..) | Self::OwnIncarnation(_) => 0,
         }

@@ -256,6 +256,9 @@ impl<'a> Batch<'a> {
         }
         self.shorten(op).await?;
         op.puts.iter().for_each(|put| self.put(put));
+        for delete in &op.deletes {
+            self.delete(delete).await?;
+        }
         self.owe(&op.owes).await?;
         self.state.ins.insert(name.clone(), InNumbers { under, next: op.next });
         self.rows.in_streams.insert(name, op);

@@ -142,7 +142,7 @@ async fn pauses(conn: &mut SqliteConnection) -> Result<Vec<Owed>> {
     let mut owed = Vec::new();
     for row in db::all(&mut *conn, &statements::OWN_OFFER_ALL, Args::new()).await.map_err(failed)? {
         // One that does not read stays as it is; whoever lists offers names it.
-        let Ok(id) = super::read::offer_id(&row, 0) else { continue };
+        let Ok(id) = super::offers::offer_id(&row, 0) else { continue };
         if row.int(3).map_err(failed)? != 0 && !told.contains(&id.to_string()) {
             owed.push(due(OwedKey::of(Subject::PauseNotice(id)), UnixMs(0)));
         }

@@ -35,6 +35,10 @@ impl PersonKeys for SqliteStore {
         self.keys.erase_records(keys, now).boxed()
     }
 
+    fn is_erased(&self, key: RecordKey) -> BoxFuture<'_, Result<bool>> {
+        async move { self.keys.is_erased_record(&key).await }.boxed()
+    }
+
     fn open_sealed(&self, key: RecordKey, sealed: Bytes) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>>> {
         async move { self.keys.open_record(&key, sealed.to_vec()).await }.boxed()
     }

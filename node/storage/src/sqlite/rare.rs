@@ -9,7 +9,7 @@ use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::ops::{Delete, Expect, NewPartnerOffer, Put, Write, Written};
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::AgreementRow;
+use crate::rows::{AgreementRow, DisclosureRow};
 
 /// An expectation that does not hold.
 enum Unmet {
@@ -35,7 +35,9 @@ impl<'a> Batch<'a> {
         }
         self.remember(op.request.as_ref());
         op.puts.iter().for_each(|put| self.put(put));
-        op.deletes.iter().for_each(|delete| self.delete(delete));
+        for delete in &op.deletes {
+            self.delete(delete).await?;
+        }
         op.publications.iter().for_each(|p| self.put_publication(p, true));
         op.deliveries.iter().for_each(|item| self.put_delivery(item));
         self.owe(&op.owes).await?;
@@ -96,6 +98,12 @@ impl<'a> Batch<'a> {
                 let args = args.with(row.case.as_bytes().as_slice()).with(row.version).with(row.keep_until);
                 self.script.push(&statements::AGREEMENT_TO_SHARE_PUT, args.with(&row.sealed));
             }
+            Put::Disclosure(row) => self.put_disclosure(row),
+            Put::Withdrawal(row) => {
+                let mut args = Args::new();
+                args.key(Some(&row.key)).push(&row.recipient).push(row.counter).push(row.received).push(row.due_by);
+                self.script.push(&statements::WITHDRAWAL_PUT, args.with(row.done_at.unwrap_or(UnixMs(0))));
+            }
             Put::Invitation(id, held) => {
                 self.script.push(&statements::INVITATION_PUT, Args::new().with(id.0.as_slice()).with(held));
             }
@@ -136,13 +144,42 @@ impl<'a> Batch<'a> {
         self.script.push(&statements::PARTNER_OFFER_PUT, args.with(&row.view));
     }
 
-    fn delete(&mut self, delete: &Delete) {
+    fn put_disclosure(&mut self, row: &DisclosureRow) {
+        let mut args = Args::new();
+        args.key(Some(&row.key)).push(&row.recipient).push(row.kind.code()).push(row.scope.code());
+        args.push(row.purpose.code()).push(row.case.as_bytes().as_slice()).push(row.share.0.as_slice());
+        args.push(row.shared_at).push(row.erase_by).push(row.state as i32).push(row.counter).push(row.noticed_at);
+        args.push(row.due_by).push(row.answered_at).push(&row.receipt);
+        self.script.push(&statements::DISCLOSURE_PUT, args);
+    }
+
+    /// What was collected stands before it: a record that came or was made in this very transaction goes too.
+    pub(super) async fn delete(&mut self, delete: &Delete) -> Result<(), sqlx::Error> {
+        self.flush().await?;
         match delete {
+            Delete::Erased { key, at } => {
+                let args = || {
+                    let mut args = Args::new();
+                    args.key(Some(key));
+                    args
+                };
+                self.script.push(&statements::OUTBOX_ERASE, args());
+                self.script.push(&statements::DELIVERY_ERASE, args().with(*at));
+                for statement in [
+                    &statements::UNDISPATCHED_ERASE,
+                    &statements::PUBLICATION_ERASE,
+                    &statements::INBOX_ERASE,
+                    &statements::HIDDEN_INBOX_ERASE,
+                ] {
+                    self.script.push(statement, args());
+                }
+            }
             Delete::Proposal(id) => {
                 self.script.push(&statements::AGREEMENT_END_FORGET, Args::new().with(id.0.as_slice()));
                 self.script.push(&statements::AGREEMENT_FORGET, Args::new().with(id.0.as_slice()));
             }
         }
+        Ok(())
     }
 
     /// Adds what is owed from now on.

@@ -10,13 +10,12 @@ use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
 
 use super::db::{self, Args, Columns, failed};
+use super::offers::{offer_id, own_offer, partner_offer};
 use super::writer::Command;
 use super::{SqliteStore, agreements, rare, rows, state, statements};
-use crate::domain::agreement::Usage;
 use crate::domain::envelope::GrantRef;
 use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
 use crate::domain::person::CaseIndex;
-use crate::domain::policy::KeptRecord;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
 use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
@@ -33,9 +32,11 @@ const LONGEST_READ: Duration = Duration::from_secs(5);
 /// The notice of nobody.
 const NOTHING: &[u8] = &[];
 
-type Read<'a, T> = BoxFuture<'a, Result<T>>;
+pub(super) type Read<'a, T> = BoxFuture<'a, Result<T>>;
 
-fn bounded<'a, T>(read: impl Future<Output = std::result::Result<T, sqlx::Error>> + Send + 'a) -> Read<'a, T> {
+pub(super) fn bounded<'a, T>(
+    read: impl Future<Output = std::result::Result<T, sqlx::Error>> + Send + 'a,
+) -> Read<'a, T> {
     async move {
         match tokio::time::timeout(LONGEST_READ, read).await {
             Ok(result) => result.map_err(failed),
@@ -52,7 +53,7 @@ fn below(before: Option<u64>) -> u64 {
 
 impl SqliteStore {
     /// All that a statement gives, without what does not read.
-    fn list<'a, T: Send + 'a>(
+    pub(super) fn list<'a, T: Send + 'a>(
         &'a self,
         statement: &'static statements::SqlStatement,
         args: Args,
@@ -86,7 +87,7 @@ impl SqliteStore {
     }
 
     /// At most one. One that does not read is noted, and what was asked for it is refused.
-    fn find<'a, T: Send + 'a>(
+    pub(super) fn find<'a, T: Send + 'a>(
         &'a self,
         statement: &'static statements::SqlStatement,
         args: Args,
@@ -109,7 +110,7 @@ impl SqliteStore {
     }
 }
 
-fn key_args(key: &RecordKey) -> Args {
+pub(super) fn key_args(key: &RecordKey) -> Args {
     let mut args = Args::new();
     args.key(Some(key));
     args
@@ -128,33 +129,13 @@ fn out_stream(row: &SqliteRow) -> std::result::Result<OutStream, sqlx::Error> {
     })
 }
 
-pub(crate) fn offer_id(row: &SqliteRow, column: usize) -> std::result::Result<OfferId, sqlx::Error> {
-    row.value(column, OfferId::from_slice(&row.blob(column)?))
-}
-
-fn own_offer(row: &SqliteRow) -> std::result::Result<OwnOfferRow, sqlx::Error> {
-    let (version, unconfirmed) = (row.number(2)?, row.int(3)? != 0);
-    let record = KeptRecord::own(RecordKind::OfferView, UnixMs::NEVER, row.bytes(1)?);
-    Ok(OwnOfferRow { id: offer_id(row, 0)?, record, version, unconfirmed })
-}
-
-fn partner_offer(row: &SqliteRow) -> std::result::Result<PartnerOfferRow, sqlx::Error> {
-    let keep_until = row.time(5)?;
-    Ok(PartnerOfferRow {
-        origin: row.authority(0)?,
-        id: offer_id(row, 1)?,
-        version: row.number(2)?,
-        age_at_sending_ms: Some(row.int(3)?).filter(|age| *age >= 0),
-        received: row.time(4)?,
-        // By retention or expiry, whichever is first: the table has no other date. The board is looked at: what a system may
-        // take is in the inbox.
-        record: KeptRecord::received(RecordKind::OfferView, UnixMs::NEVER, keep_until, Usage::View, row.bytes(6)?),
-    })
-}
-
 impl Store for SqliteStore {
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>> {
-        async move { self.ask(|reply| Command::Write(Box::new(op), reply)).await? }.boxed()
+        async move {
+            let op = self.sealed(op).await?;
+            self.ask(|reply| Command::Write(Box::new(op), reply)).await?
+        }
+        .boxed()
     }
 
     fn request(&self, scope: String, request_id: String) -> Read<'_, Option<(Digest, Bytes)>> {
@@ -166,21 +147,27 @@ impl Store for SqliteStore {
 
     fn pending_publications(&self, limit: usize) -> Read<'_, Vec<PublicationRow>> {
         let args = |limit| Args::new().with(limit);
-        bounded(self.page(&statements::UNDISPATCHED_LIST, limit, args, rows::publication))
+        self.own_records(bounded(self.page(&statements::UNDISPATCHED_LIST, limit, args, rows::publication)))
     }
 
     fn publication(&self, key: RecordKey) -> Read<'_, Option<PublicationRow>> {
-        self.find(&statements::PUBLICATION_GET, key_args(&key), rows::publication)
+        let found = self.find(&statements::PUBLICATION_GET, key_args(&key), rows::publication);
+        async move { Ok(self.opened_publications(found.await?.into_iter().collect()).await?.pop()) }.boxed()
     }
 
     fn publications(&self, kind: RecordKind, before: Option<u64>, limit: usize) -> Read<'_, Vec<PublicationRow>> {
         let args = move |limit| Args::new().with(kind.code()).with(below(before)).with(limit);
-        bounded(self.page(&statements::PUBLICATION_LIST, limit, args, rows::publication))
+        self.own_records(bounded(self.page(&statements::PUBLICATION_LIST, limit, args, rows::publication)))
     }
 
     fn publications_about(&self, target: RecordKey, by: AuthorityId, limit: usize) -> Read<'_, Vec<PublicationRow>> {
         let args = move |limit| key_args(&target).with(&by).with(limit);
-        oldest_first(bounded(self.page(&statements::PUBLICATION_ABOUT, limit, args, rows::publication)))
+        self.own_records(oldest_first(bounded(self.page(
+            &statements::PUBLICATION_ABOUT,
+            limit,
+            args,
+            rows::publication,
+        ))))
     }
 
     fn open_streams(&self) -> Read<'_, Vec<OutStream>> {
@@ -205,7 +192,11 @@ impl Store for SqliteStore {
         items: usize,
         bytes: usize,
     ) -> Read<'_, Vec<OutItem>> {
-        bounded(async move { self.out_items(&origin, &recipient, class, items.max(1), bytes).await })
+        async move {
+            let items = bounded(self.out_items(&origin, &recipient, class, items.max(1), bytes)).await?;
+            self.opened_items(&origin, items).await
+        }
+        .boxed()
     }
 
     fn deliveries(&self, filter: DeliveryFilter, before: Option<u64>, limit: usize) -> Read<'_, Vec<DeliveryRow>> {
@@ -280,37 +271,38 @@ impl Store for SqliteStore {
     }
 
     fn inbox_after(&self, position: u64, kinds: Vec<RecordKind>, limit: usize) -> Read<'_, Vec<InboxRow>> {
-        bounded(self.inbox_list(position, kinds, limit))
+        self.received_records(bounded(self.inbox_list(position, kinds, limit)))
     }
 
     fn inbox_before(&self, kind: RecordKind, position: Option<u64>, limit: usize) -> Read<'_, Vec<InboxRow>> {
         let args = move |limit| Args::new().with(kind.code()).with(below(position)).with(limit);
-        bounded(self.page(&statements::INBOX_BEFORE, limit, args, rows::inbox))
+        self.received_records(bounded(self.page(&statements::INBOX_BEFORE, limit, args, rows::inbox)))
     }
 
     fn inbox_record(&self, key: RecordKey) -> Read<'_, Option<InboxRow>> {
-        self.find(&statements::INBOX_GET, key_args(&key), rows::inbox)
+        let found = self.find(&statements::INBOX_GET, key_args(&key), rows::inbox);
+        async move { Ok(self.opened_inbox(found.await?.into_iter().collect()).await?.pop()) }.boxed()
     }
 
     fn inbox_about(&self, target: RecordKey, by: AuthorityId, limit: usize) -> Read<'_, Vec<InboxRow>> {
         let args = move |limit| key_args(&target).with(&by).with(limit);
-        oldest_first(bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox)))
+        self.received_records(oldest_first(bounded(self.page(&statements::INBOX_ABOUT, limit, args, rows::inbox))))
     }
 
     fn inbox_about_by_turns(&self, target: RecordKey, limit: usize) -> Read<'_, Vec<InboxRow>> {
         let args = move |limit| key_args(&target).with(limit);
-        bounded(self.page(&statements::INBOX_ABOUT_BY_TURNS, limit, args, rows::inbox))
+        self.received_records(bounded(self.page(&statements::INBOX_ABOUT_BY_TURNS, limit, args, rows::inbox)))
     }
 
     fn inbox_about_any(&self, targets: Vec<RecordKey>) -> Read<'_, Vec<InboxRow>> {
-        bounded(async move {
+        self.received_records(bounded(async move {
             let mut conn = self.readers.acquire().await?;
             let found = db::find_many(&mut conn, &statements::INBOX_ABOUT_ANY, &targets, |key, args| {
                 args.key(Some(key));
             })
             .await?;
             db::readable(&self.unreadable, &statements::INBOX_ABOUT_ANY, &found, rows::inbox)
-        })
+        }))
     }
 
     fn inbox_position(&self) -> Read<'_, u64> {
@@ -364,6 +356,10 @@ impl Store for SqliteStore {
     fn shares_of(&self, case: CaseIndex) -> Read<'_, Vec<ShareRow>> {
         let case = Args::new().with(case.as_bytes().as_slice());
         self.list(&statements::AGREEMENT_TO_SHARE_OF_CASE, case, rows::share)
+    }
+
+    fn empty_log(&self) -> BoxFuture<'_, Result<bool>> {
+        async move { self.ask(Command::Checkpoint).await? }.boxed()
     }
 
     fn audit_leaves(&self, from: u64, limit: usize) -> Read<'_, Vec<Bytes>> {

@@ -14,6 +14,8 @@ use crate::domain::envelope::GrantRef;
 use crate::domain::handling::{Handling, Pap, Purpose, Tlp};
 use crate::domain::ids::{AgreementId, Digest, KeyId, RecordId, ShareId};
 use crate::domain::limits;
+use crate::domain::person::CaseIndex;
+use crate::domain::person::share::ShareScope;
 use crate::domain::policy::KeptRecord;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKind, StreamClass};
@@ -314,5 +316,36 @@ pub(super) fn share(row: &SqliteRow) -> Result<ShareRow, sqlx::Error> {
         authority: row.authority(2)?,
         version: row.number(3)?,
         sealed: row.bytes(4)?,
+    })
+}
+
+pub(super) fn disclosure(row: &SqliteRow) -> Result<DisclosureRow, sqlx::Error> {
+    Ok(DisclosureRow {
+        key: row.key(0)?,
+        recipient: row.authority(2)?,
+        kind: kind(row, 3)?,
+        scope: row.value(4, ShareScope::from_code(row.code(4)?))?,
+        purpose: row.value(5, Purpose::from_code(row.code(5)?))?,
+        case: row.value(6, CaseIndex::from_slice(&row.blob(6)?))?,
+        share: row.value(7, ShareId::from_slice(&row.blob(7)?))?,
+        shared_at: row.time(8)?,
+        erase_by: row.time(9)?,
+        state: row.value(10, DisclosureState::from_code(row.code(10)?))?,
+        counter: row.number(11)?,
+        noticed_at: row.time(12)?,
+        due_by: row.time(13)?,
+        answered_at: row.time(14)?,
+        receipt: row.bytes(15)?,
+    })
+}
+
+pub(super) fn withdrawal(row: &SqliteRow) -> Result<WithdrawalRow, sqlx::Error> {
+    Ok(WithdrawalRow {
+        key: row.key(0)?,
+        recipient: row.authority(2)?,
+        counter: row.number(3)?,
+        received: row.time(4)?,
+        due_by: row.time(5)?,
+        done_at: row.time_or_none(6)?,
     })
 }

@@ -32,6 +32,7 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (13, "delivery_given", include_str!("../../../migrations/sqlite/0013_delivery_given.sql")),
     (14, "inbox_usage", include_str!("../../../migrations/sqlite/0014_inbox_usage.sql")),
     (15, "agreement_to_share", include_str!("../../../migrations/sqlite/0015_agreement_to_share.sql")),
+    (16, "disclosure", include_str!("../../../migrations/sqlite/0016_disclosure.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.

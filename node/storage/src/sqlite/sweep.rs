@@ -33,7 +33,9 @@ pub(super) async fn chunk(
     let past = now - limits::DEDUP_AFTER_EXPIRY;
     let received = all(&mut *conn, &statements::INBOX_PAST, limit(now)).await.map_err(failed)?;
     let hidden = all(&mut *conn, &statements::HIDDEN_INBOX_PAST, limit(now)).await.map_err(failed)?;
-    let published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
+    let mut published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
+    // What was said about a person ends with its time, at its origin as well (11.6); nobody is told that it did.
+    published.extend(all(&mut *conn, &statements::PUBLICATION_PAST_ABOUT_PERSONS, limit(now)).await.map_err(failed)?);
     // One whose id does not read is past its time like the others.
     let ids =
         |statement, rows: &[SqliteRow]| readable(unreadable, statement, rows, |row| row.record_id(1)).map_err(failed);
@@ -47,6 +49,22 @@ pub(super) async fn chunk(
     let slots = readable(unreadable, &statements::SALT_FIND, &slots, |row| row.number(1)).map_err(failed)?;
     keys.destroy(&slots).await?;
     let shares = past_shares(conn, keys, unreadable, now).await?;
+    let mut about_persons = Vec::new();
+    for (statement, rows) in [
+        (&statements::INBOX_PAST, &received),
+        (&statements::HIDDEN_INBOX_PAST, &hidden),
+        (&statements::PUBLICATION_PAST, &published),
+    ] {
+        let sealed =
+            |row: &SqliteRow| Ok((super::rows::kind(row, 3)?.is_about_persons(), row.authority(2)?, row.record_id(1)?));
+        let read = readable(unreadable, statement, rows, sealed).map_err(failed)?;
+        about_persons.extend(
+            read.into_iter().filter_map(|(is, origin, record_id)| is.then_some(RecordKey { origin, record_id })),
+        );
+    }
+    if !about_persons.is_empty() {
+        keys.erase_records(about_persons, now).await?;
+    }
     let swept = async {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         run_many(conn, &statements::SALT_DELETE, &records, bind).await?;

@@ -45,8 +45,8 @@ pub(super) const BATCH_BYTES: usize = 1 << 20;
 pub(super) enum Command {
     Write(Box<WriteOp>, oneshot::Sender<Result<Written>>),
     Sweep(UnixMs, oneshot::Sender<Result<u64>>),
-    /// Empties the log into the file.
-    Checkpoint(oneshot::Sender<Result<()>>),
+    /// Empties the log into the file; whether nothing is left in it. A reader keeps it back for as long as it reads.
+    Checkpoint(oneshot::Sender<Result<bool>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -363,12 +363,16 @@ impl Writer {
         if matches!(swept, Err(Error::Full)) && self.ballast.release() { Ok(1) } else { swept }
     }
 
-    async fn checkpoint(&mut self) -> Result<()> {
+    async fn checkpoint(&mut self) -> Result<bool> {
         let (mut conn, state) = self.connection().await?;
-        let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await;
-        let Err(error) = done else {
-            self.open = Some((conn, state));
-            return Ok(());
+        // Its first column: whether somebody kept it from coming to an end.
+        let done = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await;
+        let error = match done {
+            Ok(busy) => {
+                self.open = Some((conn, state));
+                return Ok(busy == 0);
+            }
+            Err(error) => error,
         };
         // Pages that did not reach the file may be marked clean: nothing more is written over them (9.8).
         sqlx::Connection::close_hard(conn).await.ok();

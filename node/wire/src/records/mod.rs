@@ -12,6 +12,8 @@ pub mod answer;
 pub mod inspection;
 pub mod offer;
 pub mod practice;
+pub mod referral;
+pub mod withdrawal;
 
 use bytes::Bytes;
 use havenlink_domain::{if_built, record_kinds};

@@ -9,6 +9,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 use crate::domain::closed::Closed;
 use crate::domain::person::share;
 use crate::domain::records::Content;
+use crate::domain::records::withdrawal;
 use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, policy, record, register};
 
 fn descriptors() -> FileDescriptorSet {
@@ -80,7 +81,7 @@ macro_rules! closed_lists {
 
 closed_lists! {
     record {
-        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::Usage, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole, share::ShareScope,
+        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::Usage, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole, share::ShareScope, withdrawal::WithdrawalReason, withdrawal::ErasureOutcome,
     }
     peer {
         named::ItemResult, join::ApplicationState,
@@ -100,7 +101,8 @@ closed_lists! {
 }
 
 /// What stands in no record and in no partner's message: answered to a node's own callers, or asked by them.
-const WITHIN: [&str; 9] = [
+const WITHIN: [&str; 10] = [
+    "havenlink.local.v1.DisclosureState",
     "havenlink.admin.v1.CheckResult",
     "havenlink.admin.v1.NodeState",
     "havenlink.directory.v1.MemberState",
@@ -208,6 +210,7 @@ const ONLY_HERE: [(&str, &[&str]); 8] = [
         "phone",
         &[
             "havenlink.record.v1.OfferView.",
+            "havenlink.record.v1.Referral.",
             "havenlink.local.v1.OwnOffer.",
             "havenlink.store.v1.StoredOffer.",
             "havenlink.directory.v1.ContactPoint.",

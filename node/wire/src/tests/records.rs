@@ -276,10 +276,17 @@ fn a_refused_alert_names_its_field_and_its_reason() {
     assert!(alert::from_proto(whole).is_ok(), "each limit itself is allowed");
 }
 
+fn shared(envelope: &mut proto::Envelope, spoil: fn(&mut proto::SharedUnder)) {
+    let reference = Bytes::from_static(&[5; 16]);
+    let mut under = proto::SharedUnder { reference, scope: 1, erase_by_ms: envelope.expires_ms };
+    spoil(&mut under);
+    envelope.shared_under = Some(under);
+}
+
 #[test]
 fn a_refused_envelope_names_its_field_and_its_reason() {
     type Spoil = fn(&mut proto::Envelope);
-    let spoilt: [(Spoil, Reason, &str); 19] = [
+    let spoilt: [(Spoil, Reason, &str); 21] = [
         (|e| e.federation_id.clear(), Reason::FieldMissing, "federation_id"),
         (|e| e.origin = "Strasbourg".into(), Reason::FieldInvalid, "origin"),
         (|e| e.recipient = e.origin.clone(), Reason::EnvelopeMalformed, "recipient"),
@@ -298,7 +305,9 @@ fn a_refused_envelope_names_its_field_and_its_reason() {
         (|e| e.expires_ms = e.created_ms, Reason::EnvelopeMalformed, "expires_ms"),
         (|e| e.review_by_ms = e.expires_ms + 1, Reason::EnvelopeMalformed, "review_by_ms"),
         (|e| e.created_ms = i64::MAX, Reason::FieldInvalid, "created_ms"),
-        (|e| e.agreement_to_share_ref = Bytes::from_static(b"me"), Reason::EnvelopeMalformed, "agreement_to_share_ref"),
+        (|e| shared(e, |u| u.reference.clear()), Reason::FieldInvalid, "shared_under.reference"),
+        (|e| shared(e, |u| u.scope = 99), Reason::ValueUnknown, "shared_under.scope"),
+        (|e| shared(e, |u| u.erase_by_ms = 1), Reason::EnvelopeMalformed, "shared_under.erase_by_ms"),
     ];
     for (spoil, reason, field) in spoilt {
         let mut message = envelope::to_proto(&around(&RecordBody::Content(alert().into())));
@@ -360,7 +369,7 @@ fn a_body_that_is_not_its_kind_is_refused_below_body() {
     assert_eq!(shown(decode(RecordKind::Alert, b"")), (Reason::FieldMissing, "body".into()));
     assert_eq!(shown(decode(RecordKind::Alert, b"\xff\xff")), (Reason::DecodeFailed, "body".into()));
     assert_eq!(shown(decode(RecordKind::Practice, b"\x08\x01")), (Reason::FieldMissing, "body.outcome".into()));
-    for kind in [RecordKind::Referral, RecordKind::Placement, RecordKind::WithdrawalNotice] {
+    for kind in [RecordKind::Placement, RecordKind::Adoption, RecordKind::WithdrawalCode] {
         assert_eq!(decode(kind, b"\x08\x01").reason, Reason::KindNotSupported);
     }
     let end = AgreementEnd { agreement: AgreementId([1; 32]), by: kehl(), at: NOW, reason: AgreementEndReason::Breach };

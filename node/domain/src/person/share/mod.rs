@@ -10,10 +10,10 @@ mod terms;
 
 use crate::actor::Actor;
 use crate::closed::closed_enum;
-use crate::handling::Purpose;
+use crate::handling::{LawfulBasis, Purpose, SpecialBasis};
 use crate::ids::AuthorityId;
 use crate::reason::Reason;
-use crate::time::UnixMs;
+use crate::time::{Millis, UnixMs};
 
 pub use given::{
     AgeAssessment, ChildTerms, ChildViews, Circumstances, Decider, DeciderKind, Freedom, Incapacity, Interpreter,
@@ -89,15 +89,70 @@ pub struct UseQuestion<'a> {
     pub now: UnixMs,
 }
 
-/// The answer yes, for one record and recipient; only `opens` makes one.
+/// The answer yes, for one record and recipient; only `opens` and `opens_again` make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShareUse {
-    scope: usize,
+    place: usize,
+    scope: ShareScope,
+    purpose: Purpose,
+    recipient: AuthorityId,
     expires: UnixMs,
     erase_by: UnixMs,
+    lawful_basis: LawfulBasis,
+    special_basis: SpecialBasis,
 }
 
+/// What travels with a record about a person: which scope it is shared under, and until when (9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedUnder {
+    /// Random for each record: two recipients have nothing in common, and one learns nothing from two records.
+    pub reference: [u8; 16],
+    /// What its recipient may do with it goes no further.
+    pub scope: ShareScope,
+    /// Its recipient erases it by then, without a message.
+    pub erase_by: UnixMs,
+}
+
+/// A date that travels with a record about a person: two recipients could know her agreement by its minute. It ends with the day
+/// before, or, where that is near, with the ten minutes before.
+pub fn coarse(at: UnixMs, now: UnixMs) -> UnixMs {
+    let far = at.since(now) > NEAR;
+    at.rounded_down(if far { Millis::days(1) } else { Millis::minutes(10) })
+}
+
+const NEAR: Millis = Millis::days(3);
+
 impl ShareUse {
+    /// Whether it is the answer about this recipient, purpose and scope, and still stands.
+    pub fn is_for(&self, recipient: &AuthorityId, purpose: Purpose, scope: ShareScope, now: UnixMs) -> bool {
+        self.recipient == *recipient && self.purpose == purpose && self.scope == scope && now < self.expires
+    }
+
+    /// One that nobody was asked for: tests of the question only.
+    #[cfg(any(test, feature = "samples"))]
+    pub fn unasked(recipient: AuthorityId, purpose: Purpose, scope: ShareScope, expires: UnixMs) -> Self {
+        Self {
+            place: 0,
+            scope,
+            purpose,
+            recipient,
+            expires,
+            erase_by: expires,
+            lawful_basis: LawfulBasis::PublicTask,
+            special_basis: SpecialBasis::HealthOrSocialCare,
+        }
+    }
+
+    /// What travels with a record that expires then.
+    pub fn under(&self, reference: [u8; 16], expires: UnixMs, now: UnixMs) -> SharedUnder {
+        SharedUnder { reference, scope: self.scope, erase_by: coarse(self.erase_by, now).max(expires) }
+    }
+
+    /// The basis in law beside which it stands.
+    pub fn bases(&self) -> (LawfulBasis, SpecialBasis) {
+        (self.lawful_basis, self.special_basis)
+    }
+
     /// The record expires no later.
     pub fn expires(&self) -> UnixMs {
         self.expires
@@ -273,6 +328,15 @@ impl AgreementToShare {
     /// # Errors
     /// `NO_AGREEMENT_TO_SHARE`, whatever it is that stands in the way (11.9).
     pub fn opens(&self, q: &UseQuestion<'_>) -> Result<ShareUse, Reason> {
+        let left = |place: usize| self.used.get(place).is_some_and(|used| *used < self.terms.scopes[place].uses);
+        self.covering(q).filter(|share_use| left(share_use.place)).ok_or(Reason::NoAgreementToShare)
+    }
+
+    /// The same about what was shared and counted already, before each attempt.
+    ///
+    /// # Errors
+    /// `NO_AGREEMENT_TO_SHARE`, as `opens`.
+    pub fn opens_again(&self, q: &UseQuestion<'_>) -> Result<ShareUse, Reason> {
         self.covering(q).ok_or(Reason::NoAgreementToShare)
     }
 
@@ -282,8 +346,8 @@ impl AgreementToShare {
         if self.standing(q.now) != ShareStanding::Given || duress {
             return None;
         }
-        let scope = self.terms.scopes.iter().position(|terms| terms.scope == q.scope)?;
-        let terms = &self.terms.scopes[scope];
+        let place = self.terms.scopes.iter().position(|terms| terms.scope == q.scope)?;
+        let terms = &self.terms.scopes[place];
         let kept_where = |authority: &AuthorityId| {
             let allowed = terms.countries.iter().any(|country| country.as_str() == authority.country());
             allowed && !self.terms.exclusions.bar(authority)
@@ -292,18 +356,26 @@ impl AgreementToShare {
             && terms.recipients.contains(q.recipient)
             && kept_where(q.recipient)
             && q.host.is_none_or(kept_where)
-            && terms.expires > q.now
-            && self.used.get(scope).is_some_and(|used| *used < terms.uses);
+            && terms.expires > q.now;
         fits.then(|| {
             let vital = matches!(given.decider, Decider::VitalInterest { .. });
             let end = if vital { given.at + given::VITAL_LIFE } else { UnixMs::NEVER };
-            ShareUse { scope, expires: terms.expires.min(end), erase_by: terms.erase_by }
+            ShareUse {
+                place,
+                scope: q.scope,
+                purpose: q.purpose,
+                recipient: q.recipient.clone(),
+                expires: terms.expires.min(end),
+                erase_by: terms.erase_by,
+                lawful_basis: self.terms.lawful_basis,
+                special_basis: self.terms.special_basis,
+            }
         })
     }
 
     /// Counts one record that is shared by an answer of `opens`, in the transaction that shares it.
     pub fn spend(&mut self, share_use: &ShareUse) {
-        if let Some(used) = self.used.get_mut(share_use.scope) {
+        if let Some(used) = self.used.get_mut(share_use.place) {
             *used = used.saturating_add(1);
         }
     }

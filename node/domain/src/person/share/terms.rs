@@ -6,8 +6,7 @@ use crate::fault::{Fault, check_list};
 use crate::handling::{LawfulBasis, Purpose, SpecialBasis};
 use crate::ids::{AuthorityId, Digest};
 use crate::reason::Reason;
-use crate::records::practice::TranslationProvenance;
-use crate::text::{Language, check_free_text};
+use crate::text::{Language, TranslationProvenance, check_free_text};
 use crate::time::{Millis, UnixMs};
 
 /// Longest life of a scope: nothing is endless.

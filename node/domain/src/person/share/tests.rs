@@ -7,8 +7,7 @@ use crate::actor::ActorRole;
 use crate::authority::ParticipantKind;
 use crate::handling::{LawfulBasis, SpecialBasis};
 use crate::ids::Digest;
-use crate::records::practice::TranslationProvenance;
-use crate::text::Language;
+use crate::text::{Language, TranslationProvenance};
 use crate::time::Millis;
 
 const NOW: UnixMs = UnixMs(1_700_000_000_000);

@@ -91,13 +91,20 @@ fn a_system_takes_what_came_to_be_stored_and_people_see_what_came_to_be_viewed()
 }
 
 #[test]
-fn a_stored_record_about_a_person_is_closed_to_everybody() {
-    for record in ABOUT_PERSONS.into_iter().flat_map(|kind| [own(kind), received(kind)]) {
-        for (role, purpose) in ActorRole::ALL.iter().flat_map(|role| ReadPurpose::ALL.map(|purpose| (*role, purpose))) {
-            let refused = may_read(&record, role, purpose, UnixMs(0)).unwrap_err();
-            assert_eq!(refused, Reason::PersonRecordsClosed, "{role} {purpose:?}");
-        }
+fn a_stored_record_about_a_person_is_for_who_looks_after_cases_and_for_no_system() {
+    let ask = |record: &KeptRecord, role, purpose| may_read(record, role, purpose, UnixMs(0)).map(|r| r.clause());
+    let (own, received) = (own(RecordKind::Referral), received(RecordKind::Referral));
+    for role in ActorRole::ALL {
+        let reads = *role == ActorRole::Coordinator;
+        assert_eq!(ask(&received, *role, ReadPurpose::Show).is_ok(), reads, "{role}");
+        assert_eq!(ask(&own, *role, ReadPurpose::Show).is_ok(), reads, "{role}");
+        assert_eq!(ask(&received, *role, ReadPurpose::Answer).is_ok(), reads, "{role}");
+        assert_eq!(ask(&received, *role, ReadPurpose::Consume), Err(Reason::KindNotSupported), "{role}");
+        assert_eq!(ask(&own, *role, ReadPurpose::SayLater), Err(Reason::KindNotSupported), "{role}");
     }
+    let placement = KeptRecord::own(RecordKind::Placement, END, "said".into());
+    let refused = ask(&placement, ActorRole::Coordinator, ReadPurpose::Show);
+    assert_eq!(refused, Err(Reason::KindNotSupported), "not built");
 }
 
 #[test]

@@ -16,10 +16,12 @@ use std::time::Duration;
 use crate::domain::authority::MemberStatus;
 use crate::domain::delivery;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::{AgreementId, Incarnation};
+use crate::domain::ids::{AgreementId, Incarnation, RecordId};
 use crate::domain::limits;
 use crate::domain::numbering::Under;
+use crate::domain::person::share::ShareUse;
 use crate::domain::reason::Reason;
+use crate::domain::record::RecordKey;
 use crate::domain::stream::{Batch, StreamId};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::Error;
@@ -127,7 +129,8 @@ impl Road {
         let understands = self.understood_by(id).await?;
         // After the meeting, which may have waited for a partner: what is sent is as old as it is now.
         let now = self.now();
-        let looks = prepare::Looks { view: &view, understands: &understands, now };
+        let shares = self.shares_of(id, &queued).await?;
+        let looks = prepare::Looks { view: &view, understands: &understands, now, shares: &shares };
         let prepared = self.prepare(id, sender, &looks, queued);
         if prepared.items.is_empty() {
             let reason = prepared.waits.unwrap_or(Reason::Internal);
@@ -164,6 +167,16 @@ impl Road {
             (sender.known_at, sender.incarnations) = (requeued, incarnations);
         }
         Ok(sender.incarnations)
+    }
+
+    /// What opens the items about persons, looked at now: no decision about one is kept (9.2).
+    async fn shares_of(&self, id: &StreamId, items: &[OutItem]) -> Result<HashMap<RecordId, ShareUse>, Error> {
+        let mut shares = HashMap::new();
+        for item in items.iter().filter(|item| item.kind.is_about_persons()) {
+            let key = RecordKey { origin: id.origin.clone(), record_id: item.record_id };
+            shares.extend(self.persons.still_opens(&key).await?.map(|opened| (item.record_id, opened)));
+        }
+        Ok(shares)
     }
 
     async fn take(&self, id: &StreamId) -> Result<Vec<OutItem>, Error> {

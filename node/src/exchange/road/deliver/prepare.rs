@@ -1,10 +1,13 @@
 //! What goes into the next batch: the one question, again, for each item, from the columns of its delivery. The envelope is
 //! bytes to send, and is not read.
 
+use std::collections::HashMap;
+
 use crate::domain::delivery::skip_before_sending;
 use crate::domain::directory::DirectoryView;
-use crate::domain::ids::Digest;
+use crate::domain::ids::{Digest, RecordId};
 use crate::domain::limits;
+use crate::domain::person::share::ShareUse;
 use crate::domain::policy::Side;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::stream::{BatchItem, ItemBody, StreamId, Understands};
@@ -48,6 +51,8 @@ pub(super) struct Looks<'a> {
     /// What the recipient takes.
     pub understands: &'a Understands,
     pub now: UnixMs,
+    /// What opens those about persons that something still opens.
+    pub shares: &'a HashMap<RecordId, ShareUse>,
 }
 
 impl Road {
@@ -57,17 +62,19 @@ impl Road {
         &self,
         id: &StreamId,
         sender: &Sender,
-        &Looks { view, understands, now }: &Looks<'_>,
+        &Looks { view, understands, now, shares }: &Looks<'_>,
         queued: Vec<OutItem>,
     ) -> Prepared {
         let agreements = self.context.agreements().load();
-        let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: self.context.closing_time() };
+        let now_closing = self.context.closing_time();
         let confirmed = Some(self.context.best_time()).filter(|best| *best < now);
         let right = self.context.confirmed_time().map(|confirmed| confirmed.max(now));
         let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
         let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
         let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
         for item in queued {
+            let shared = shares.get(&item.record_id);
+            let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: now_closing, shared };
             let (refused, again) = match self.looked_at(id, &item, &asked) {
                 Ok(_) if !understands.kinds.contains(&item.kind) && matches!(item.payload, OutPayload::Envelope(_)) => {
                     (Some(Reason::KindNotNamed), None)

@@ -139,7 +139,7 @@ impl Road {
                 // Newest first: what was said of a subject before is not current, whatever became of the newest.
                 let older = publication.content.subject().is_some_and(|subject| !subjects.insert(subject));
                 let due = row.dispatched && publication.grows() && !older;
-                if due && preparer.ask(&publication, to).is_ok() {
+                if due && preparer.ask(&publication, to, None).is_ok() {
                     let key = row.key();
                     if self.store().sent_under(key.clone(), to.clone()).await?.is_empty() {
                         found.push((row.sequence, key));
@@ -165,7 +165,7 @@ impl Road {
         let reading = match self.context.may_read(&row.record, ActorRole::Node, ReadPurpose::Prepare) {
             Ok(reading) => reading,
             Err(reason) => {
-                prepared.queue.audit.push(refused(&About::row(row), Some(to), reason));
+                prepared.queue.audit.push(refused(&About::row(row, None), Some(to), reason));
                 return Ok(prepared);
             }
         };
@@ -176,7 +176,13 @@ impl Road {
             publication.references.clear();
         }
         let key = self.context.keys().of(&row.authority);
-        preparer.prepare(key.as_deref(), &About::row(row), &publication, std::slice::from_ref(to), &mut prepared);
+        preparer.prepare(
+            key.as_deref(),
+            &About::row(row, self.opens_again(row).await?),
+            &publication,
+            std::slice::from_ref(to),
+            &mut prepared,
+        );
         Ok(prepared)
     }
 }

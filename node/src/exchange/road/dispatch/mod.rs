@@ -16,6 +16,7 @@ use crate::domain::audit::ActorRole;
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::limits;
+use crate::domain::person::share::ShareUse;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
@@ -49,7 +50,7 @@ impl Road {
             return None;
         }
         let mut prepared = Prepared::of(RecordKey { origin: publication.authority.clone(), record_id });
-        let about = About { record_id, kind: publication.content.kind(), expires };
+        let about = About { record_id, kind: publication.content.kind(), expires, shared: None };
         preparer.prepare(Some(&key), &about, publication, &recipients, &mut prepared);
         prepared.suspended.is_empty().then_some(prepared.queue)
     }
@@ -73,7 +74,8 @@ impl Road {
             ) {
                 let lasting = row.record.kind().facts().is_some_and(|facts| facts.lasting);
                 let grows = lasting && !self.own_taken_back(&row.key()).await?;
-                work.push(Work { key: self.context.keys().of(&row.authority), row, grows });
+                let shared = self.opens_again(&row).await?;
+                work.push(Work { key: self.context.keys().of(&row.authority), row, shared, grows });
             }
         }
         if work.is_empty() {
@@ -117,13 +119,22 @@ impl Road {
         if self.own_taken_back(&row.key()).await? {
             return Ok(Err(Reason::RecordCancelled));
         }
-        Ok(preparer.decide(&About::row(row), &publication, to).and_then(|permit| {
+        let shared = self.opens_again(row).await?;
+        Ok(preparer.decide(&About::row(row, shared), &publication, to).and_then(|permit| {
             let level = preparer.level(&permit);
             let by_level = publication.content.prepare(level).is_some();
             let allowed = Allowed { clause: permit.clause(), grant: permit.grant(), level: by_level.then_some(level) };
             let is_for_it = preparer.recipients(&publication).contains(to);
             is_for_it.then_some(allowed).ok_or(Reason::NotForThisAuthority)
         }))
+    }
+
+    /// What opens an own record about a person, looked at now; `None` also for one that concerns nobody.
+    async fn opens_again(&self, row: &PublicationRow) -> Result<Option<ShareUse>, Error> {
+        if !row.record.kind().is_about_persons() {
+            return Ok(None);
+        }
+        self.persons.still_opens(&row.key()).await
     }
 
     fn preparer(&self) -> Preparer {

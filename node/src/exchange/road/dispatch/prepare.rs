@@ -11,7 +11,8 @@ use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
 use crate::domain::directory::DirectoryView;
 use crate::domain::envelope::Envelope;
 use crate::domain::ids::{AuthorityId, PublicationId, RecordId};
-use crate::domain::policy::{self, Permit, ReadPurpose, ShareQuestion, Side};
+use crate::domain::person::share::ShareUse;
+use crate::domain::policy::{self, Permit, ReadPurpose, ShareQuestion, Shared, Side};
 use crate::domain::publication::Publication;
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
@@ -40,11 +41,13 @@ pub(super) struct About {
     pub record_id: RecordId,
     pub kind: RecordKind,
     pub expires: UnixMs,
+    /// What opens it, if it concerns a person, looked at just now.
+    pub shared: Option<ShareUse>,
 }
 
 impl About {
-    pub fn row(row: &PublicationRow) -> Self {
-        Self { record_id: row.record_id, kind: row.record.kind(), expires: row.record.expires() }
+    pub fn row(row: &PublicationRow, shared: Option<ShareUse>) -> Self {
+        Self { record_id: row.record_id, kind: row.record.kind(), expires: row.record.expires(), shared }
     }
 }
 
@@ -69,6 +72,8 @@ impl Prepared {
 pub(super) struct Work {
     pub key: Option<Arc<SigningKey>>,
     pub row: PublicationRow,
+    /// What opens it, if it concerns a person.
+    pub shared: Option<ShareUse>,
     /// Partners that agreements have come to cover since may be added, where its kind and audience say so.
     pub grows: bool,
 }
@@ -104,7 +109,7 @@ impl Preparer {
             Ok(reading) => reading,
             // Past its time nobody gets it, and whom it was for is not looked up.
             Err(reason) => {
-                prepared.queue.audit.push(refused(&About::row(row), None, reason));
+                prepared.queue.audit.push(refused(&About::row(row, None), None, reason));
                 return prepared;
             }
         };
@@ -112,11 +117,12 @@ impl Preparer {
             Ok(publication) => {
                 let recipients =
                     if work.grows { self.recipients(&publication) } else { publication.recipients.clone() };
-                self.prepare(work.key.as_deref(), &About::row(row), &publication, &recipients, &mut prepared);
+                let about = About::row(row, work.shared.clone());
+                self.prepare(work.key.as_deref(), &about, &publication, &recipients, &mut prepared);
             }
             // A row that cannot be read must not block the ones behind it.
             Err(error) => {
-                prepared.queue.audit.push(refused(&About::row(row), None, Reason::StorageDamaged));
+                prepared.queue.audit.push(refused(&About::row(row, None), None, Reason::StorageDamaged));
                 prepared.unreadable = Some((row.record.kind(), error));
             }
         }
@@ -130,7 +136,7 @@ impl Preparer {
             let known = recipients.len();
             let covered = self.agreements.recipients_of(&publication.authority);
             let since = covered.filter(|to| !publication.recipients.contains(to));
-            recipients.extend(since.filter(|to| self.ask(publication, to).is_ok()).cloned());
+            recipients.extend(since.filter(|to| self.ask(publication, to, None).is_ok()).cloned());
             recipients[known..].sort_unstable();
         }
         recipients
@@ -166,10 +172,15 @@ impl Preparer {
         if about.expires <= self.now {
             return Err(Reason::EnvelopeExpired);
         }
-        self.ask(publication, to)
+        self.ask(publication, to, about.shared.as_ref())
     }
 
-    pub(super) fn ask(&self, publication: &Publication, to: &AuthorityId) -> Result<Permit, Reason> {
+    pub(super) fn ask(
+        &self,
+        publication: &Publication,
+        to: &AuthorityId,
+        shared: Option<&ShareUse>,
+    ) -> Result<Permit, Reason> {
         policy::may_share(&ShareQuestion {
             from: &publication.authority,
             to,
@@ -178,6 +189,7 @@ impl Preparer {
             purpose: publication.sharing.purpose,
             usage: Usage::View,
             handling: publication.sharing.handling,
+            shared: shared.map_or(Shared::Nothing, Shared::Opened),
             created: publication.created,
             side: Side::Sender,
             grant: None,
@@ -207,7 +219,10 @@ impl Preparer {
             lawful_basis: sharing.lawful_basis,
             special_basis: sharing.special_basis,
             grant: permit.grant(),
-            agreement_to_share_ref: Bytes::new(),
+            shared_under: about
+                .shared
+                .as_ref()
+                .map(|opened| opened.under(uuid::Uuid::new_v4().into_bytes(), about.expires, self.now)),
             handling: sharing.handling,
             status: sharing.status,
             created: publication.created,

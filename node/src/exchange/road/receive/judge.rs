@@ -13,13 +13,14 @@ use crate::domain::policy::{Permit, ReadPurpose, Side};
 use crate::domain::reason::Reason;
 use crate::domain::receipt::{ItemOutcome, Verdict};
 use crate::domain::record::{RecordKey, ReferenceKind};
-use crate::domain::records::RecordBody;
+use crate::domain::records::{Control, RecordBody};
 use crate::domain::sharing::keep_until;
 use crate::domain::time::UnixMs;
 use crate::exchange::agreements::Changes;
 use crate::exchange::context::Error;
+use crate::exchange::persons::WithdrawalChange;
 use crate::exchange::records::{self, Arrival};
-use crate::storage::ops::{NewInbox, Put};
+use crate::storage::ops::{Delete, NewInbox, Put};
 use crate::storage::owed::Owed;
 use crate::wire::{self, sealed};
 
@@ -40,6 +41,7 @@ pub(super) struct Judged {
     pub items: Vec<NewInbox>,
     /// What they change besides the inbox.
     pub puts: Vec<Put>,
+    pub deletes: Vec<Delete>,
     pub owes: Vec<Owed>,
     pub audit: Vec<AuditDraft>,
 }
@@ -47,6 +49,14 @@ pub(super) struct Judged {
 impl Judged {
     pub(super) fn changes_agreements(&self) -> bool {
         self.puts.iter().any(|put| matches!(put, Put::Agreement(_)))
+    }
+
+    fn heard(&mut self, heard: WithdrawalChange) {
+        let WithdrawalChange { puts, deletes, owes, audit } = heard;
+        self.puts.extend(puts);
+        self.deletes.extend(deletes);
+        self.owes.extend(owes);
+        self.audit.extend(audit);
     }
 }
 
@@ -108,7 +118,7 @@ impl Road {
         }
         let BatchJudgement { mut judged, changes, .. } = so_far;
         self.heard.note(at, &judged.puts);
-        judged.owes = changes.owes;
+        judged.owes.extend(changes.owes);
         judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
         Ok(judged)
     }
@@ -148,6 +158,9 @@ impl Road {
             Ok(permit) => permit,
             Err(reason) => return Ok(so_far.refuse(&item, reason)),
         };
+        if envelope.kind.is_about_persons() && self.persons.was_erased(&envelope.key()).await? {
+            return Ok(so_far.refuse_for_good(&item, Reason::RecordWithdrawn));
+        }
         if self.came_too_late(so_far, envelope).await? {
             return Ok(Verdict::Duplicate);
         }
@@ -165,6 +178,12 @@ impl Road {
                 };
                 if let Err(reason) = records::arrived(content, arrival).await? {
                     return Ok(so_far.refuse_for_good(&item, reason));
+                }
+            }
+            RecordBody::Control(control @ (Control::WithdrawalNotice(_) | Control::ErasureReceipt(_))) => {
+                match self.persons.heard(envelope, control, &item.bytes).await? {
+                    Ok(heard) => so_far.judged.heard(heard),
+                    Err(reason) => return Ok(so_far.refuse(&item, reason)),
                 }
             }
             RecordBody::Control(control) => {
@@ -237,7 +256,8 @@ impl BatchJudgement<'_> {
     fn permit_at(&self, item: &OpenItem, target: Option<GrantRef>, now: UnixMs) -> Result<Permit, Reason> {
         let envelope = &item.opened.envelope;
         envelope.timely(now)?;
-        let asked = Asked { side: Side::Receiver, agreements: &self.agreements, view: &self.received.view, now };
+        let (agreements, view) = (&*self.agreements, &*self.received.view);
+        let asked = Asked { side: Side::Receiver, agreements, view, now, shared: None };
         question::ask(envelope, &item.opened.body, target, &asked)
     }
 

@@ -176,6 +176,7 @@ impl Road {
             if agreements {
                 self.agreements.set_may_be_behind();
             }
+            let owes = !judged.owes.is_empty();
             let statements = records::statements_in(&judged.puts);
             let bytes = judged.items.iter().map(|item| item.envelope.len()).sum();
             match self.store_batch(received, key, judged, next, receipt).await? {
@@ -185,6 +186,9 @@ impl Road {
                     self.work.stored(&received.caller, outcomes.len(), bytes);
                     self.heard.stored(&statements);
                     self.acknowledge(newest, agreements).await?;
+                    if owes {
+                        self.context.wakeups().wake_upkeep();
+                    }
                     answered::tell_received(&received.batch, &outcomes);
                     return Ok(Taken::Stored(answer));
                 }
@@ -228,6 +232,7 @@ impl Road {
             next,
             items: judged.items,
             puts: judged.puts,
+            deletes: judged.deletes,
             owes: judged.owes,
             receipt,
             now: received.now,

@@ -44,6 +44,17 @@ impl KeyStore {
         opened(&cipher(&own)?, &place(key), sealed).map(Some)
     }
 
+    /// Whether it was erased.
+    ///
+    /// # Errors
+    /// When `keys.db` cannot be read.
+    pub async fn is_erased_record(&self, key: &RecordKey) -> Result<bool> {
+        let mut conn = self.conn.lock().await;
+        let tombstone = Args::new().with(hash(key).0.as_slice());
+        let found = db::one(self.connected(&mut conn)?, &statements::RECORD_TOMBSTONE_GET, tombstone).await;
+        Ok(found.map_err(failed)?.is_some())
+    }
+
     /// Erases: keys overwritten (`secure_delete`) and tombstones written in one commit, and the log emptied. A record that is
     /// not here gets its tombstone too, so that it is not taken when it comes.
     ///

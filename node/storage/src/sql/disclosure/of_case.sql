@@ -1,0 +1,1 @@
+SELECT authority, record_id, recipient, kind, scope, purpose, case_index, share, shared_at, erase_by, state, counter, noticed_at, due_by, answered_at, receipt FROM disclosure WHERE case_index = $1 ORDER BY shared_at, record_id
