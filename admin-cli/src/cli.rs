@@ -77,6 +77,7 @@ nouns! {
     Practice => practice,
     Offer => offer,
     Inspection => inspection,
+    Referral => referral,
     Delivery => delivery,
     Audit => audit,
     Directory => directory,

@@ -114,6 +114,7 @@ pub fn parse_share(typed: &str) -> Result<Share, String> {
             share.level =
                 level.and_then(|code| DisclosureLevel::try_from(code.number).ok()).unwrap_or(DisclosureLevel::Light);
         }
+        RecordKind::Referral => share.services = values::<ServiceKind>(list)?,
         _ if list.is_some() => return Err(format!("{sort} are shared as a whole: --share {sort}")),
         _ => {}
     }

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod policy;
 pub mod practice;
 pub mod record;
+pub mod referral;
 pub mod register;
 pub mod sharing;
 pub mod status;

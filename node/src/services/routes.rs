@@ -15,6 +15,7 @@ use havenlink_proto::local::v1::inbox_service_server::InboxServiceServer;
 use havenlink_proto::local::v1::offer_service_server::OfferServiceServer;
 use havenlink_proto::local::v1::practice_service_server::PracticeServiceServer;
 use havenlink_proto::local::v1::record_service_server::RecordServiceServer;
+use havenlink_proto::local::v1::referral_service_server::ReferralServiceServer;
 use havenlink_proto::peer::v1::exchange_service_server::ExchangeServiceServer;
 use havenlink_proto::peer::v1::join_service_server::JoinServiceServer;
 use havenlink_proto::raft::v1::raft_service_server::RaftServiceServer;
@@ -81,6 +82,12 @@ pub fn local(parts: Local) -> Routes {
     let records = local::record::Records { road: exchange.road.clone(), codes: codes.clone() };
     let practices = local::practice::Practices { practices: exchange.practices };
     let offers = local::offer::Offers { capacity: exchange.capacity, codes: codes.clone(), now: now.clone() };
+    let referrals = local::referral::Referrals {
+        road: exchange.road.clone(),
+        persons: exchange.persons.clone(),
+        codes: codes.clone(),
+        now: now.clone(),
+    };
     let shares = local::agreement_to_share::AgreementsToShare { persons: exchange.persons, codes: codes.clone() };
     let agreements =
         agreement::AgreementCalls { agreements: exchange.agreements, codes: codes.clone(), now: now.clone() };
@@ -91,6 +98,7 @@ pub fn local(parts: Local) -> Routes {
         .add_service(AuditServiceServer::new(audit::Audit { upkeep: exchange.upkeep }))
         .add_service(RecordServiceServer::new(records))
         .add_service(AgreementToShareServiceServer::new(shares))
+        .add_service(ReferralServiceServer::new(referrals))
         .add_service(PracticeServiceServer::new(practices))
         .add_service(OfferServiceServer::new(offers))
         .add_service(InboxServiceServer::new(local::inbox::Inbox { road: exchange.road.clone() }))

@@ -23,7 +23,7 @@ pub struct AgreementsToShare {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-fn case(text: &str) -> Result<CaseReference, Status> {
+pub(super) fn case(text: &str) -> Result<CaseReference, Status> {
     CaseReference::parse("case_reference", text).map_err(|fault| errors::field(&fault.into()))
 }
 

@@ -7,6 +7,7 @@ pub mod inbox;
 pub mod offer;
 pub mod practice;
 pub mod record;
+pub mod referral;
 
 use havenlink_proto::local::v1 as local;
 
