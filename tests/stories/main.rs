@@ -15,6 +15,7 @@ mod other_user;
 mod package_files;
 mod provoked;
 mod readme;
+mod referral;
 mod refounding;
 mod refusals;
 mod removal;

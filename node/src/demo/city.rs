@@ -12,10 +12,12 @@ use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{GetStatusRequest, GetStatusResponse, NodeState};
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
+use havenlink_proto::local::v1::agreement_to_share_service_client::AgreementToShareServiceClient;
 use havenlink_proto::local::v1::inbox_service_client::InboxServiceClient;
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
+use havenlink_proto::local::v1::referral_service_client::ReferralServiceClient;
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
@@ -252,6 +254,14 @@ impl City {
 
     pub async fn practices(&self) -> anyhow::Result<PracticeServiceClient<Channel>> {
         Ok(PracticeServiceClient::new(self.door("coordinator").await?))
+    }
+
+    pub async fn referrals(&self) -> anyhow::Result<ReferralServiceClient<Channel>> {
+        Ok(ReferralServiceClient::new(self.door("coordinator").await?))
+    }
+
+    pub async fn shares(&self) -> anyhow::Result<AgreementToShareServiceClient<Channel>> {
+        Ok(AgreementToShareServiceClient::new(self.door("coordinator").await?))
     }
 
     pub async fn offers(&self) -> anyhow::Result<OfferServiceClient<Channel>> {

@@ -1,7 +1,10 @@
 //! The bundled sample: records that read like real ones. Numbers are reserved for fiction, hosts end in `.example`,
 //! NUTS and LAU codes are real.
 
-use havenlink_proto::local::v1::{Capacity, OwnOffer, Sharing};
+use havenlink_proto::local::v1::{
+    AgeAssessment, Capacity, DeciderKind, GiveAgreementToShareRequest, Interpreter, NoticeMode, OwnOffer,
+    ShareCircumstances, ShareDecider, ShareNotice, ShareScopeTerms, ShareSetting, ShareSubject, ShareTerms, Sharing,
+};
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::*;
 
@@ -192,6 +195,63 @@ pub fn agreement(first: &str, second: &str, level: DisclosureLevel, now_ms: i64)
             .collect(),
         grants: vec![grant(first, second), grant(second, first)],
         review_by_ms: now_ms + 300 * 86_400_000,
+        ..Default::default()
+    }
+}
+
+/// A refuge may be looked for at these, twice, for two weeks.
+pub fn share_terms(recipients: &[&str], now_ms: i64) -> ShareTerms {
+    let scope = ShareScopeTerms {
+        scope: ShareScope::ReferralShelter.into(),
+        purposes: vec![Purpose::Assistance.into()],
+        recipients: recipients.iter().map(|name| (*name).to_owned()).collect(),
+        countries: vec!["de".into(), "lu".into()],
+        expires_ms: now_ms + 14 * 86_400_000,
+        erase_by_ms: now_ms + 44 * 86_400_000,
+        uses: 2,
+    };
+    ShareTerms {
+        notice: Some(ShareNotice {
+            version: "notice 3".into(),
+            hash: bytes::Bytes::from_static(&[3; 32]),
+            language: "ro".into(),
+            provenance: TranslationProvenance::Human.into(),
+        }),
+        scopes: vec![scope],
+        lawful_basis: LawfulBasis::PublicTask.into(),
+        special_basis: SpecialBasis::HealthOrSocialCare.into(),
+        provision: "the provision of national law".into(),
+        reconfirm_by_ms: now_ms + 14 * 86_400_000,
+        ..Default::default()
+    }
+}
+
+/// By herself, an adult, in a shelter, with an interpreter of the city's own.
+pub fn given_freely() -> GiveAgreementToShareRequest {
+    GiveAgreementToShareRequest {
+        subject: Some(ShareSubject { age: AgeAssessment::Adult.into(), minor: None }),
+        decider: Some(ShareDecider { kind: DeciderKind::Person.into(), ..Default::default() }),
+        circumstances: Some(ShareCircumstances {
+            mode: NoticeMode::Interpreted.into(),
+            interpreter: Interpreter::Independent.into(),
+            setting: ShareSetting::Shelter.into(),
+            exploiter_excluded: true,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// A refuge for one adult within three days.
+pub fn referral() -> Referral {
+    Referral {
+        form: ReferralForm::Asked.into(),
+        service: ServiceKind::LongTermRefuge.into(),
+        urgency: ReferralUrgency::WithinThreeDays.into(),
+        household: HouseholdShape::OneAdult.into(),
+        age_band: AgeBand::From25To64.into(),
+        languages: vec!["ro".into()],
+        callback_phone: "+33199001234".into(),
         ..Default::default()
     }
 }

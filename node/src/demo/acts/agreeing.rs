@@ -3,7 +3,7 @@
 use havenlink_proto::admin::v1::{
     AgreementState, ListAgreementsRequest, ProposeAgreementRequest, ShowAgreementRequest, SignAgreementRequest,
 };
-use havenlink_proto::record::v1::DisclosureLevel;
+use havenlink_proto::record::v1::{Agreement, DisclosureLevel};
 
 use super::{request_id, short, until};
 use crate::clock::SystemClock;
@@ -18,10 +18,14 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
 
 /// Proposes at one side, signs at the other, waits until it is in force at both.
 pub async fn agree(stage: &mut Stage, first: &City, second: &City, level: DisclosureLevel) -> anyhow::Result<()> {
+    let now = SystemClock::shared().now();
+    sign(stage, first, second, sample::agreement(first.id(), second.id(), level, now.0)).await
+}
+
+/// The same with any agreement between the two.
+pub async fn sign(stage: &mut Stage, first: &City, second: &City, agreement: Agreement) -> anyhow::Result<()> {
     let what = format!("{} and {} sign an agreement", first.sample.name.1, second.sample.name.1);
     let step = stage.step(&what);
-    let now = SystemClock::shared().now();
-    let agreement = sample::agreement(first.id(), second.id(), level, now.0);
     let mut proposer = first.agreements().await?;
     let id = proposer
         .propose_agreement(ProposeAgreementRequest { request_id: request_id(), agreement: Some(agreement) })

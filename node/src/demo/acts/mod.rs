@@ -7,6 +7,7 @@ pub mod footprint;
 pub mod founding;
 pub mod learning;
 pub mod places;
+pub mod referring;
 mod stream;
 pub mod suspension;
 
