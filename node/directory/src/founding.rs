@@ -15,6 +15,7 @@ use super::disk::{Meta, Write};
 use super::error::Error;
 use super::gossip;
 use super::handle::{Directory, random};
+use super::own_beats;
 use super::raft;
 use super::refounding::{self, Base, Plan, add_signature};
 use super::statements::Author;
@@ -388,7 +389,7 @@ impl Directory {
     }
 
     async fn new_plan(&self) -> Result<Plan, Error> {
-        gossip::beat_now(self);
+        own_beats::beat_now(self);
         let (state, chain) = (self.state(), &self.0.chain);
         let mut founders: Vec<Founder> = {
             let words = self.0.words.lock().unwrap_or_else(PoisonError::into_inner);

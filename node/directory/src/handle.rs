@@ -23,7 +23,7 @@ use super::forward::{self, Passing};
 use super::founding::{self, RefoundingStatus, Words};
 use super::raft::{self, Node};
 use super::state::RegisterState;
-use super::{asking_members, gossip, membership, mirror, steward};
+use super::{asking_members, gossip, membership, mirror, own_beats, steward};
 use crate::clock::SharedClock;
 use crate::domain::directory::DirectoryView;
 use crate::domain::ids::{AuthorityId, Digest, StatementId};
@@ -266,7 +266,7 @@ impl Directory {
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(membership::follow_stewards(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(asking_members::ask(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(mirror::run(self.clone())));
-        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::beat(self.clone())));
+        tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(own_beats::beat(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(gossip::exchange(self.clone())));
         tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(founding::propose_again(self.clone())));
     }
@@ -374,7 +374,7 @@ impl Directory {
         if withdrawn == Some(true) {
             // Words under that key count no more; who gave one gives another.
             self.0.words.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            gossip::say_again(self, last);
+            own_beats::say_again(self, last);
         }
         let new = match withdrawn {
             Some(new) => new,

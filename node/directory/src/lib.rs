@@ -37,6 +37,7 @@ mod membership;
 mod mirror;
 mod newcomer;
 pub mod overlay;
+mod own_beats;
 mod propose;
 mod raft;
 mod reach;
