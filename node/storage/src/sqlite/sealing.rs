@@ -74,6 +74,9 @@ impl SqliteStore {
 
     /// Own records, those about persons opened; those whose keys are no more are left out.
     pub(super) async fn opened_publications(&self, rows: Vec<PublicationRow>) -> Result<Vec<PublicationRow>> {
+        if !rows.iter().any(|row| row.record.kind().is_about_persons()) {
+            return Ok(rows);
+        }
         let mut opened = Vec::with_capacity(rows.len());
         for PublicationRow { record, authority, record_id, .. } in rows.iter() {
             let key = RecordKey { origin: authority.clone(), record_id: *record_id };
@@ -85,6 +88,9 @@ impl SqliteStore {
 
     /// Received records, in the same way.
     pub(super) async fn opened_inbox(&self, rows: Vec<InboxRow>) -> Result<Vec<InboxRow>> {
+        if !rows.iter().any(|row| row.record.kind().is_about_persons()) {
+            return Ok(rows);
+        }
         let mut opened = Vec::with_capacity(rows.len());
         for InboxRow { record, key, .. } in rows.iter() {
             opened.push(self.opened_record(record, key.clone()).await?);

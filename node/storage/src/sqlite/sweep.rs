@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::db::{Args, Columns, ErrorClass, all, classify, failed, find_many, one, readable, run, run_many};
 use super::keys::KeyStore;
-use super::statements;
+use super::{rows, statements};
 use crate::domain::ids::{RecordId, ShareId};
 use crate::domain::limits;
 use crate::domain::person::CaseIndex;
@@ -49,22 +49,7 @@ pub(super) async fn chunk(
     let slots = readable(unreadable, &statements::SALT_FIND, &slots, |row| row.number(1)).map_err(failed)?;
     keys.destroy(&slots).await?;
     let shares = past_shares(conn, keys, unreadable, now).await?;
-    let mut about_persons = Vec::new();
-    for (statement, rows) in [
-        (&statements::INBOX_PAST, &received),
-        (&statements::HIDDEN_INBOX_PAST, &hidden),
-        (&statements::PUBLICATION_PAST, &published),
-    ] {
-        let sealed =
-            |row: &SqliteRow| Ok((super::rows::kind(row, 3)?.is_about_persons(), row.authority(2)?, row.record_id(1)?));
-        let read = readable(unreadable, statement, rows, sealed).map_err(failed)?;
-        about_persons.extend(
-            read.into_iter().filter_map(|(is, origin, record_id)| is.then_some(RecordKey { origin, record_id })),
-        );
-    }
-    if !about_persons.is_empty() {
-        keys.erase_records(about_persons, now).await?;
-    }
+    erase_past(keys, unreadable, [&received, &hidden, &published], now).await?;
     let swept = async {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         run_many(conn, &statements::SALT_DELETE, &records, bind).await?;
@@ -97,6 +82,25 @@ pub(super) async fn chunk(
         }
         failed(error)
     })
+}
+
+/// The keys of what is past its time and concerns a person: inbox, what waits there, publications.
+async fn erase_past(
+    keys: &Arc<KeyStore>,
+    unreadable: &UnreadableRows,
+    past: [&[SqliteRow]; 3],
+    now: UnixMs,
+) -> Result<()> {
+    let from = [&statements::INBOX_PAST, &statements::HIDDEN_INBOX_PAST, &statements::PUBLICATION_PAST];
+    let key = |row: &SqliteRow| {
+        let key = RecordKey { origin: row.authority(2)?, record_id: row.record_id(1)? };
+        Ok(rows::kind(row, 3)?.is_about_persons().then_some(key))
+    };
+    let mut about_persons = Vec::new();
+    for (statement, rows) in from.into_iter().zip(past) {
+        about_persons.extend(readable(unreadable, statement, rows, key).map_err(failed)?.into_iter().flatten());
+    }
+    if about_persons.is_empty() { Ok(()) } else { keys.erase_records(about_persons, now).await }
 }
 
 /// Agreements to share that are past their time. Their keys are gone when this answers; those of a case go with its last one (9.16).
