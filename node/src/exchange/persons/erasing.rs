@@ -25,14 +25,7 @@ impl Persons {
     /// `ERASURE_UNFINISHED` while something may still lie in the log; when the files cannot be written. It is still owed then.
     pub(in crate::exchange) async fn erase(&self, key: &RecordKey) -> Result<Write, Error> {
         let now = self.context.now();
-        let mut keys = vec![key.clone()];
-        for own in self.context.keys().authorities() {
-            let answers = self.store().publications_about(key.clone(), own, WORDS).await?;
-            keys.extend(answers.iter().map(|row| row.key()));
-        }
-        let received = self.store().inbox_about_any(vec![key.clone()]).await?;
-        keys.extend(received.into_iter().map(|row| row.key));
-        self.store().erase(keys, now).await?;
+        self.store().erase(self.with_answers(key).await?, now).await?;
         let deletes = vec![Delete::Erased { key: key.clone(), at: now }];
         self.store().write(Write { deletes, ..Write::default() }.into()).await?;
         if !self.store().empty_log().await? {
@@ -44,6 +37,18 @@ impl Persons {
             self.answer(&mut done, row)?;
         }
         Ok(done)
+    }
+
+    /// The record, and what was answered to it here: each is sealed under a key of its own, and goes with it.
+    pub(super) async fn with_answers(&self, key: &RecordKey) -> Result<Vec<RecordKey>, Error> {
+        let mut keys = vec![key.clone()];
+        for own in self.context.keys().authorities() {
+            let answers = self.store().publications_about(key.clone(), own, WORDS).await?;
+            keys.extend(answers.iter().map(|row| row.key()));
+        }
+        let received = self.store().inbox_about_any(vec![key.clone()]).await?;
+        keys.extend(received.into_iter().map(|row| row.key));
+        Ok(keys)
     }
 
     fn answer(&self, done: &mut Write, row: WithdrawalRow) -> Result<(), Error> {

@@ -268,6 +268,7 @@ impl Persons {
             write.audit = audit;
         }
         let streams: BTreeSet<_> = write.deliveries.iter().map(stream_of).collect();
+        let erases = !write.owes.is_empty();
         for (before, row) in rows {
             write.expects.push(Expect::ShareVersion(row.id, before));
             write.puts.push(Put::Share(row));
@@ -276,7 +277,7 @@ impl Persons {
             Written::Again(first) => Ok(first),
             _ => {
                 streams.iter().for_each(|stream| self.context.wakeups().wake_stream(stream));
-                if !streams.is_empty() {
+                if erases {
                     self.context.wakeups().wake(PassKind::Erasures);
                 }
                 Ok(answer)

@@ -97,10 +97,12 @@ impl Persons {
             due_by: notice.due_by,
             done_at: None,
         };
-        let owed = Owed::now(OwedKey::of(Subject::Erasure(key.clone())), self.context.now());
+        // Their rows go with this transaction, and nobody would find their keys by them any more.
+        let sealed = self.with_answers(&key).await?.into_iter();
+        let owes = sealed.map(|key| Owed::now(OwedKey::of(Subject::Erasure(key)), self.context.now())).collect();
         let deletes = vec![Delete::Erased { key, at: self.context.now() }];
         let puts = vec![Put::Withdrawal(row)];
-        Ok(WithdrawalChange { puts, deletes, owes: vec![owed], audit: Vec::new() })
+        Ok(WithdrawalChange { puts, deletes, owes, audit: Vec::new() })
     }
 
     async fn answered_by(

@@ -200,7 +200,7 @@ async fn withdrawn_it_is_gone_from_every_file_and_each_partner_says_so_signed() 
     give(&world).await;
     let (at_kehl, at_esch) = (refer(&world, KEHL).await.unwrap(), refer(&world, ESCH).await.unwrap());
     world.settle().await;
-    world.exchange(KEHL).road.answer(&call(), key(at_kehl), Referral::Accepted.into()).await.unwrap();
+    let answer = world.exchange(KEHL).road.answer(&call(), key(at_kehl), Referral::Accepted.into()).await.unwrap();
     world.settle().await;
     // It is there, for who may read it, and in no file of any node.
     said(&world, KEHL, at_kehl).await;
@@ -228,6 +228,10 @@ async fn withdrawn_it_is_gone_from_every_file_and_each_partner_says_so_signed() 
         let gone = world.exchange(name).road.get(COORDINATOR, key(record_id)).await.unwrap_err();
         assert_eq!(gone.reason(), Reason::NotFound);
         assert!(world.node(name).store.is_erased(key(record_id)).await.unwrap());
+    }
+    let answer = RecordKey { origin: id(KEHL), record_id: answer };
+    for name in [STRASBOURG, KEHL] {
+        assert!(world.node(name).store.is_erased(answer.clone()).await.unwrap(), "the key of the answer, at {name}");
     }
     assert_eq!(listed(&world, STRASBOURG, Folder::Published).await, []);
     assert_eq!(world.node(STRASBOURG).store.inbox_before(RecordKind::Referral, None, 9).await.unwrap().len(), 0);
