@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 
+use super::leader_lease::LeaderLease;
 use super::log_store::LogStore;
 use super::types::{LogId, TypeConfig, Vote};
 use crate::chain::Chain;
@@ -26,24 +27,29 @@ pub struct Terms {
     log: LogStore,
     /// The term of our own vote when this process started: what we believed before anyone could tell us more.
     own: u64,
+    lease: Arc<LeaderLease>,
 }
 
 impl Terms {
-    pub fn new(chain: Arc<Chain>, raft_id: u64, log: LogStore) -> Self {
+    pub fn new(chain: Arc<Chain>, raft_id: u64, log: LogStore, lease: Arc<LeaderLease>) -> Self {
         let own = log.vote().map_or(0, |vote| vote.leader_id().term);
-        Self { chain, raft_id, log, own }
+        Self { chain, raft_id, log, own, lease }
     }
 
-    /// A vote that somebody else tells of, as it may be believed: not one that was won.
+    /// A vote that somebody else tells of, as it may be believed: not one that was won, nor one for which a leader that stands
+    /// would step down at once.
     ///
     /// # Errors
     /// What no honest steward tells.
-    pub fn told(&self, vote: &Vote) -> Result<Vote, &'static str> {
+    pub fn told(&self, teller: u64, vote: &Vote) -> Result<Vote, &'static str> {
         let leader = vote.leader_id();
         self.check(leader.term).map_err(|_| "its term lies far beyond the others'")?;
         let begun = self.log.vote().map_or(0, |vote| vote.leader_id().term);
         if leader.voted_for == self.raft_id && leader.term > begun {
             return Err("it names this node in a term that this node has not begun");
+        }
+        if !self.lease.gives_way(teller, *vote) {
+            return Err("a leader that stands does not step down for one steward's word");
         }
         Ok(Vote::new(leader.term, leader.voted_for))
     }
@@ -126,7 +132,9 @@ impl Asking {
                 Err("its log went back")
             }
             Err(StreamAppendError::Conflict(_)) => Ok(answer),
-            Err(StreamAppendError::HigherVote(vote)) => Ok(Err(StreamAppendError::HigherVote(self.terms.told(&vote)?))),
+            Err(StreamAppendError::HigherVote(vote)) => {
+                Ok(Err(StreamAppendError::HigherVote(self.terms.told(self.target, &vote)?)))
+            }
         }
     }
 }
@@ -176,7 +184,7 @@ mod tests {
         let mut log = LogStore::open(disk.clone()).unwrap();
         log.save_vote(&Vote::new(7, 1)).await.unwrap();
         let chain = Arc::new(Chain::open(disk, SystemClock::shared()).unwrap());
-        Asking::new(2, Stored::default(), Terms::new(chain, 1, log))
+        Asking::new(2, Stored::default(), Terms::new(chain, 1, log, Arc::new(LeaderLease::new())))
     }
 
     #[tokio::test]

@@ -133,7 +133,7 @@ impl Node {
         if !request.entries.is_empty() {
             self.guard.entries(&mut request, seen).await?;
         }
-        self.hear();
+        self.lease.heed(&request.vote).await?;
         Ok(request)
     }
 
@@ -151,7 +151,11 @@ impl Node {
     /// # Errors
     /// What a door refuses.
     pub async fn vote(&self, sender: &AuthorityId, request: proto::VoteRequest) -> Result<proto::VoteResponse, Error> {
-        let request = told(sender, self.check_vote(sender, request))?;
+        let checked = self.check_vote(sender, request);
+        let checked = checked.and_then(|request| self.lease.asked(&request.vote).map(|()| request));
+        let mut request = told(sender, checked)?;
+        // The leader's lease holds it up, unless the leader itself wanted it.
+        request.leadership_transfer &= self.lease.was_handed(request.vote.leader_id().voted_for);
         let answer = self.raft.vote(request).await.map_err(stopped)?;
         Ok(convert::vote_response_to(&answer))
     }
@@ -208,6 +212,7 @@ impl Node {
         self.guard.meant_for_us(&request.federation_id, request.target)?;
         let request = convert::transfer_from(request)?;
         self.guard.sender(sender, request.from_leader())?;
+        self.lease.is_handed(request.from_leader(), *request.to_node_id());
         Ok(request)
     }
 
@@ -277,7 +282,7 @@ impl Node {
     async fn take_leader(&self, vote: Vote, meta: &SnapshotMeta) -> Result<Option<Vote>, Error> {
         let nothing =
             AppendEntriesRequest::<TypeConfig> { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
-        self.hear();
+        self.lease.heed(&vote).await?;
         self.raft.append_entries(nothing).await.map_err(stopped)?;
         let known = self.raft.with_raft_state(|state| (*state.vote_ref(), state.local_committed().copied()));
         let (own, committed) = known.await.map_err(stopped)?;

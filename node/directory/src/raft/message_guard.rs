@@ -4,10 +4,9 @@
 //! newest verified register, it speaks for itself, its term is near what a majority has reached, and what it orders can
 //! only be what the register allows at that very place. What passes may still be a lie about order; beats find that out.
 //!
-//! What remains: a steward may say that it was elected when it was not. A quorum's votes are not shown to anybody, so a
-//! vote that is called committed is believed of the one that it names, and of nobody else; whoever lies so keeps others
-//! from leading for as long as it goes on, in a term within bounds, and can neither commit alone nor change what is
-//! committed. The same goes for a vote that claims to be a transfer, which is not held up by the leader's lease.
+//! A steward may say that it was elected when it was not. A quorum's votes are not shown to anybody, so a vote that is called
+//! committed is believed of the one that it names, and of nobody else, in a term within bounds, where no leader stands
+//! (`leader_lease`). It can neither commit alone nor change what is committed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +16,7 @@ use openraft::entry::RaftEntry;
 use openraft::raft::AppendEntriesRequest;
 
 use super::answers::Terms;
+use super::leader_lease::LeaderLease;
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
 use super::types::{Entry, LogId, Membership, Payload, Peer, TypeConfig, Vote};
@@ -64,8 +64,9 @@ impl MessageGuard {
         log: LogStore,
         machine: StateMachine,
         clock: SharedClock,
+        lease: Arc<LeaderLease>,
     ) -> Self {
-        let terms = Terms::new(Arc::clone(&chain), raft_id, log.clone());
+        let terms = Terms::new(Arc::clone(&chain), raft_id, log.clone(), lease);
         Self { federation, raft_id, chain, log, machine, clock, terms, leaving: Mutex::default() }
     }
 

@@ -137,7 +137,7 @@ impl Link {
     /// A vote in an answer, as it may be believed.
     fn heard(&self, vote: Option<havenlink_proto::raft::v1::Vote>) -> Rpc<Vote> {
         let vote = convert::vote_from(vote).map_err(invalid)?;
-        self.terms.told(&vote).map_err(|why| lied(self.to.target, why))
+        self.terms.told(self.to.target, &vote).map_err(|why| lied(self.to.target, why))
     }
 }
 
@@ -290,6 +290,7 @@ impl NetBackoff<C> for Link {
 mod tests {
     use futures_util::FutureExt;
 
+    use super::super::leader_lease::LeaderLease;
     use super::super::types::config;
     use super::*;
     use crate::clock::SystemClock;
@@ -313,7 +314,8 @@ mod tests {
         let (log, chain) =
             super::super::tests::log_and_chain(&dir.path().join("directory.redb"), SystemClock::shared());
         let federation = World::founded().state.federation();
-        let mut network = Network::new(&federation, Arc::new(Nobody), Terms::new(chain, 1, log));
+        let mut network =
+            Network::new(&federation, Arc::new(Nobody), Terms::new(chain, 1, log, Arc::new(LeaderLease::new())));
         network.new_client(2, &Peer { authority: KEHL.to_owned() }).await
     }
 

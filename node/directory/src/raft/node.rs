@@ -1,8 +1,8 @@
 //! One running Raft instance.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver as _;
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::answers::Terms;
+use super::leader_lease::LeaderLease;
 use super::log_store::LogStore;
 use super::message_guard::MessageGuard;
 use super::network::Network;
@@ -85,8 +86,7 @@ pub struct Node {
     queue: mpsc::Sender<Waiting>,
     /// Stewards whose snapshot is coming in: each is held in memory until it is whole.
     pub(super) installing: Mutex<BTreeSet<AuthorityId>>,
-    /// When a leader spoke here last.
-    heard: Mutex<Instant>,
+    pub(super) lease: Arc<LeaderLease>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -113,6 +113,7 @@ impl Node {
         chain.open_raft()?;
         let log = LogStore::open(chain.disk().clone())?;
         let machine = StateMachine::open(Arc::clone(&chain))?;
+        let lease = Arc::new(LeaderLease::new());
         let guard = MessageGuard::new(
             federation,
             raft_id,
@@ -120,10 +121,13 @@ impl Node {
             log.clone(),
             machine.clone(),
             Arc::clone(&clock),
+            Arc::clone(&lease),
         );
         let settings = config(&federation.to_hex()).map_err(|why| Error::new(Reason::Internal, why))?;
-        let network = Network::new(&federation, dial, Terms::new(Arc::clone(&chain), raft_id, log.clone()));
+        let terms = Terms::new(Arc::clone(&chain), raft_id, log.clone(), Arc::clone(&lease));
+        let network = Network::new(&federation, dial, terms);
         let raft = Raft::new(raft_id, settings, network, log.clone(), machine.clone()).await.map_err(stopped)?;
+        lease.of(&raft);
         let founds = chain.raft_state().filter(|state| {
             let named = state.stewards().iter().any(|own| own.authority == authority && own.raft_id == raft_id);
             state.number() == state.founding().at && named
@@ -137,6 +141,7 @@ impl Node {
         let (queue, waiting) = mpsc::channel(WAITING);
         let ordering = Ordering {
             raft: raft.clone(),
+            lease: Arc::clone(&lease),
             raft_id,
             authority,
             log,
@@ -152,18 +157,12 @@ impl Node {
             tokio::spawn(take_snapshots(raft.clone(), machine.due())),
             tokio::spawn(purge_proven(raft.clone(), machine.clone(), chain.heard())),
         ];
-        let (installing, heard) = (Mutex::default(), Mutex::new(Instant::now()));
-        Ok(Self { raft, guard, chain, machine, id: raft_id, status, queue, installing, heard, tasks })
-    }
-
-    /// A leader has spoken.
-    pub(super) fn hear(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Ok(Self { raft, guard, chain, machine, id: raft_id, status, queue, installing: Mutex::default(), lease, tasks })
     }
 
     /// For how long no leader has spoken here; since the start, if none has.
     pub fn silence(&self) -> Duration {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.lease.silence()
     }
 
     /// This instance's Raft id.
@@ -269,6 +268,7 @@ impl Node {
     /// # Errors
     /// When the instance has stopped.
     pub async fn hand_over(&self, to: u64) -> Result<(), Error> {
+        self.lease.hands_over(to);
         self.raft.trigger().transfer_leader(to).await.map_err(stopped)
     }
 

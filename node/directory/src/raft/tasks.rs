@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::clock_guard::{ClockComparison, ClockGuard, may_order};
+use super::leader_lease::LeaderLease;
 use super::log_store::LogStore;
 use super::node::{NotDone, RaftStatus, Waiting, foremost, not_leader};
 use super::state_machine::StateMachine;
@@ -62,6 +63,7 @@ pub(super) async fn watch_status(raft: Raft, id: u64, sender: watch::Sender<Raft
 /// What gives statements their place in the log.
 pub(super) struct Ordering {
     pub raft: Raft,
+    pub lease: Arc<LeaderLease>,
     pub raft_id: u64,
     pub authority: AuthorityId,
     pub log: LogStore,
@@ -190,6 +192,7 @@ impl Ordering {
         let voters = self.raft.metrics().borrow_watched().membership_config.membership().voter_ids().collect();
         if let Some(heir) = foremost(&self.raft, self.raft_id, &voters) {
             havenlink_runtime::repeated!(warn; to = heir, "this node cannot order and lets another steward lead");
+            self.lease.hands_over(heir);
             drop(self.raft.trigger().transfer_leader(heir).await);
         }
     }

@@ -12,6 +12,7 @@ use openraft::type_config::TypeConfigExt;
 use openraft::{RaftLogReader, RaftSnapshotBuilder, StorageError};
 use tempfile::TempDir;
 
+use super::leader_lease::LeaderLease;
 use super::log_store::LogStore;
 use super::message_guard::{MessageGuard, Passed};
 use super::state_machine::StateMachine;
@@ -170,7 +171,15 @@ async fn a_membership_before_what_it_follows_on_is_not_let_through() {
     let (mut log, machine) = open(&dir.path().join("directory.redb"));
     let chain = Arc::clone(machine.chain());
     let clock = SystemClock::shared();
-    let guard = MessageGuard::new(chain.state().federation(), 1, chain, log.clone(), machine, clock);
+    let guard = MessageGuard::new(
+        chain.state().federation(),
+        1,
+        chain,
+        log.clone(),
+        machine,
+        clock,
+        Arc::new(LeaderLease::new()),
+    );
     append(&mut log, entries(0..3)).await;
     let peer = Peer { authority: "fr-strasbourg".into() };
     let alone = Membership::new(vec![[1].into()], BTreeMap::from([(1, peer)])).unwrap();
@@ -233,7 +242,15 @@ async fn a_voter_that_the_register_names_no_more_is_heard_for_a_while() {
     let (disk, clock) = (Disk::open(&path).unwrap(), MovedClock::new());
     let chain = Arc::new(Chain::open(disk.clone(), clock.clone()).unwrap());
     let (mut log, machine) = (LogStore::open(disk).unwrap(), StateMachine::open(Arc::clone(&chain)).unwrap());
-    let guard = MessageGuard::new(chain.state().federation(), 1, chain, log.clone(), machine, clock.clone());
+    let guard = MessageGuard::new(
+        chain.state().federation(),
+        1,
+        chain,
+        log.clone(),
+        machine,
+        clock.clone(),
+        Arc::new(LeaderLease::new()),
+    );
     let heard = |name: &str| guard.sender(&id(name), &Vote::new(1, 2)).is_ok();
     assert!(!heard(KEHL), "nobody knows it");
     let nodes = [(1, STRASBOURG), (2, KEHL)].map(|(id, name)| (id, Peer { authority: name.to_owned() }));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::impls::leader_id_std;
@@ -110,6 +111,8 @@ pub type Payload = openraft::EntryPayload<Command, u64, Peer>;
 pub(super) const HEARTBEAT_MS: u64 = 250;
 /// A follower that heard nothing for this long, at least and at most, asks for votes.
 const ELECTION_MS: (u64, u64) = (1_000, 2_000);
+/// How long a leader that was heard stands: openraft's own leader lease.
+pub(super) const LEASE: Duration = Duration::from_millis(ELECTION_MS.1);
 /// Time for a snapshot to be sent and installed.
 const SNAPSHOT_MS: u64 = 60_000;
 

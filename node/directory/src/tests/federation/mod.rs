@@ -1,6 +1,7 @@
 //! Federations of whole directories inside one process: real Raft, real files, real gRPC, over pipes that can be cut.
 
 mod cities;
+mod deposing;
 mod following;
 mod hostile;
 mod learners;

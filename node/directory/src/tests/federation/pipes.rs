@@ -36,6 +36,9 @@ struct Inner {
     sending_back: BTreeSet<AuthorityId>,
     /// Appends that change the voters do not reach these.
     keeping: BTreeSet<AuthorityId>,
+    /// These answer each append by a later vote of their own.
+    boasting: BTreeSet<AuthorityId>,
+    boasted: u64,
     open: Vec<(Pair, AbortHandle)>,
 }
 
@@ -84,6 +87,28 @@ impl Pipes {
     fn passes(&self, to: &AuthorityId, request: &raft::AppendStreamRequest) -> bool {
         let changes = |entry: &raft::Entry| matches!(entry.payload, Some(raft::entry::Payload::Membership(_)));
         !self.0.lock().unwrap().keeping.contains(to) || !request.entries.iter().any(changes)
+    }
+
+    pub fn boasts(&self, node: &AuthorityId) {
+        self.0.lock().unwrap().boasting.insert(node.clone());
+    }
+
+    /// How many answers told of a later vote.
+    pub fn boasted(&self) -> u64 {
+        self.0.lock().unwrap().boasted
+    }
+
+    /// What a node answers to an append.
+    fn answered(&self, by: &Directory, answer: raft::AppendStreamResponse) -> raft::AppendStreamResponse {
+        use raft::append_stream_response::Result::HigherVote;
+        let mut inner = self.0.lock().unwrap();
+        if !inner.boasting.contains(by.authority()) {
+            return answer;
+        }
+        inner.boasted += 1;
+        let term = by.status().raft.map_or(0, |raft| raft.term) + inner.boasted;
+        let vote = raft::Vote { term, node_id: by.raft_id(), committed: false };
+        raft::AppendStreamResponse { result: Some(HigherVote(vote)) }
     }
 
     pub fn mend(&self, node: &AuthorityId) {
@@ -187,7 +212,9 @@ impl RaftService for Served {
         };
         let requests = request.into_inner().take_while(passes);
         let answers = self.directory.append_stream(self.peer.clone(), requests).map_err(status)?;
-        Ok(Response::new(Box::pin(answers.map(|answer| answer.map_err(status)))))
+        let (pipes, by) = (self.pipes.clone(), self.directory.clone());
+        let answered = move |answer: Result<_, Error>| answer.map(|answer| pipes.answered(&by, answer)).map_err(status);
+        Ok(Response::new(Box::pin(answers.map(answered))))
     }
 
     async fn vote(&self, request: Request<raft::VoteRequest>) -> Result<Response<raft::VoteResponse>, Status> {
