@@ -1,13 +1,14 @@
 //! The command line: its nouns, and whose command each is.
 
+use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::session::Session;
+use crate::session::{Session, print};
+use crate::{commands, completion};
 
 /// Operates a Havenlink node: noun, then verb.
 #[derive(Debug, Parser)]
@@ -33,14 +34,26 @@ macro_rules! nouns {
             Status,
             /// Checks the node; each finding names the command that fixes it (exit 0 ok, 1 warning, 2 critical, 3 unknown)
             Doctor,
+            /// How much came and what waits, without content, for a timer that mails it
+            Digest(commands::digest::Digest),
+            /// What happened to the node, as far as it concerns your role, and what happens as you look on
+            Events(commands::events::Events),
             /// What a reason code means and what to do
             Explain(commands::explain::Explain),
             $(#[command(subcommand)] $noun(commands::$module::Verb),)+
-            /// Completions for a shell, on stdout
+            /// What was processed: what, to whom, under which agreement, for which purpose, kept how long (Article 30 GDPR)
+            Report(commands::report::Report),
+            /// Completions for a shell, on stdout: they ask the running node for ids, as far as your role may read them
             Completions {
                 /// The shell
                 #[arg(value_enum)]
                 shell: clap_complete::Shell,
+            },
+            /// Manual pages, one for each command, into a folder
+            #[command(hide = true)]
+            Manual {
+                /// The folder
+                folder: PathBuf,
             },
         }
 
@@ -53,10 +66,17 @@ macro_rules! nouns {
                 match self {
                     Self::Status => commands::status::run(session).await?,
                     Self::Doctor => return commands::doctor::run(session).await,
-                    Self::Explain(what) => return commands::explain::run(session, what).await,
+                    Self::Digest(what) => commands::digest::run(session, what).await?,
+                    Self::Events(what) => return commands::events::run(session, what).await,
+                    Self::Explain(what) => commands::explain::run(session, what).await?,
+                    Self::Report(what) => commands::report::run(session, what).await?,
                     $(Self::$noun(verb) => return Ok(commands::$module::run(session, verb).await?.report()),)+
                     Self::Completions { shell } => {
-                        clap_complete::generate(shell, &mut Cli::command(), "havenctl", &mut std::io::stdout());
+                        print(&completion::script(shell)?)?;
+                    }
+                    Self::Manual { folder } => {
+                        let written = clap_mangen::generate_to(Cli::command(), &folder);
+                        written.map_err(|error| Failure::fault(&format!("{}: {error}", folder.display())))?;
                     }
                 }
                 Ok(ExitCode::SUCCESS)
@@ -76,8 +96,10 @@ nouns! {
     Alert => alert,
     Practice => practice,
     Offer => offer,
+    Place => place,
     Inspection => inspection,
     Referral => referral,
+    Erasure => erasure,
     Delivery => delivery,
     Audit => audit,
     Directory => directory,
@@ -87,7 +109,6 @@ nouns! {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::time::Duration;
 
     use super::*;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::output::clean;
+use crate::output::{clean, may_colour};
 use crate::reasons::{self, Row};
 
 /// What went wrong, ready to print.
@@ -64,6 +64,22 @@ impl Failure {
         Self::new(&reasons::USAGE, what, "", fix)
     }
 
+    /// What a command needs and was not given, all of it at once: what is missing, and the option for it.
+    ///
+    /// # Errors
+    /// `USAGE` when anything is missing.
+    pub fn unless_given(needed: &[(bool, &str, &str)]) -> Result<(), Self> {
+        let missing: Vec<_> = needed.iter().filter(|(given, ..)| !given).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let what: Vec<&str> = missing.iter().map(|(_, what, _)| *what).collect();
+        let how: Vec<&str> = missing.iter().map(|(.., how)| *how).collect();
+        let verb = if missing.len() == 1 { "is" } else { "are" };
+        let what = format!("{} {verb} missing", what.join(", "));
+        Err(Self::usage(what, format!("add {}; or say it in a --file", how.join(", "))))
+    }
+
     /// Nothing of that name is there.
     pub fn not_found(what: impl Into<String>, fix: impl Into<Box<str>>) -> Self {
         Self::new(&reasons::NOT_FOUND, what, "", fix)
@@ -113,7 +129,7 @@ impl Failure {
 
     /// Prints to stderr and gives the exit code.
     pub fn print(&self) -> ExitCode {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let colour = std::io::stderr().is_terminal() && may_colour();
         // Nothing is lost when stderr is closed but the text; the exit code still tells.
         let _ = std::io::stderr().write_all(self.text(colour).as_bytes());
         ExitCode::from(self.exit)

@@ -18,11 +18,14 @@ pub struct Global {
     #[arg(long, global = true, env = "HAVENLINK_SOCKETS", default_value = "/run/havenlink", value_name = "DIR")]
     pub sockets: PathBuf,
     /// Role whose socket is used; chosen by the command if not given
-    #[arg(long, global = true, value_enum, hide_possible_values = true, value_name = "ROLE")]
+    #[arg(long, global = true, value_enum, value_name = "ROLE")]
     pub role: Option<Role>,
     /// Form of the answer on stdout
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, hide_possible_values = true, value_name = "table|json|jsonl|csv")]
     pub output: Format,
+    /// With -o csv: begins with a byte order mark, by which a spreadsheet knows the letters
+    #[arg(long, global = true)]
+    pub bom: bool,
     /// Time limit of each call; 20s, and longer for checks that look at everything
     #[arg(long, global = true, value_parser = when::parse_duration, value_name = "SPAN")]
     pub timeout: Option<Duration>,

@@ -42,6 +42,7 @@ rows! {
     USAGE 2 "" false { "the command cannot be carried out as it was typed", "a value is missing, or does not fit the others", "correct what the error names; havenctl NOUN VERB --help lists what there is" }
     CONFIRMATION_NEEDED 2 "" false { "nothing was done: this act wants to be confirmed", "this act is severe", "type the name when asked, or add --yes" }
     FIGURE_CHANGED 5 "" false { "the figure is another one by now", "somebody else has changed it since it was read", "read it again, then repeat the change with what is there now" }
+    REMAINS_LEFT 5 "" false { "something of the record is left in the files of this node", "it was not called back, its erasure is not done yet, or a copy of keys.db of before lies among the files", "havenctl erasure status says how far it is; backups of keys go by themselves within 24 hours; any other file that is named is somebody's copy: remove it" }
     SOCKET_DENIED 3 "" false { "the socket of the role is closed to this user", "each role's socket belongs to its own group", "sudo usermod -aG havenlink-ROLE $USER, then log in again; or use another --role" }
     TIMED_OUT 8 "" true { "no answer within the time limit", "the node is busy, or waits for others", "havenctl status, then again with a longer --timeout; a write with the --request-id that the error shows" }
     FAULT 1 "" true { "this tool, or what it reads and writes, failed", "the machine, or a fault of this software", "try again; if it stays, journalctl -u havenlink" }
@@ -49,7 +50,7 @@ rows! {
     NODE_NOT_REACHABLE 6 "UNAVAILABLE" true { "the node does not answer on its socket", "it is not running, or the socket directory is another one", "systemctl status havenlink, or havenctl --sockets DIR" }
     NOT_FOUND 4 "NOT_FOUND" false { "there is no such thing here, or it is not yours to see", "an id of another authority, or a typing error", "list what there is: havenctl alert list" }
     FIELD_INVALID 2 "INVALID_ARGUMENT" false { "a field does not have the required form", "a typing error, or a value of another scheme", "correct the field that the error names" }
-    MESSAGE_TOO_LARGE 6 "RESOURCE_EXHAUSTED" false { "a message is larger than its limit", "too many items or too long texts in one call", "split it; the limits stand in the contract beside each call" }
+    MESSAGE_TOO_LARGE 2 "INVALID_ARGUMENT" false { "a message is larger than its limit", "too many items or too long texts in one call", "shorten or split what the error names; the limits stand in the contract beside each call" }
     STATEMENT_REJECTED 5 "FAILED_PRECONDITION" false { "the register did not accept the change", "a rule of the register forbids it; the error names the outcome", "havenctl explain with the outcome's name" }
     AUDIT_DAMAGED 1 "DATA_LOSS" false { "the audit log does not fit its root", "somebody or something changed it", "keep the files as they are and call the data-protection officer; havenctl audit verify" }
     REASON_UNKNOWN 4 "NOT_FOUND" false { "there is no such reason in the catalogue", "a typing error", "havenctl explain --all" }

@@ -45,6 +45,7 @@ fn quoted(word: &str) -> String {
     let escaped = |c: char| match c {
         '\'' | '\\' => format!("\\{c}"),
         c if clean(c.encode_utf8(&mut [0; 4])).starts_with(c) => c.to_string(),
+        c if u32::from(c) > 0xffff => format!("\\U{:08x}", u32::from(c)),
         c => format!("\\u{:04x}", u32::from(c)),
     };
     format!("$'{}'", word.chars().map(escaped).collect::<String>())
@@ -75,5 +76,7 @@ mod tests {
             r"havenctl x --summary 'fr:L'\''annonce $5' --label '' --request-id id-1"
         );
         assert_eq!(line(&["x", "a\n\u{202e}b'"], None), r"havenctl x $'a\u000a\u202eb\'' --request-id id-1");
+        assert_eq!(line(&["x", "a\u{e0041}b"], None), r"havenctl x $'a\U000e0041b' --request-id id-1");
+        assert_eq!(line(&["x", "می\u{200c}کند"], None), "havenctl x 'می\u{200c}کند' --request-id id-1");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use havenlink_proto::access::{Call, KindAccess};
@@ -14,9 +16,10 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::failure::{Failure, Outcome};
 use crate::global::{Global, Role};
-use crate::output::{Format, View};
+use crate::output::{Format, Screen, View, with_byte_order_mark};
 use crate::reasons;
 use crate::repeat;
+use crate::spans;
 use crate::when;
 
 /// Quiet for this long, then it says what it waits for.
@@ -24,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Time limit of a call, unless another one is given.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Exit code of a partial answer.
+const PARTIAL: u8 = 7;
 
 /// The largest answer that is taken. A node ends a page at about 1 MiB; this guards against one that does not, and leaves
 /// room for a single row that is large.
@@ -36,9 +42,12 @@ pub struct Session {
     role: Option<Role>,
     kind: Option<RecordKind>,
     pub format: Format,
+    pub bom: bool,
     timeout: Duration,
     timeout_given: bool,
     request_id: Option<String>,
+    /// Whether a program was given less than there is.
+    partial: Arc<AtomicBool>,
 }
 
 /// Calls a method of a generated client over the socket of the first role that may call it and has one here. Who may, and
@@ -48,9 +57,11 @@ macro_rules! call {
         let message = $request;
         let channel = $session.channel_for(&message).await?;
         let written = havenlink_proto::access::Call::request_id(&message).map(str::to_owned);
+        let said = message.clone();
         let request = $session.request(message);
         let mut client = $client::new(channel).max_decoding_message_size(crate::session::LARGEST);
         let answer = $session.answer(client.$method(request)).await;
+        let answer = answer.map_err(|failure| $session.in_words(failure, || crate::value::to_json(&said)));
         answer.map_err(|failure| $session.failed(failure, written.as_deref()))
     }};
 }
@@ -63,16 +74,35 @@ impl Session {
             role: global.role,
             kind: None,
             format: global.output,
+            bom: global.bom,
             timeout: global.timeout.unwrap_or(LIMIT),
             timeout_given: global.timeout.is_some(),
             request_id: global.request_id.clone(),
+            partial: Arc::default(),
         }
+    }
+
+    /// Says that a list was cut, and how it goes on. A person sees it; for a program the answer is a partial one.
+    pub fn left_out(&self, how: &str) {
+        self.partial.fetch_or(self.format != Format::Table, Ordering::Relaxed);
+        self.say(how);
+    }
+
+    /// What became of a command that did what it should: 7 where a program was given less than there is.
+    pub fn ended(&self, code: ExitCode) -> ExitCode {
+        let partial = self.partial.load(Ordering::Relaxed);
+        if code == ExitCode::SUCCESS && partial { ExitCode::from(PARTIAL) } else { code }
     }
 
     /// The same, for records of one kind: over the socket of a role that may do what is asked with these.
     #[must_use]
     pub fn about(&self, kind: RecordKind) -> Self {
         Self { kind: Some(kind), ..self.clone() }
+    }
+
+    /// The same, over the socket of this role; `None` where a role was asked for.
+    pub fn under(&self, role: Role) -> Option<Self> {
+        self.role.is_none().then(|| Self { role: Some(role), ..self.clone() })
     }
 
     /// The same, for a call that looks at everything: a longer time limit, unless one was given.
@@ -98,14 +128,24 @@ impl Session {
     /// # Errors
     /// When stdout cannot be written.
     pub fn show(&self, view: &View) -> Result<(), Failure> {
-        let text = view.render(self.format);
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            // The reader has seen enough.
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            Err(e) => Err(Failure::fault(&format!("stdout: {e}"))),
-            Ok(()) => Ok(()),
-        }
+        let text = view.render(self.format, Screen::of_stdout());
+        print(if self.bom && self.format == Format::Csv { with_byte_order_mark(text) } else { text }.as_bytes())
+    }
+
+    /// Puts text on stdout, as it is.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
+        print(text.as_bytes())
+    }
+
+    /// The same for what goes on: `false` when nobody reads any more.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn put(&self, text: &str) -> Result<bool, Failure> {
+        put(text.as_bytes())
     }
 
     /// Says something to the person, not to the program.
@@ -197,6 +237,18 @@ impl Session {
         failure.of_write(request_id, repeat::command(request_id, longer))
     }
 
+    /// A failure with the words that were refused; for a program that asked for JSON they stand on stdout too.
+    pub fn in_words(&self, failure: Failure, said: impl FnOnce() -> serde_json::Value) -> Failure {
+        let (failure, spans) = spans::in_words(failure, said);
+        if !spans.is_empty() && matches!(self.format, Format::Json | Format::Jsonl) {
+            let spans: Vec<_> = spans.iter().map(spans::Span::to_json).collect();
+            let told = serde_json::json!({ "error": failure.code, "spans": spans });
+            // Whoever has closed stdout does not read them.
+            let _ = writeln!(std::io::stdout(), "{told}");
+        }
+        failure
+    }
+
     /// A time limit that may be enough where the present one was not.
     fn longer(&self) -> Duration {
         self.timeout.saturating_mul(3).max(Duration::from_secs(30))
@@ -210,6 +262,24 @@ impl Session {
             format!("havenctl status, then again with --timeout {}", when::typed_duration(self.longer())),
         )
         .leaving(Outcome::Late)
+    }
+}
+
+/// Puts bytes on stdout.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn print(bytes: &[u8]) -> Result<(), Failure> {
+    put(bytes).map(drop)
+}
+
+/// The same; `false` when the reader has seen enough.
+fn put(bytes: &[u8]) -> Result<bool, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::fault(&format!("stdout: {e}"))),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -227,15 +297,46 @@ async fn connect(stream: UnixStream) -> Result<Channel, Failure> {
         .map_err(|e| Failure::fault(&format!("the node does not speak gRPC on its socket: {e}")))
 }
 
+/// Into the role's group; where this machine has none, it is made first, and the node takes it up when it starts.
+fn way_in(role: Role, groups: &str) -> String {
+    let group = format!("havenlink-{role}");
+    let there = groups.lines().any(|line| line.split(':').next() == Some(group.as_str()));
+    let made = if there {
+        String::new()
+    } else {
+        format!(
+            "sudo groupadd --system {group} && sudo usermod -aG {group} havenlink && sudo systemctl restart havenlink && "
+        )
+    };
+    format!("{made}sudo usermod -aG {group} $USER, then log in again; or use another --role")
+}
+
 fn unreachable(path: &std::path::Path, role: Role, error: &std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return Failure::new(
             &reasons::SOCKET_DENIED,
             format!("the socket of the role {role} is closed to this user"),
             reasons::SOCKET_DENIED.why,
-            format!("sudo usermod -aG havenlink-{role} $USER, then log in again; or use another --role"),
+            way_in(role, &std::fs::read_to_string("/etc/group").unwrap_or_default()),
         )
         .with("socket", path.display().to_string());
     }
     Failure::of(&reasons::NODE_NOT_REACHABLE).with("socket", format!("{} ({error})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_let_in_is_named_by_a_group_that_exists() {
+        let groups = "root:x:0:\nhavenlink-consumer:x:990:desk\nhavenlink:x:991:\n";
+        let let_in = "sudo usermod -aG havenlink-consumer $USER, then log in again; or use another --role";
+        assert_eq!(way_in(Role::Consumer, groups), let_in);
+        let made = way_in(Role::Publisher, groups);
+        assert!(made.starts_with(
+            "sudo groupadd --system havenlink-publisher && sudo usermod -aG havenlink-publisher havenlink"
+        ));
+        assert!(made.ends_with("usermod -aG havenlink-publisher $USER, then log in again; or use another --role"));
+    }
 }

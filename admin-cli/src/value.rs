@@ -11,6 +11,7 @@ use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
 use crate::reasons;
+use crate::when;
 
 pub fn to_json<M: Message + Name + Default>(message: &M) -> Value {
     let descriptor =
@@ -154,14 +155,38 @@ fn single_from_json(field: &FieldDescriptor, value: &Value, path: &str) -> Resul
             value.as_u64().map(Proto::U64).ok_or_else(|| wrong("a whole number is expected"))
         }
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => match value {
-            // Dates in a file that a person wrote.
-            Value::String(date) if field.name().ends_with("_ms") => {
-                crate::when::parse_end(date).map(Proto::I64).map_err(|e| wrong(&e))
+            Value::String(typed) if field.name().ends_with("_ms") => {
+                typed_time(field.name(), typed).map(Proto::I64).map_err(|e| wrong(&e))
             }
             _ => value.as_i64().map(Proto::I64).ok_or_else(|| wrong("a whole number is expected")),
         },
         Kind::Double => value.as_f64().map(Proto::F64).ok_or_else(|| wrong("a number is expected")),
         Kind::Float => Err(wrong("numbers of this sort cannot be given")),
+    }
+}
+
+/// Fields of what has happened.
+const PAST: [&str; 3] = ["first_seen_ms", "last_seen_ms", "since_ms"];
+/// Fields of what begins.
+const BEGINNINGS: [&str; 2] = ["valid_from_ms", "not_before_ms"];
+/// Fields that are spans, and no instants.
+const SPANS: [&str; 7] = [
+    "time_to_live_ms",
+    "retention_ms",
+    "expires_in_ms",
+    "emergency_ms",
+    "freshness_limit_ms",
+    "beat_interval_ms",
+    "proposal_life_ms",
+];
+
+/// A time in a file that a person wrote, typed as the options are; what is neither past nor a beginning nor a span is an end.
+fn typed_time(field: &str, typed: &str) -> Result<i64, String> {
+    match field {
+        past if PAST.contains(&past) => when::parse_past(typed),
+        beginning if BEGINNINGS.contains(&beginning) => when::parse_start(typed),
+        span if SPANS.contains(&span) => when::parse_span(typed),
+        _ => when::parse_end(typed),
     }
 }
 
@@ -193,6 +218,32 @@ mod tests {
         assert_eq!(json["suspicious_advertising"]["first_seen_ms"], 1_700_000_000_000_i64);
         assert!(json.get("at_risk_site").is_none(), "a oneof shows the one");
         assert_eq!(from_json::<record::Alert>(&json).unwrap(), alert());
+    }
+
+    #[test]
+    fn times_in_a_file_are_typed_as_on_the_command_line() {
+        let day = 86_400_000;
+        let advert = |field: &str, typed: &str| {
+            let json = serde_json::json!({ "suspicious_advertising": { field: typed } });
+            let Some(record::alert::Details::SuspiciousAdvertising(d)) = from_json::<record::Alert>(&json)?.details
+            else {
+                panic!("an advert")
+            };
+            Ok::<_, Failure>(d.first_seen_ms.max(d.last_seen_ms))
+        };
+        let ago = when::now_ms() - advert("first_seen_ms", "2d").unwrap();
+        assert!((2 * day..2 * day + 60_000).contains(&ago), "{ago}");
+        let today = when::exact(when::now_ms())[..10].to_owned();
+        assert!(advert("last_seen_ms", &today).unwrap() <= when::now_ms(), "today has begun, and not ended");
+        assert!(advert("last_seen_ms", "2999-01-01").unwrap_err().facts[0].1.contains("is still to come"));
+        let capacity = serde_json::json!({ "time_to_live_ms": "8h", "paused_until_ms": "2d" });
+        let capacity = from_json::<havenlink_proto::local::v1::Capacity>(&capacity).unwrap();
+        assert_eq!(capacity.time_to_live_ms, day / 3);
+        assert!(capacity.paused_until_ms > when::now_ms() + day);
+        for name in PAST.iter().chain(&BEGINNINGS).chain(&SPANS) {
+            let known = contract_enum::pool().all_messages().any(|m| m.get_field_by_name(name).is_some());
+            assert!(known, "{name}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+/// The last instant that has a date of four digits: spans end before it.
+const LATEST: i64 = 253_402_300_799_999;
+
 /// Now, Unix ms.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -46,7 +49,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// The text is of another form; the message names the form.
 pub fn parse_end(text: &str) -> Result<i64, String> {
     if let Ok(date) = text.parse::<Date>() {
-        let next = date.tomorrow().map_err(|e| e.to_string())?;
+        let next = date.tomorrow().map_err(|_| format!("{text:?} has no day after it: nothing is endless"))?;
         return Ok(midnight(next)? - 1);
     }
     parse_instant(text)
@@ -66,24 +69,30 @@ pub fn parse_start(text: &str) -> Result<i64, String> {
 /// A moment gone by: a date (its first instant, UTC), an instant, or a span before now. Unix ms.
 ///
 /// # Errors
-/// The text is of another form; the message names the form.
+/// The text is of another form, or the moment is still to come.
 pub fn parse_past(text: &str) -> Result<i64, String> {
-    match text.parse::<Date>() {
-        Ok(date) => midnight(date),
-        Err(_) => match text.parse::<Timestamp>() {
-            Ok(instant) => Ok(instant.as_millisecond()),
-            Err(_) => parse_span(text).map(|span| now_ms().saturating_sub(span)).map_err(|_| {
-                format!("{text:?} is not a time: 2026-12-31, 2026-12-31T18:00:00Z, or a span before now such as 90d")
-            }),
-        },
+    parse_gone_by(text, now_ms())
+}
+
+fn parse_gone_by(text: &str, now: i64) -> Result<i64, String> {
+    let at = match (text.parse::<Date>(), text.parse::<Timestamp>()) {
+        (Ok(date), _) => midnight(date)?,
+        (_, Ok(instant)) => instant.as_millisecond(),
+        _ => parse_span(text).ok().and_then(|span| now.checked_sub(span)).filter(|at| *at >= 0).ok_or_else(|| {
+            format!("{text:?} is not a time: 2026-12-31, 2026-12-31T18:00:00Z, or a span before now such as 90d")
+        })?,
+    };
+    if at > now {
+        return Err(format!("{text:?} is still to come: it is {} (UTC)", show(now)));
     }
+    Ok(at)
 }
 
 fn parse_instant(text: &str) -> Result<i64, String> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant.as_millisecond());
     }
-    parse_span(text).map(|span| now_ms().saturating_add(span)).map_err(|_| {
+    parse_span(text).ok().and_then(|span| now_ms().checked_add(span)).filter(|at| *at <= LATEST).ok_or_else(|| {
         format!("{text:?} is not a time: 2027-12-31, 2027-12-31T18:00:00Z, or a span from now such as 90d")
     })
 }
@@ -151,6 +160,22 @@ mod tests {
         assert_eq!(parse_end("2027-12-31").map(show).unwrap(), "2027-12-31 23:59Z".to_owned());
         assert_eq!(parse_end("2027-12-31T18:00:00Z").map(exact).unwrap(), "2027-12-31T18:00:00Z");
         assert!(parse_end("31.12.2027").unwrap_err().contains("2027-12-31"));
+    }
+
+    #[test]
+    fn what_is_past_is_typed_as_a_span_before_now_and_never_lies_ahead() {
+        let now = 1_764_470_400_000;
+        let past = |typed: &str| parse_gone_by(typed, now);
+        assert_eq!((past("2d"), past("0ms")), (Ok(now - 172_800_000), Ok(now)));
+        assert_eq!((past("2025-11-30"), past("2025-11-30T02:40:00Z")), (Ok(now - 9_600_000), Ok(now)));
+        assert!(past("2025-12-01").unwrap_err().contains("is still to come: it is 2025-11-30 02:40Z"));
+        for typed in ["2d ago", "-2d", "30.11.2025", "99999999999d", "9223372036854775807ms"] {
+            assert!(past(typed).unwrap_err().contains("a span before now"), "{typed}");
+        }
+        for typed in ["99999999999d", "9223372036854775807ms"] {
+            assert!(parse_end(typed).is_err() && parse_start(typed).is_err(), "{typed}");
+        }
+        assert!(parse_end("9999-12-31").unwrap_err().contains("nothing is endless"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! What does not: decisions. Invariant: what is started last ends first, and nothing outlives the store and the register.
 
 mod applicant;
+mod asking;
 mod backups;
 mod budgets;
 mod check;
@@ -38,8 +39,10 @@ mod signals;
 mod tests;
 mod token;
 mod undumped;
+mod webhook;
 
 pub use applicant::withdraw;
+pub use asking::contact as ask_for_contact;
 pub use backups::{backup, drill, restore};
 pub use check::check;
 pub use commands::{GenesisPolicy, demo, init, join, run};

@@ -8,6 +8,7 @@
 mod faults;
 mod raw;
 mod value;
+mod webhook_url;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use faults::{Fault, Faults};
 pub use value::{LogFormat, Switch, Value, span_of};
+pub use webhook_url::WebhookUrl;
 
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::{IdentifierScheme, ParticipantKind};
@@ -87,6 +89,10 @@ keys! {
     local_listen: Switch<SocketAddr>, "local.listen" = "\"off\"", "Address of the local services over mutual TLS, or off.";
     local_clients: BTreeMap<Pin, ActorRole>, "local.clients" = "{}", "Role of each client of `local.listen`, by the SHA-256 of its public key.";
     local_names: Vec<String>, "local.names" = "[]", "Further names and addresses under which clients dial `local.listen`; the node's own are known.";
+    notify_webhook: Switch<WebhookUrl>, "notify.webhook" = "\"off\"", "Where the authority's own software is told that records came, without anything of them, or off.";
+    notify_secret: PathBuf, "notify.secret" = "\"/etc/havenlink/webhook.secret\"", "File of mode 0600 with the secret that signs what is told: whsec_ and base64 of 24 to 64 bytes.";
+    notify_webhook_ca: PathBuf, "notify.webhook_ca" = "\"/etc/ssl/certs/ca-certificates.crt\"", "Certificates (PEM) under one of which that of `notify.webhook` has to be; the system's, or your own.";
+    notify_every: Millis, "notify.every" = "\"1m\"", "How often it is told at most; what comes meanwhile is in the next notice.";
     log_level: LogLevel, "log.level" = "\"info\"", "What is logged: error, warn, info, debug or trace.";
     log_format: LogFormat, "log.format" = "\"text\"", "Form of a log line: text or json.";
     otlp_endpoint: Switch<String>, "otlp.endpoint" = "\"off\"", "Where traces and metrics are sent (OTLP over gRPC), or off; the standard OTEL_ variables work as well.";
@@ -144,8 +150,10 @@ impl Sources {
     }
 }
 
-/// Variables that begin like a key's mirror and are none: where the configuration itself is, and where the tools look.
-const OTHER_VARIABLES: &[&str] = &["HAVENLINK_CONFIG", "HAVENLINK_SOCKETS", "HAVENLINK_LOG"];
+/// Variables that begin like a key's mirror and are none: where the configuration itself is, where the tools look, and what the
+/// daily backup is told.
+const OTHER_VARIABLES: &[&str] =
+    &["HAVENLINK_CONFIG", "HAVENLINK_SOCKETS", "HAVENLINK_LOG", "HAVENLINK_BACKUPS", "HAVENLINK_BACKUPS_KEPT"];
 
 /// Loads the configuration.
 ///
@@ -209,6 +217,11 @@ fn take<T: Value>(
         None => ("default".to_owned(), raw::from_literal(default).and_then(|raw| T::read(&raw))),
     };
     read.map_err(|message| faults.push(Fault::new(place, name, message))).ok()
+}
+
+/// Whether a file has remarks and empty lines alone: what `init` and `join` write may follow them.
+pub fn says_nothing(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 /// A file that says what the pairs of `--set` say, the later of two winning; tables and lists in their TOML form.
@@ -330,6 +343,21 @@ mod tests {
         .to_vec();
         let by_arguments = load(&Sources { set: set.clone(), ..Sources::default() }).unwrap();
         assert_eq!(load(&file(&as_file(&set))).unwrap(), by_arguments);
+        let packaged = include_str!("../../deploy/debian/node.toml");
+        assert!(says_nothing(packaged) && packaged.ends_with('\n'), "init writes behind it");
+        assert_eq!(load(&file(&format!("{packaged}{}", as_file(&set)))).unwrap(), by_arguments);
+        assert!(!says_nothing(&as_file(&set)) && !says_nothing("# a remark\nroles = []\n") && says_nothing(" \n"));
+    }
+
+    /// What the unit of the daily backup says to its script reaches the node as well.
+    #[test]
+    fn the_daily_backup_s_variables_are_no_faults() {
+        let unit = include_str!("../../deploy/systemd/havenlink-backup.service");
+        let said = unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='));
+        let variables: Vec<_> = said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        assert_eq!(variables.len(), 2);
+        let set = vec!["authority=fr-strasbourg".to_owned()];
+        load(&Sources { variables, set, ..Sources::default() }).unwrap();
     }
 
     #[test]

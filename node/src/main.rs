@@ -1,9 +1,10 @@
 //! The node's binary: arguments, configuration, telemetry, run, exit code.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use havenlink::app::{self, CommandFailure};
 use havenlink::config::{self, Config, Sources};
 
@@ -43,6 +44,12 @@ struct Identity {
     /// Address under which partners reach this node: host:port. May be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     endpoint: Vec<String>,
+    /// Mailbox of a desk that partners may write to, never of a person; asked for in a terminal.
+    #[arg(long, value_name = "ADDRESS")]
+    contact_email: Option<String>,
+    /// Telephone of that desk in international form; asked for in a terminal.
+    #[arg(long, value_name = "NUMBER")]
+    contact_phone: Option<String>,
     /// Address on which partners' nodes are heard.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
@@ -67,8 +74,12 @@ enum Command {
     },
     /// Joins a federation with the token of an invitation.
     Join {
-        /// The token, or `-` to read it from standard input.
-        token: String,
+        /// The token, or `-` to read from standard input the mail that it came in; wrapped, quoted or indented does not matter.
+        #[arg(required_unless_present = "token_file")]
+        token: Vec<String>,
+        /// Reads it from a file: the mail that it came in, or the token alone.
+        #[arg(long, value_name = "FILE", conflicts_with = "token")]
+        token_file: Option<PathBuf>,
         #[command(flatten)]
         identity: Identity,
         #[command(flatten)]
@@ -145,6 +156,18 @@ enum Command {
         #[arg(long)]
         drill: bool,
     },
+    /// Completions for a shell, on stdout.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Manual pages, one for each command, into a folder.
+    #[command(hide = true)]
+    Manual {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 /// What a new node's backups are sealed to.
@@ -185,6 +208,8 @@ impl Identity {
             one("authority", self.authority),
             many("names", self.name),
             many("endpoints", self.endpoint),
+            one("contact.email", self.contact_email),
+            one("contact.phone", self.contact_phone),
             one("listen", self.listen),
             one("data_dir", absolute(self.data_dir)),
             one("run_dir", absolute(self.run_dir)),
@@ -219,8 +244,11 @@ fn dispatch(common: Common, command: Command) -> Result<(), CommandFailure> {
             app::init(&config, policy, recovery.recovery_recipient.as_deref())?;
             kept.write()
         }
-        Command::Join { token, identity, recovery, wait } => {
-            let token = app::Token::read(&token)?;
+        Command::Join { token, token_file, identity, recovery, wait } => {
+            let token = match token_file {
+                Some(file) => app::Token::in_file(&file)?,
+                None => app::Token::read(&token.join(" "))?,
+            };
             let (config, kept) = new_node(&common, identity, vec![format!("authority={}", token.intended_for())])?;
             app::join(&config, &token, wait, recovery.recovery_recipient.as_deref(), || kept.write())
         }
@@ -248,6 +276,16 @@ fn dispatch(common: Common, command: Command) -> Result<(), CommandFailure> {
             let act = if drill { app::drill } else { app::restore };
             act(&config, &file, &identities)
         }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "havenlink", &mut script);
+            // Who reads only its beginning closes the pipe.
+            _ = std::io::stdout().write_all(&script);
+            Ok(())
+        }
+        Command::Manual { folder } => {
+            clap_mangen::generate_to(Arguments::command(), &folder).map_err(|e| CommandFailure::file(&folder, &e))
+        }
     }
 }
 
@@ -267,20 +305,36 @@ fn load(common: &Common, more: Vec<String>) -> Result<Config, CommandFailure> {
     Ok(config::load(&sources(common, more)?)?)
 }
 
-/// The configuration of a node that is being made. Where there is no file yet, the arguments become one, so that
+/// The configuration of a node that is being made. Where no file says anything yet, the arguments become one, so that
 /// nobody has to edit it. `assumed` holds where nothing else says.
 fn new_node(common: &Common, identity: Identity, assumed: Vec<String>) -> Result<(Config, Kept), CommandFailure> {
     let path = common.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH));
     let mut set = identity.into_set();
     set.extend(common.set.iter().cloned());
-    if path.exists() {
-        let sources = Sources { assumed, ..sources(common, set)? };
-        return Ok((config::load(&sources)?, Kept(None)));
-    }
+    let there = match std::fs::read_to_string(&path) {
+        // The one that the package brings.
+        Ok(text) if config::says_nothing(&text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Ok(_) | Err(_) => {
+            let sources = Sources { assumed, ..sources(common, set)? };
+            return Ok((with_contact(sources)?.0, Kept(None)));
+        }
+    };
     let variables = Sources::read(None, Vec::new()).map(|s| s.variables).unwrap_or_default();
-    let written = [assumed.clone(), set.clone()].concat();
-    let config = config::load(&Sources { file: None, variables, set, assumed })?;
-    Ok((config, Kept(Some((path, config::as_file(&written))))))
+    let (config, sources) = with_contact(Sources { file: None, variables, set, assumed })?;
+    let written = [sources.assumed, sources.set].concat();
+    Ok((config, Kept(Some((path, there + &config::as_file(&written))))))
+}
+
+/// With what a person answers where the configuration names no contact.
+fn with_contact(mut sources: Sources) -> Result<(Config, Sources), CommandFailure> {
+    let config = config::load(&sources)?;
+    let answered = app::ask_for_contact(&config);
+    if answered.is_empty() {
+        return Ok((config, sources));
+    }
+    sources.set.extend(answered);
+    Ok((config::load(&sources)?, sources))
 }
 
 /// A configuration file to write once the node is made.

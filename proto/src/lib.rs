@@ -32,6 +32,10 @@ package!(store, "havenlink.store.v1");
 /// The compiled `FileDescriptorSet`: served by reflection on local listeners, read by tests.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
 
+/// The catalogue of reasons: a header, then a row for each, in columns that tabs divide. It is written from the node's own list,
+/// so that a reason is explained where no node is; a test of the tools compares the two.
+pub const REASONS: &str = include_str!("../reasons.tsv");
+
 /// An enum of the contract, under its name there.
 pub trait ContractEnum: Copy + Send + Sync + 'static {
     /// E.g. `havenlink.record.v1.AlertKind`.

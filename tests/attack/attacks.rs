@@ -136,6 +136,11 @@ impl Attack {
         matches!(self, Self::Guesses | Self::Errors | Self::StewardAnswers)
     }
 
+    /// Whether the stewards may find nobody to lead meanwhile.
+    pub fn hinders_order(self) -> bool {
+        matches!(self, Self::Votes | Self::Everything)
+    }
+
     /// Whether its calls are what the nodes ask of it by themselves.
     pub fn answers(self) -> bool {
         matches!(self, Self::FatAnswers | Self::Errors | Self::Garbled | Self::StewardAnswers)

@@ -19,6 +19,7 @@ mod suspension;
 mod table;
 mod target;
 mod watched;
+mod withdrawal;
 
 use std::path::PathBuf;
 use std::time::Duration;

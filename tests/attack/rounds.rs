@@ -10,6 +10,7 @@ use crate::scene::Scene;
 use crate::suspension;
 use crate::table::{self, Round};
 use crate::watched::{Watched, resident};
+use crate::withdrawal;
 
 /// How often what has to be good once is played at most; what has to be good several times in a row, so many times as often.
 const ROUNDS: usize = 3;
@@ -26,8 +27,8 @@ struct Beside {
     control: Round,
 }
 
-/// Plays each attack until it was withstood so many times in a row, and a suspension under it, where it has to be more than once;
-/// then a suspension under everything. What was not withstood.
+/// Plays each attack until it was withstood so many times in a row; where it has to be more than once, a suspension under it as well,
+/// and a withdrawal; then both of them under everything. What was not withstood.
 ///
 /// # Errors
 /// When a node is gone, or is reached by nobody.
@@ -52,6 +53,7 @@ pub async fn play(scene: &Scene, span: Duration, runs: usize, only: &[String]) -
         let mut missed = missed.await?;
         if runs > 1 || attack == Attack::Everything {
             missed.extend(in_a_row(runs, async |_| suspension::under(scene, attack).await).await?);
+            missed.extend(in_a_row(runs, async |_| withdrawal::under(scene, attack).await).await?);
         }
         faults.extend(missed.into_iter().map(|fault| format!("{}: {fault}", attack.name())));
     }
@@ -115,11 +117,21 @@ async fn one(scene: &Scene, attack: Attack, span: Duration) -> anyhow::Result<Ro
 }
 
 /// A partner's words come into a node that was started anew, while strangers hold every place for handshakes: nobody came to
-/// it from anywhere yet. What is wrong with that.
+/// it from anywhere yet. What is wrong with that, each time that it was played.
 ///
 /// # Errors
 /// When they do not come at all.
-pub async fn come_back(scene: &mut Scene) -> anyhow::Result<Option<String>> {
+pub async fn come_back(scene: &mut Scene) -> anyhow::Result<Vec<String>> {
+    let mut missed = Vec::new();
+    for _ in 0..ROUNDS {
+        let Some(late) = came_back_late(scene).await? else { return Ok(Vec::new()) };
+        println!("    not good: {late}");
+        missed.push(late);
+    }
+    Ok(missed)
+}
+
+async fn came_back_late(scene: &mut Scene) -> anyhow::Result<Option<String>> {
     let quiet = scene.come_back(false).await?;
     let before = scene.target.calls();
     let running = Running::start(Attack::HalfOpen, &scene.target)?;
@@ -131,6 +143,6 @@ pub async fn come_back(scene: &mut Scene) -> anyhow::Result<Option<String>> {
         "started anew: a partner's words were there after {quiet:.1?}, and after {flooded:.1?} under {} half-open handshakes",
         scene.target.calls() - before
     );
-    let late = flooded.saturating_sub(quiet) > BACK_WITHIN;
-    Ok(late.then(|| format!("under half-open handshakes a partner came back {:.1?} later", flooded - quiet)))
+    let later = flooded.saturating_sub(quiet);
+    Ok((later > BACK_WITHIN).then(|| format!("under half-open handshakes a partner came back {later:.1?} later")))
 }

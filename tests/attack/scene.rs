@@ -5,15 +5,19 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use havenlink::demo::acts::{founding, until};
+use bytes::Bytes;
+use havenlink::demo::acts::{founding, referring, request_id, until};
 use havenlink::demo::city::City;
 use havenlink::demo::ports;
 use havenlink::demo::stage::Stage;
 use havenlink::domain::time::Millis;
 use havenlink::transport::NodeIdentity;
+use havenlink_proto::admin::v1::{ApproveProposalRequest, SuspendMemberRequest};
+use havenlink_proto::directory::v1::{Outcome, SuspendReason};
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_tests::credulous;
 use havenlink_tests::federation::Federation;
@@ -25,6 +29,7 @@ use havenlink_tests::tools::havenctl;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
+use crate::attacks::Attack;
 use crate::canaries::alert_to;
 use crate::target::{Software, Steward, Target, reached};
 
@@ -33,6 +38,8 @@ const WAITING: usize = 16_000;
 /// Calls under way while they are published, over so many connections.
 const AT_ONCE: usize = 128;
 const CONNECTIONS: usize = 8;
+/// Until somebody leads.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node's journal tells when it turned somebody away for want of places.
 const FULL: &str = "event=REFUSED reason=TOO_MANY_CONNECTIONS";
 
@@ -44,6 +51,34 @@ pub struct Scene {
     honest: Channel,
     /// Loopback HTTP of the nodes that run.
     http: Vec<SocketAddr>,
+    /// How many of the stewards' emergencies were used.
+    emergencies: AtomicUsize,
+    cases: AtomicU32,
+}
+
+/// How the attacker is suspended.
+pub enum Order {
+    /// By one of the stewards that run, at once.
+    Emergency { by: usize },
+    /// Strasbourg's proposal; Esch's signature is the order.
+    Lasting(Bytes),
+}
+
+/// An order that was taken.
+pub struct Ordered {
+    /// When the call began that took it.
+    pub at: Instant,
+    /// How long the operator had to try, to its answer.
+    pub waited: Duration,
+}
+
+/// The answer; `None` while the stewards elect.
+fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> anyhow::Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == tonic::Code::Unavailable => Ok(None),
+        Err(status) => Err(status.into()),
+    }
 }
 
 /// What was added to a node's configuration.
@@ -91,6 +126,7 @@ impl Scene {
         for (one, other) in [(0, 1), (0, 2), (2, 1)] {
             federation.agree(one, other).await?;
         }
+        referring::agree(&mut Stage::silent(), &federation.cities[0], &federation.cities[2]).await?;
         more_stewards(&mut federation).await?;
         let [strasbourg, kehl, _, liege] = &mut federation.cities[..] else { anyhow::bail!("four cities") };
         let steward = Steward::taken_over(liege, strasbourg.id()).await?;
@@ -123,7 +159,14 @@ impl Scene {
             shown: Arc::default(),
         };
         let honest = honest.channel(strasbourg, equipped.local)?;
-        let scene = Self { federation, target, honest, http: vec![equipped.http, partner.http] };
+        let scene = Self {
+            federation,
+            target,
+            honest,
+            http: vec![equipped.http, partner.http],
+            emergencies: AtomicUsize::default(),
+            cases: AtomicU32::default(),
+        };
         scene.fill().await?;
         Ok(scene)
     }
@@ -189,6 +232,11 @@ impl Scene {
         }
     }
 
+    /// The city's own number of a case that it has not had yet.
+    pub fn next_case(&self) -> String {
+        format!("SB-2026/{:04}", self.cases.fetch_add(1, Ordering::Relaxed))
+    }
+
     pub fn folder(&self) -> PathBuf {
         self.victim().dir.parent().map(Path::to_owned).unwrap_or_default()
     }
@@ -232,13 +280,70 @@ impl Scene {
         Ok(began.elapsed())
     }
 
-    /// Orders the suspension of the attacker; how long the operator waited for it.
-    pub async fn suspend(&self) -> anyhow::Result<Duration> {
+    /// Makes ready to suspend the attacker. Where the order itself is under attack it acts without one, as an emergency, which each
+    /// steward may order once in seven days; otherwise, and after that, as a majority does it.
+    ///
+    /// # Errors
+    /// When Strasbourg's proposal is refused, or acts with one signature.
+    pub async fn made_ready(&self, attack: Attack) -> anyhow::Result<Order> {
+        if attack.hinders_order() {
+            let by = self.emergencies.fetch_add(1, Ordering::Relaxed);
+            if by < self.running().len() {
+                return Ok(Order::Emergency { by });
+            }
+        }
+        let request = SuspendMemberRequest {
+            request_id: request_id(),
+            authority: self.attacker().id().to_owned(),
+            reason: SuspendReason::NodeCompromised.into(),
+            lasting: true,
+        };
+        let proposed = until("Strasbourg proposes it", || async {
+            taken(self.victim().members().await?.suspend_member(request.clone()).await)
+        });
+        let proposed = proposed.await?.decision.context("a decision")?;
+        // Whoever has an emergency left has ordered it with that.
+        if proposed.overlay {
+            self.emergencies.fetch_max(1, Ordering::Relaxed);
+            self.restore().await?;
+            return Box::pin(self.made_ready(attack)).await;
+        }
+        until("the proposal is at Esch", || async {
+            let pending = self.partner().status().await?.pending;
+            Ok(pending.iter().any(|waits| waits.proposal_id == proposed.statement_id).then_some(()))
+        })
+        .await?;
+        Ok(Order::Lasting(proposed.statement_id))
+    }
+
+    /// Orders the suspension of the attacker.
+    ///
+    /// # Errors
+    /// When it is refused for another reason than that nobody leads at the moment.
+    pub async fn suspend(&self, order: Order) -> anyhow::Result<Ordered> {
         let began = Instant::now();
-        let order = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];
-        let ran = havenctl(self.victim(), &order).await?;
-        ensure!(ran.code == 0, "the suspension is not ordered: {ran:?}");
-        Ok(began.elapsed())
+        let mut at = began;
+        match order {
+            Order::Emergency { by } => {
+                let order = ["member", "suspend", "de-kehl", "--reason", "NODE_COMPROMISED", "--yes"];
+                let ran = havenctl(self.running()[by], &order).await?;
+                ensure!(ran.code == 0, "the suspension is not ordered: {ran:?}");
+            }
+            Order::Lasting(proposal_id) => {
+                let request = ApproveProposalRequest { request_id: request_id(), proposal_id };
+                let mut members = self.partner().members().await?;
+                let approved = loop {
+                    at = Instant::now();
+                    if let Some(approved) = taken(members.approve_proposal(request.clone()).await)? {
+                        break approved;
+                    }
+                    ensure!(began.elapsed() < PATIENCE, "nobody leads for {PATIENCE:?}");
+                };
+                let outcome = approved.decision.unwrap_or_default().outcome();
+                ensure!(outcome == Outcome::Accepted, "the suspension is not decided: {outcome:?}");
+            }
+        }
+        Ok(Ordered { at, waited: began.elapsed() })
     }
 
     /// Strasbourg proposes that it is restored, and Esch approves.

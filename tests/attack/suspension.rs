@@ -9,7 +9,7 @@ use havenlink_tests::probe::Probe;
 use havenlink_tests::road;
 
 use crate::attacks::{Attack, Running};
-use crate::scene::Scene;
+use crate::scene::{Ordered, Scene};
 
 /// From the operator's order on, whose answer may come later: it waits for the register.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -59,17 +59,18 @@ struct Times {
 /// # Errors
 /// When nothing of it was taken before, when the order is not taken, or when it cannot be restored.
 pub async fn under(scene: &Scene, attack: Attack) -> anyhow::Result<Vec<String>> {
+    // Before anybody tries: it may suspend and restore once.
+    let order = scene.made_ready(attack).await?;
     let mut tried = Vec::new();
     for city in scene.running() {
         tried.push(Tried::at(scene, city).await?);
     }
     let running = Running::start(attack, &scene.target)?;
     tokio::time::sleep(UNDER_WAY).await;
-    let ordered = Instant::now();
-    let waited = scene.suspend().await;
+    let ordered = scene.suspend(order).await;
     tokio::time::sleep(LOOKED_FOR).await;
     running.stop().await;
-    let waited = waited?;
+    let Ordered { at: ordered, waited } = ordered?;
     let mut faults = Vec::new();
     for tried in tried {
         let (times, id) = (tried.times(ordered), tried.city.id());

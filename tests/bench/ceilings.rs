@@ -12,7 +12,8 @@ use havenlink::transport::{Connections, JoinGate, Limits, Listener, ListenerPart
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{
-    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, ListEndsRequest, ListEndsResponse,
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListEndsRequest,
+    ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -40,6 +41,17 @@ impl ExchangeService for Server {
             store(disk, hello.clone()).await.map_err(|e| Status::internal(e.to_string()))?;
         }
         Ok(Response::new(GreetResponse { hello, ..Default::default() }))
+    }
+
+    async fn list_withdrawals(
+        &self,
+        _: Request<ListWithdrawalsRequest>,
+    ) -> Result<Response<ListWithdrawalsResponse>, Status> {
+        Ok(Response::new(ListWithdrawalsResponse::default()))
+    }
+
+    async fn hold(&self, _: Request<HoldRequest>) -> Result<Response<HoldResponse>, Status> {
+        Err(Status::unimplemented("the ceiling only greets"))
     }
 
     async fn list_ends(&self, _: Request<ListEndsRequest>) -> Result<Response<ListEndsResponse>, Status> {

@@ -25,6 +25,11 @@ fn of_the_node() {
 }
 
 #[test]
+fn of_the_auditor() {
+    insta::assert_snapshot!("havenlink-audit", help("havenlink-audit", &[]));
+}
+
+#[test]
 fn of_the_tool_by_noun() {
     let whole = help("havenctl", &[]);
     insta::assert_snapshot!("havenctl", whole);

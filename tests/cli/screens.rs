@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use havenlink::demo::city::City;
 use havenlink_tests::federation::Federation;
-use havenlink_tests::tools::havenctl;
+use havenlink_tests::tools::{havenctl, shell};
 use havenlink_tests::wait::eventually;
 
 use super::{publishing, stable};
@@ -71,4 +72,48 @@ async fn of_two_cities_that_agreed_and_an_alert() {
     let machine = |line: &&str| matches!(line.split_whitespace().nth(1), Some("disk" | "sockets"));
     let lines = doctor.out.lines().filter(|line| !machine(line));
     insta::assert_snapshot!("doctor", stable(&lines.collect::<Vec<_>>().join("\n")));
+    of_the_ledger(strasbourg, kehl).await;
+}
+
+/// Verified by the tool of somebody else, with keys from the other city; and told to the data-protection officer alone.
+async fn of_the_ledger(strasbourg: &City, kehl: &City) {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (ledger, keys, others) = (at("ledger.jsonl"), at("keys.json"), at("others.json"));
+    let shows = |of: &City, to: &str| format!("havenctl member show {} -o json > {to}", of.id());
+    shell(kehl, &shows(strasbourg, &keys)).await.unwrap().fine();
+    shell(kehl, &shows(kehl, &others)).await.unwrap().fine();
+    let exported = eventually("a checkpoint", 2 * PATIENCE, || async {
+        shell(strasbourg, &format!("havenctl audit export > {ledger}")).await.unwrap().fine();
+        let text = std::fs::read_to_string(&ledger).unwrap();
+        text.contains("checkpoint\":").then_some(text)
+    })
+    .await;
+    let verify = async |rest: &str| {
+        let ran = shell(strasbourg, &format!("havenlink-audit {ledger} {rest}")).await.unwrap();
+        (ran.code, ran.out, ran.err)
+    };
+    let (code, told, _) = verify(&format!("--keys {keys} --seen {ledger}")).await;
+    let seen = told.lines().any(|line| line.starts_with("begins with what "));
+    assert!(code == 0 && seen && told.starts_with("consistent with itself: fr-strasbourg, "), "{told}");
+    let (code, told, _) = verify(&format!("--keys {keys}")).await;
+    assert!(code == 0 && told.contains("never cosigned"), "{told}");
+    let (code, told, _) = verify(&format!("--keys {others}")).await;
+    assert!(code == 1 && told.contains("is not signed with a key of the authority"), "{told}");
+    let (code, _, err) = verify("").await;
+    assert!(code == 2 && err.contains("--keys FILE"), "{err}");
+    shell(strasbourg, &format!("havenctl audit prove --entry 0 > {}", at("proof"))).await.unwrap().fine();
+    let proved = shell(kehl, &format!("havenlink-audit {} --keys {keys}", at("proof"))).await.unwrap().fine();
+    assert!(proved.starts_with("entry 0, "), "{proved}");
+    // One entry less, and the same checkpoint.
+    let lines: Vec<&str> = exported.lines().collect();
+    std::fs::write(&ledger, [&lines[..1], &lines[2..]].concat().join("\n")).unwrap();
+    let (code, told, _) = verify(&format!("--keys {keys}")).await;
+    assert!(code == 1 && told.starts_with("DAMAGED: entry 0 "), "{told}");
+
+    let report = havenctl(strasbourg, &["report", "--since", "2020-01-01"]).await.unwrap();
+    assert_eq!(report.code, 0, "{report:?}");
+    insta::assert_snapshot!("report", stable(&format!("{}--- to the person:\n{}", report.out, report.err)));
+    let refused = havenctl(strasbourg, &["--role", "operator", "report", "--since", "1d"]).await.unwrap();
+    assert_eq!(refused.code, 3, "{refused:?}");
 }

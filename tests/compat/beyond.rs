@@ -228,12 +228,11 @@ fn an_invitation_beyond_todays_rules_is_reloaded() {
     let made = peer::Invitation {
         federation_id: Bytes::copy_from_slice(federation.as_bytes()),
         inviter: STRASBOURG.into(),
-        inviter_key: Bytes::copy_from_slice(&key(1).public().0),
+        inviter_key: Bytes::copy_from_slice(key(1).public().raw()),
         intended_for: ESCH.into(),
         created_ms: NOW,
         expires_ms: NOW + 400 * DAY,
         secret_digest: filled::<32>(27),
-        genesis,
         ..Default::default()
     };
     let bytes: Bytes = signed::sign(&federation, &made, &[&key(1)]).encode_to_vec().into();

@@ -29,6 +29,10 @@ http = "off"
 local.listen = "127.0.0.1:7445"
 local.clients = { 0101010101010101010101010101010101010101010101010101010101010101 = "consumer" }
 local.names = ["desk.strasbourg.example"]
+notify.webhook = "https://desk.strasbourg.example/new"
+notify.secret = "/srv/havenlink/webhook.secret"
+notify.webhook_ca = "/srv/havenlink/webhook-ca.pem"
+notify.every = "2m"
 log.level = "debug"
 log.format = "json"
 otlp.endpoint = "http://127.0.0.1:4317"
@@ -59,6 +63,8 @@ fn a_configuration_of_then_means_what_it_meant() {
     assert_eq!(config.roles, [ActorRole::Operator, ActorRole::Publisher]);
     assert_eq!((config.http.as_option(), config.local_clients.len()), (None, 1));
     assert_eq!(config.local_names, ["desk.strasbourg.example"]);
+    assert_eq!(config.notify_webhook.as_option().unwrap().host(), "desk.strasbourg.example");
+    assert_eq!(config.notify_every, Millis::seconds(120));
     assert_eq!(config.not_taken, [RecordKind::Practice]);
     assert_eq!(config.shutdown_drain, Millis::seconds(20));
     // Each value is another one than its default, so that one that was not read shows.

@@ -172,7 +172,7 @@ fn envelope(kind: proto::RecordKind, body: Bytes) -> Bytes {
         kind: kind.into(),
         purpose: if control { proto::Purpose::Governance } else { proto::Purpose::Prevention }.into(),
         lawful_basis: proto::LawfulBasis::PublicTask.into(),
-        special_basis: proto::SpecialBasis::None.into(),
+        special_basis: scope.map_or(proto::SpecialBasis::None, |_| proto::SpecialBasis::HealthOrSocialCare).into(),
         agreement_id: if control { Bytes::new() } else { filled::<32>(17) },
         grant_number: u32::from(!control),
         handling: Some(proto::Handling { tlp: lowest.max(Tlp::Green).code(), pap: proto::Pap::Green.into() }),
@@ -347,29 +347,27 @@ fn a_line_of_the_ledger_and_its_checkpoint_are_read_as_they_were_written() {
 #[test]
 fn a_token_that_was_given_out_still_opens_the_door() {
     let token = golden::text("token.txt", || {
-        let genesis = crate::register::genesis();
         let federation =
-            Signed::decode(genesis.clone()).map(|s| havenlink::domain::ids::Digest::of(&s.payload)).unwrap();
+            Signed::decode(crate::register::genesis()).map(|s| havenlink::domain::ids::Digest::of(&s.payload)).unwrap();
         let invitation = peer_proto::Invitation {
             federation_id: Bytes::copy_from_slice(federation.as_bytes()),
             inviter: STRASBOURG.into(),
-            inviter_key: Bytes::copy_from_slice(&key(1).public().0),
+            inviter_key: Bytes::copy_from_slice(key(1).public().raw()),
             inviter_pins: vec![filled::<32>(26)],
             inviter_endpoints: vec!["node.fr-strasbourg.example:7443".into()],
             intended_for: ESCH.into(),
             created_ms: NOW,
             expires_ms: NOW + 7 * DAY,
-            secret_digest: Bytes::copy_from_slice(havenlink::domain::ids::Digest::of(&[27; 32]).as_bytes()),
-            genesis,
+            secret_digest: Bytes::copy_from_slice(havenlink::domain::ids::Digest::of(&[27; 16]).as_bytes()),
             rules_version: 1,
             entry_version: 0,
         };
         let federation = havenlink::domain::ids::FederationId(federation.0);
         let signed = Bytes::from(signed::sign(&federation, &invitation, &[&key(1)]).encode_to_vec());
-        invitation::token_text(&signed, &[27; 32]).unwrap() + "\n"
+        invitation::token_text(&signed, &[27; 16]).unwrap() + "\n"
     });
     let read = invitation::parse_token(&token).unwrap();
-    assert_eq!((read.invitation.intended_for.clone(), read.secret), (id(ESCH), [27; 32]));
+    assert_eq!((read.invitation.intended_for.clone(), read.secret), (id(ESCH), [27; 16]));
     let (again, signed) = invitation::sign(read.invitation.clone(), &key(1));
     assert_eq!(again.id, read.invitation.id);
     assert_eq!(invitation::token_text(&signed, &read.secret).unwrap(), token.trim_end());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use havenlink::demo::sample;
 use havenlink::wire::records::offer;
-use havenlink::wire::{before, joining, stored};
+use havenlink::wire::{before, holds, joining, stored};
 use havenlink_proto::directory::v1::RejectionReason;
 use havenlink_proto::directory::v1::proposal::Act;
 use havenlink_proto::directory::v1::statement::Body;
@@ -150,8 +150,9 @@ fn join(phase: &str) -> store::StoredJoin {
         ..Default::default()
     };
     match phase {
-        "revealing" => store::StoredJoin { nonce_i: filled::<32>(32), ..begun },
+        "revealing" => store::StoredJoin { nonce_i: filled::<32>(32), genesis: crate::register::genesis(), ..begun },
         "applied" => store::StoredJoin {
+            genesis: crate::register::genesis(),
             words_digest: filled::<32>(35),
             progress: Some(store::StoredProgress {
                 state: store::ApplicationState::Rejected.into(),
@@ -165,6 +166,22 @@ fn join(phase: &str) -> store::StoredJoin {
         "refused" => store::StoredJoin { refused: "INVITATION_BURNT".into(), ..begun },
         _ => begun,
     }
+}
+
+fn slots() -> store::StoredSlots {
+    let hold = |token, state: proto::HoldState| store::StoredHold {
+        id: filled::<16>(51),
+        holder: KEHL.into(),
+        slot: 1,
+        token,
+        taken_ms: NOW,
+        expires_ms: NOW + 90 * 60_000,
+        extended: true,
+        state: state.into(),
+        ended_ms: NOW + 60_000,
+    };
+    let holds = vec![hold(1, proto::HoldState::Released), hold(2, proto::HoldState::Held)];
+    store::StoredSlots { next_token: 3, clock_ms: NOW, holds }
 }
 
 /// With every field set; what it says need not hold together.
@@ -270,6 +287,7 @@ fn made() -> Vec<(&'static str, String, Bytes)> {
     ] {
         add("StoredInvitation", name, invitation(state).encode_to_vec());
     }
+    add("StoredSlots", "two", slots().encode_to_vec());
     add("StoredShare", "whole", share().encode_to_vec());
     for phase in ["committing", "revealing", "applied", "refused"] {
         add("StoredJoin", phase, join(phase).encode_to_vec());
@@ -294,6 +312,7 @@ fn reloaded(message: &str, bytes: &Bytes) -> Bytes {
             let (record, recipients) = stored::reload_published(bytes.clone()).unwrap();
             stored::encode_published(record, &recipients)
         }
+        "StoredSlots" => holds::encode_slots(&holds::reload_slots(bytes).unwrap()),
         "StoredShare" => havenlink::wire::share::encode(&havenlink::wire::share::reload(bytes).unwrap()).into(),
         "StoredInvitation" => joining::encode_held(&joining::decode_held(bytes.clone()).unwrap()),
         "StoredJoin" => joining::encode_applying(&joining::decode_applying(bytes.clone()).unwrap()),

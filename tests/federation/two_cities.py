@@ -123,7 +123,7 @@ def play(cities):
             done = city.run(command, typed)
         if done.returncode != 0:
             raise SystemExit(f"{name}: {command!r} ended with {done.returncode}")
-        if token := re.search(r"\bhl1[a-z0-9]{40,}\b", done.stdout, re.I):
+        if token := re.search(r"^hl1[a-z2-7]{20,}(\n[a-z2-7]+)*$", done.stdout, re.M):
             known["TOKEN"] = token.group(0)
         for line in done.stdout.splitlines():
             words = line.rsplit(":", 1)[-1].split()

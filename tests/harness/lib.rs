@@ -5,10 +5,13 @@
 //! of every story whether its nodes rest. What does not: stories.
 //! Invariant: nothing here knows the inside of a node; it sees what an operator and a partner see.
 
+pub mod asker;
 pub mod authors;
 pub mod chance;
+pub mod collector;
 pub mod credulous;
 pub mod federation;
+pub mod hostile;
 pub mod impostor;
 pub mod intruder;
 pub mod local_tls;

@@ -39,6 +39,10 @@ fn a_row_has_no_bytes_of_a_record() {
         "pub sealed: Bytes,",
         // A partner's answer to a withdrawal: signed, about a record that is gone.
         "pub receipt: Bytes,",
+        // A partner's notice, as it was signed: what its origin is shown after a restore.
+        "pub notice: Bytes,",
+        // Who holds which unit of an own offer: the owner's, and no record (9.11).
+        "pub body: Bytes,",
         "pub checkpoint: Option<(u64, Bytes)>,",
     ];
     assert_eq!(bare, known);

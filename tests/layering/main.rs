@@ -354,6 +354,34 @@ fn crates_depend_on_the_rooms_they_may_use() {
     assert!(!product.contains("samples"), "the product has samples");
 }
 
+/// Whoever verifies the ledger believes none of the code that writes it.
+#[test]
+fn the_auditor_shares_no_code_with_the_writer() {
+    let auditor = node().join("../admin-cli/auditor");
+    let manifest = std::fs::read_to_string(auditor.join("Cargo.toml")).expect("readable");
+    let dependencies = manifest.split_once("dependencies]").expect("it has some").1;
+    let ours = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| line.starts_with("havenlink") || line.contains("path ="))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(ours(dependencies), ["havenlink-proto = { workspace = true }"]);
+    assert_eq!(ours("havenlink = { workspace = true }\nx = { path = \"../../node\" }").len(), 2);
+    let mut files = Vec::new();
+    sources(&auditor, &mut files);
+    assert!(files.len() > 5, "its sources were found");
+    for file in files {
+        let text = code(&std::fs::read_to_string(&file).expect("readable"));
+        let used = words_after(&text, "havenlink_proto::");
+        assert!(used.iter().all(|module| *module == "record"), "{}: {used:?}: messages alone", file.display());
+        assert!(!text.contains("include!(") && !text.contains("#[path"), "{}", file.display());
+    }
+    let node = std::fs::read_to_string(node().join("Cargo.toml")).expect("readable");
+    let product = node.split("[dev-dependencies]").next().expect("the first part");
+    assert!(!product.contains("auditor"), "the node does not use it either");
+}
+
 #[test]
 fn a_breach_is_found() {
     assert!(!breaches("domain/x.rs", "use tokio::time::sleep;").is_empty());
@@ -377,7 +405,7 @@ fn a_breach_is_found() {
 fn files_stay_readable() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut long = Vec::new();
-    for part in ["node", "admin-cli/src", "proto/src"] {
+    for part in ["node", "admin-cli/src", "admin-cli/auditor/src", "proto/src"] {
         let mut files = Vec::new();
         sources(&root.join(part), &mut files);
         for file in files {

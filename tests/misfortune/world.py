@@ -63,8 +63,8 @@ def found(world):
     head.must(f"havenlink init --name {head.name} --snapshot-interval {SNAPSHOTS}")
     head.start()
     for other in others:
-        token = until("an invitation", 30, lambda: first(r"hl1\S+", head.sh(f"havenctl invite create --for {other.authority}").out))
-        joined = other.must(f"havenlink join {token} --name {other.name}")
+        token = until("an invitation", 30, lambda: first(r"hl1[a-z2-7\n]+", head.sh(f"havenctl invite create --for {other.authority}").out))
+        joined = other.must(f"havenlink join '{token}' --name {other.name}")
         words = re.search(r"((?:[a-z]{3,8} ){5}[a-z]{3,8})\s*$", joined.out, re.M).group(1)
         other.start()
         until(f"{other.authority} is admitted", 60,

@@ -1,6 +1,7 @@
-//! The rule by which the order of a register is founded anew (9.15), as a model small enough to be walked through in full.
+//! Rules as models that nothing of the product is imported into: the one by which the order of a register is founded anew
+//! (9.15), small enough to be walked through in full, and what may be shared about a person (`persons`), by its facts alone.
 //!
-//! What lives here: stewards, mirrors, forgotten old machines and a thief (`world`), what a machine takes for founded by
+//! What lives here, of the first: stewards, mirrors, forgotten old machines and a thief (`world`), what a machine takes for founded by
 //! what it knows (`judge`), every step that may come next (`steps`), what a federation does to heal when everybody is
 //! reached (`heal`), and what must hold after each step (`properties`). What does not: Raft itself, whose commit is one
 //! step here, and the product's code. The product follows the rule that is checked here; decisions/031 tells what the
@@ -10,6 +11,7 @@
 
 mod heal;
 mod judge;
+pub mod persons;
 mod properties;
 mod steps;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! What lives here: a network and disks that are played, and around them the cores as the product has them: numbers, receipts
 //! and the step of a delivery, incarnations, what is owed (`road`); `apply` with RETIME and foundings, snapshots and the
-//! overlay (`register`).
+//! overlay (`register`); the slots of an offer, and who holds them (`holds`); what may be shared about a person, beside a model that is no part of the product (`persons`).
 //! What does not: a copy of a rule. Where a rule stood among calls and statements of SQL it was moved to where both can
 //! call it; what is played here is only what surrounds it.
 //!
@@ -25,6 +25,9 @@
 //! The same seed gives the same trace. Each invariant has bugs that break it (`Broken`), and they are found.
 
 mod chance;
+mod holds;
+#[cfg(test)]
+mod persons;
 mod register;
 mod road;
 #[cfg(test)]
@@ -86,9 +89,21 @@ broken! {
     FoundingIgnoredAbove,
     /// A founding on a base ahead of a clock is not confirmed by its own stewards.
     AwaitedForEver,
+    /// A hold is answered, then stored.
+    HoldAnsweredFirst,
+    /// A holder counts its lease from when it was answered.
+    LeaseFromItsAnswer,
+    /// A restored owner gives at once.
+    RestoreOpensAtOnce,
+    /// A restored owner goes on with the tokens of its backup.
+    TokensFromBackup,
 }
 
-/// Runs the world of a seed. One in four is a register.
+/// Runs the world of a seed. One in four is a register, one in eight an offer whose units are asked for 800 times.
 pub fn run(seed: u64, broken: Option<Broken>) -> Ran {
-    if seed.is_multiple_of(4) { register::run(seed, broken) } else { road::run(seed, broken) }
+    match seed % 8 {
+        0 | 4 => register::run(seed, broken),
+        1 => holds::run(seed, broken),
+        _ => road::run(seed, broken),
+    }
 }

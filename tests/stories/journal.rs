@@ -1,5 +1,5 @@
 //! A day of two cities, read in the journal of one of them: who joined, what was agreed, who was lost and came back, who was
-//! shut out, who flooded; and no word of what was shared.
+//! shut out, who flooded; and no word of what was shared. The same as each role follows it.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use havenlink_tests::intruder::{Intruder, address_of};
 use havenlink_tests::tools::havenlink;
 use havenlink_tests::wait::eventually;
 
+use crate::followed::{self, Follower};
 use crate::steps::*;
 
 /// A word that stands in what is shared, and nowhere else.
@@ -93,7 +94,11 @@ async fn a_day_of_two_cities_reads_as_a_story() {
     tells(strasbourg, 0, &["MEMBER_APPROVED authority=de-kehl role=OPERATOR"]).await;
     let at = tells(strasbourg, 0, &["AGREEMENT_PROPOSED", "AGREEMENT_IN_FORCE"]).await;
 
+    let (mut coordinator, mut operator) =
+        (Follower::of(strasbourg, "coordinator"), Follower::of(strasbourg, "operator"));
     says_something(strasbourg, kehl).await;
+    let published = coordinator.until("PUBLISHED").await;
+    assert_eq!((published["record_kind"].as_str(), published["count"].as_i64()), (Some("ALERT"), Some(1)));
     let intruder = Intruder::with_keys_of(kehl).await.unwrap();
     kehl.kill().await.unwrap();
     says_something(strasbourg, kehl).await;
@@ -128,6 +133,18 @@ async fn a_day_of_two_cities_reads_as_a_story() {
         Some(counts.sum::<usize>()).filter(|counted| *counted > refused)
     });
     println!("{} refusals are counted", counted.await);
+    assert_eq!(coordinator.until("NOW_SUSPENDED").await["authority"], "de-kehl");
+    assert_eq!(operator.until("FLOOD").await["reason"], "BUDGET_EXHAUSTED");
+    followed::each_role_is_told_what_concerns_it(strasbourg, CANARY).await;
+    followed::a_shell_knows_what_the_role_may_read(strasbourg).await;
+    assert_eq!(coordinator.interrupted().await, (Some(0), String::new()), "Ctrl-C is an end like any other");
+    strasbourg.stop().await.unwrap();
+    let (code, said) = operator.ended().await;
+    assert!(code == Some(6) && said.contains("error[NODE_STOPPING]"), "{code:?}: {said}");
+    followed::a_shell_without_a_node_is_told_nothing(strasbourg).await;
+    strasbourg.start().unwrap();
+    strasbourg.ready().await.unwrap();
+    followed::a_restart_is_an_event(strasbourg).await;
     for city in [&*strasbourg, &*kehl] {
         println!("the journal of {}:\n{}", city.id(), journal(city).join("\n"));
         assert!(!log(city).contains(CANARY), "what was shared stands in the log of {}", city.id());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a story's own functions are the story: what is not there fails it")]
 
 mod doctor;
+mod followed;
 mod freshness;
 mod governing;
 mod hostile_steward;
@@ -13,6 +14,7 @@ mod later;
 mod mirror;
 mod other_user;
 mod package_files;
+mod protected;
 mod provoked;
 mod readme;
 mod referral;
@@ -21,6 +23,7 @@ mod refusals;
 mod removal;
 mod rest;
 mod restoring;
+mod scraped;
 mod security;
 mod sharing;
 mod signals;

@@ -53,12 +53,22 @@ async fn a_person_is_referred_and_withdraws_and_the_partner_that_was_away_erases
     })
     .await;
 
+    let (status, verify) = (["erasure", "status", &record], ["erasure", "verify", &record]);
+    assert_eq!(ctl(strasbourg, &status).await.unwrap().matches("HOLDS").count(), 2, "both hold it");
+    assert_eq!(ctl_refused(strasbourg, &verify).await.unwrap(), "REMAINS_LEFT", "nobody has called it back");
+    let kept = ["keys.db", "keys.db-wal"].map(|name| std::fs::read(strasbourg.dir.join("data").join(name)).unwrap());
+
     // She withdraws while Kehl's node is down.
     kehl.kill().await.unwrap();
     ctl(strasbourg, &["sharing", "withdraw", "--case", CASE]).await.unwrap();
     assert_eq!(ctl_refused(strasbourg, &words(&ask)).await.unwrap(), "NO_AGREEMENT_TO_SHARE");
     let open = ctl(strasbourg, &["referral", "erasures"]).await.unwrap();
     assert!(open.contains("NOTICED") && open.contains("de-kehl"), "{open}");
+    let told = ctl(strasbourg, &status).await.unwrap();
+    assert!(
+        told.contains("NOTICED") && told.matches("RECEIVED").count() == 1,
+        "a column's name: nobody has signed that it arrived: {told}"
+    );
     let all = ["referral", "disclosures", "--case", CASE];
     let coordinator = [&["--role", "coordinator"], &all[..]].concat();
     assert_eq!(ctl_refused(strasbourg, &coordinator).await.unwrap(), "METHOD_NOT_OPEN");
@@ -70,6 +80,21 @@ async fn a_person_is_referred_and_withdraws_and_the_partner_that_was_away_erases
         ctl(strasbourg, &["referral", "erasures"]).await.ok().filter(|listed| listed.contains("DONE"))
     })
     .await;
+    assert_eq!(ctl(strasbourg, &status).await.unwrap().matches("DONE").count(), 2, "both have erased it");
+    let at_kehl = |verb| ["erasure", verb, &record, "--origin", "fr-strasbourg"];
+    assert!(ctl(kehl, &at_kehl("status")).await.unwrap().contains("DONE"));
+    for looked in [ctl(kehl, &at_kehl("verify")).await.unwrap(), ctl(strasbourg, &verify).await.unwrap()] {
+        let files = ["havenlink.db", "keys.db", "directory.redb"].iter().all(|name| looked.contains(name));
+        assert!(looked.contains("nothing of it is left here") && files, "{looked}");
+        assert!(looked.contains("not looked at: backups") && looked.contains("not looked at: free blocks"), "{looked}");
+    }
+    // Somebody had kept a copy of the keys.
+    for (name, bytes) in ["keys.db.kept", "keys.db-wal.kept"].iter().zip(&kept) {
+        std::fs::write(strasbourg.dir.join("data").join(name), bytes).unwrap();
+    }
+    assert_eq!(ctl_refused(strasbourg, &verify).await.unwrap(), "REMAINS_LEFT");
+    let nobody = ["erasure", "status", "00000000-0000-4000-8000-000000000000"];
+    assert_eq!(ctl_refused(strasbourg, &nobody).await.unwrap(), "NOT_FOUND");
     assert!(!ctl(kehl, &["referral", "list"]).await.unwrap().contains(&record));
     let show = ["referral", "show", &record, "--origin", "fr-strasbourg"];
     assert_eq!(ctl_refused(kehl, &show).await.unwrap(), "NOT_FOUND");

@@ -1,6 +1,8 @@
 //! What an attacker meets at running nodes: in the handshake, in what is delivered, at every limit, at every socket.
 
+mod canaries;
 mod delivery;
+mod denials;
 mod handshake;
 mod limits;
 mod roles;

@@ -187,3 +187,14 @@ pub async fn lose_disk(city: &mut City) -> anyhow::Result<()> {
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are text")
 }
+
+/// The node again, with a line of its configuration changed.
+pub async fn again_with(city: &mut City, line: &str, instead: &str) {
+    city.stop().await.unwrap();
+    let file = city.dir.join("node.toml");
+    let configured = std::fs::read_to_string(&file).unwrap();
+    assert!(configured.contains(line), "{configured}");
+    std::fs::write(&file, configured.replace(line, instead)).unwrap();
+    city.start().unwrap();
+    city.ready().await.unwrap();
+}

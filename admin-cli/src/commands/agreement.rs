@@ -20,7 +20,7 @@ use crate::confirm;
 use crate::contract_enum::{Code, descriptor, name};
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, Format, Grid, View, clean};
+use crate::output::{Cell, Grid, View, clean};
 use crate::session::{Session, call};
 use crate::value::{from_json, to_json};
 use crate::when;
@@ -99,11 +99,14 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         }
         Verb::End { agreement, reason, yes } => end(session, &agreement, reason.number, yes).await,
         Verb::Confirm { agreements, yes } => confirm_all(session, &agreements, yes).await,
-        Verb::List { limit } => list(session, limit.limit).await,
+        Verb::List { limit } => list(session, &limit).await,
     }
 }
 
-async fn fetch(session: &Session, limit: usize) -> Result<havenlink_proto::admin::v1::ListAgreementsResponse, Failure> {
+async fn fetch(
+    session: &Session,
+    limit: &Limit,
+) -> Result<havenlink_proto::admin::v1::ListAgreementsResponse, Failure> {
     let request = ListAgreementsRequest::default();
     pages!(session, AgreementServiceClient, list_agreements, request, [agreements], limit)
 }
@@ -113,7 +116,7 @@ pub(super) async fn find(session: &Session, typed: &str) -> Result<HeldAgreement
     if let Some(whole) = id::parse(typed).filter(|bytes| bytes.len() == 32) {
         return Ok(HeldAgreement { agreement_id: whole.into(), ..Default::default() });
     }
-    let held = fetch(session, ALL).await?.agreements;
+    let held = fetch(session, &ALL).await?.agreements;
     let ids = held.iter().map(|a| (&a.agreement_id[..], a.clone()));
     id::resolve(typed, ids, "agreement", "havenctl agreement list")
 }
@@ -161,7 +164,7 @@ async fn end(session: &Session, typed: &str, reason: i32, yes: bool) -> Result<(
 
 /// One decision over all of them: what an END closed is not among them any more, and the rest is listed with each answer.
 async fn confirm_all(session: &Session, typed: &[String], yes: bool) -> Result<(), Failure> {
-    let mut waiting = fetch(session, ALL).await?.agreements;
+    let mut waiting = fetch(session, &ALL).await?.agreements;
     waiting.retain(|held| held.state == AgreementState::Unconfirmed as i32);
     if !typed.is_empty() {
         let ids = || waiting.iter().map(|held| (&held.agreement_id[..], held.agreement_id.clone()));
@@ -209,15 +212,15 @@ fn answered(held: &HeldAgreement) -> String {
     format!("{}, until {}: {}", id::short(&held.agreement_id), when::show(until), said.join("; "))
 }
 
-async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, limit: &Limit) -> Result<(), Failure> {
     let answer = fetch(session, limit).await?;
     let mut grid = Grid::new(&["agreement", "state", "parties", "signed_by", "until", "left"]);
     for held in &answer.agreements {
         let agreement = held.agreement.clone().unwrap_or_default();
         let until = agreement.grants.iter().map(|g| g.valid_until_ms).max().unwrap_or_default();
         grid.push([
-            Cell::both(id::short(&held.agreement_id), id::show(&held.agreement_id)),
-            Cell::text(state(held)),
+            Cell::id(id::show(&held.agreement_id)),
+            Cell::state(state(held)),
             Cell::list(agreement.parties.iter().map(|p| p.authority.clone())),
             Cell::list(held.signed_by.iter()),
             Cell::time(until),
@@ -242,8 +245,8 @@ fn view(held: &HeldAgreement) -> View {
     let reason = |end: &PartyLeft| format!("{}, {}", left(end), name::<AgreementEndReason>(end.reason));
     let ended = if held.ended_by.is_empty() { Cell::text("") } else { Cell::time(held.ended_ms) };
     let pairs = vec![
-        ("agreement", Cell::text(id::show(&held.agreement_id))),
-        ("state", Cell::text(name::<AgreementState>(held.state))),
+        ("agreement", Cell::id(id::show(&held.agreement_id))),
+        ("state", Cell::state(name::<AgreementState>(held.state))),
         ("parties", Cell::list(agreement.parties.iter().map(party))),
         ("signed by", Cell::list(held.signed_by.iter())),
         ("not yet", Cell::list(missing.cloned())),
@@ -252,7 +255,7 @@ fn view(held: &HeldAgreement) -> View {
         ("created", Cell::time(agreement.created_ms)),
         ("review by", Cell::time(agreement.review_by_ms)),
     ];
-    let mut text = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
+    let mut text = String::new();
     for (number, grant) in agreement.grants.iter().enumerate() {
         text.push_str(&format!("grant {number}: {}\n", sentence(grant)));
     }
@@ -260,7 +263,7 @@ fn view(held: &HeldAgreement) -> View {
         text.push_str("new in it:\n");
         text.extend(held.in_words.iter().map(|line| format!("  {}\n", clean(line))));
     }
-    View::text(to_json(held), text, pairs)
+    View::sheet(to_json(held), pairs).and_text(text)
 }
 
 /// A party with its places in the corridor, and until when data about persons may go abroad to it.

@@ -41,7 +41,7 @@ pub async fn diff(session: &Session, typed: &str) -> Result<(), Failure> {
     let answer = call!(session, AgreementServiceClient, show_agreement, request)?;
     let difference = answer.difference.unwrap_or_default();
     let pairs = vec![
-        ("agreement", Cell::text(id::show(&held.agreement_id))),
+        ("agreement", Cell::id(id::show(&held.agreement_id))),
         ("new", Cell::list(difference.new.iter())),
         ("other end", Cell::list(difference.other_end.iter())),
         ("not in it", Cell::list(difference.not_in_it.iter())),

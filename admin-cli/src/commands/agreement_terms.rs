@@ -33,18 +33,18 @@ pub struct Terms {
     #[arg(long)]
     pub both_ways: bool,
     /// Purposes; the usual ones of each kind if not given
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_delimiter = ',')]
     pub purpose: Vec<Code<Purpose>>,
-    /// How far it may go there: QUERY, VIEW, STORE (their own systems may take it)
-    #[arg(long = "use", default_value = "STORE", hide_possible_values = true)]
+    /// How far it may go there; STORE: their own systems may take it
+    #[arg(long = "use", default_value = "STORE")]
     pub usage: Code<Usage>,
-    /// Strictest handling that may be sent: CLEAR, GREEN, AMBER, AMBER_STRICT, RED
-    #[arg(long, default_value = "AMBER", hide_possible_values = true)]
+    /// Strictest handling that may be sent
+    #[arg(long, default_value = "AMBER")]
     pub tlp: Code<Tlp>,
     /// First instant: a date, an instant; now if not given
     #[arg(long, value_parser = when::parse_start, value_name = "TIME")]
     pub from: Option<i64>,
-    /// Last day (UTC), or a span from now; nothing is endless
+    /// Last day (UTC), or a span from now; nothing is endless [needed, here or in the file]
     #[arg(long, value_parser = when::parse_end, value_name = "TIME", required_unless_present = "file")]
     pub until: Option<i64>,
     /// When the parties look at it again; in a year, or at its end

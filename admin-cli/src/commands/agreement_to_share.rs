@@ -62,7 +62,7 @@ pub enum Verb {
         case: Case,
         #[arg(long)]
         scope: Code<ShareScope>,
-        #[arg(long, hide_possible_values = true, default_value = "ASSISTANCE")]
+        #[arg(long, default_value = "ASSISTANCE")]
         purpose: Code<Purpose>,
         #[arg(long, value_name = "AUTHORITY")]
         to: String,
@@ -123,7 +123,7 @@ pub struct Asked {
     /// What may be shared
     #[arg(long, required_unless_present = "file")]
     scope: Option<Code<ShareScope>>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true, default_value = "ASSISTANCE")]
+    #[arg(long, value_delimiter = ',', default_value = "ASSISTANCE")]
     purpose: Vec<Code<Purpose>>,
     /// Each by name, as the notice names them
     #[arg(long = "to", value_name = "AUTHORITY", value_delimiter = ',')]
@@ -156,11 +156,11 @@ pub struct Asked {
     #[arg(long, value_name = "TAG", default_value = "")]
     language: String,
     /// Who made that text: ORIGINAL, HUMAN or MACHINE_REVIEWED
-    #[arg(long, hide_possible_values = true, default_value = "HUMAN")]
+    #[arg(long, default_value = "HUMAN")]
     provenance: Code<TranslationProvenance>,
-    #[arg(long, hide_possible_values = true, default_value = "PUBLIC_TASK")]
+    #[arg(long, default_value = "PUBLIC_TASK")]
     lawful_basis: Code<LawfulBasis>,
-    #[arg(long, hide_possible_values = true, default_value = "HEALTH_OR_SOCIAL_CARE")]
+    #[arg(long, default_value = "HEALTH_OR_SOCIAL_CARE")]
     special_basis: Code<SpecialBasis>,
     /// Provision of national law behind the basis
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -259,7 +259,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             };
             let answer = call!(session, AgreementToShareServiceClient, check_agreement_to_share, request)?;
             let pairs = vec![
-                ("agreement to share", Cell::text(id::show(&answer.share_id))),
+                ("agreement to share", Cell::id(id::show(&answer.share_id))),
                 ("until", Cell::time(answer.expires_ms)),
                 ("erased by", Cell::time(answer.erase_by_ms)),
             ];
@@ -345,7 +345,7 @@ async fn show(session: &Session, case: &Case) -> Result<(), Failure> {
         let scopes = if terms.scopes.is_empty() { vec![blank] } else { terms.scopes };
         for (i, scope) in scopes.iter().enumerate() {
             grid.push([
-                Cell::text(id::show(&held.share_id)),
+                Cell::id(id::show(&held.share_id)),
                 Cell::text(&standing),
                 Cell::text(name::<ShareScope>(scope.scope)),
                 Cell::list(scope.recipients.iter()),

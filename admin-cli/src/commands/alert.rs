@@ -72,11 +72,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let session = &session.about(RecordKind::Alert);
     match verb {
         Verb::Publish(publish) => publish::run(session, *publish).await,
-        Verb::List { published, limit } => list(session, published, limit.limit).await,
+        Verb::List { published, limit } => list(session, published, &limit).await,
         Verb::Show { which } => show(session, &which).await,
         Verb::Update { which, words } => {
             let held = which.held_own(session, &ALERTS).await?;
-            let said = words.over(record::held::<Alert>(&held))?;
+            let said = words.over(record::held::<Alert>(&held));
+            publish::check(&said, None)?;
             record::update(session, (held.origin, held.record_id.to_vec()), said.into()).await
         }
         Verb::Cancel { which } => record::cancel(session, which.own(session, &ALERTS).await?).await,
@@ -88,7 +89,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, published: bool, limit: &Limit) -> Result<(), Failure> {
     let answer = which::list(session, &ALERTS, published, limit).await?;
     let mut grid = Grid::new(&["alert", "origin", "kind", "severity", "place", "created", "answers", "summary"]);
     for held in &answer.records {
@@ -101,7 +102,7 @@ async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Fa
         let summary = alert.summary.first().map(|t| t.text.clone()).unwrap_or_default();
         let summary = record::or_unreadable(held, summary);
         grid.push([
-            Cell::text(id::show(&held.record_id)),
+            Cell::id(id::show(&held.record_id)),
             Cell::text(&held.origin),
             Cell::text(name::<AlertKind>(alert.kind)),
             Cell::text(name::<Severity>(alert.severity)),

@@ -7,6 +7,7 @@ use havenlink_proto::admin::v1::audit_service_client::AuditServiceClient;
 use havenlink_proto::admin::v1::{ListLeavesRequest, ListLeavesResponse, VerifyAuditRequest, VerifyAuditResponse};
 use havenlink_proto::record::v1::{ActorRole, AuditAct, Purpose, RecordKind};
 
+use super::audit_export;
 use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
@@ -17,7 +18,7 @@ use crate::value::to_json;
 use crate::when;
 
 /// Verifying reads all of it.
-const WHOLE_LOG: Duration = Duration::from_secs(300);
+pub(super) const WHOLE_LOG: Duration = Duration::from_secs(300);
 
 /// The ledger of this node
 #[derive(Debug, Subcommand)]
@@ -30,38 +31,50 @@ pub enum Verb {
     },
     /// Recomputes the whole tree and compares it with its root and checkpoints
     Verify,
+    /// The whole ledger as lines of JSON, for havenlink-audit to verify with public keys alone
+    Export,
+    /// A proof against the newest checkpoint, a line of JSON for havenlink-audit
+    Prove(audit_export::ToProve),
 }
 
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Tail { lines } => tail(session, lines).await,
+        Verb::Export => audit_export::export(session).await,
+        Verb::Prove(what) => audit_export::prove(session, &what).await,
         Verb::Verify => {
             let patient = session.patient(WHOLE_LOG);
             let answer = call!(patient, AuditServiceClient, verify_audit, VerifyAuditRequest {})?;
             let pairs = vec![
                 ("consistent", Cell::text(answer.consistent.to_string())),
                 ("size", Cell::number(answer.size)),
-                ("root", Cell::text(id::show(&answer.root))),
+                ("root", Cell::id(id::show(&answer.root))),
                 ("checkpoints", Cell::number(answer.checkpoints)),
             ];
             session.show(&View::text(to_json(&answer), verdict(&answer), pairs))?;
             if answer.consistent {
                 return Ok(());
             }
-            Err(Failure::new(
-                &reasons::AUDIT_DAMAGED,
-                match (answer.first_bad_index, answer.contradicting_size) {
-                    (-1, -1) => "the audit log does not fit its root".to_owned(),
-                    (-1, size) => {
-                        format!("the audit log contradicts the checkpoint that was signed over {size} entries")
-                    }
-                    (index, _) => format!("the first entry of the audit log that does not fit is {index}"),
-                },
-                reasons::AUDIT_DAMAGED.why,
-                "keep the files as they are and call the data-protection officer",
-            ))
+            Err(damaged(&answer))
         }
     }
+}
+
+/// What does not fit, as far as the node could tell.
+fn damaged(answer: &VerifyAuditResponse) -> Failure {
+    let what = match (answer.first_bad_index, answer.contradicting_size, answer.missing_size) {
+        (-1, -1, 0) if answer.strays > 0 => {
+            format!("{} entries and checkpoints stand outside of the audit log", answer.strays)
+        }
+        (-1, -1, 0) => "the audit log does not fit its root".to_owned(),
+        (-1, -1, size) => {
+            format!("the checkpoint that was signed over {size} entries is missing, or was never counted")
+        }
+        (-1, size, _) => format!("the audit log contradicts the checkpoint that was signed over {size} entries"),
+        (index, ..) => format!("the first entry of the audit log that does not fit is {index}"),
+    };
+    let fix = "keep the files as they are and call the data-protection officer";
+    Failure::new(&reasons::AUDIT_DAMAGED, what, reasons::AUDIT_DAMAGED.why, fix)
 }
 
 async fn tail(session: &Session, lines: u32) -> Result<(), Failure> {
@@ -88,7 +101,7 @@ async fn tail(session: &Session, lines: u32) -> Result<(), Failure> {
             Cell::text(contract_enum::name::<RecordKind>(leaf.record_kind)),
             Cell::text(contract_enum::name::<Purpose>(leaf.purpose)),
             Cell::text(&leaf.reason),
-            Cell::both(id::short(&leaf.agreement_id), id::show(&leaf.agreement_id)),
+            Cell::id(id::show(&leaf.agreement_id)),
         ]);
     }
     session.show(&View::list(to_json(&whole), &["leaves"], grid))

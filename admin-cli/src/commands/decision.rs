@@ -28,7 +28,7 @@ pub fn show(session: &Session, act: &str, decision: Option<Decision>) -> Result<
         ));
     }
     let pairs = vec![
-        ("statement_id", Cell::text(id::show(&decision.statement_id))),
+        ("statement_id", Cell::id(id::show(&decision.statement_id))),
         ("outcome", Cell::text(&outcome)),
         ("number", Cell::number(decision.number)),
         ("approved_by", Cell::list(decision.approved_by.iter())),

@@ -58,7 +58,7 @@ async fn list(
         state: contract_enum::number_or_zero(&state),
         ..Default::default()
     };
-    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], limit.limit)?;
+    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], &limit)?;
     if answer.deliveries.is_empty() {
         session.say("there are no such deliveries");
     }
@@ -70,7 +70,7 @@ async fn list(
 
 async fn report(session: &Session, authority: String, since_ms: i64) -> Result<(), Failure> {
     let request = ListDeliveriesRequest { recipient: authority.clone(), since_ms, ..Default::default() };
-    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], ALL)?;
+    let answer = pages!(session, DeliveryServiceClient, list_deliveries, request, [deliveries], &ALL)?;
     let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for delivery in &answer.deliveries {
         *counts.entry((contract_enum::name::<RecordKind>(delivery.kind), became(delivery))).or_default() += 1;
@@ -82,14 +82,14 @@ async fn report(session: &Session, authority: String, since_ms: i64) -> Result<(
     if counts.is_empty() {
         text += "  nothing that is still written down; rows go 30 days after their record has expired\n";
     } else {
-        text += &format!("\n{}", grid(&answer.deliveries).table());
+        text += "\n";
     }
     let counted = counts.iter().map(|((kind, became), n)| json!({ "kind": kind, "became": became, "count": n }));
     let counted: Vec<_> = counted.collect();
     let deliveries = to_json(&answer)["deliveries"].take();
     let json = json!({ "recipient": authority, "since_ms": since_ms, "counts": counted, "deliveries": deliveries });
-    let pairs = vec![("recipient", Cell::text(&authority)), ("since", Cell::time(since_ms))];
-    session.show(&View::text(json, text, pairs))
+    let rows = grid(&answer.deliveries);
+    session.show(&View::report(json, text, rows.clone()).and_grid(rows))
 }
 
 /// What became of a delivery, as a report counts it. One that was closed or given up after it was sent, and never
@@ -111,11 +111,11 @@ pub fn grid(deliveries: &[Delivery]) -> Grid {
         let waits = delivery.finished_ms == 0;
         grid.push([
             Cell::text(&delivery.recipient),
-            Cell::text(contract_enum::name::<DeliveryState>(delivery.state)),
+            Cell::state(contract_enum::name::<DeliveryState>(delivery.state)),
             Cell::text(&delivery.reason),
             Cell::number(delivery.attempts),
             Cell::text(contract_enum::name::<RecordKind>(delivery.kind)),
-            Cell::text(id::show(&delivery.record_id)),
+            Cell::id(id::show(&delivery.record_id)),
             Cell::time(delivery.queued_ms),
             Cell::time(delivery.finished_ms),
             Cell::time(if waits { delivery.next_attempt_ms } else { 0 }),

@@ -29,21 +29,18 @@ pub async fn run(session: &Session, Verb::Status: Verb) -> Result<(), Failure> {
         let heard = if s.age_ms < 0 { "never heard".to_owned() } else { format!("{} ago", when::span(s.age_ms)) };
         format!("{} at {} ({heard})", s.authority, s.number)
     });
-    let forks = status.forks.iter().map(|f| status::fork(f, &status.authority));
+    let forks = status.forks.iter().map(|f| format!("FORK {}", status::fork(f, &status.authority)));
     session.show(&View::sheet(
         json!(json),
         vec![
-            ("federation", Cell::text(id::show(&status.federation_id))),
+            ("federation", Cell::id(id::show(&status.federation_id))),
             ("change", Cell::number(status.register_number)),
-            ("head", Cell::text(id::show(&status.register_head))),
+            ("head", Cell::id(id::show(&status.register_head))),
             ("authorities", Cell::number(status.authorities)),
             ("stewards", Cell::list(heard)),
             (
                 "fresh",
-                Cell::both(
-                    if status.fresh { "yes" } else { "NO: content about a person stops" },
-                    status.fresh.to_string(),
-                ),
+                Cell::figure(if status.fresh { "yes" } else { "NO: content about a person stops" }, status.fresh),
             ),
             ("forks", Cell::list(forks)),
         ],

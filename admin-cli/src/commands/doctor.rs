@@ -36,7 +36,7 @@ pub async fn run(session: &Session) -> Result<ExitCode, Failure> {
     for check in &answer.checks {
         let ok = check.result == CheckResult::Ok as i32;
         grid.push([
-            Cell::text(contract_enum::name::<CheckResult>(check.result)),
+            Cell::state(contract_enum::name::<CheckResult>(check.result)),
             Cell::text(&check.name),
             Cell::text(&check.finding),
             Cell::text(if ok { "" } else { &check.remedy }),

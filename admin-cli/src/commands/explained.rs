@@ -41,13 +41,13 @@ pub async fn explain(session: &Session, question: &Question) -> Result<(), Failu
     let view = View::sheet(
         to_json(&answer),
         vec![
-            ("record", Cell::text(id::show(&answer.record_id))),
+            ("record", Cell::id(id::show(&answer.record_id))),
             ("authority", Cell::text(&answer.authority)),
             ("allowed", Cell::text(if answer.allowed { "yes" } else { "no" })),
             ("by", Cell::text(by(&answer))),
             ("which means", Cell::text(clean(&answer.in_words))),
-            ("agreement", Cell::text(agreement(&answer))),
-            ("grant", Cell::text(grant)),
+            ("agreement", agreement(&answer)),
+            ("grant", Cell::figure(grant.clone(), grant)),
             ("seen as", Cell::text(level(&answer))),
         ],
     );
@@ -69,10 +69,10 @@ pub async fn as_seen_by(session: &Session, own: &str, partner: &str) -> Result<(
         let answer = ask(session, held.origin, held.record_id.to_vec(), partner).await?;
         grid.push([
             Cell::text(name::<RecordKind>(answer.kind)),
-            Cell::both(id::short(&answer.record_id), id::show(&answer.record_id)),
+            Cell::id(id::show(&answer.record_id)),
             Cell::flag(answer.allowed, "yes"),
             Cell::text(by(&answer)),
-            Cell::text(agreement(&answer)),
+            agreement(&answer),
             Cell::text(level(&answer)),
         ]);
         answers.push(to_json(&answer));
@@ -110,7 +110,7 @@ async fn held(session: &Session, published: &[bool]) -> Result<Vec<HeldRecord>, 
     let (mut known, mut refused, mut read) = (Vec::new(), None, false);
     let kinds = KINDS.iter().filter_map(|row| RecordKind::try_from(i32::try_from(row.number).ok()?).ok());
     for (kind, published) in kinds.flat_map(|kind| published.iter().map(move |published| (kind, *published))) {
-        match which::list(session, &Sort { kind, noun: "record", list: LIST }, published, ALL).await {
+        match which::list(session, &Sort { kind, noun: "record", list: LIST }, published, &ALL).await {
             Ok(listed) => {
                 known.extend(listed.records);
                 read = true;
@@ -130,8 +130,11 @@ fn by(answer: &ExplainRecordResponse) -> String {
     if answer.allowed { name::<Clause>(answer.clause) } else { clean(&answer.reason) }
 }
 
-fn agreement(answer: &ExplainRecordResponse) -> String {
-    if answer.agreement_id.is_empty() { String::new() } else { id::short(&answer.agreement_id) }
+fn agreement(answer: &ExplainRecordResponse) -> Cell {
+    match answer.agreement_id.is_empty() {
+        true => Cell::text(""),
+        false => Cell::both(id::short(&answer.agreement_id), id::show(&answer.agreement_id)),
+    }
 }
 
 fn level(answer: &ExplainRecordResponse) -> String {
@@ -139,7 +142,8 @@ fn level(answer: &ExplainRecordResponse) -> String {
 }
 
 fn next(answer: &ExplainRecordResponse) -> Vec<String> {
-    let show = (!answer.agreement_id.is_empty()).then(|| format!("havenctl agreement show {}", agreement(answer)));
+    let show = (!answer.agreement_id.is_empty())
+        .then(|| format!("havenctl agreement show {}", id::short(&answer.agreement_id)));
     let reason = (!answer.allowed).then(|| format!("havenctl explain {}", clean(&answer.reason)));
     show.into_iter().chain(reason).collect()
 }
@@ -160,7 +164,7 @@ mod tests {
         assert_eq!((by(&yes), level(&yes)), ("GRANT_IN_FORCE".to_owned(), "band".to_owned()));
         assert_eq!(next(&yes), ["havenctl agreement show abababababab"]);
         let no = ExplainRecordResponse { reason: "AGREEMENT_ENDED".into(), ..Default::default() };
-        assert_eq!((by(&no), agreement(&no)), ("AGREEMENT_ENDED".to_owned(), String::new()));
+        assert!(by(&no) == "AGREEMENT_ENDED" && agreement(&no).is_empty());
         assert_eq!(next(&no), ["havenctl explain AGREEMENT_ENDED"]);
     }
 }

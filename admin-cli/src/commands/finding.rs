@@ -18,19 +18,19 @@ use crate::value::to_json;
 #[derive(Debug, Default, Args)]
 pub struct Wanted {
     /// Place on the corridor: ORIGIN, TRANSIT, DESTINATION
-    #[arg(long, value_name = "ROLE", hide_possible_values = true)]
+    #[arg(long, value_name = "ROLE")]
     corridor: Vec<Code<CorridorRole>>,
     /// Country whose border it lies at, e.g. at
     #[arg(long, value_name = "COUNTRY")]
     border: Vec<String>,
     /// Service that it offers, e.g. LEGAL_AID
-    #[arg(long, value_name = "SERVICE", hide_possible_values = true)]
+    #[arg(long, value_name = "SERVICE")]
     service: Vec<Code<ServiceKind>>,
     /// Named network, e.g. Eurocities; upper and lower case are the same
     #[arg(long)]
     network: Vec<String>,
     /// Sort of participant, e.g. CROSS_BORDER_BODY
-    #[arg(long, hide_possible_values = true)]
+    #[arg(long)]
     kind: Vec<Code<ParticipantKind>>,
     /// Its own country, e.g. de
     #[arg(long)]
@@ -47,7 +47,7 @@ pub async fn find(session: &Session, wanted: &Wanted) -> Result<(), Failure> {
     }
     let request = ListMembersRequest::default();
     let mut members =
-        pages!(session, MemberServiceClient, list_members, request, [members] and [applications, pending], ALL)?
+        pages!(session, MemberServiceClient, list_members, request, [members] and [applications, pending], &ALL)?
             .members;
     members.retain(|member| wanted.fits(member));
     let mut grid = Grid::new(&["authority", "name", "kind", "corridor", "borders", "services", "networks", "contact"]);

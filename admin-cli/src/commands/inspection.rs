@@ -81,20 +81,21 @@ pub struct Words {
     /// NACE section and division, e.g. I56
     #[arg(long)]
     sector: Option<String>,
-    /// LAU or NUTS-3, nothing finer, e.g. LAU:67482
+    /// LAU or NUTS-3, nothing finer, e.g. LAU:67482 [needed, here or in the file]
     #[arg(long, value_parser = parse_place, value_name = "SCHEME:CODE")]
     place: Option<Place>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_delimiter = ',')]
     site_type: Vec<Code<SiteType>>,
-    /// First day that is proposed
+    /// First day that is proposed [needed, here or in the file]
     #[arg(long, value_parser = when::parse_start, value_name = "DATE")]
     from: Option<i64>,
-    /// Last day that is proposed, or a span from now; at most 92 days after the first
+    /// Last day that is proposed, or a span from now; at most 92 days after the first [needed, here or in the file]
     #[arg(long, value_parser = when::parse_end, value_name = "DATE")]
     until: Option<i64>,
+    /// Why [needed, here or in the file]
     #[arg(long, value_delimiter = ',')]
     reason: Vec<Code<InspectionReason>>,
-    /// What is sought of those who take part
+    /// What is sought of those who take part [needed, here or in the file]
     #[arg(long, value_delimiter = ',')]
     part: Vec<Code<InspectionPart>>,
 }
@@ -113,7 +114,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Propose(propose) => {
             record::publish(session, request(*propose)?, &["havenctl inspection show RECORD"]).await
         }
-        Verb::List { published, limit } => list(session, published, limit.limit).await,
+        Verb::List { published, limit } => list(session, published, &limit).await,
         Verb::Show { which } => show(session, &which).await,
         Verb::Accept { which, part } => accept(session, &which, numbers(&part)).await,
         Verb::Update { which, words } => {
@@ -132,8 +133,17 @@ fn request(propose: Propose) -> Result<PublishRecordRequest, Failure> {
         Some(file) => record::from_file::<Inspection>(file)?,
     };
     let said = record::said::<Inspection>(request.content.as_ref()).unwrap_or_default();
-    request.content = Some(propose.words.over(said).into());
-    request.sharing = Some(propose.sharing.over(request.sharing.take(), &USUAL)?);
+    let said = propose.words.over(said);
+    let sharing = propose.sharing.over(request.sharing.take(), &USUAL)?;
+    Failure::unless_given(&[
+        (said.place.is_some(), "where it is", "--place LAU:CODE or NUTS:CODE"),
+        (said.not_before_ms != 0, "the first day", "--from DATE"),
+        (said.not_after_ms != 0, "the last day", "--until DATE"),
+        (!said.reasons.is_empty(), "why", "--reason REASON"),
+        (!said.parts.is_empty(), "what is sought", "--part PART"),
+        (sharing::is_for_somebody(&sharing), "who is asked", "--to AUTHORITY,AUTHORITY"),
+    ])?;
+    (request.content, request.sharing) = (Some(said.into()), Some(sharing));
     request.authority = propose.authority.unwrap_or(request.authority);
     Ok(request)
 }
@@ -175,13 +185,13 @@ fn accepted(held: &HeldRecord) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, published: bool, limit: &Limit) -> Result<(), Failure> {
     let answer = which::list(session, &INSPECTIONS, published, limit).await?;
     let mut grid = Grid::new(&["inspection", "origin", "place", "sector", "from", "until", "sought", "accepted"]);
     for held in &answer.records {
         let said = record::held::<Inspection>(held);
         grid.push([
-            Cell::text(id::show(&held.record_id)),
+            Cell::id(id::show(&held.record_id)),
             Cell::text(&held.origin),
             Cell::text(record::or_unreadable(held, show_place(said.place.as_ref()))),
             Cell::text(&said.sector),

@@ -44,9 +44,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let mut grid = Grid::new(&["invitation", "for", "state", "expires"]);
             for invitation in &answer.invitations {
                 grid.push([
-                    Cell::both(id::short(&invitation.invitation_id), id::show(&invitation.invitation_id)),
+                    Cell::id(id::show(&invitation.invitation_id)),
                     Cell::text(&invitation.intended_for),
-                    Cell::text(match invitation.unreadable.as_str() {
+                    Cell::state(match invitation.unreadable.as_str() {
                         "" => contract_enum::name::<InvitationState>(invitation.state),
                         reason => unreadable(reason),
                     }),
@@ -66,7 +66,16 @@ async fn fetch(session: &Session) -> Result<ListInvitationsResponse, Failure> {
     call!(session, MemberServiceClient, list_invitations, ListInvitationsRequest {})
 }
 
-/// The token alone stands on stdout, in one line.
+/// Characters of a line of a token: the last two of each are its check, so a damaged one is named by its number.
+const LINE: usize = 70;
+
+/// The token in the lines that go by mail.
+fn wrapped(token: &str) -> String {
+    let lines = token.as_bytes().chunks(LINE);
+    lines.map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect()
+}
+
+/// The token alone stands on stdout, in lines that a mail program does not break; in one line in the other forms.
 async fn create(session: &Session, intended_for: String, expires_in_ms: i64) -> Result<(), Failure> {
     let request =
         CreateInvitationRequest { request_id: session.request_id(), intended_for: intended_for.clone(), expires_in_ms };
@@ -77,15 +86,15 @@ async fn create(session: &Session, intended_for: String, expires_in_ms: i64) -> 
     ));
     session.show(&View::text(
         to_json(&answer),
-        format!("{}\n", answer.token),
+        wrapped(&answer.token),
         vec![
-            ("invitation_id", Cell::text(id::show(&answer.invitation_id))),
+            ("invitation_id", Cell::id(id::show(&answer.invitation_id))),
             ("token", Cell::text(&answer.token)),
             ("expires", Cell::time(answer.expires_ms)),
         ],
     ))?;
     session.next(&[
-        "over there: havenlink join TOKEN".into(),
+        "over there: havenlink join --token-file MAIL, or havenlink join - and the token pasted as it came".into(),
         format!("here, after their call: havenctl member approve {intended_for}"),
     ]);
     Ok(())
@@ -95,7 +104,7 @@ async fn revoke(session: &Session, typed: &str) -> Result<(), Failure> {
     let known = fetch(session).await?.invitations;
     let ids = known.iter().map(|i| (&i.invitation_id[..], i.invitation_id.clone()));
     let invitation_id = id::resolve(typed, ids, "invitation", "havenctl invite list")?;
-    let revoked = Cell::text(id::show(&invitation_id));
+    let revoked = Cell::id(id::show(&invitation_id));
     let request = RevokeInvitationRequest { request_id: session.request_id(), invitation_id };
     let answer = call!(session, MemberServiceClient, revoke_invitation, request)?;
     session.say("revoked: the token is good for nothing now");

@@ -73,11 +73,11 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let request = RevokeMandateRequest { request_id: session.request_id(), holder };
             decision::show(session, &act, call!(session, MandateServiceClient, revoke_mandate, request)?.decision)
         }
-        Verb::List { of, limit } => list(session, of, limit.limit).await,
+        Verb::List { of, limit } => list(session, of, &limit).await,
     }
 }
 
-async fn list(session: &Session, of: Option<String>, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, of: Option<String>, limit: &Limit) -> Result<(), Failure> {
     let request = ListMandatesRequest { authority: of.unwrap_or_default(), ..Default::default() };
     let answer = pages!(session, MandateServiceClient, list_mandates, request, [mandates], limit)?;
     let mut grid = Grid::new(&["holder", "issuer", "state", "activities", "territory", "from", "until"]);

@@ -104,7 +104,7 @@ pub enum Verb {
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     let request_id = session.request_id();
     match verb {
-        Verb::List { pending, limit } => list(session, pending, limit.limit).await,
+        Verb::List { pending, limit } => list(session, pending, &limit).await,
         Verb::Find(wanted) => finding::find(session, &wanted).await,
         Verb::Show { authority, as_seen_by } => match as_seen_by {
             Some(partner) => explained::as_seen_by(session, &authority, &partner).await,
@@ -176,12 +176,12 @@ async fn recovery_ticket(session: &Session, authority: String) -> Result<(), Fai
     Ok(())
 }
 
-async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, pending: bool, limit: &Limit) -> Result<(), Failure> {
     let request = ListMembersRequest { pending, ..Default::default() };
     if pending {
         let answer = pages!(session, MemberServiceClient, list_members, request, [applications, pending], limit)?;
         let now = when::now_ms();
-        let columns = ["subject", "act", "approved_by", "needed", "waits_for_us", "left", "decision", "change"];
+        let columns = ["subject", "act", "approved_by", "needed", "waits_for_us", "left_ms", "decision", "change"];
         let mut grid = Grid::new(&columns);
         for application in &answer.applications {
             grid.push([
@@ -189,21 +189,22 @@ async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Fail
                 Cell::text("APPLICATION"),
                 Cell::text(""),
                 Cell::text(""),
-                Cell::both("yes: the six words", "true"),
+                Cell::figure("yes: the six words", true),
                 Cell::text(""),
                 Cell::text(""),
                 change(&application_changes(application)),
             ]);
         }
         for decision in &answer.pending {
+            let left = (decision.expires_ms - now).max(0);
             grid.push([
                 Cell::text(&decision.subject),
                 Cell::text(&decision.act),
                 Cell::list(decision.approved_by.iter()),
                 Cell::number(decision.needed),
                 Cell::flag(decision.waits_for_us, "yes"),
-                Cell::both(when::span(decision.expires_ms - now), (decision.expires_ms - now).to_string()),
-                Cell::both(id::short(&decision.proposal_id), id::show(&decision.proposal_id)),
+                Cell::figure(when::span(left), left),
+                Cell::id(id::show(&decision.proposal_id)),
                 change(&plan::changes(decision)),
             ]);
         }
@@ -226,7 +227,7 @@ async fn list(session: &Session, pending: bool, limit: usize) -> Result<(), Fail
             Cell::text(&entry.authority),
             Cell::text(entry.names.first().map(|n| n.name.clone()).unwrap_or_default()),
             Cell::text(contract_enum::name::<ParticipantKind>(entry.kind)),
-            Cell::text(state(member)),
+            Cell::state(state(member)),
             Cell::flag(member.steward, "steward"),
             Cell::time(member.suspended_until_ms),
             Cell::list(entry.endpoints.iter()),
@@ -249,7 +250,7 @@ async fn show(session: &Session, authority: String) -> Result<(), Failure> {
     let answer = fetch(session, &authority).await?;
     let mut pairs = Vec::new();
     if let Some(member) = &answer.member {
-        pairs.push(("state", Cell::text(state(member))));
+        pairs.push(("state", Cell::state(state(member))));
         pairs.push(("suspended until", Cell::time(member.suspended_until_ms)));
         pairs.push(("steward", Cell::flag(member.steward, "yes")));
         pairs.push(("version", Cell::number(member.version)));
@@ -257,22 +258,19 @@ async fn show(session: &Session, authority: String) -> Result<(), Failure> {
     }
     if let Some(application) = &answer.application {
         pairs.push(("application", Cell::time(application.received_ms)));
-        pairs.push((
-            "wrong words",
-            Cell::both(zero_empty(application.failed_words), application.failed_words.to_string()),
-        ));
+        pairs.push(("wrong words", Cell::figure(zero_empty(application.failed_words), application.failed_words)));
         if answer.member.is_none() {
             pairs.extend(entry(application.entry.as_ref()));
         }
     }
-    let mut view = View::sheet(to_json(&answer), pairs.clone());
+    let mut view = View::sheet(to_json(&answer), pairs);
     if !answer.pending.is_empty() {
-        let mut text = view.render(crate::output::Format::Table);
+        let mut text = String::new();
         for (line, decision) in status::waiting(&answer.pending, when::now_ms()).iter().zip(&answer.pending) {
             text.push_str(&format!("{line}; decision {}\n", id::short(&decision.proposal_id)));
             text.extend(plan::changes(decision).iter().map(|change| format!("            - {change}\n")));
         }
-        view = View::text(to_json(&answer), text, pairs);
+        view = view.and_text(text);
     }
     session.show(&view)?;
     if answer.application.is_some() {
@@ -320,7 +318,7 @@ async fn approve(
     let Some(authority) = authority else {
         let typed = proposal.unwrap_or_default();
         let request = ListMembersRequest { pending: true, ..Default::default() };
-        let pending = pages!(session, MemberServiceClient, list_members, request, [pending], ALL)?.pending;
+        let pending = pages!(session, MemberServiceClient, list_members, request, [pending], &ALL)?.pending;
         let ids = pending.iter().map(|p| (&p.proposal_id[..], p));
         let found = id::resolve(&typed, ids, "decision", "havenctl member list --pending")?;
         return approve_proposal(session, found, yes).await;

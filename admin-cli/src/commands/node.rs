@@ -6,30 +6,20 @@ use std::time::Duration;
 use clap::Subcommand;
 use havenlink_proto::admin::v1::member_service_client::MemberServiceClient;
 use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
-use havenlink_proto::admin::v1::{
-    KeepContactRequest, MeetAddressRequest, RenewCertificateRequest, RotateKeyRequest, ShowMemberRequest,
-    UpdateEntryRequest,
-};
-use havenlink_proto::directory::v1::AuthorityEntry;
-use havenlink_proto::record::v1::{CorridorRole, ServiceKind};
+use havenlink_proto::admin::v1::{KeepContactRequest, MeetAddressRequest, RenewCertificateRequest, RotateKeyRequest};
 
-use super::{decision, read_bytes, read_file, status};
+use super::own_entry::{self, Change};
+use super::{decision, read_bytes, status};
 use crate::confirm;
-use crate::contract_enum::{Code, numbers};
 use crate::failure::Failure;
 use crate::id;
 use crate::output::{Cell, View};
 use crate::session::{Session, call};
-use crate::value::{from_json, to_json};
+use crate::value::to_json;
 use crate::when;
 
 /// Time to find a partner's node, and to follow the register from it.
 const CONTACT: Duration = Duration::from_secs(60);
-/// Another change of the entry was decided since it was read.
-const STALE_VERSION: &str = "STALE_VERSION";
-/// How often it is read again then, and after how long.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// This node itself: certificate, keys, its entry in the register
 #[derive(Debug, Subcommand)]
@@ -60,27 +50,8 @@ pub enum Verb {
         #[arg(long)]
         yes: bool,
     },
-    /// Changes this authority's own entry: endpoints, networks, services, place on the corridor; or everything, by a file
-    Update {
-        /// host:port under which partners reach this node; replaces all
-        #[arg(long, value_name = "HOST:PORT")]
-        endpoint: Vec<String>,
-        /// Named network that this authority belongs to; replaces all
-        #[arg(long)]
-        network: Vec<String>,
-        /// Service that it offers, in outline; replaces all
-        #[arg(long, hide_possible_values = true)]
-        service: Vec<Code<ServiceKind>>,
-        /// Its place on the corridors that pass it: ORIGIN, TRANSIT, DESTINATION; replaces all
-        #[arg(long, hide_possible_values = true)]
-        corridor: Vec<Code<CorridorRole>>,
-        /// Country whose border it lies at, e.g. de; replaces all
-        #[arg(long, value_name = "COUNTRY")]
-        border: Vec<String>,
-        /// The whole entry as JSON or TOML; havenctl member show OWN-ID -o json shows the present one
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "network", "service", "corridor", "border"])]
-        file: Option<PathBuf>,
-    },
+    /// Changes this authority's own entry: address, contact, name, networks, services, place on the corridor; or everything, by a file
+    Update(Change),
 }
 
 pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
@@ -99,7 +70,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
                     when::show(answer.not_after_ms)
                 ),
                 vec![
-                    ("spki_sha256", Cell::text(id::show(&answer.spki_sha256))),
+                    ("spki_sha256", Cell::id(id::show(&answer.spki_sha256))),
                     ("not_after", Cell::time(answer.not_after_ms)),
                 ],
             ))
@@ -121,38 +92,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             )
         }
         Verb::Contact { address, yes } => contact(session, request_id, address, yes).await,
-        Verb::Update { endpoint, network, service, corridor, border, file } => {
-            if let Some(file) = file {
-                // When it was read is not known.
-                let entry = from_json::<AuthorityEntry>(&read_file(&file)?)?;
-                return update(session, UpdateEntryRequest { request_id, entry: Some(entry), version: 0 }).await;
-            }
-            let of = |codes: Vec<i32>| codes.into_iter().filter_map(|code| u32::try_from(code).ok()).collect();
-            let (services, corridor_roles) = (of(numbers(&service)), of(numbers(&corridor)));
-            let (endpoints, networks, borders) = (endpoint, network, border);
-            let wished =
-                AuthorityEntry { endpoints, networks, services, corridor_roles, borders, ..Default::default() };
-            change(session, &wished).await
-        }
+        Verb::Update(change) => own_entry::update(session, change).await,
     }
-}
-
-/// What is wished, over the entry as it is when it is decided: what else changes meanwhile is read again.
-async fn change(session: &Session, wished: &AuthorityEntry) -> Result<(), Failure> {
-    let mut tries = 1;
-    loop {
-        let (entry, version) = changed(session, wished.clone()).await?;
-        let request = UpdateEntryRequest { request_id: session.request_id(), entry: Some(entry), version };
-        match update(session, request).await {
-            Err(stale) if stale.code == STALE_VERSION && tries < TRIES => tokio::time::sleep(PAUSE).await,
-            done => return done,
-        }
-        tries += 1;
-    }
-}
-
-async fn update(session: &Session, request: UpdateEntryRequest) -> Result<(), Failure> {
-    decision::show(session, "own entry", call!(session, MemberServiceClient, update_entry, request)?.decision)
 }
 
 /// Who answers there is shown first: an address that somebody said may be a wrong one.
@@ -183,29 +124,4 @@ async fn contact(session: &Session, request_id: String, endpoint: String, yes: b
     ))?;
     session.next(&["havenctl node update --endpoint HOST:PORT    if this node moved as well".to_owned()]);
     Ok(())
-}
-
-/// What is given replaces all; what is not stays.
-fn given<T>(present: &mut Vec<T>, wished: Vec<T>) {
-    if !wished.is_empty() {
-        *present = wished;
-    }
-}
-
-/// This node's entry as it is to be, and the version that it had when it was read.
-async fn changed(session: &Session, wished: AuthorityEntry) -> Result<(AuthorityEntry, u64), Failure> {
-    if wished == AuthorityEntry::default() {
-        return Err(Failure::usage("nothing to change was given", "havenctl node update --help"));
-    }
-    let authority = status::fetch(session).await?.authority;
-    let shown = call!(session, MemberServiceClient, show_member, ShowMemberRequest { authority })?;
-    let none = || Failure::not_found("this node has no entry in the register yet", "havenctl status");
-    let member = shown.member.ok_or_else(none)?;
-    let (mut entry, version) = (member.entry.ok_or_else(none)?, member.version);
-    given(&mut entry.endpoints, wished.endpoints);
-    given(&mut entry.networks, wished.networks);
-    given(&mut entry.services, wished.services);
-    given(&mut entry.corridor_roles, wished.corridor_roles);
-    given(&mut entry.borders, wished.borders);
-    Ok((entry, version))
 }

@@ -30,7 +30,7 @@ pub enum Verb {
     Set(Box<Set>),
     /// Own offers, and partners' with their light
     List {
-        #[arg(long, hide_possible_values = true)]
+        #[arg(long)]
         kind: Option<Code<ServiceKind>>,
         /// Own ones only
         #[arg(long)]
@@ -68,9 +68,9 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Set(set) => set::set_one(session, *set).await?,
         Verb::Show { offer } => show(session, &offer).await?,
         Verb::Pause { offer, until } => set::pause(session, &offer, until).await?,
-        Verb::List { kind, own, limit } => return list(session, number_or_zero(&kind), own, limit.limit).await,
+        Verb::List { kind, own, limit } => return list(session, number_or_zero(&kind), own, &limit).await,
         Verb::Confirm { offers, all_unchanged } => {
-            let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, ALL).await?.own };
+            let known = if offers.is_empty() { Vec::new() } else { fetch(session, 0, true, &ALL).await?.own };
             let resolve = |typed: &String| {
                 let ids = known.iter().map(|o| (&o.offer_id[..], o.offer_id.clone()));
                 id::resolve(typed, ids, "offer", "havenctl offer list --own")
@@ -89,7 +89,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ListOffersResponse, Failure> {
+async fn fetch(session: &Session, kind: i32, own_only: bool, limit: &Limit) -> Result<ListOffersResponse, Failure> {
     let request = ListOffersRequest { service_kind: kind, own_only, ..Default::default() };
     let rows = pages!(session, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
     let mut answer = rows?;
@@ -101,9 +101,17 @@ async fn fetch(session: &Session, kind: i32, own_only: bool, limit: usize) -> Re
 
 /// The own offer that is meant.
 async fn find(session: &Session, typed: &str) -> Result<OwnOffer, Failure> {
-    let own = fetch(session, 0, true, ALL).await?.own;
+    let own = fetch(session, 0, true, &ALL).await?.own;
     let ids = own.iter().map(|o| (&o.offer_id[..], o.clone()));
     id::resolve(typed, ids, "offer", "havenctl offer list --own")
+}
+
+/// The id of the offer that is meant, whoever's it is.
+pub(super) async fn any(session: &Session, typed: &str) -> Result<Vec<u8>, Failure> {
+    let all = fetch(session, 0, false, &ALL).await?;
+    let own = all.own.iter().map(|o| (&o.offer_id[..], o.offer_id.to_vec()));
+    let partners = all.partners.iter().map(|o| (&o.offer_id[..], o.offer_id.to_vec()));
+    id::resolve(typed, own.chain(partners), "offer", "havenctl offer list")
 }
 
 /// An offer, whoever's.
@@ -114,20 +122,20 @@ enum Shown {
 }
 
 async fn show(session: &Session, typed: &str) -> Result<(), Failure> {
-    let all = fetch(session, 0, false, ALL).await?;
+    let all = fetch(session, 0, false, &ALL).await?;
     let own = all.own.iter().map(|o| (&o.offer_id[..], Shown::Own(Box::new(o.clone()))));
     let partners = all.partners.iter().map(|o| (&o.offer_id[..], Shown::Partner(Box::new(o.clone()))));
     match id::resolve(typed, own.chain(partners), "offer", "havenctl offer list")? {
         Shown::Own(own) => {
             let capacity = own.capacity.unwrap_or_default();
-            let free = format!(
+            let free = Cell::text(format!(
                 "{} of {} free, {} more in 24 h, {} in 72 h, {}",
                 capacity.free,
                 capacity.baseline,
                 capacity.additional_24h,
                 capacity.additional_72h,
                 name::<OfferStatus>(capacity.status)
-            );
+            ));
             let mut pairs = facts(&own.offer_id, &own.authority, own.service_kind, own.light, free, own.unit);
             pairs.push(("as_of", Cell::time(capacity.as_of_ms)));
             pairs.push(("area", Cell::text(show_place(own.area.as_ref()))));
@@ -143,8 +151,7 @@ async fn show(session: &Session, typed: &str) -> Result<(), Failure> {
             let free = view.capacity.as_ref().map(level).unwrap_or_default();
             let mut pairs =
                 facts(&partner.offer_id, &partner.authority, view.service_kind, partner.light, free, view.unit);
-            let age = if partner.age_ms < 0 { "unknown".to_owned() } else { when::span(partner.age_ms) };
-            pairs.push(("age", Cell::both(age, partner.age_ms.to_string())));
+            pairs.push(("age_ms", age_there(&partner)));
             pairs.push(("area", Cell::text(show_place(view.area.as_ref()))));
             pairs.push(("protected", Cell::text(view.protected.to_string())));
             pairs.extend(receives(view.eligibility.as_ref()));
@@ -155,13 +162,13 @@ async fn show(session: &Session, typed: &str) -> Result<(), Failure> {
     }
 }
 
-fn facts(offer: &[u8], authority: &str, kind: i32, light: i32, free: String, unit: i32) -> Vec<(&'static str, Cell)> {
+fn facts(offer: &[u8], authority: &str, kind: i32, light: i32, free: Cell, unit: i32) -> Vec<(&'static str, Cell)> {
     vec![
-        ("offer", Cell::text(id::show(offer))),
+        ("offer", Cell::id(id::show(offer))),
         ("authority", Cell::text(authority)),
         ("kind", Cell::text(name::<ServiceKind>(kind))),
-        ("light", Cell::text(name::<Light>(light))),
-        ("capacity", Cell::text(free)),
+        ("light", Cell::state(name::<Light>(light))),
+        ("capacity", free),
         ("unit", Cell::text(name::<CapacityUnit>(unit))),
     ]
 }
@@ -190,11 +197,11 @@ fn receives(who: Option<&Eligibility>) -> [(&'static str, Cell); 4] {
     ]
 }
 
-async fn list(session: &Session, kind: i32, own_only: bool, limit: usize) -> Result<ExitCode, Failure> {
+async fn list(session: &Session, kind: i32, own_only: bool, limit: &Limit) -> Result<ExitCode, Failure> {
     let answer = fetch(session, kind, own_only, limit).await?;
     let now = when::now_ms();
     let mut grid =
-        Grid::new(&["offer", "authority", "kind", "light", "capacity", "unit", "age", "area", "phone", "label"]);
+        Grid::new(&["offer", "authority", "kind", "light", "capacity", "unit", "age_ms", "area", "phone", "label"]);
     for own in &answer.own {
         grid.push(own_row(own, now));
     }
@@ -226,31 +233,35 @@ fn own_row(own: &OwnOffer, now: i64) -> [Cell; 10] {
     let capacity = own.capacity.unwrap_or_default();
     let status = name::<OfferStatus>(capacity.status);
     [
-        Cell::text(id::show(&own.offer_id)),
+        Cell::id(id::show(&own.offer_id)),
         Cell::text(&own.authority),
         Cell::text(name::<ServiceKind>(own.service_kind)),
-        Cell::text(name::<Light>(own.light)),
-        Cell::both(format!("{} of {} free, {status}", capacity.free, capacity.baseline), capacity.free.to_string()),
+        Cell::state(name::<Light>(own.light)),
+        Cell::figure(format!("{} of {} free, {status}", capacity.free, capacity.baseline), capacity.free),
         Cell::text(name::<CapacityUnit>(own.unit)),
-        Cell::both(when::span(now - capacity.as_of_ms), (now - capacity.as_of_ms).to_string()),
+        Cell::age((capacity.as_of_ms > 0).then(|| now - capacity.as_of_ms), "never confirmed"),
         Cell::text(show_place(own.area.as_ref())),
         Cell::text(&own.intake_phone),
         Cell::text(label(&own.own_label, &own.unreadable)),
     ]
 }
 
+/// How old a partner's statement is.
+fn age_there(partner: &PartnerOffer) -> Cell {
+    Cell::age((partner.age_ms >= 0).then_some(partner.age_ms), "unknown")
+}
+
 fn partner_row(partner: &PartnerOffer) -> [Cell; 10] {
     let view = partner.view.clone().unwrap_or_default();
-    let age = if partner.age_ms < 0 { "unknown".to_owned() } else { when::span(partner.age_ms) };
     let capacity = view.capacity.as_ref().map(level).unwrap_or_default();
     [
-        Cell::text(id::show(&view.offer_id)),
+        Cell::id(id::show(&view.offer_id)),
         Cell::text(&partner.authority),
         Cell::text(name::<ServiceKind>(view.service_kind)),
-        Cell::text(name::<Light>(partner.light)),
-        Cell::text(capacity),
+        Cell::state(name::<Light>(partner.light)),
+        capacity,
         Cell::text(name::<CapacityUnit>(view.unit)),
-        Cell::both(age, partner.age_ms.to_string()),
+        age_there(partner),
         Cell::text(show_place(view.area.as_ref())),
         Cell::text(&view.intake_phone),
         Cell::text(label("", &partner.unreadable)),
@@ -263,16 +274,19 @@ fn label(own: &str, reason: &str) -> String {
 }
 
 /// What the agreement lets us see; the light says the rest.
-fn level(view: &CapacityView) -> String {
+fn level(view: &CapacityView) -> Cell {
     match view.level {
-        Some(Level::Count(n)) => n.to_string(),
-        Some(Level::Band(band)) => match CapacityBand::try_from(band) {
-            Ok(CapacityBand::Zero) => "0".into(),
-            Ok(CapacityBand::OneToTwo) => "1-2".into(),
-            Ok(CapacityBand::ThreeToFive) => "3-5".into(),
-            Ok(CapacityBand::SixOrMore) => "6+".into(),
-            _ => name::<CapacityBand>(band),
-        },
-        Some(Level::Availability(_)) | None => String::new(),
+        Some(Level::Count(n)) => Cell::number(n),
+        Some(Level::Band(band)) => {
+            let code = name::<CapacityBand>(band);
+            match CapacityBand::try_from(band) {
+                Ok(CapacityBand::Zero) => Cell::both("0", code),
+                Ok(CapacityBand::OneToTwo) => Cell::both("1-2", code),
+                Ok(CapacityBand::ThreeToFive) => Cell::both("3-5", code),
+                Ok(CapacityBand::SixOrMore) => Cell::both("6+", code),
+                _ => Cell::text(code),
+            }
+        }
+        Some(Level::Availability(_)) | None => Cell::default(),
     }
 }

@@ -6,23 +6,46 @@
 use clap::Args;
 
 /// Every row: what one is looked for in, and a report, leave nothing out.
-pub const ALL: usize = 0;
+pub const ALL: Limit = Limit { limit: 0, all: true, page_token: None };
 
 /// The most rows that a page has.
 pub const PAGE: usize = 200;
 
 /// How much of a list is fetched; by default, for calls of our own, all.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Limit {
-    /// Rows at most; 0: all
+    /// Rows at most; what is left out is said
     #[arg(long, default_value_t = 200, value_name = "N")]
-    pub limit: usize,
+    limit: usize,
+    /// Every row
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Goes on where an earlier list ended
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
 }
 
-/// The size of the next page, with so many rows there; none when there are enough.
-pub fn next_size(limit: usize, rows: usize) -> Option<i32> {
-    let wanted = if limit == ALL { PAGE } else { limit.saturating_sub(rows).min(PAGE) };
-    i32::try_from(wanted).ok().filter(|size| *size > 0)
+impl Limit {
+    /// The most rows that are shown; none: all.
+    pub fn most(&self) -> Option<usize> {
+        Some(self.limit).filter(|limit| !self.all && *limit > 0)
+    }
+
+    /// The size of the next page, with so many rows there; none when there are enough.
+    pub fn next_size(&self, rows: usize) -> Option<i32> {
+        let wanted = self.most().map_or(PAGE, |most| most.saturating_sub(rows).min(PAGE));
+        i32::try_from(wanted).ok().filter(|size| *size > 0)
+    }
+}
+
+/// How a list that was cut goes on. After a page that had more rows than were asked for, only as a whole.
+pub fn goes_on(page_token: &str, fell_off: bool) -> String {
+    let from_here = if fell_off || page_token.is_empty() {
+        String::new()
+    } else {
+        format!(", --page-token {page_token} goes on from here")
+    };
+    format!("there is more: --all shows all{from_here}")
 }
 
 /// Cuts the next field of a list, with so many rows left to show. Whether something fell off.
@@ -40,13 +63,14 @@ macro_rules! pages {
         $crate::commands::pages!($session, $client, $method, $request, [$($field),+] and [], $limit)
     };
     ($session:expr, $client:ident, $method:ident, $request:expr, [$($field:ident),+] and [$($whole:ident),*], $limit:expr) => {{
-        use $crate::commands::pages::{cut, next_size};
-        let limit: usize = $limit;
+        use $crate::commands::pages::{cut, goes_on};
+        let limit: &$crate::commands::Limit = $limit;
         let mut request = $request;
-        request.page_size = next_size(limit, 0).unwrap_or_default();
+        request.page_size = limit.next_size(0).unwrap_or_default();
+        request.page_token = limit.page_token.clone().unwrap_or_default();
         let mut answer = $crate::session::call!($session, $client, $method, request.clone())?;
         while !answer.next_page_token.is_empty()
-            && let Some(size) = next_size(limit, 0 $(+ answer.$field.len())+)
+            && let Some(size) = limit.next_size(0 $(+ answer.$field.len())+)
         {
             request.page_size = size;
             request.page_token = std::mem::take(&mut answer.next_page_token);
@@ -55,11 +79,11 @@ macro_rules! pages {
             $(answer.$whole.extend(more.$whole);)*
             answer.next_page_token = more.next_page_token;
         }
-        let mut left = if limit == $crate::commands::pages::ALL { usize::MAX } else { limit };
-        let mut more = !answer.next_page_token.is_empty();
-        $(more |= cut(&mut answer.$field, &mut left);)+
-        if more {
-            $session.say("there is more: --limit 0 shows all");
+        let mut left = limit.most().unwrap_or(usize::MAX);
+        let mut fell_off = false;
+        $(fell_off |= cut(&mut answer.$field, &mut left);)+
+        if fell_off || !answer.next_page_token.is_empty() {
+            $session.left_out(&goes_on(&answer.next_page_token, fell_off));
         }
         Ok::<_, $crate::failure::Failure>(answer)
     }};
@@ -72,8 +96,12 @@ mod tests {
 
     #[test]
     fn no_more_is_asked_for_than_is_shown() {
-        assert_eq!([next_size(0, 9_999), next_size(250, 0), next_size(250, 200)], [Some(200), Some(200), Some(50)]);
-        assert_eq!([next_size(250, 250), next_size(250, 251)], [None, None]);
+        let sizes = |limit: &Limit, rows: [usize; 3]| rows.map(|rows| limit.next_size(rows));
+        let many = Limit { limit: 250, ..Limit::default() };
+        assert_eq!(sizes(&ALL, [0, 200, 9_999]), [Some(200); 3]);
+        assert_eq!(sizes(&Limit::default(), [0, 200, 9_999]), [Some(200); 3], "0 is all as well");
+        assert_eq!(sizes(&many, [0, 200, 250]), [Some(200), Some(50), None]);
+        assert_eq!(many.next_size(251), None);
         let (mut own, mut partners, mut left) = (vec![1, 2], vec![3, 4, 5], 4);
         assert!(!cut(&mut own, &mut left) && cut(&mut partners, &mut left));
         assert_eq!((own, partners, left), (vec![1, 2], vec![3, 4], 0));

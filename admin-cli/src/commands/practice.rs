@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
-use havenlink_proto::local::v1::{HeldRecord, PublishRecordRequest, SearchPracticesRequest, SearchPracticesResponse};
+use havenlink_proto::local::v1::{
+    HeldRecord, PublishRecordRequest, SearchPracticesRequest, SearchPracticesResponse, Sharing,
+};
 use havenlink_proto::record::v1::{
     CostBand, LawfulBasis, Pap, Place, Practice, PracticeAudience, PracticeOutcome, PracticeText, PracticeTopic,
     Purpose, RecordKind, Tlp, TranslationProvenance,
@@ -16,7 +18,7 @@ use super::{Limit, pages, record};
 use crate::contract_enum::{Code, name, numbers};
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, Format, Grid, View, clean, cut};
+use crate::output::{Cell, Grid, View, clean, cut};
 use crate::session::Session;
 use crate::value::to_json;
 
@@ -64,7 +66,7 @@ pub struct Publish {
 /// What a practice says, in one language.
 #[derive(Debug, Args)]
 pub struct Words {
-    /// Language of the texts
+    /// Language of the texts [needed, here or in the file, as title, problem and measure are]
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
     #[arg(long, requires = "language")]
@@ -75,13 +77,15 @@ pub struct Words {
     measure: Option<String>,
     #[arg(long, requires = "language")]
     evidence: Option<String>,
+    /// Whether it worked [needed, here or in the file]
     #[arg(long)]
     outcome: Option<Code<PracticeOutcome>>,
     #[arg(long)]
     cost: Option<Code<CostBand>>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_delimiter = ',')]
     audience: Vec<Code<PracticeAudience>>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    /// What it is about [needed, here or in the file]
+    #[arg(long, value_delimiter = ',')]
     topic: Vec<Code<PracticeTopic>>,
     /// Paragraph that it answers, e.g. 196:12.q
     #[arg(long, value_delimiter = ',')]
@@ -95,9 +99,9 @@ pub struct Words {
 pub struct Search {
     /// Words that all occur in one language's texts
     words: Vec<String>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_delimiter = ',')]
     topic: Vec<Code<PracticeTopic>>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_delimiter = ',')]
     audience: Vec<Code<PracticeAudience>>,
     #[arg(long, value_delimiter = ',')]
     outcome: Vec<Code<PracticeOutcome>>,
@@ -128,7 +132,8 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let held = which.held_own(session, &PRACTICES).await?;
             let now = record::held::<Practice>(&held);
             let version = now.version;
-            let mut said = words.over(now.clone())?;
+            let mut said = words.over(now.clone());
+            check(&said, None)?;
             if said != now {
                 said.version = version.saturating_add(1);
             }
@@ -145,18 +150,17 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
         Some(file) => record::from_file::<Practice>(file)?,
     };
     let practice = record::said::<Practice>(request.content.as_ref()).unwrap_or_default();
-    request.content = Some(publish.words.over(practice)?.into());
-    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
+    let practice = publish.words.over(practice);
+    let sharing = publish.sharing.over(request.sharing.take(), &USUAL)?;
+    check(&practice, Some(&sharing))?;
+    (request.content, request.sharing) = (Some(practice.into()), Some(sharing));
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
 }
 
 impl Words {
     /// What is typed stands over what is there; of a text, field by field.
-    ///
-    /// # Errors
-    /// A usage error for what a practice cannot be without.
-    fn over(self, mut practice: Practice) -> Result<Practice, Failure> {
+    fn over(self, mut practice: Practice) -> Practice {
         practice.version = practice.version.max(1);
         if let Some(language) = self.language {
             let at = practice.texts.iter().position(|t| t.language == language).unwrap_or_else(|| {
@@ -182,18 +186,27 @@ impl Words {
             practice.resolution_paragraphs = self.paragraph;
         }
         practice.place = self.place.or(practice.place);
-        let incomplete = |t: &PracticeText| t.title.is_empty() || t.problem.is_empty() || t.measure.is_empty();
-        if practice.texts.is_empty() || practice.texts.iter().any(incomplete) {
-            return Err(Failure::usage(
-                "a practice has a title, a problem and a measure in each of its languages",
-                "add --language LANGUAGE --title … --problem … --measure …, or --file",
-            ));
-        }
-        if practice.outcome == 0 {
-            return Err(Failure::usage("whether it worked is missing", "add --outcome EFFECTIVE, MIXED or another"));
-        }
-        Ok(practice)
+        practice
     }
+}
+
+/// What a practice cannot be without, in each of its languages, and who gets it (`sharing`; none: those that hold it).
+///
+/// # Errors
+/// A usage error that names all that is missing.
+fn check(practice: &Practice, sharing: Option<&Sharing>) -> Result<(), Failure> {
+    let in_each = |part: fn(&PracticeText) -> &String| {
+        !practice.texts.is_empty() && practice.texts.iter().all(|text| !part(text).is_empty())
+    };
+    Failure::unless_given(&[
+        (!practice.texts.is_empty(), "a language", "--language LANGUAGE"),
+        (in_each(|text| &text.title), "a title", "--title TEXT"),
+        (in_each(|text| &text.problem), "the problem", "--problem TEXT"),
+        (in_each(|text| &text.measure), "what was done", "--measure TEXT"),
+        (practice.outcome != 0, "whether it worked", "--outcome EFFECTIVE, MIXED or another"),
+        (!practice.topics.is_empty(), "a topic", "--topic TOPIC"),
+        (sharing.is_none_or(sharing::is_for_somebody), "who gets it", sharing::WHO),
+    ])
 }
 
 async fn fetch(session: &Session, search: &Search) -> Result<SearchPracticesResponse, Failure> {
@@ -205,7 +218,7 @@ async fn fetch(session: &Session, search: &Search) -> Result<SearchPracticesResp
         words: search.words.join(" "),
         ..Default::default()
     };
-    pages!(session, PracticeServiceClient, search_practices, request, [practices], search.limit.limit)
+    pages!(session, PracticeServiceClient, search_practices, request, [practices], &search.limit)
 }
 
 async fn list(session: &Session, search: Search) -> Result<(), Failure> {
@@ -215,7 +228,7 @@ async fn list(session: &Session, search: Search) -> Result<(), Failure> {
         let practice = found.practice.clone().unwrap_or_default();
         let title = text_in(&practice, search.language.as_deref()).map(|t| t.title.clone()).unwrap_or_default();
         grid.push([
-            Cell::text(id::show(&found.record_id)),
+            Cell::id(id::show(&found.record_id)),
             Cell::text(&found.origin),
             Cell::text(name::<PracticeOutcome>(practice.outcome)),
             Cell::list(practice.topics.iter().map(|t| name::<PracticeTopic>(*t))),
@@ -255,8 +268,10 @@ fn sheet(held: &HeldRecord) -> View {
         ("created", Cell::time(held.created_ms)),
     ]);
     pairs.extend(held.sharing.as_ref().map(sharing::pairs).into_iter().flatten());
-    let head = View::sheet(serde_json::Value::Null, pairs.clone()).render(Format::Table);
-    let mut text = head;
+    let title = text_in(&practice, None).map(|t| t.title.clone()).unwrap_or_default();
+    // Shown with the other texts of its language.
+    pairs.push(("title", Cell::both("", title)));
+    let mut text = String::new();
     for t in &practice.texts {
         text.push_str(&format!(
             "\n[{}, {}] {}\n",
@@ -270,6 +285,5 @@ fn sheet(held: &HeldRecord) -> View {
             }
         }
     }
-    pairs.push(("title", Cell::text(text_in(&practice, None).map(|t| t.title.clone()).unwrap_or_default())));
-    View::text(to_json(held), text, pairs)
+    View::sheet(to_json(held), pairs).and_text(text)
 }

@@ -6,7 +6,7 @@ use havenlink_proto::Said;
 use havenlink_proto::local::v1::record_service_client::RecordServiceClient;
 use havenlink_proto::local::v1::{
     AnswerRecordRequest, CancelRecordRequest, Content, Delivery, DeliveryState, HeldRecord, PublishRecordRequest,
-    UpdateRecordRequest,
+    UpdateRecordRequest, Wording,
 };
 use havenlink_proto::record::v1::ReferenceKind;
 use serde_json::{Value, json};
@@ -15,8 +15,9 @@ use super::{delivery, read_file};
 use crate::contract_enum::name;
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, Format, View, clean};
+use crate::output::{Cell, View, clean};
 use crate::session::{Session, call};
+use crate::spans;
 use crate::value::{from_json, to_json};
 
 /// A request from a file: as the contract has it; the record under the name of its kind, beside `sharing`; or the record
@@ -47,6 +48,7 @@ fn request(mut file: Value, kind: &str) -> Value {
 /// What the node refused.
 pub async fn publish(session: &Session, mut request: PublishRecordRequest, next: &[&str]) -> Result<(), Failure> {
     request.request_id = session.request_id_over(request.request_id);
+    let said = request.clone();
     let answer = call!(session, RecordServiceClient, publish_record, request)?;
     let record = id::show(&answer.record_id);
     let text = match answer.standing.is_empty() {
@@ -55,8 +57,9 @@ pub async fn publish(session: &Session, mut request: PublishRecordRequest, next:
             format!("published {record} by an earlier call with this request id:\n{}", as_they_stand(&answer.standing))
         }
     };
-    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    let pairs = vec![("record_id", Cell::id(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
     session.show(&View::text(to_json(&answer), text, pairs))?;
+    better_said(session, &answer.wordings, &to_json(&said));
     if answer.standing.iter().any(|delivery| gave_up(delivery.state())) {
         session.next(&["the same command with a new --request-id sends it anew".to_owned()]);
         return Ok(());
@@ -83,7 +86,7 @@ pub async fn answer(
         answer: Some(answer),
     };
     let answered = call!(session, RecordServiceClient, answer_record, request)?;
-    session.show(&View::text(to_json(&answered), text, vec![("record_id", Cell::text(id::show(&answered.record_id)))]))
+    session.show(&View::text(to_json(&answered), text, vec![("record_id", Cell::id(id::show(&answered.record_id)))]))
 }
 
 /// A line for each recipient: where its delivery stands now, and why.
@@ -112,14 +115,26 @@ pub async fn update(session: &Session, (origin, record_id): (String, Vec<u8>), s
         record_id: record_id.clone().into(),
         content: Some(said),
     };
+    let said = to_json(&request);
     let answer = call!(session, RecordServiceClient, update_record, request)?;
     let record = id::show(&answer.record_id);
     let text = match answer.record_id == record_id {
         true => format!("{record} says this already; nothing was sent\n"),
         false => format!("updated as {record}, queued for {}\n", recipients(&answer.recipients)),
     };
-    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
-    session.show(&View::text(to_json(&answer), text, pairs))
+    let pairs = vec![("record_id", Cell::id(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    session.show(&View::text(to_json(&answer), text, pairs))?;
+    better_said(session, &answer.wordings, &said);
+    Ok(())
+}
+
+/// Points at words that were better others. It was published all the same.
+fn better_said(session: &Session, wordings: &[Wording], said: &Value) {
+    for wording in wordings {
+        let (start, end) = (wording.start as usize, wording.end as usize);
+        let words = spans::words(said, &wording.field, start..end);
+        session.say(&format!("better said: {} instead of \"{words}\" ({})", wording.instead, wording.field));
+    }
 }
 
 /// Takes an own record back, and shows whom the cancellation goes to.
@@ -132,7 +147,7 @@ pub async fn cancel(session: &Session, (origin, record_id): (String, Vec<u8>)) -
     let cancelled = id::show(&record_id);
     let text = format!("cancelled {cancelled}, queued for {}\n", recipients(&answer.recipients));
     let record = id::show(&answer.record_id);
-    let pairs = vec![("record_id", Cell::text(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
+    let pairs = vec![("record_id", Cell::id(&record)), ("recipients", Cell::list(answer.recipients.iter()))];
     session.show(&View::text(to_json(&answer), text, pairs))
 }
 
@@ -151,12 +166,11 @@ pub fn show(
     pairs: Vec<(&'static str, Cell)>,
     answer: &str,
 ) -> Result<(), Failure> {
-    let mut text = View::sheet(Value::Null, pairs.clone()).render(Format::Table);
+    let mut view = View::sheet(to_json(held), pairs);
     if !held.deliveries.is_empty() {
-        let grid = delivery::grid(&held.deliveries);
-        text.push_str(&format!("\n{}", View::list(Value::Null, &[], grid).render(Format::Table)));
+        view = view.and_text("\n".to_owned()).and_grid(delivery::grid(&held.deliveries));
     }
-    session.show(&View::text(to_json(held), text, pairs))?;
+    session.show(&view)?;
     if !later(session, held, noun) && held.position > 0 && held.answers.is_empty() && held.unreadable.is_empty() {
         let record = id::show(&held.record_id);
         session.next(&[format!("havenctl {noun} {} --origin {}", answer.replace("RECORD", &record), held.origin)]);
@@ -174,7 +188,7 @@ pub fn later(session: &Session, held: &HeldRecord, noun: &str) -> bool {
 
 /// How the sheet of a record begins: its id under its noun, its origin, and what became of it.
 pub fn head(held: &HeldRecord, noun: &'static str) -> Vec<(&'static str, Cell)> {
-    let mut pairs = vec![(noun, Cell::text(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
+    let mut pairs = vec![(noun, Cell::id(id::show(&held.record_id))), ("origin", Cell::text(&held.origin))];
     pairs.extend(standing(held));
     pairs
 }
@@ -191,7 +205,7 @@ fn standing(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
             ReferenceKind::Replaces => "replaced by",
             _ => "updated by",
         };
-        pairs.push((label, Cell::text(id::show(&later.record_id))));
+        pairs.push((label, Cell::id(id::show(&later.record_id))));
     }
     let earlier = |kind: ReferenceKind| held.references.iter().find(|reference| reference.kind() == kind);
     for (label, kind) in [
@@ -200,7 +214,7 @@ fn standing(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
         ("cancels", ReferenceKind::Cancels),
         ("answers", ReferenceKind::Answers),
     ] {
-        pairs.extend(earlier(kind).map(|reference| (label, Cell::text(id::show(&reference.record_id)))));
+        pairs.extend(earlier(kind).map(|reference| (label, Cell::id(id::show(&reference.record_id)))));
     }
     pairs
 }

@@ -102,10 +102,10 @@ pub struct Asked {
     #[arg(long, value_delimiter = ',', value_name = "LANGUAGE")]
     language: Vec<String>,
     /// Why it is shared
-    #[arg(long, default_value = "ASSISTANCE", hide_possible_values = true)]
+    #[arg(long, default_value = "ASSISTANCE")]
     purpose: Code<Purpose>,
     /// ACTUAL, EXERCISE or TEST
-    #[arg(long, default_value = "ACTUAL", hide_possible_values = true)]
+    #[arg(long, default_value = "ACTUAL")]
     status: Code<RecordStatus>,
     /// End of its life: a date, an instant, or a span from now; 30 days, or what she agreed to
     #[arg(long, value_parser = when::parse_end, value_name = "TIME")]
@@ -125,7 +125,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Send { asked, callback } => send(session, *asked, ReferralForm::Asked, callback).await,
         Verb::Query { asked } => send(session, *asked, ReferralForm::Query, String::new()).await,
-        Verb::List { published, limit } => list(session, published, limit.limit).await,
+        Verb::List { published, limit } => list(session, published, &limit).await,
         Verb::Show { which } => {
             let held = which.held(session, &REFERRALS).await?;
             record::show(session, &held, REFERRALS.noun, pairs(&held), "accept RECORD")
@@ -189,7 +189,7 @@ async fn send(session: &Session, asked: Asked, form: ReferralForm, callback_phon
     let answer = call!(session, ReferralServiceClient, send_referral, request)?;
     let record = id::show(&answer.record_id);
     let text = format!("asked {} as {record}\n", crate::output::clean(&asked.to));
-    session.show(&View::text(to_json(&answer), text, vec![("record_id", Cell::text(&record))]))?;
+    session.show(&View::text(to_json(&answer), text, vec![("record_id", Cell::id(&record))]))?;
     session.next(&[format!("havenctl referral show {record}")]);
     Ok(())
 }
@@ -217,13 +217,13 @@ fn answers(held: &HeldRecord) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-async fn list(session: &Session, published: bool, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, published: bool, limit: &Limit) -> Result<(), Failure> {
     let answer = which::list(session, &REFERRALS, published, limit).await?;
     let mut grid = Grid::new(&["referral", "origin", "form", "service", "urgency", "household", "created", "answered"]);
     for held in &answer.records {
         let said = record::held::<Referral>(held);
         grid.push([
-            Cell::text(id::show(&held.record_id)),
+            Cell::id(id::show(&held.record_id)),
             Cell::text(&held.origin),
             Cell::text(record::or_unreadable(held, name::<ReferralForm>(said.form))),
             Cell::text(name::<ServiceKind>(said.service)),
@@ -244,7 +244,7 @@ fn pairs(held: &HeldRecord) -> Vec<(&'static str, Cell)> {
     let mut pairs = record::head(held, REFERRALS.noun);
     pairs.extend([
         ("form", Cell::text(name::<ReferralForm>(said.form))),
-        ("case_here", Cell::text(id::show(&said.subject_ref))),
+        ("case_here", Cell::id(id::show(&said.subject_ref))),
         ("service", Cell::text(name::<ServiceKind>(said.service))),
         ("urgency", Cell::text(name::<ReferralUrgency>(said.urgency))),
         ("household", Cell::text(name::<HouseholdShape>(said.household))),
@@ -267,12 +267,12 @@ fn disclosures(rows: &[Disclosure]) -> Grid {
         let state = name::<DisclosureState>(row.state);
         let state = if row.overdue { format!("{state} OVERDUE") } else { state };
         grid.push([
-            Cell::text(id::show(&row.record_id)),
+            Cell::id(id::show(&row.record_id)),
             Cell::text(&row.recipient),
             Cell::text(name::<RecordKind>(row.kind)),
             Cell::text(name::<ShareScope>(row.scope)),
             Cell::time(row.shared_ms),
-            Cell::text(state),
+            Cell::state(state),
             Cell::time(row.noticed_ms),
             Cell::time(row.due_by_ms),
             Cell::time(row.answered_ms),

@@ -16,26 +16,26 @@ use crate::when;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Sharing")]
 pub struct SharingArgs {
-    /// Recipients by name, or all: every partner whose agreement covers it
+    /// Recipients by name, or all: every partner whose agreement covers it [needed, here or in the file]
     #[arg(long = "to", value_name = "AUTHORITY", value_delimiter = ',')]
     to: Vec<String>,
     /// Why it is shared
-    #[arg(long, hide_possible_values = true)]
+    #[arg(long)]
     purpose: Option<Code<Purpose>>,
-    /// Who may read it: CLEAR, GREEN, AMBER, AMBER_STRICT, RED
-    #[arg(long, hide_possible_values = true)]
+    /// Who may read it
+    #[arg(long)]
     tlp: Option<Code<Tlp>>,
-    /// What may be done with it: CLEAR, GREEN, AMBER, RED
-    #[arg(long, hide_possible_values = true)]
+    /// What may be done with it
+    #[arg(long)]
     pap: Option<Code<Pap>>,
     /// GDPR Art. 6 basis
-    #[arg(long, hide_possible_values = true)]
+    #[arg(long)]
     lawful_basis: Option<Code<LawfulBasis>>,
     /// GDPR Art. 9 basis
-    #[arg(long, hide_possible_values = true)]
+    #[arg(long)]
     special_basis: Option<Code<SpecialBasis>>,
-    /// ACTUAL, EXERCISE or TEST
-    #[arg(long, hide_possible_values = true)]
+    /// Whether it is meant
+    #[arg(long)]
     status: Option<Code<RecordStatus>>,
     /// End of its life: a date, an instant, or a span from now; the kind's default if not given
     #[arg(long, value_parser = when::parse_end, value_name = "TIME")]
@@ -54,7 +54,7 @@ pub struct Usual {
 }
 
 impl SharingArgs {
-    /// Arguments over file over usual values. Who gets it is said by one of the two, never by leaving it out.
+    /// Arguments over file over usual values. Who gets it is said by one of the two, never by leaving it out: `is_for_somebody`.
     ///
     /// # Errors
     /// A usage error that says what to write.
@@ -68,12 +68,6 @@ impl SharingArgs {
             }
             _ => (self.to, false),
         };
-        if recipients.is_empty() && !all_partners {
-            return Err(Failure::usage(
-                "it is not said who gets it",
-                "write --to all for every partner whose agreement covers it, or --to AUTHORITY,AUTHORITY",
-            ));
-        }
         let handling = file.handling.unwrap_or_default();
         let pick =
             |argument: Option<i32>, file: i32, usual: i32| argument.unwrap_or(if file == 0 { usual } else { file });
@@ -92,6 +86,14 @@ impl SharingArgs {
             review_by_ms: file.review_by_ms,
         })
     }
+}
+
+/// How it is said who gets a record.
+pub const WHO: &str = "--to all for every partner whose agreement covers it, or --to AUTHORITY,AUTHORITY";
+
+/// Whether it is said who gets it.
+pub fn is_for_somebody(sharing: &Sharing) -> bool {
+    sharing.all_partners || !sharing.recipients.is_empty()
 }
 
 /// Lines about sharing for a sheet.
@@ -161,7 +163,7 @@ mod tests {
         assert!(all.all_partners && all.recipients.is_empty());
         assert!(!to(&["de-kehl"]).unwrap().all_partners);
         assert!(to(&["all", "de-kehl"]).is_err());
-        assert!(to(&[]).is_err(), "nobody is everybody by being left out");
+        assert!(!is_for_somebody(&to(&[]).unwrap()), "nobody is everybody by being left out");
     }
 
     #[test]

@@ -10,22 +10,14 @@ use havenlink_proto::admin::v1::{
 use crate::contract_enum;
 use crate::failure::Failure;
 use crate::id;
-use crate::output::{Cell, View, clean};
+use crate::output::{Cell, Grid, View, clean};
 use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
 pub async fn run(session: &Session) -> Result<(), Failure> {
     let status = fetch(session).await?;
-    let pairs = vec![
-        ("authority", Cell::text(&status.authority)),
-        ("state", Cell::text(contract_enum::name::<NodeState>(status.state))),
-        ("register_number", Cell::number(status.register_number)),
-        ("fresh", Cell::text(status.fresh.to_string())),
-        ("forks", Cell::number(status.forks.len())),
-        ("pending", Cell::number(status.pending.len())),
-    ];
-    session.show(&View::text(to_json(&status), text(&status, when::now_ms()), pairs))?;
+    session.show(&View::report(to_json(&status), text(&status, when::now_ms()), rows(&status)))?;
     session.next(&status.next);
     Ok(())
 }
@@ -44,7 +36,7 @@ fn text(status: &GetStatusResponse, now: i64) -> String {
     lines.extend(clocks.map(|partner| format!("CLOCK       {}", clean(&partner.clock))));
     lines.extend(not_named(status));
     lines.push(directory(status));
-    lines.extend(status.forks.iter().map(|f| fork(f, &status.authority)));
+    lines.extend(status.forks.iter().map(|f| format!("FORK        {}", fork(f, &status.authority))));
     lines.extend(waiting(&status.pending, now));
     lines.extend(status.agreements_due.iter().map(|reminder| due(reminder, now)));
     lines.extend(failing(status, now));
@@ -59,6 +51,54 @@ fn text(status: &GetStatusResponse, now: i64) -> String {
         lines.push(format!("backup      {} ago", when::span(now - status.last_backup_ms)));
     }
     lines.join("\n") + "\n"
+}
+
+/// What the text says, a row for each thing: what it is about, its name, how it stands, how many, and since or until when.
+fn rows(status: &GetStatusResponse) -> Grid {
+    let mut grid = Grid::new(&["about", "name", "state", "count", "at"]);
+    let mut row = |about: &str, name: &str, state: &str, count: Cell, at: i64| {
+        grid.push([Cell::text(about), Cell::text(name), Cell::text(state), count, Cell::time(at)]);
+    };
+    let state = contract_enum::name::<NodeState>(status.state);
+    row("node", &status.authority, &state, Cell::default(), status.certificate_expires_ms);
+    for partner in &status.partners {
+        let at = if partner.link == "unreachable" { partner.since_ms } else { partner.answered_ms };
+        row("partner", &partner.authority, &partner.link, Cell::number(partner.queued + partner.held), at);
+        for waits in &partner.not_named {
+            row("held", &partner.authority, &waits.kind, Cell::number(waits.records), 0);
+        }
+    }
+    let fresh = if status.fresh { "FRESH" } else { "NOT_FRESH" };
+    row("register", &id::show(&status.register_head), fresh, Cell::number(status.register_number), 0);
+    for steward in &status.stewards {
+        let leader = if steward.leader { "leader" } else { "" };
+        row("steward", &steward.authority, leader, Cell::number(steward.number), 0);
+    }
+    for fork in &status.forks {
+        let stewards = fork.sides.iter().flat_map(|side| side.stewards.clone()).collect::<Vec<_>>();
+        row("fork", &stewards.join(";"), "FORK", Cell::number(fork.number), 0);
+    }
+    for waits in &status.pending {
+        row("waiting", &waits.subject, &waits.act, Cell::number(waits.approved_by.len()), waits.expires_ms);
+    }
+    for due in &status.agreements_due {
+        let what = contract_enum::name::<AgreementDue>(due.due);
+        row("agreement", &id::show(&due.agreement_id), &what, Cell::default(), due.at_ms);
+    }
+    for pass in &status.passes {
+        row("pass", &pass.pass, &pass.reason, Cell::number(pass.postponed), pass.at_ms);
+    }
+    for owed in &status.owed {
+        row("owed", &owed.what, &owed.reason, Cell::number(owed.count), owed.oldest_ms);
+    }
+    for damaged in &status.unreadable {
+        row("unreadable", &format!("{} {}", damaged.table, damaged.id), &damaged.reason, Cell::default(), 0);
+    }
+    if let Some(own) = status.own_offers {
+        row("offers", "not reported any more", "", Cell::number(own.stale), own.stale_since_ms);
+    }
+    row("backup", "", "", Cell::default(), status.last_backup_ms);
+    grid
 }
 
 fn head(status: &GetStatusResponse, now: i64) -> String {
@@ -142,12 +182,14 @@ pub fn directory(status: &GetStatusResponse) -> String {
     let verified = youngest.map(|age| format!(", verified {} ago", when::span(age))).unwrap_or_default();
     let fresh = if status.fresh { "" } else { ", NOT FRESH: content about a person stops" };
     format!(
-        "directory   {} authorities, change {}, {heard} of {all} stewards{verified}{fresh}",
-        status.authorities, status.register_number
+        "directory   {} {}, change {}, {heard} of {all} stewards{verified}{fresh}",
+        status.authorities,
+        if status.authorities == 1 { "authority" } else { "authorities" },
+        status.register_number
     )
 }
 
-/// The line on a fork: each head, whether it is the one that this node holds, and whose signature stands under it.
+/// A fork: each head, whether it is the one that this node holds, and whose signature stands under it.
 pub fn fork(fork: &Fork, own: &str) -> String {
     let side = |side: &ForkSide| {
         let here = if side.stewards.iter().any(|s| s == own) { " (held here)" } else { "" };
@@ -155,7 +197,7 @@ pub fn fork(fork: &Fork, own: &str) -> String {
         format!("head {}{here} signed by {signed}", id::short(&side.head))
     };
     let sides: Vec<String> = fork.sides.iter().map(side).collect();
-    format!("FORK        at change {}: {}; tell the other stewards, by phone", fork.number, sides.join(" / "))
+    format!("at change {}: {}; tell the other stewards, by phone", fork.number, sides.join(" / "))
 }
 
 /// One line for each decision that waits.

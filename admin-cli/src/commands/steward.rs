@@ -146,15 +146,18 @@ async fn retime(session: &Session, request_id: String, yes: bool) -> Result<(), 
 
 async fn list(session: &Session) -> Result<(), Failure> {
     let status = status::fetch(session).await?;
-    let mut grid = Grid::new(&["steward", "leader", "change", "head", "heard"]);
+    let mut grid = Grid::new(&["steward", "leader", "change", "head", "heard_ms"]);
     for beat in &status.stewards {
-        let heard = if beat.age_ms < 0 { "never".to_owned() } else { format!("{} ago", when::span(beat.age_ms)) };
+        let heard = match beat.age_ms {
+            ..0 => Cell::figure("never", ""),
+            age => Cell::figure(format!("{} ago", when::span(age)), age),
+        };
         grid.push([
             Cell::text(&beat.authority),
             Cell::flag(beat.leader, "leader"),
             Cell::number(beat.number),
-            Cell::both(id::short(&beat.head), id::show(&beat.head)),
-            Cell::both(heard, beat.age_ms.to_string()),
+            Cell::id(id::show(&beat.head)),
+            heard,
         ]);
     }
     let whole = to_json(&status);

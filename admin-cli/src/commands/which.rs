@@ -8,7 +8,7 @@ use havenlink_proto::local::v1::{Folder, GetRecordRequest, HeldRecord, ListRecor
 use havenlink_proto::record::v1::RecordKind;
 
 use crate::commands::pages::PAGE;
-use crate::commands::{ALL, pages};
+use crate::commands::{ALL, Limit, pages};
 use crate::failure::Failure;
 use crate::id;
 use crate::session::{Session, call};
@@ -126,8 +126,8 @@ impl Which {
 
     /// Whether a beginning names one only all of them can tell.
     async fn by_beginning(&self, session: &Session, sort: &Sort) -> Result<HeldRecord, Failure> {
-        let mut known = list(session, sort, false, ALL).await?.records;
-        known.extend(list(session, sort, true, ALL).await?.records);
+        let mut known = list(session, sort, false, &ALL).await?.records;
+        known.extend(list(session, sort, true, &ALL).await?.records);
         known.retain(|held| self.origin.as_ref().is_none_or(|origin| *origin == held.origin));
         let ids = known.iter().map(|held| (&held.record_id[..], held.clone()));
         id::resolve(&self.record, ids, sort.noun, sort.list)
@@ -147,7 +147,7 @@ pub async fn list(
     session: &Session,
     sort: &Sort,
     published: bool,
-    limit: usize,
+    limit: &Limit,
 ) -> Result<ListRecordsResponse, Failure> {
     let folder = if published { Folder::Published } else { Folder::Received };
     pages!(session, RecordServiceClient, list_records, records(sort, folder), [records], limit)

@@ -1,11 +1,23 @@
 //! What goes to stdout: a table for people, JSON, lines of JSON or CSV for programs.
+//!
+//! What lives here: one answer in all its forms (`View`), its cells, how they are laid out on a screen, and what a terminal or
+//! a spreadsheet may be shown. What does not: which fields an answer has; each command says that.
+//! Invariant: what others wrote is cleaned before it is shown; no line depends on a colour, and none breaks a word or an id.
 
+mod cell;
+mod csv;
 mod grid;
+mod layout;
+mod plain;
+mod screen;
 
 use clap::ValueEnum;
 use serde_json::Value;
 
-pub use grid::{Cell, Grid};
+pub use cell::Cell;
+pub use grid::Grid;
+pub use plain::{clean, clean_lines, cut};
+pub use screen::{Screen, may_colour};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -25,77 +37,86 @@ pub struct View {
     json: Value,
     /// The fields of `json` whose items are the lines of jsonl.
     items: &'static [&'static str],
-    body: Body,
+    /// What people see, one below the other.
+    parts: Vec<Part>,
+    /// The rows of CSV.
+    csv: Grid,
 }
 
+/// A part of what people see.
 #[derive(Debug)]
-enum Body {
+enum Part {
     Grid(Grid),
-    /// Free text for people; programs get the JSON, CSV the pairs.
-    Text(String, Vec<(String, Cell)>),
+    /// Names and values.
+    Sheet(Vec<(String, Cell)>),
+    /// Words of our own; what others wrote in them is clean.
+    Text(String),
 }
 
 impl View {
     /// A list: a grid for people, the items of these fields for programs.
     pub fn list(json: Value, items: &'static [&'static str], grid: Grid) -> Self {
-        Self { json, items, body: Body::Grid(grid) }
+        Self { json, items, parts: vec![Part::Grid(grid.clone())], csv: grid }
     }
 
     /// One thing: names and values below each other.
     pub fn sheet(json: Value, pairs: Vec<(&str, Cell)>) -> Self {
         let pairs: Vec<(String, Cell)> = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        Self { json, items: &[], body: Body::Text(grid::sheet(&pairs), pairs) }
+        Self { json, items: &[], csv: Grid::of_pairs(&pairs), parts: vec![Part::Sheet(pairs)] }
     }
 
     /// One thing in words of its own; the pairs are for CSV.
     pub fn text(json: Value, text: String, pairs: Vec<(&str, Cell)>) -> Self {
-        let pairs = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        Self { json, items: &[], body: Body::Text(text, pairs) }
+        Self { parts: vec![Part::Text(text)], ..Self::sheet(json, pairs) }
+    }
+
+    /// One thing in words of its own, and in rows for CSV.
+    pub fn report(json: Value, text: String, rows: Grid) -> Self {
+        Self { json, items: &[], parts: vec![Part::Text(text)], csv: rows }
+    }
+
+    /// And below it for people: more words.
+    #[must_use]
+    pub fn and_text(mut self, text: String) -> Self {
+        self.parts.push(Part::Text(text));
+        self
+    }
+
+    /// And below it for people: a table.
+    #[must_use]
+    pub fn and_grid(mut self, grid: Grid) -> Self {
+        self.parts.push(Part::Grid(grid));
+        self
     }
 
     /// The text for stdout, ending with a line break unless it is empty.
-    pub fn render(&self, format: Format) -> String {
-        match (format, &self.body) {
-            (Format::Table, Body::Grid(grid)) => grid.table(),
-            (Format::Table, Body::Text(text, _)) => text.clone(),
-            (Format::Json, _) => format!("{:#}\n", self.json),
-            (Format::Jsonl, _) if self.items.is_empty() => format!("{}\n", self.json),
-            (Format::Jsonl, _) => {
+    pub fn render(&self, format: Format, screen: Screen) -> String {
+        match format {
+            Format::Table => self.parts.iter().map(|part| part.render(screen)).collect(),
+            Format::Json => format!("{:#}\n", self.json),
+            Format::Jsonl if self.items.is_empty() => format!("{}\n", self.json),
+            Format::Jsonl => {
                 let items = self.items.iter().filter_map(|field| self.json.get(field)?.as_array()).flatten();
                 items.map(|item| format!("{item}\n")).collect()
             }
-            (Format::Csv, Body::Grid(grid)) => grid.csv(),
-            (Format::Csv, Body::Text(_, pairs)) => {
-                let (names, cells): (Vec<_>, Vec<_>) = pairs.iter().cloned().unzip();
-                Grid::with_rows(names, vec![cells]).csv()
-            }
+            Format::Csv => self.csv.csv(),
         }
     }
 }
 
-/// Text that others wrote, made harmless for a terminal: no control characters, no change of direction.
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' | '\r' => ' ',
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-/// As `clean`, but keeps line breaks that are ours.
-pub fn clean_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n")
-}
-
-/// At most this many characters; the rest is said to be missing.
-pub fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+impl Part {
+    fn render(&self, screen: Screen) -> String {
+        match self {
+            Self::Grid(grid) => grid.table(screen),
+            Self::Sheet(pairs) => layout::sheet(pairs, screen),
+            Self::Text(text) => layout::prose(text, screen),
+        }
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// CSV for a spreadsheet that takes UTF-8 for something else without this.
+pub fn with_byte_order_mark(text: String) -> String {
+    format!("{}{text}", csv::BYTE_ORDER_MARK)
 }
 
 #[cfg(test)]
@@ -113,15 +134,15 @@ mod tests {
     #[test]
     fn one_answer_in_four_forms() {
         assert_eq!(
-            view().render(Format::Table),
+            view().render(Format::Table, Screen::default()),
             "AUTHORITY      SEEN\nfr-strasbourg  2023-11-14 22:13Z\nde-kehl, \"x\"\n"
         );
         assert_eq!(
-            view().render(Format::Csv),
+            view().render(Format::Csv, Screen::default()),
             "authority,seen\nfr-strasbourg,2023-11-14T22:13:20Z\n\"de-kehl, \"\"x\"\"\",\n"
         );
-        assert_eq!(view().render(Format::Jsonl), "{\"a\":1}\n{\"a\":2}\n");
-        assert!(view().render(Format::Json).starts_with("{\n  \"members\": ["));
+        assert_eq!(view().render(Format::Jsonl, Screen::default()), "{\"a\":1}\n{\"a\":2}\n");
+        assert!(view().render(Format::Json, Screen::default()).starts_with("{\n  \"members\": ["));
     }
 
     #[test]
@@ -130,13 +151,7 @@ mod tests {
             json!({}),
             vec![("id", Cell::text("x")), ("signed by", Cell::text("a, b")), ("none", Cell::text(""))],
         );
-        assert_eq!(sheet.render(Format::Table), "id         x\nsigned by  a, b\n");
-        assert_eq!(sheet.render(Format::Csv), "id,signed_by,none\nx,\"a, b\",\n");
-    }
-
-    #[test]
-    fn text_of_others_cannot_play_with_the_terminal() {
-        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}d"), "a\u{fffd}[31mb c\u{fffd}d");
-        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(sheet.render(Format::Table, Screen::default()), "id         x\nsigned by  a, b\n");
+        assert_eq!(sheet.render(Format::Csv, Screen::default()), "id,signed_by,none\nx,\"a, b\",\n");
     }
 }

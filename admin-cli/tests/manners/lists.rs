@@ -10,6 +10,7 @@ use havenlink_proto::local::v1::{
 use tonic::{Request, Response, Status};
 
 use super::played::{Answer, Node, Played};
+use super::tables;
 
 fn delivery(n: usize) -> Delivery {
     Delivery {
@@ -29,6 +30,12 @@ impl DeliveryService for Node {
     /// By the recipient: pages as full as asked for, a single large one, or (as a node that ends a page by its bytes) two
     /// rows, none, and two more. A token is the number of rows that stand before it.
     async fn list_deliveries(&self, request: Request<ListDeliveriesRequest>) -> Answer<ListDeliveriesResponse> {
+        if self.long_names {
+            return Ok(Response::new(ListDeliveriesResponse {
+                deliveries: tables::deliveries(),
+                ..Default::default()
+            }));
+        }
         let asked = request.into_inner();
         let from = asked.page_token.trim_end_matches('+').parse().unwrap_or(0);
         let size = usize::try_from(asked.page_size).unwrap();
@@ -64,6 +71,9 @@ impl OfferService for Node {
     }
     /// Two own ones and a partner's on the first page, another partner's on the second; both name who is silent.
     async fn list_offers(&self, request: Request<ListOffersRequest>) -> Answer<ListOffersResponse> {
+        if self.long_names {
+            return Ok(Response::new(tables::offers()));
+        }
         let first = request.get_ref().page_token.is_empty();
         let own =
             |n: u8| OwnOffer { offer_id: vec![n; 16].into(), authority: "fr-strasbourg".into(), ..Default::default() };
@@ -87,38 +97,51 @@ fn pages_become_one_list_in_every_form() {
     assert!(out.contains(
         "de-kehl-4,DELIVERED,,0,,04040404-0404-0404-0404-040404040404,2023-11-14T22:13:20Z,2023-11-14T22:14:20Z,"
     ));
-    let (_, out, _) = node.run(&["delivery", "report", "de-kehl", "--since", "90d"]);
+    let report = ["delivery", "report", "de-kehl", "--since", "90d"];
+    let (_, out, _) = node.run(&report);
     assert!(out.contains("      4  ") && out.contains("de-kehl-4"), "{out}");
+    let (_, out, _) = node.run(&[&report[..], &["-o", "csv"]].concat());
+    assert_eq!(
+        (out.lines().count(), out.lines().next()),
+        (5, Some("to,state,reason,attempts,kind,record,queued,finished,next_attempt"))
+    );
+    let (_, out, _) = node.run(&[&report[..], &["-o", "csv", "--bom"]].concat());
+    assert!(out.starts_with("\u{feff}to,state,"), "{out}");
 }
+
+/// Pages that had more rows than were asked for end nowhere.
+const MORE: &str = "there is more: --all shows all\n";
 
 #[test]
 fn a_limit_is_kept_to_the_row() {
     let node = Played::new();
     let (code, out, err) = node.run(&["delivery", "list", "--limit", "1"]);
-    assert_eq!(
-        (code, out.lines().count(), err.as_str()),
-        (0, 2, "there is more: --limit 0 shows all\n"),
-        "a header, a row"
-    );
+    assert_eq!((code, out.lines().count(), err.as_str()), (0, 2, MORE), "a header, a row");
     assert!(!out.contains("REASON"), "a column in which nothing stands is left out");
     assert_eq!(node.asked(), ["deliveries 0+1"]);
-    let (_, out, err) = node.run(&["delivery", "list", "--to", "xx-many", "--limit", "250", "-o", "jsonl"]);
-    assert_eq!((out.lines().count(), err.as_str()), (250, "there is more: --limit 0 shows all\n"));
+    let many = ["delivery", "list", "--to", "xx-many", "-o", "jsonl"];
+    let (code, out, err) = node.run(&[&many[..], &["--limit", "250"]].concat());
+    let more = "there is more: --all shows all, --page-token 250 goes on from here\n";
+    assert_eq!((code, out.lines().count(), err.as_str()), (7, 250, more), "a program is told by the exit code");
     assert_eq!(node.asked(), ["deliveries 0+200", "deliveries 200+50"], "no more than is shown");
-    let (_, out, err) = node.run(&["delivery", "list", "--to", "xx-many", "--limit", "0", "-o", "jsonl"]);
-    assert_eq!((out.lines().count(), err.as_str()), (600, ""));
+    let (code, out, err) = node.run(&[&many[..], &["--all"]].concat());
+    assert_eq!((code, out.lines().count(), err.as_str()), (0, 600, ""));
+    node.asked();
+    let (code, out, err) = node.run(&[&many[..], &["--page-token", "250", "--all"]].concat());
+    assert_eq!((code, out.lines().count(), err.as_str()), (0, 350, ""), "the rest");
+    assert_eq!(node.asked(), ["deliveries 250+200", "deliveries 450+200"]);
     // The limit ends where the list does, or within its second page.
     let (_, out, err) = node.run(&["delivery", "list", "--limit", "4", "-o", "jsonl"]);
     assert_eq!((out.lines().count(), err.as_str()), (4, ""));
     let (_, out, err) = node.run(&["delivery", "list", "--limit", "3", "-o", "jsonl"]);
-    assert_eq!((out.lines().count(), err.as_str()), (3, "there is more: --limit 0 shows all\n"));
+    assert_eq!((out.lines().count(), err.as_str()), (3, MORE));
 }
 
 #[test]
 fn a_list_of_two_sorts_is_cut_over_both() {
     let node = Played::new();
     let list = |limit: &str| node.run(&["offer", "list", "--role", "operator", "-o", "jsonl", "--limit", limit]);
-    let (code, out, err) = list("0");
+    let (code, out, err) = node.run(&["offer", "list", "--role", "operator", "-o", "jsonl", "--all"]);
     assert_eq!((code, out.lines().count()), (7, 5), "{out}");
     assert_eq!(err, "partial answer: nothing from be-liege; what was last known is shown\n", "named once");
     let (_, out, err) = list("3");
@@ -137,6 +160,6 @@ fn an_answer_may_be_large_but_not_without_end() {
     let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-large", "-o", "csv"]);
     assert!(code == 0 && out.len() > 6 << 20, "{err}");
     let (code, out, err) = node.run(&["delivery", "list", "--to", "xx-too-large"]);
-    assert_eq!((code, out.as_str()), (6, ""));
+    assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.starts_with("error[MESSAGE_TOO_LARGE]") && err.contains("fix        ask for less at once"), "{err}");
 }

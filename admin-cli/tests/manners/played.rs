@@ -17,11 +17,18 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::tables;
+
+/// In the form of a token; longer than a line of it.
+pub const TOKEN: &str = "hl1aaababcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrstuvwxyz234567abcde";
+
 /// Answers as its tests want it.
 #[derive(Clone, Default)]
 pub struct Node {
     /// What was asked, where a test looks at it.
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// Whether its lists are those of `tables`.
+    pub long_names: bool,
 }
 
 impl Node {
@@ -67,12 +74,13 @@ impl NodeService for Node {
     }
     async fn explain_reason(&self, request: Request<ExplainReasonRequest>) -> Answer<ExplainReasonResponse> {
         let code = request.into_inner().code;
-        let mut answer = ExplainReasonResponse { nearest: vec!["NO_LEADER".into()], ..Default::default() };
-        if code == "NO_LEADER" {
+        let mut answer =
+            ExplainReasonResponse { nearest: vec!["NO_LEADER".into(), "NEWER_THAN_THIS".into()], ..Default::default() };
+        if code == "NEWER_THAN_THIS" {
             answer = ExplainReasonResponse {
                 code,
-                what: "the stewards have no leader".into(),
-                why: "an election".into(),
+                what: "what a later version refuses".into(),
+                why: "a later version".into(),
                 remedy: "wait".into(),
                 grpc_status: "UNAVAILABLE".into(),
                 retryable: true,
@@ -93,6 +101,9 @@ impl NodeService for Node {
         Err(refused(Code::Unavailable, "PEER_UNREACHABLE", "nobody answers there", "0"))
     }
     async fn run_doctor(&self, _: Request<RunDoctorRequest>) -> Answer<RunDoctorResponse> {
+        if self.long_names {
+            return Ok(Response::new(RunDoctorResponse { checks: tables::checks() }));
+        }
         let check = |name: &str, result: CheckResult, remedy: &str| Check {
             name: name.into(),
             result: result.into(),
@@ -119,12 +130,15 @@ impl MemberService for Node {
     async fn create_invitation(&self, request: Request<CreateInvitationRequest>) -> Answer<CreateInvitationResponse> {
         assert_eq!(request.get_ref().expires_in_ms, 48 * 3_600_000);
         Ok(Response::new(CreateInvitationResponse {
-            token: "hl1abc".into(),
+            token: TOKEN.into(),
             invitation_id: vec![1; 32].into(),
             expires_ms: 1_800_000_000_000,
         }))
     }
     async fn list_invitations(&self, _: Request<ListInvitationsRequest>) -> Answer<ListInvitationsResponse> {
+        if self.long_names {
+            return Ok(Response::new(ListInvitationsResponse { invitations: tables::invitations() }));
+        }
         let invitation = InvitationSummary { invitation_id: vec![1; 32].into(), ..Default::default() };
         Ok(Response::new(ListInvitationsResponse { invitations: vec![invitation] }))
     }
@@ -142,6 +156,9 @@ impl MemberService for Node {
     }
     /// A removal and a policy wait for this steward, each on a page of its own.
     async fn list_members(&self, request: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
+        if self.long_names {
+            return Ok(Response::new(ListMembersResponse { members: tables::members(), ..Default::default() }));
+        }
         let asks = |act| Some(Proposal { act: Some(act) });
         let open = |id: u8, act: &str, subject: &str| PendingDecision {
             proposal_id: vec![id; 32].into(),
@@ -212,11 +229,19 @@ pub struct Played {
 
 impl Played {
     pub fn new() -> Self {
+        Self::of(Node::default())
+    }
+
+    /// A node whose lists are long.
+    pub fn with_long_names() -> Self {
+        Self::of(Node { long_names: true, ..Node::default() })
+    }
+
+    fn of(node: Node) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let path = dir.path().join("operator.sock");
         let listener = runtime.block_on(async { UnixListener::bind(path).unwrap() });
-        let node = Node::default();
         runtime.spawn(
             tonic::transport::Server::builder()
                 .add_service(NodeServiceServer::new(node.clone()))
@@ -234,6 +259,11 @@ impl Played {
         std::mem::take(&mut *self.node.asked.lock().unwrap())
     }
 
+    /// Where its sockets are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         run_in(self.dir.path(), arguments)
     }
@@ -241,11 +271,16 @@ impl Played {
 
 /// Runs the tool on a machine with these sockets.
 pub fn run_in(sockets: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_havenctl"))
-        .args(arguments)
-        .env("HAVENLINK_SOCKETS", sockets)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap();
+    told(&mut tool(sockets, arguments))
+}
+
+pub fn tool(sockets: &Path, arguments: &[&str]) -> Command {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_havenctl"));
+    tool.args(arguments).env("HAVENLINK_SOCKETS", sockets).env_remove("COLUMNS").stdin(std::process::Stdio::null());
+    tool
+}
+
+pub fn told(tool: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = tool.output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }

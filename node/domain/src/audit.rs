@@ -19,7 +19,9 @@ closed_enum! {
         Published = 17 => "PUBLISHED", RestoredFromBackup = 18 => "RESTORED_FROM_BACKUP", StewardsChanged = 19 => "STEWARDS_CHANGED",
         AgreementInForce = 20 => "AGREEMENT_IN_FORCE", MandateIssued = 21 => "MANDATE_ISSUED", MandateRevoked = 22 => "MANDATE_REVOKED",
         SharingAnswered = 23 => "SHARING_ANSWERED", SharingWithdrawn = 24 => "SHARING_WITHDRAWN",
-        ErasureAnswered = 25 => "ERASURE_ANSWERED",
+        ErasureAnswered = 25 => "ERASURE_ANSWERED", CheckpointSigned = 26 => "CHECKPOINT_SIGNED",
+        HoldTaken = 27 => "HOLD_TAKEN", HoldExtended = 28 => "HOLD_EXTENDED", HoldReleased = 29 => "HOLD_RELEASED",
+        HoldArrived = 30 => "HOLD_ARRIVED", HoldExpired = 31 => "HOLD_EXPIRED",
     }
 }
 
@@ -34,7 +36,7 @@ pub struct AuditDraft {
     pub agreement: Option<AgreementId>,
     pub purpose: Option<Purpose>,
     pub reason: Option<Reason>,
-    /// Sizes before and after a restore.
+    /// Of a restore: sizes before and after. Of a signed checkpoint: what the one before it covers, and what it covers.
     pub sizes: Option<(u64, u64)>,
 }
 
@@ -69,7 +71,7 @@ pub struct AuditLeaf {
     pub agreement: Option<AgreementId>,
     pub purpose: Option<Purpose>,
     pub reason: Option<Reason>,
-    /// Sizes before and after a restore.
+    /// Of a restore: sizes before and after. Of a signed checkpoint: what the one before it covers, and what it covers.
     pub sizes: Option<(u64, u64)>,
 }
 

@@ -61,6 +61,11 @@ impl PublicKey {
         (key[..12] == Self::PREFIX).then_some(Self(key))
     }
 
+    /// The key of these raw 32 bytes; `None` unless there are 32.
+    pub fn from_raw(raw: &[u8]) -> Option<Self> {
+        Self::from_spki(&[&Self::PREFIX[..], raw].concat())
+    }
+
     /// The raw 32 bytes.
     pub fn raw(&self) -> &[u8] {
         &self.0[12..]

@@ -88,6 +88,8 @@ pub struct DirectoryView {
     pub policy: Policy,
     pub stewards: Arc<Vec<Steward>>,
     pub members: OrdMap<AuthorityId, Arc<Member>>,
+    /// When each was admitted the last time: one that was removed may have come back.
+    pub admitted: OrdMap<AuthorityId, UnixMs>,
     /// Whose entry lists the pin. A pin stands in one entry only.
     pub pins: HashMap<Pin, AuthorityId>,
     /// By holder and issuer, ended ones too.
@@ -120,6 +122,7 @@ impl Default for DirectoryView {
             policy: Policy::default(),
             stewards: Arc::default(),
             members: OrdMap::new(),
+            admitted: OrdMap::new(),
             pins: HashMap::new(),
             mandates: OrdMap::new(),
             overlay: OrdMap::new(),

@@ -99,6 +99,7 @@ bytes_id!(/** SHA-256 of an invitation's payload (9.5). */ InvitationId, 32);
 bytes_id!(/** A record, scoped by its origin: a UUID. */ RecordId, 16);
 bytes_id!(/** One publication to several partners: a UUID. */ PublicationId, 16);
 bytes_id!(/** An offer at its owner: a UUID. */ OfferId, 16);
+bytes_id!(/** A hold, as who asks for it names it: a random UUID. */ HoldId, 16);
 bytes_id!(/** An agreement to share, at its origin and nowhere else: a UUID. */ ShareId, 16);
 
 impl ShareId {

@@ -1,7 +1,7 @@
 //! What Havenlink is about, as pure values and pure decisions.
 //!
 //! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities, countries and the directory view,
-//! agreements, handling, what protects the person (`person`), the kinds of record (`records`, a place for each), the light,
+//! agreements, handling, what protects the person (`person`), the kinds of record (`records`, a place for each), the light, holds,
 //! numbers and incarnations of streams, the step of a delivery, and the one question (`policy`).
 //! What does not: bytes on a wire (`wire`), storage, sockets, clocks, randomness. Nothing here waits, and nothing here
 //! can be different the second time.
@@ -19,6 +19,7 @@ pub mod envelope;
 pub mod fault;
 pub mod forms;
 pub mod handling;
+pub mod holds;
 pub mod ids;
 pub mod incarnation;
 pub mod issued;

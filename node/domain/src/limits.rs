@@ -37,10 +37,16 @@ pub const INDICATORS: usize = 24;
 pub const PRACTICE_TITLE_CHARS: usize = 200;
 /// Characters of each other text of a practice.
 pub const PRACTICE_TEXT_CHARS: usize = 4_000;
+/// Bytes of all texts of a practice together, so that it fits an envelope with all that it says in codes.
+pub const PRACTICE_TEXTS_BYTES: usize = 44 << 10;
 /// References of one envelope: the earlier versions that a later word names, newest first.
 pub const REFERENCES: usize = 8;
 /// Recipients named in one publication.
 pub const RECIPIENTS: usize = 256;
+/// For so long after everything that was shared about a person is erased it stays answerable who agreed to it, and who got it (11.16).
+pub const ACCOUNTABLE: Millis = Millis::days(365);
+/// Notices of withdrawal, or receipts, in one call that asks for them: each about 400 bytes, and at most 8 KiB.
+pub const WITHDRAWALS_TOGETHER: usize = 48;
 /// Parties of one agreement.
 pub const PARTIES: usize = 16;
 /// Grants of one agreement.
@@ -86,6 +92,22 @@ pub const LIGHT_FRESH: Millis = Millis::hours(1);
 pub const LIGHT_STALE: Millis = Millis::hours(8);
 /// Longest life of a capacity statement.
 pub const CAPACITY_LIFE: Millis = Millis::hours(24);
+/// The longest lease of a hold, and what it gets when it is extended (9.11).
+pub const HOLD_LEASE: Millis = Millis::minutes(90);
+/// The shortest lease that can be asked for.
+pub const HOLD_SHORTEST: Millis = Millis::minutes(1);
+/// The slot of a hold is free so long after its end.
+pub const HOLD_MARGIN: Millis = Millis::seconds(60);
+/// A hold that ended is known so long: what is said about it late is answered by what became of it.
+pub const HOLD_KEPT: Millis = Millis::hours(24);
+/// No hold that was given lasts longer, its margin and its extension with it.
+pub const HOLD_LONGEST: Millis = Millis(2 * HOLD_LEASE.0 + HOLD_MARGIN.0);
+/// Units of one offer that one partner holds at a time.
+pub const HOLDS_OF_A_PARTNER: usize = 8;
+/// Holds of one offer that one partner gets in 24 hours: what ended is known so long, and takes room.
+pub const HOLDS_OF_A_PARTNER_A_DAY: usize = 64;
+/// Tokens of holds that an incarnation has before those of the next one begin, at least.
+pub const HOLD_TOKENS: u64 = 1_000;
 /// Default life of an invitation, and the longest.
 pub const INVITATION_LIFE: Millis = Millis::hours(48);
 /// Longest life of an invitation.
@@ -94,8 +116,8 @@ pub const INVITATION_LIFE_MAX: Millis = Millis::days(14);
 pub const APPLICATION_LIFE: Millis = Millis::days(7);
 /// The door for strangers stays open this long after an invitation was used.
 pub const JOIN_GRACE: Millis = Millis::minutes(10);
-/// Characters of a token.
-pub const TOKEN_CHARS: usize = 16 << 10;
+/// Bytes of text in which a token is looked for: of a mail that it came in.
+pub const TOKEN_TEXT_BYTES: usize = 64 << 10;
 /// Wrong words after which an application is closed.
 pub const WRONG_WORDS: u32 = 3;
 

@@ -17,7 +17,7 @@ use super::envelope::GrantRef;
 use super::handling::{Handling, Purpose};
 use super::ids::AuthorityId;
 use super::limits;
-use super::person::share::{ShareUse, SharedUnder};
+use super::person::share::{self, ShareUse, SharedUnder};
 use super::reason::Reason;
 use super::record::StreamClass;
 use super::records::{Facet, RecordKind, Verb};
@@ -158,10 +158,13 @@ pub fn may_share(q: &ShareQuestion<'_>) -> Result<Permit, Reason> {
 type Covering<'a> = (AgreedGrant<'a>, Clause);
 
 /// Content about a person needs a register that a majority of stewards confirmed lately (9.4), and what she agreed to: two
-/// gates, both must open. An answer goes back to whom she agreed with.
+/// gates, both must open. An answer goes back to whom she agreed with. Who was removed and is admitted again gets nothing of before.
 fn about_person(q: &ShareQuestion<'_>) -> Result<(), Reason> {
     if !q.view.is_fresh(q.now) {
         return Err(Reason::RegisterNotFresh);
+    }
+    if q.view.admitted.get(q.to).is_some_and(|admitted| q.created + share::CREATED_STEP <= *admitted) {
+        return Err(Reason::MemberRemoved);
     }
     if q.facet.is_answer() {
         return Ok(());
@@ -172,7 +175,11 @@ fn about_person(q: &ShareQuestion<'_>) -> Result<(), Reason> {
         (Side::Receiver, Shared::Travels(under)) => under.scope == scope && q.now < under.erase_by,
         (_, Shared::Nothing) | (Side::Sender, Shared::Travels(_)) | (Side::Receiver, Shared::Opened(_)) => false,
     };
-    if opens { Ok(()) } else { Err(Reason::NoAgreementToShare) }
+    match q.shared {
+        _ if !opens => Err(Reason::NoAgreementToShare),
+        Shared::Opened(opened) => opened.check_silence(),
+        Shared::Nothing | Shared::Travels(_) => Ok(()),
+    }
 }
 
 fn active(view: &DirectoryView, authority: &AuthorityId, now: UnixMs) -> Result<(), Reason> {
@@ -228,12 +235,22 @@ fn best_grant<'a>(q: &ShareQuestion<'a>) -> Result<Covering<'a>, Reason> {
             }
             // One that is not signed by all yet is, for its own side, simply not in force.
             Err(Reason::AgreementUnknown | Reason::AgreementNotInForce) => {}
-            // What waits for the operator's word is held for it, whatever another grant says.
-            Err(_) if nearest == Reason::AgreementUnconfirmed => {}
-            Err(reason) => nearest = reason,
+            Err(reason) if nearness(reason) > nearness(nearest) => nearest = reason,
+            Err(_) => {}
         }
     }
     best.ok_or(nearest)
+}
+
+/// Of several refusals the one that leads on: what waits for the operator's word is held for it, whatever another grant says;
+/// what a grant that is in force does not allow comes before one that has ended.
+fn nearness(reason: Reason) -> u8 {
+    match reason {
+        Reason::AgreementUnconfirmed => 3,
+        Reason::AgreementEnded => 1,
+        Reason::AgreementNotInForce => 0,
+        _ => 2,
+    }
 }
 
 fn covers(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<Clause, Reason> {
@@ -255,7 +272,8 @@ fn in_force(q: &ShareQuestion<'_>, held: &AgreedGrant<'_>) -> Result<Clause, Rea
         GrantState::Unconfirmed => Err(Reason::AgreementUnconfirmed),
         GrantState::InForce => Ok(Clause::GrantInForce),
         GrantState::Expired if q.side == Side::Receiver && q.now < grant.valid_until + limits::AGREEMENT_GRACE => {
-            Ok(Clause::GrantWithinGrace)
+            // Nothing passes under what waits for confirmation, its last five minutes included.
+            if held.unconfirmed { Err(Reason::AgreementUnconfirmed) } else { Ok(Clause::GrantWithinGrace) }
         }
         // The sender's clock may be ahead of ours by as much as an envelope's may.
         GrantState::NotYet if q.side == Side::Receiver && q.now + limits::CREATED_AHEAD >= grant.valid_from => {

@@ -80,6 +80,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it says what is said of what does not exist (`Reason::is_of_nothing`).
+    pub const fn is_of_nothing(self) -> bool {
+        matches!(self, Self::Refused(reason) | Self::RetryLater(reason) if reason.is_of_nothing())
+    }
+
     /// Why, unless it was taken.
     pub const fn reason(self) -> Option<Reason> {
         match self {

@@ -106,6 +106,20 @@ pub fn check_marking(tlp: Tlp, facet: Facet) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a record that is shared under an agreement to share says on what it rests: it is never without a special category
+/// (11.12), and never about nobody.
+///
+/// # Errors
+/// `FIELD_MISSING` for the special basis, `FIELD_INVALID` for a basis that says that there is no person.
+pub fn check_bases(lawful: LawfulBasis, special: SpecialBasis, facet: Facet) -> Result<(), Fault> {
+    match (facet.scope(), lawful, special) {
+        (None, _, _) => Ok(()),
+        (Some(_), _, SpecialBasis::None) => Err(Fault::missing("special_basis")),
+        (Some(_), LawfulBasis::NoPersonalData, _) => Err(Fault::invalid("lawful_basis", "one for personal data")),
+        (Some(_), _, _) => Ok(()),
+    }
+}
+
 impl Sharing {
     /// The dates of a record created now: what was asked for, or the life and review of its kind. Nothing is eternal.
     ///

@@ -86,6 +86,8 @@ pub struct BatchAnswer {
     pub next: u64,
     /// Encoded signed receipt: of this batch, or of the last one when `first` < `next`.
     pub receipt: Option<Bytes>,
+    /// Something in it was answered as what does not exist is. Known to who answers; it does not travel.
+    pub denies: bool,
 }
 
 /// What a party of an agreement is asked after a restore.
@@ -107,6 +109,32 @@ pub struct EndsAnswer {
     pub unconfirmed: bool,
     /// Encoded `Signed` with the envelope of each END that is known there; to be opened and verified.
     pub ends: Vec<Bytes>,
+}
+
+/// What a partner is asked about withdrawals (9.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithdrawalsQuestion {
+    pub asker: AuthorityId,
+    pub asked: AuthorityId,
+    /// The counter of the last notice of the asked that is known; 0: of none since a restore.
+    pub known: u64,
+    /// Those behind this counter.
+    pub after: u64,
+    /// The same of the asker's own notices, which the asked holds.
+    pub held_after: u64,
+    /// Encoded `Signed` with the envelope of each receipt that the asker brings along.
+    pub receipts: Vec<Bytes>,
+}
+
+/// What it answers; to be opened and verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithdrawalsAnswer {
+    /// Encoded `Signed` with the envelope of each notice of the asked, by their counters.
+    pub notices: Vec<Bytes>,
+    /// The same of the asker's own.
+    pub held: Vec<Bytes>,
+    /// There are more of either.
+    pub more: bool,
 }
 
 /// What `Greet` asks with.

@@ -1,12 +1,18 @@
 //! Text in languages: BCP 47 tags, lengths, and what free text may carry.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::closed::closed_enum;
 use super::fault::Fault;
 use super::limits;
 use super::reason::Reason;
 use super::screen;
+
+/// How many spans of a text a refusal names.
+const SPANS_TOLD: usize = 8;
 
 closed_enum! {
     /// Who made the text in this language.
@@ -82,11 +88,19 @@ pub fn check_free_text(field: &str, text: &str, max_chars: usize) -> Result<(), 
     if spans.is_empty() {
         return Ok(());
     }
-    let spans: Vec<String> = spans.iter().map(|s| format!("{} {}..{}", s.kind, s.start, s.end)).collect();
-    Err(Fault::new(Reason::PersonalDataInText, field, spans.join(", ")))
+    // Where, not what: whoever wrote the text has it. A line for each span, of the first ones: an answer has its limit.
+    let mut lines: Vec<String> = spans
+        .iter()
+        .take(SPANS_TOLD)
+        .map(|s| format!("{} {}..{}: {}", s.kind, s.start, s.end, s.kind.instead()))
+        .collect();
+    if spans.len() > SPANS_TOLD {
+        lines.push(format!("and {} more", spans.len() - SPANS_TOLD));
+    }
+    Err(Fault::new(Reason::PersonalDataInText, field, lines.join("\n")))
 }
 
-/// A text that is not empty, within the limit and printable; line feeds and tabs may stand in it.
+/// A text in which something can be seen, within the limit, and nothing that cannot; line feeds and tabs may stand in it.
 pub fn check_line(field: &str, text: &str, max_chars: usize) -> Result<(), Fault> {
     if text.trim().is_empty() {
         return Err(Fault::missing(field));
@@ -95,17 +109,33 @@ pub fn check_line(field: &str, text: &str, max_chars: usize) -> Result<(), Fault
     if text.len() > max_chars * 4 || text.chars().count() > max_chars {
         return Err(Fault::too_long(field, max_chars, "characters"));
     }
-    if text.chars().any(unprintable) {
-        return Err(Fault::invalid(field, "no control or direction characters"));
+    if let Some(unseen) = UNSEEN.find(text) {
+        let (code, at) = (unseen.as_str().chars().next().map_or(0, u32::from), text[..unseen.start()].chars().count());
+        return Err(Fault::invalid(
+            field,
+            format!("no control, direction or invisible characters: U+{code:04X} at {at}"),
+        ));
+    }
+    if !SEEN.is_match(text) {
+        return Err(Fault::invalid(field, "at least one character that can be seen"));
     }
     Ok(())
 }
 
-/// Control characters (terminal escapes) and bidirectional overrides (text that reads differently than it is).
-fn unprintable(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-}
+/// By Unicode property: controls (terminal escapes), what changes the direction of the text around it (it reads differently
+/// than it is), and what cannot be seen. Joiners are letters of Persian or Hindi words and of families of emoji, and marks
+/// of direction and selectors are typed with letters: they may stand.
+static UNSEEN: LazyLock<Regex> = LazyLock::new(|| {
+    let may_stand =
+        r"\n\t\p{Join_Control}\p{Variation_Selector}\p{Prepended_Concatenation_Mark}\x{ad}\x{61c}\x{200e}\x{200f}";
+    let unseen = r"\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}";
+    Regex::new(&format!("[{unseen}--{may_stand}]")).expect("a class that a test compiles")
+});
+/// Letters, figures, signs and pictures; a filler or a blank of Braille looks like nothing.
+static SEEN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[\p{L}\p{N}\p{P}\p{S}--\p{Default_Ignorable_Code_Point}\x{2800}]")
+        .expect("a class that a test compiles")
+});
 
 #[cfg(test)]
 mod tests {
@@ -137,7 +167,58 @@ mod tests {
         refused(&[text("fr", "a\u{1b}[31m")], Reason::FieldInvalid, "summary[0].text");
         refused(&[text("fr", "a\u{202e}b")], Reason::FieldInvalid, "summary[0].text");
         refused(&[text("fr", "0612345678")], Reason::PersonalDataInText, "summary[0].text");
+        refused(&[text("fr", "\u{2060}")], Reason::FieldInvalid, "summary[0].text");
         let fault = check_texts("summary", &[text("fr", "0612345678")], 10).unwrap_err();
-        assert_eq!(fault.detail, "PHONE 0..10");
+        assert!(fault.detail.starts_with("PHONE 0..10: leave the number out"), "{}", fault.detail);
+        let two = check_texts("summary", &[text("fr", "a@b.c, AB-123-CD")], 20).unwrap_err();
+        let kinds: Vec<&str> = two.detail.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(kinds, ["EMAIL", "PLATE"], "a line for each span");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_refused_by_its_property_and_joiners_stand() {
+        let check = |text: &str| check_line("title", text, 40).map_err(|fault| fault.detail);
+        for hidden in [
+            '\u{7}',
+            '\u{9b}',
+            '\u{200b}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2060}',
+            '\u{2067}',
+            '\u{180e}',
+            '\u{115f}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{e000}',
+            '\u{fff9}',
+            '\u{feff}',
+            '\u{e0041}',
+            '\u{34f}',
+        ] {
+            let code = format!("U+{:04X} at 3", u32::from(hidden));
+            let told = check(&format!("äöü{hidden}b")).unwrap_err();
+            assert!(told.ends_with(&code), "{code}: {told}");
+        }
+        for text in [
+            "شب\u{200c}ها",
+            "می\u{200c}کند",
+            "👩\u{200d}👧\u{200d}👦 Familienhilfe",
+            "क\u{94d}\u{200d}ष",
+            "❤\u{fe0f}",
+            "\u{600}\u{661}",
+            "שלום\u{200f}!",
+            "Donau\u{ad}dampf",
+            "two\nlines\tand a tab",
+            "!",
+            "7",
+            "€",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text:?}");
+        }
+        for empty in ["\u{200d}\u{200c}", "\u{2800}", "\u{fe0f}", "\u{301}", "\u{a0}\u{200e}"] {
+            assert!(check(empty).unwrap_err().contains("can be seen"), "{empty:?}");
+        }
     }
 }

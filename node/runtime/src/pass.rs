@@ -30,11 +30,15 @@ pub enum PassKind {
     Greet,
     /// Records about persons that were withdrawn go, and their origins are told.
     Erasures,
+    /// Partners are asked what of their records about persons was withdrawn.
+    Withdrawals,
+    /// Holds whose time is over are expired, and partners are told.
+    Holds,
 }
 
 impl PassKind {
     /// All of them; a pass stands at its own number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Dispatch,
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
@@ -48,10 +52,12 @@ impl PassKind {
         Self::Sweep,
         Self::Greet,
         Self::Erasures,
+        Self::Withdrawals,
+        Self::Holds,
     ];
 
     /// Those that bring what is here into line with the register and the agreements.
-    pub const UPKEEP: [Self; 9] = [
+    pub const UPKEEP: [Self; 11] = [
         Self::HoldOrRelease,
         Self::SuspendedRecipients,
         Self::Announcements,
@@ -60,7 +66,9 @@ impl PassKind {
         Self::Backfill,
         Self::Deferred,
         Self::Ends,
+        Self::Withdrawals,
         Self::Erasures,
+        Self::Holds,
     ];
 
     /// The label.
@@ -79,6 +87,8 @@ impl PassKind {
             Self::Sweep => "sweep",
             Self::Greet => "greet",
             Self::Erasures => "erasures",
+            Self::Withdrawals => "withdrawals",
+            Self::Holds => "holds",
         }
     }
 }
@@ -92,7 +102,7 @@ mod tests {
     fn each_pass_stands_at_its_number_and_has_its_label() {
         for (number, pass) in PassKind::ALL.into_iter().enumerate() {
             assert_eq!(pass as usize, number);
-            assert!(metrics::WORKER.values().contains(&pass.name()), "{}", pass.name());
+            assert!(metrics::WORKER.has(pass.name()), "{}", pass.name());
         }
     }
 }

@@ -177,8 +177,9 @@ async fn open(
     made
 }
 
-/// Puts a backup in place of the store, under a new incarnation. Keys that are lost come with the backup; a steward comes
-/// back as a mirror, under a new Raft id. `identities`: what may open it, if it is sealed.
+/// Puts a backup in place of the store, under a new incarnation. Keys that are lost come with the backup, and an authority's key
+/// that cannot be read is put aside for the backup's; a steward comes back as a mirror, under a new Raft id. `identities`: what
+/// may open it, if it is sealed.
 ///
 /// # Errors
 /// `DATA_DIR_IN_USE` while the node runs, `RECOVERY_KEY_WRONG`, `BACKUP_INVALID` also for another authority's or another
@@ -278,10 +279,11 @@ fn restored(
     done: &mut dyn FnMut(&'static str) -> Result<(), CommandFailure>,
 ) -> Result<Restored, CommandFailure> {
     let data = DataDir::take(&config.data_dir)?;
+    let damaged = data.key_is_damaged();
     let scratch = Scratch::take(&config.data_dir)?;
     let runtimes = Runtimes::start(1)?;
     let prepared = runtimes.block_on(async {
-        let found = chosen(config, from, identities, &scratch, !data.has_keys(), RESTORE).await?;
+        let found = chosen(config, from, identities, &scratch, !data.has_keys() || damaged, RESTORE).await?;
         belongs_here(config, Some(&data), &found)?;
         let prepared = backup::prepare(&found.report, data.path(), SystemClock::shared().now()).await?;
         Ok::<_, CommandFailure>((found, prepared))
@@ -289,9 +291,15 @@ fn restored(
     runtimes.shutdown();
     let (Found { file, beside, made, .. }, prepared) = prepared?;
     done("the store")?;
-    let put = match data.has_keys() {
-        true => identity_copy::read_register(&beside, data.path()),
-        false => identity_copy::read(&beside, data.path()),
+    let put = if damaged {
+        // What else is here is as new or newer, and stays.
+        data.retire_authority_key()?;
+        identity_copy::read_register(&beside, data.path())
+            .and_then(|()| identity_copy::read_missing(&beside, data.path()))
+    } else if data.has_keys() {
+        identity_copy::read_register(&beside, data.path())
+    } else {
+        identity_copy::read(&beside, data.path())
     };
     put.map_err(|e| CommandFailure::file(&beside, &e))?;
     done("the keys")?;

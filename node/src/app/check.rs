@@ -35,6 +35,9 @@ pub fn check(config: &Config) -> Result<(), CommandFailure> {
         listeners::make_run_dir(&config.run_dir)?;
     }
     sockets(config)?;
+    if super::webhook::Webhook::of(config, &SystemClock::shared())?.is_some() {
+        println!("webhook        fine: their secret can be read, and by nobody else");
+    }
     // Beside a running node its directory is not taken: what it holds open is read all the same.
     let data = match DataDir::take(dir) {
         Ok(data) => Some(data),
@@ -127,9 +130,6 @@ fn addresses(config: &Config) -> Result<(), CommandFailure> {
 }
 
 fn free(key: &str, address: SocketAddr) -> Result<(), CommandFailure> {
-    let taken = |e: std::io::Error| {
-        let failure = CommandFailure::new(Reason::AddressInUse).about(address.to_string()).cause(&e);
-        failure.remedy(format!("choose another address for {key} in node.toml, then start again"))
-    };
+    let taken = |e: std::io::Error| CommandFailure::taken(address, &e).of_key(key);
     std::net::TcpListener::bind(address).map(drop).map_err(taken)
 }

@@ -49,8 +49,29 @@ impl From<directory::Error> for CommandFailure {
 
 impl From<crate::exchange::join::Error> for CommandFailure {
     fn from(error: crate::exchange::join::Error) -> Self {
-        Self::new(error.reason()).cause(&error)
+        let failure = Self::new(error.reason());
+        let failure = match not_reached(&error) {
+            // Who did not answer, and where: not what the call looked like inside.
+            Some(diagnosis) => diagnosis.detail.into_iter().fold(failure, |f, (name, fact)| f.fact(name, fact)),
+            None => failure.cause(&error),
+        };
+        match error.reason() {
+            Reason::PeerUnreachable => failure.remedy(
+                "the same command again: it goes on where it ended; until then ask the inviter whether its node runs and its \
+                 address is open",
+            ),
+            _ => failure,
+        }
     }
+}
+
+/// What the line knows of a call that got no answer.
+fn not_reached(error: &crate::exchange::join::Error) -> Option<transport::Diagnosis> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |error| error.source());
+    let status = causes.find_map(|error| error.downcast_ref::<tonic::Status>())?;
+    let diagnosis = transport::diagnose(status);
+    (!diagnosis.detail.is_empty()).then_some(diagnosis)
 }
 
 /// Starts a federation. `recipient`: the public half of a recovery key that is somewhere already.
@@ -187,11 +208,13 @@ pub fn join(
 ) -> Result<(), CommandFailure> {
     transport::install_provider();
     let recipient = recipient.map(recipient::parse).transpose()?;
-    let Token { text: token, parsed } = token;
+    let parsed = token.parsed();
     let clock = SystemClock::shared();
     let name = |failure: CommandFailure| {
         let (made, expires) = (parsed.invitation.created, parsed.invitation.expires);
-        let failure = failure.fact("for", parsed.invitation.intended_for.to_string());
+        let failure = failure
+            .fact("inviter", parsed.invitation.inviter.to_string())
+            .fact("for", parsed.invitation.intended_for.to_string());
         match failure.reason() {
             Reason::ClockDiffers | Reason::InvitationExpired => failure
                 .fact("made", format!("{made} by the inviter's clock, good until {expires}"))
@@ -202,14 +225,14 @@ pub fn join(
     Applicant::check(parsed, Some(&config.authority), clock.now()).map_err(|e| name(e.into()))?;
     let data = DataDir::take(&config.data_dir)?;
     let going_on = Applicant::resume(data.path())?.filter(|applicant| {
-        applicant.applying().token == *token && !matches!(applicant.applying().next(), Next::Stop(_))
+        applicant.token().invitation.id == parsed.invitation.id && !matches!(applicant.applying().next(), Next::Stop(_))
     });
     // The same token again goes on where it stopped.
     let (data, applicant) = match going_on {
         Some(applicant) => (data, applicant),
         None => {
             let data = cleared(config, data)?;
-            let begun = apply(config, &data, token, parsed, &clock);
+            let begun = apply(config, &data, parsed, &clock);
             if begun.is_err() {
                 data.forget_keys();
             }
@@ -234,16 +257,14 @@ pub fn join(
 fn apply(
     config: &Config,
     data: &DataDir,
-    token: &str,
     parsed: &wire::invitation::Token,
     clock: &SharedClock,
 ) -> Result<Applicant, CommandFailure> {
     let (key, entry) = own_entry(config, data, clock, &parsed.invitation.federation)?;
     let pin = entry.pins[0].pin;
-    genesis::keep(data.path(), &parsed.invitation.genesis)?;
     let application =
         wire::invitation::sign_application(&parsed.invitation, &entry, &key, entry::nonce()?, clock.now());
-    Ok(Applicant::begin(data.path(), token, application, pin)?)
+    Ok(Applicant::begin(data.path(), &parsed.text, application, pin)?)
 }
 
 async fn introduce(

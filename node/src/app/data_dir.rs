@@ -77,6 +77,11 @@ impl DataDir {
         self.path.join(AUTHORITY_KEY).exists()
     }
 
+    /// Whether the authority's key is here, and is none: a disk that wrote something else there.
+    pub fn key_is_damaged(&self) -> bool {
+        self.authority_key().is_err_and(|failure| failure.reason() == Reason::StorageDamaged)
+    }
+
     /// The authority's key.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Whoever reads it runs a municipal network, not this program: a finding says what was seen and what it costs, a remedy
 //! is a command or a call. What concerns the register and those who keep it stands in `register`, how it is ordered in `order`, clocks in
-//! `clock`, backups in `backups`, this node's own address in `address`.
+//! `clock`, backups in `backups`, this authority's entry and address in `address`.
 
 mod address;
 mod agreements;
@@ -19,6 +19,7 @@ use super::data_dir;
 use super::given::Contacting;
 use super::groups::{Groups, Standing};
 use super::renewal::{Pair, Renewal};
+use super::webhook::Webhook;
 use crate::directory::Directory;
 use crate::domain::audit::{Actor, ActorRole};
 use crate::domain::ids::{AuthorityId, Pin};
@@ -26,6 +27,7 @@ use crate::domain::reason::Reason;
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::join::Inviter;
 use crate::exchange::{DeliveryRow, DeliveryState, Exchange, GivenUp};
+use crate::services::admin::configured::Configured;
 use crate::services::admin::node::{Answering, NotDone, Upkeep};
 
 /// The checks of one node, and what they look at.
@@ -35,10 +37,12 @@ pub struct Care {
     pub exchange: Exchange,
     pub inviter: Inviter,
     pub contacting: Contacting,
-    /// Addresses under which the configuration says that partners reach this node; it need not name any.
-    pub endpoints: Vec<String>,
+    /// What the configuration says of what the register lists.
+    pub configured: Configured,
     /// Roles that have a socket.
     pub roles: Vec<ActorRole>,
+    /// Who is told of new records, if anybody is.
+    pub webhook: Option<Webhook>,
 }
 
 /// An operator does not wait a minute; partners that are a little late try again by themselves.
@@ -83,7 +87,7 @@ impl Upkeep for Care {
         let reached = self.reach_stewards();
         let (reached, partners, address, ledger) =
             tokio::join!(reached, self.partners(), self.address(), self.ledger());
-        vec![
+        let mut checks = vec![
             self.membership(),
             self.certificate(),
             self.pin(),
@@ -94,6 +98,7 @@ impl Upkeep for Care {
             self.snapshots(),
             self.stewards(&reached),
             address,
+            self.entry(),
             self.rules(),
             self.clock(&reached),
             self.register_time(),
@@ -111,7 +116,9 @@ impl Upkeep for Care {
             // Last, after those that read.
             self.rows(),
             partners,
-        ]
+        ];
+        checks.extend(self.webhook.as_ref().map(told));
+        checks
     }
 }
 
@@ -133,6 +140,18 @@ fn critical(name: &str, finding: impl Into<String>, remedy: impl Into<String>) -
 
 fn by(name: &str, reason: Reason, result: CheckResult) -> Check {
     check(name, result, reason.row().what, reason.row().remedy)
+}
+
+/// Whether the authority's own software hears of new records.
+fn told(webhook: &Webhook) -> Check {
+    match webhook.failing() {
+        None => ok("webhook", "your software is told of new records"),
+        Some(failing) => warning(
+            "webhook",
+            format!("your software has not been told of new records since {}: {}", failing.since, failing.why),
+            "see who answers at notify.webhook, and whether it takes what notify.secret signs; what was missed is told then",
+        ),
+    }
 }
 
 impl Care {

@@ -4,6 +4,7 @@ use super::failure::CommandFailure;
 use crate::config::Config;
 use crate::domain::authority::{AuthorityEntry, ContactPoint, Identifier, Name, PinnedKey, PublicKey};
 use crate::domain::reason::Reason;
+use crate::services::admin::configured::{CONTACT_ROLE, Configured};
 
 /// The entry of a node that is being made.
 ///
@@ -17,7 +18,7 @@ pub fn entry(config: &Config, key: PublicKey, pin: PinnedKey, raft_id: u64) -> R
     };
     let has_contact = !(config.contact_email.is_empty() && config.contact_phone.is_empty());
     let contact = ContactPoint {
-        role: "desk".into(),
+        role: CONTACT_ROLE.into(),
         languages,
         email: config.contact_email.clone(),
         phone: config.contact_phone.clone(),
@@ -38,6 +39,17 @@ pub fn entry(config: &Config, key: PublicKey, pin: PinnedKey, raft_id: u64) -> R
         corridor: Default::default(),
         raft_id,
     })
+}
+
+/// What the configuration says of what the register lists.
+pub fn configured(config: &Config) -> Configured {
+    Configured {
+        names: config.names.clone(),
+        identifiers: config.identifiers.clone(),
+        endpoints: config.endpoints.clone(),
+        email: config.contact_email.clone(),
+        phone: config.contact_phone.clone(),
+    }
 }
 
 /// What makes two statements of the same content two.

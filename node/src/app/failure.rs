@@ -1,6 +1,7 @@
 //! What the binary says when it cannot go on: the reason, the facts, and the command that helps.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::domain::reason::Reason;
@@ -80,6 +81,21 @@ impl CommandFailure {
         let full = error.kind() == std::io::ErrorKind::StorageFull;
         let reason = if full { Reason::StorageFull } else { Reason::StorageFailed };
         Self::new(reason).fact("file", path.display().to_string()).cause(error)
+    }
+
+    /// Somebody else listens at an address.
+    pub fn taken(address: SocketAddr, error: &std::io::Error) -> Self {
+        Self::new(Reason::AddressInUse).about(address.to_string()).cause(error)
+    }
+
+    /// An address that is taken, or that this machine does not have, is another one under this key of the configuration.
+    pub fn of_key(self, key: &str) -> Self {
+        match self.reason {
+            Reason::AddressInUse => {
+                self.remedy(format!("choose another address for {key} in node.toml, then start again"))
+            }
+            _ => self,
+        }
     }
 
     /// The reason of the catalogue.

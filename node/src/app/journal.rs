@@ -1,15 +1,17 @@
 //! What the journal tells of the register, and of backups that other processes of this node made: one difference between two
 //! looks, however the change came about.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::following::MOMENT;
 use crate::directory::Directory;
+use crate::directory::acts::rules;
 use crate::domain::authority::MemberStatus;
 use crate::domain::directory::{DirectoryView, Member};
-use crate::domain::ids::AuthorityId;
+use crate::domain::ids::{AuthorityId, StatementId};
 use crate::domain::time::UnixMs;
 use crate::services::layers::Now;
 use crate::storage::backup;
@@ -23,12 +25,24 @@ const ONE_BY_ONE: usize = 16;
 /// The register as it stood at an instant.
 struct Seen {
     view: Arc<DirectoryView>,
+    /// What waits for stewards, and whom it is about.
+    waiting: BTreeMap<StatementId, Option<AuthorityId>>,
     at: UnixMs,
+}
+
+/// Decisions that are open.
+fn waiting(directory: &Directory, now: UnixMs) -> BTreeMap<StatementId, Option<AuthorityId>> {
+    let state = directory.state();
+    let open = state.proposals().filter(|proposal| proposal.is_open(now));
+    open.map(|proposal| (proposal.id, rules(&proposal.act).concerns(&state, &proposal.subject))).collect()
 }
 
 /// Tells what changes, for as long as the node runs. What stood at its start is no news.
 pub(super) async fn keep(directory: Directory, now: Now, data_dir: PathBuf) {
-    let seen = || Seen { view: directory.view(), at: now() };
+    let seen = || {
+        let at = now();
+        Seen { view: directory.view(), waiting: waiting(&directory, at), at }
+    };
     let mut changes = directory.changes();
     let mut look = tokio::time::interval(LOOK);
     let (mut before, mut made) = (seen(), backups(&data_dir).await);
@@ -95,6 +109,10 @@ fn differences(before: &Seen, after: &Seen) -> Vec<Entry> {
     let (were, are) = (old.policy.rules_version, new.policy.rules_version);
     if old.number > 0 && are > were {
         told.push(Entry { number: Some(are.into()), ..Entry::of(Event::RulesRaised) });
+    }
+    for (_, authority) in after.waiting.iter().filter(|(id, _)| !before.waiting.contains_key(*id)) {
+        let number = Some(new.number);
+        told.push(Entry { number, authority: authority.clone(), ..Entry::of(Event::DecisionWaits) });
     }
     for (id, member) in &new.members {
         told.extend(of_member(before, after, id, member));

@@ -138,7 +138,7 @@ pub async fn remote(
     let view = view_of_clients(config);
     let limits = Limits { connections_per_peer: REMOTE_CONNECTIONS, join_connections: 0, ..Limits::default() };
     let connections = Connections::new(view.clone(), clock.clone(), &limits);
-    let listener = Listener::bind(*address).await?;
+    let listener = Listener::bind(*address).await.map_err(|e| CommandFailure::from(e).of_key("local.listen"))?;
     let handle = on.of(Work::Exchange);
     let _entered = handle.enter();
     let parts = ListenerParts {
@@ -199,10 +199,12 @@ fn view_of_clients(config: &Config) -> ViewSource {
 /// The directory of the sockets: made where there is none.
 ///
 /// # Errors
-/// `OPEN_TO_OTHERS` when somebody else could put sockets there.
+/// `RUN_DIR_UNUSABLE` when it can be neither made nor entered; `OPEN_TO_OTHERS` when somebody else could put sockets there.
 pub fn make_run_dir(path: &Path) -> Result<(), CommandFailure> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|e| CommandFailure::file(path, &e))?;
+    made.map_err(|e| {
+        CommandFailure::new(Reason::RunDirUnusable).fact("directory", path.display().to_string()).cause(&e)
+    })?;
     // Whoever can write there, or owns what a link leads to, could put a socket of its own in place of a role's.
     let found = std::fs::symlink_metadata(path).map_err(|e| CommandFailure::file(path, &e))?;
     let refused = || CommandFailure::new(Reason::OpenToOthers).fact("file", path.display().to_string());

@@ -12,6 +12,7 @@ use super::budgets::{self, PartnerBudgets};
 use super::contacts;
 use super::data_dir::DataDir;
 use super::doctor::Care;
+use super::entry;
 use super::failure::CommandFailure;
 use super::following::{MOMENT, count_refused, follow_gate, follow_readiness, register_now};
 use super::given::{self, Contacting};
@@ -22,6 +23,7 @@ use super::renewal::Renewal;
 use super::reread::Changeable;
 use super::rotation::{self, Rotation};
 use super::serve::Serving;
+use super::webhook::Webhook;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::directory::state::KNOWN_RULES;
@@ -34,6 +36,8 @@ use crate::exchange::peer_client::PoolLink;
 use crate::exchange::{Exchange, Keys, Parts, SharedView};
 use crate::services::access::Work;
 use crate::services::actor::Codes;
+use crate::services::admin::gauges;
+use crate::services::admin::node::StatusSource;
 use crate::services::admin::status::MemberNode;
 use crate::services::layers::{Now, Runtimes};
 use crate::services::{self, http, routes};
@@ -76,6 +80,7 @@ struct Rooms {
     renewing: Arc<tokio::sync::Mutex<()>>,
     rotated: Arc<tokio::sync::Notify>,
     contacting: Contacting,
+    webhook: Option<Webhook>,
 }
 
 impl RunningMember {
@@ -91,10 +96,14 @@ impl RunningMember {
         joined: Option<Applicant>,
     ) -> Result<Self, CommandFailure> {
         let dir = data.path().to_owned();
+        let webhook = Webhook::of(&config, &clock)?;
         crate::storage::sqlite::make_room_to_start(&dir);
         let mut key = Arc::new(data.authority_key()?);
         let identity = NodeIdentity::load(&dir)?;
         let genesis = joined.as_ref().map(|applicant| applicant.joined().genesis);
+        if let Some(genesis) = &genesis {
+            super::genesis::keep(&dir, genesis)?;
+        }
         let contacts = joined.as_ref().map_or_else(|| contacts::read(&dir), |a| vec![a.joined().into()]);
         let opening = Opening {
             data_dir: dir.clone(),
@@ -116,7 +125,8 @@ impl RunningMember {
         let connections = Connections::new(view.clone(), clock.clone(), &limits);
         let pool = Pool::new(identity.clone(), view.clone(), clock.clone(), connections.clone(), limits.clone());
         pool.given().set(given::read(&dir));
-        let listener = transport::Listener::bind(config.listen).await?;
+        let listener = transport::Listener::bind(config.listen).await;
+        let listener = listener.map_err(|e| CommandFailure::from(e).of_key("listen"))?;
         let address = listener.local_addr();
 
         let store = open_store(&dir, &clock, on).await?;
@@ -175,6 +185,7 @@ impl RunningMember {
             renewing: Arc::default(),
             rotated,
             contacting,
+            webhook,
         };
         // Before anybody is dialled or answered: it may have ended, or be of a key that is gone.
         rooms.renewal().issue();
@@ -304,7 +315,8 @@ impl Rooms {
         let served = listener.serve(door)?;
         serving.until_stop(count_refused(served.refused.clone()));
         let (road, agreements) = (self.exchange.road.clone(), self.exchange.agreements.clone());
-        let peer = services::peer::Peer { road, agreements, batches };
+        let (persons, capacity) = (self.exchange.persons.clone(), self.exchange.capacity.clone());
+        let peer = services::peer::Peer { road, agreements, persons, capacity, batches };
         serving.grpc(
             handle,
             served.peers,
@@ -332,15 +344,17 @@ impl Rooms {
     async fn local_doors(&self, serving: &mut Serving, on: &Runtimes) -> Result<(), CommandFailure> {
         let view = self.directory.source();
         let guard = listeners::guard(view, &self.clock, listeners::no_budget(), on, serving.stopping());
-        let routes = self.local_routes();
+        let status = Arc::new(self.member_node());
+        serving.until_stop(gauges::keep(Arc::clone(&status) as Arc<dyn StatusSource>));
+        let routes = self.local_routes(status);
         listeners::remote(&self.config, serving, &guard, &routes, &self.clock, on).await?;
         listeners::local(&self.config, serving, &guard, &routes, on)
     }
 
-    fn local_routes(&self) -> Routes {
+    fn member_node(&self) -> MemberNode {
         let (directory, data_dir) = (self.directory.clone(), self.data_dir.clone());
         let identity = self.identity.clone();
-        let status = MemberNode {
+        MemberNode {
             authority: self.config.authority.clone(),
             register: Arc::new(move || register_now(&directory)),
             governance: self.governance.clone(),
@@ -352,15 +366,19 @@ impl Rooms {
                 [backup::LAST_BACKUP, backup::LAST_SEALED].map(|file| backup::last(&data_dir, file))
             }),
             now: self.now(),
-        };
+        }
+    }
+
+    fn local_routes(&self, status: Arc<MemberNode>) -> Routes {
         let care = Care {
             renewal: self.renewal(),
             directory: self.directory.clone(),
             exchange: self.exchange.clone(),
             inviter: self.inviter.clone(),
             contacting: self.contacting.clone(),
-            endpoints: self.config.endpoints.clone(),
+            configured: entry::configured(&self.config),
             roles: self.config.roles.clone(),
+            webhook: self.webhook.clone(),
         };
         routes::local(routes::Local {
             exchange: self.exchange.clone(),
@@ -368,10 +386,11 @@ impl Rooms {
             governance: self.governance.clone(),
             inviter: self.inviter.clone(),
             rotation: Arc::new(self.rotation.clone()),
-            status: Arc::new(status),
+            status,
             upkeep: Arc::new(care),
             codes: self.codes.clone(),
             now: self.now(),
+            configured: entry::configured(&self.config),
             health: self.health.clone(),
         })
     }
@@ -402,6 +421,9 @@ impl Rooms {
         serving.until_stop(recovery::follow(directory, keys, dir));
         serving.until_stop(self.rotation.clone().follow());
         serving.until_stop(self.governance.clone().order_emergencies());
+        if let Some(webhook) = self.webhook.clone() {
+            serving.until_stop(webhook.follow(self.exchange.wakeups().inbox(), self.data_dir.clone()));
+        }
         let (ready, readiness) = watch::channel(Some(Reason::NodeStarting));
         let (directory, now) = (self.directory.clone(), self.now());
         serving.until_stop(follow_readiness(directory, now, connections, ready, self.health.clone(), joined));
@@ -411,8 +433,7 @@ impl Rooms {
                 return Err(CommandFailure::new(Reason::ConfigInvalid).about("http must be a loopback address"));
             }
             let listener = TcpListener::bind(address).await;
-            let listener =
-                listener.map_err(|e| CommandFailure::new(Reason::AddressInUse).about(address.to_string()).cause(&e))?;
+            let listener = listener.map_err(|e| CommandFailure::taken(*address, &e).of_key("http"))?;
             let (readiness, stopping) = (readiness.clone(), serving.stopping());
             serving.task(async move {
                 if let Err(error) = http::serve(listener, readiness, stopping.cancelled_owned()).await {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::raw::Raw;
+use super::webhook_url::WebhookUrl;
 use crate::domain::audit::ActorRole;
 use crate::domain::authority::{IdentifierScheme, ParticipantKind};
 use crate::domain::ids::{AuthorityId, Pin};
@@ -136,6 +137,7 @@ word! {
     IdentifierScheme, "one of NUTS, LAU, ISO_3166_2, GSS, ORG_ID", IdentifierScheme::from_name;
     SocketAddr, "an address and port such as \"0.0.0.0:7443\"", |t| t.parse().ok();
     PathBuf, "an absolute path", absolute;
+    WebhookUrl, "an address such as \"https://desk.city.example/new\", or http:// and a loopback address", WebhookUrl::parse;
     ActorRole, "operator, coordinator, publisher, consumer, data-protection, inspection or liaison", role_of;
     RecordKind, "a kind of content such as \"PRACTICE\"", |t| RecordKind::from_name(t).filter(|kind| RecordKind::CONTENT.contains(kind));
     Pin, "64 hexadecimal digits", Pin::from_hex;

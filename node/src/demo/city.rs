@@ -13,6 +13,7 @@ use havenlink_proto::admin::v1::node_service_client::NodeServiceClient;
 use havenlink_proto::admin::v1::{GetStatusRequest, GetStatusResponse, NodeState};
 use havenlink_proto::directory::v1::directory_service_client::DirectoryServiceClient;
 use havenlink_proto::local::v1::agreement_to_share_service_client::AgreementToShareServiceClient;
+use havenlink_proto::local::v1::hold_service_client::HoldServiceClient;
 use havenlink_proto::local::v1::inbox_service_client::InboxServiceClient;
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::practice_service_client::PracticeServiceClient;
@@ -266,6 +267,10 @@ impl City {
 
     pub async fn offers(&self) -> anyhow::Result<OfferServiceClient<Channel>> {
         Ok(OfferServiceClient::new(self.door("coordinator").await?))
+    }
+
+    pub async fn holds(&self) -> anyhow::Result<HoldServiceClient<Channel>> {
+        Ok(HoldServiceClient::new(self.door("coordinator").await?))
     }
 
     pub async fn inbox(&self) -> anyhow::Result<InboxServiceClient<Channel>> {

@@ -93,6 +93,7 @@ async fn play(stage: &mut Stage, cities: &mut Cities, alerts: usize) -> anyhow::
     acts::alerting::play(stage, cities).await?;
     acts::learning::play(stage, cities).await?;
     acts::places::play(stage, cities).await?;
+    acts::holding::play(stage, cities).await?;
     acts::referring::play(stage, cities).await?;
     acts::crash::play(stage, cities, alerts).await?;
     acts::suspension::play(stage, cities).await?;

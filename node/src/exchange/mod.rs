@@ -51,18 +51,20 @@ use crate::wakeup::Wakeups;
 use context::{Context, KnownAgreements};
 use records::HeardOffers;
 
+pub use crate::storage::remains::LookedAt;
 pub use crate::storage::rows::{DisclosureRow, DisclosureState};
 pub use agreements::{AgreementSummary, Agreements, Knows, ListedAgreement, PartyAnswer};
-pub use capacity::{Capacity, HeldOffer, OffersStand, PartnerOffer, Which};
+pub use capacity::{AskedHold, Capacity, GivenHold, HeldOffer, HoldChange, OffersStand, PartnerOffer, Which};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};
-pub use persons::{AskedToShare, HeldShare, Persons};
+pub use persons::{AskedToShare, HeldShare, Holder, HolderState, Persons};
 pub use practices::{FoundPractice, PracticeCursor, PracticeQuery, PracticeSearch};
 pub use road::ToRefer;
 pub use road::{Allowed, Explanation, GivenUp};
 pub use road::{ClockDifference, ConsumeRequest, NotNamed, QueueCount, Road, Said, Spent, Superseded, Whose, Wished};
 pub use road::{Consumed, DeliveryFilter, DeliveryRow, DeliveryState, Folder, HeldAnswer, HeldRecord, Pass, Published};
 pub use upkeep::{AuditFinding, PassReport, Upkeep};
+pub use upkeep::{Extent, LedgerPage, Processed, Processing, Proof, ToProve};
 
 pub use crate::storage::owed::{OwedCount, What};
 
@@ -105,6 +107,7 @@ impl Exchange {
         context.wakeups().advance_inbox(context.store().inbox_position().await?);
         let last_stored = context.store().audit_head().await?.time;
         context.note_stored(last_stored);
+        context.answered().load(context.store().answered().await?, context.now());
         let heard = Arc::new(HeardOffers::new(last_stored, context.clocks()));
         let agreements = Arc::new(Agreements::open(context.clone(), set).await?);
         let persons = Arc::new(Persons::new(context.clone()));

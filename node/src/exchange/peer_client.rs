@@ -8,15 +8,17 @@ use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use tonic::Status;
 use tonic_types::StatusExt;
 
+use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
+use crate::domain::stream::{WithdrawalsAnswer, WithdrawalsQuestion};
 use crate::domain::time::Millis;
 use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
 use crate::transport::{Lane, Pool, classify};
-use crate::wire::peer;
+use crate::wire::{holds, peer};
 
 /// The line over the pool: mutual TLS to the endpoints that the register lists.
 pub struct PoolLink {
@@ -63,6 +65,29 @@ impl PeerLink for PoolLink {
             let answer =
                 self.client(&host, Lane::Exchange)?.list_ends(request).await.map_err(|status| failed(&status))?;
             Ok(peer::ends_answer_from_proto(answer.into_inner()))
+        }
+        .boxed()
+    }
+
+    fn hold(&self, host: AuthorityId, call: HoldCall) -> BoxFuture<'_, Result<Lease, LinkError>> {
+        async move {
+            let request = holds::call_to_proto(&call);
+            let answer = self.client(&host, Lane::Exchange)?.hold(request).await.map_err(|status| failed(&status))?;
+            holds::lease_from_proto(&answer.into_inner()).map_err(|error| LinkError::from(error.reason))
+        }
+        .boxed()
+    }
+
+    fn withdrawals(
+        &self,
+        host: AuthorityId,
+        question: WithdrawalsQuestion,
+    ) -> BoxFuture<'_, Result<WithdrawalsAnswer, LinkError>> {
+        async move {
+            let request = peer::withdrawals_to_proto(question);
+            let mut client = self.client(&host, Lane::Exchange)?;
+            let answer = client.list_withdrawals(request).await.map_err(|status| failed(&status))?;
+            Ok(peer::withdrawals_answer_from_proto(answer.into_inner()))
         }
         .boxed()
     }

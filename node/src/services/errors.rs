@@ -88,9 +88,13 @@ pub fn refuse(reason: Reason) -> Status {
 /// The status of a field at fault.
 pub fn field(error: &wire::Error) -> Status {
     let detail = if error.detail.is_empty() { error.reason.row().what.to_owned() } else { error.detail.clone() };
-    let refusal =
-        RefusalDetails { about: error.field.clone(), fields: vec![(error.field.clone(), detail)], retry_after: None };
-    status(error.reason, refusal)
+    let fields = each_line(&error.field, &detail);
+    status(error.reason, RefusalDetails { about: error.field.clone(), fields, retry_after: None })
+}
+
+/// A field with each line of what is wrong with it: one violation for each.
+fn each_line(field: &str, detail: &str) -> Vec<(String, String)> {
+    detail.lines().map(|line| (field.to_owned(), line.to_owned())).collect()
 }
 
 /// The status of a use case that did not do what was asked.
@@ -106,7 +110,7 @@ pub fn exchange(error: &exchange::Error) -> Status {
                 false if refusal.detail.is_empty() => {
                     vec![(refusal.field.clone(), refusal.reason.row().what.to_owned())]
                 }
-                false => vec![(refusal.field.clone(), refusal.detail.clone())],
+                false => each_line(&refusal.field, &refusal.detail),
             };
             status(refusal.reason, RefusalDetails { about, fields, retry_after: None })
         }
@@ -130,7 +134,7 @@ pub fn joining(error: &join::Error) -> Status {
     log_fault(error.reason(), error);
     match error {
         join::Error::Wire(fault) => field(fault),
-        join::Error::Clock(_) => {
+        join::Error::Clock(_) | join::Error::Words { .. } => {
             status(error.reason(), RefusalDetails { about: error.to_string(), ..RefusalDetails::default() })
         }
         other => refuse(other.reason()),
@@ -197,5 +201,27 @@ mod tests {
         headers.sort_unstable();
         let expected = [("content-type", "application/grpc"), ("grpc-message", "not%20found"), ("grpc-status", "5")];
         assert_eq!((sent.status().as_u16(), &headers[..]), (200, &expected[..]));
+    }
+
+    /// The list in the README of the contract is the catalogue's. To write it again after a change: `UPDATE_README=1`.
+    #[test]
+    fn the_contract_lists_the_reasons_that_may_pass_by_themselves() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme.split_once("<!-- retry: from the catalogue -->\n").unwrap();
+        let (there, after) = rest.split_once("<!-- /retry -->").unwrap();
+        let mut by_status = std::collections::BTreeMap::<&str, Vec<String>>::new();
+        for reason in Reason::ALL.iter().filter(|reason| reason.retryable()) {
+            by_status.entry(code_name(code(*reason))).or_default().push(format!("`{}`", reason.code()));
+        }
+        let line = |(status, codes): (&&str, &Vec<String>)| format!("| `{status}` | {} |\n", codes.join(", "));
+        let lines: String = by_status.iter().map(line).collect();
+        let table = format!("| status | reasons |\n|---|---|\n{lines}");
+        if std::env::var_os("UPDATE_README").is_some() {
+            let written = format!("{before}<!-- retry: from the catalogue -->\n{table}<!-- /retry -->{after}");
+            std::fs::write(path, written).unwrap();
+        } else {
+            assert_eq!(there, table, "UPDATE_README=1 writes it");
+        }
     }
 }

@@ -48,7 +48,8 @@ impl JoinService for Join {
         let said = (asked.sender_time_ms != 0).then_some(UnixMs(asked.sender_time_ms));
         let nonce = self.inviter.commit(id, &asked.secret, commitment, pin, said).await;
         let nonce = nonce.map_err(|e| errors::joining(&e))?;
-        Ok(Response::new(peer::CommitResponse { nonce_i: nonce.0.to_vec().into() }))
+        let genesis = self.inviter.genesis();
+        Ok(Response::new(peer::CommitResponse { nonce_i: nonce.0.to_vec().into(), genesis }))
     }
 
     async fn reveal(&self, request: Request<peer::RevealRequest>) -> Result<Response<peer::RevealResponse>, Status> {

@@ -4,6 +4,7 @@
 //! request; asks the table; and only then lets the call in, under the limits of its row.
 
 mod body;
+mod denials;
 mod quota;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 pub use body::RequestDigest;
+pub use denials::denying;
 pub use quota::{Budget, Charge, PeerQuota, quota};
 
 use super::access::{self, Certificate, Effect, Listener, Method, MinimumStatus, Work};
@@ -310,7 +312,13 @@ where
                 let listener = listener_label(connection.as_ref());
                 let service = access::find(request.uri().path()).map_or("other", |row| row.service);
                 metrics::CALLS.add([listener, service, errors::code_name(status.code())], 1);
-                return Box::pin(std::future::ready(Ok(status.into_http())));
+                let denied = denials::is_denial(listener, None, status.code());
+                return Box::pin(async move {
+                    if denied {
+                        denials::next_tick().await;
+                    }
+                    Ok(status.into_http())
+                });
             }
         };
         let Admitted { caller, row, permit, bytes } = admitted;
@@ -344,6 +352,9 @@ where
                 succeeded(&extensions);
             }
             measure(row, listener, started, code);
+            if denials::is_denial(listener, answer.as_ref().ok(), code) {
+                denials::next_tick().await;
+            }
             answer
         };
         let call = propagation::within(context, answer).instrument(span);

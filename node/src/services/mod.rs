@@ -18,4 +18,5 @@ pub mod local;
 pub mod page;
 pub mod peer;
 pub mod raft;
+mod reflection;
 pub mod routes;

@@ -1,4 +1,4 @@
-//! City to city (9.3): greet, deliver, and the ends of agreements (9.7).
+//! City to city (9.3): greet, deliver, the ends of agreements (9.7), what was withdrawn (9.10), and holds (9.11).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::{errors, layers};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
-use crate::exchange::{Agreements, Road, Spent};
-use crate::wire::peer as wire;
+use crate::exchange::{Agreements, Capacity, Persons, Road, Spent};
+use crate::wire::{holds, peer as wire};
 
 /// What the batches of partners are taken from.
 pub trait BatchBudget: Send + Sync {
@@ -29,6 +29,8 @@ pub trait BatchBudget: Send + Sync {
 pub struct Peer {
     pub road: Arc<Road>,
     pub agreements: Arc<Agreements>,
+    pub persons: Arc<Persons>,
+    pub capacity: Arc<Capacity>,
     pub batches: Arc<dyn BatchBudget>,
 }
 
@@ -48,7 +50,26 @@ impl ExchangeService for Peer {
         let caller = layers::peer(&request)?;
         let question = wire::ends_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
         let answer = self.agreements.ends_for(&caller, question).await.map_err(|e| errors::exchange(&e))?;
-        Ok(Response::new(wire::ends_answer_to_proto(answer)))
+        Ok(layers::denying(!answer.held, wire::ends_answer_to_proto(answer)))
+    }
+
+    async fn hold(&self, request: Request<peer::HoldRequest>) -> Result<Response<peer::HoldResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let call = holds::call_from_proto(request.get_ref()).map_err(|e| errors::field(&e))?;
+        let lease = self.capacity.hold_for(&caller, call).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(holds::lease_to_proto(lease)))
+    }
+
+    async fn list_withdrawals(
+        &self,
+        request: Request<peer::ListWithdrawalsRequest>,
+    ) -> Result<Response<peer::ListWithdrawalsResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let question = wire::withdrawals_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        // Whoever brings receipts is not told which of them were for something.
+        let brings = !question.receipts.is_empty();
+        let answer = self.persons.withdrawals_for(&caller, question).await.map_err(|e| errors::exchange(&e))?;
+        Ok(layers::denying(brings, wire::withdrawals_answer_to_proto(answer)))
     }
 
     async fn deliver(&self, request: Request<peer::DeliverRequest>) -> Result<Response<peer::DeliverResponse>, Status> {
@@ -64,6 +85,7 @@ impl ExchangeService for Peer {
         })?;
         let answer = self.road.receive(&caller, batch).await;
         self.batches.spent(&caller, self.road.take_spent(&caller));
-        Ok(Response::new(wire::answer_to_proto(answer.map_err(|e| errors::exchange(&e))?)))
+        let answer = answer.map_err(|e| errors::exchange(&e))?;
+        Ok(layers::denying(answer.denies, wire::answer_to_proto(answer)))
     }
 }

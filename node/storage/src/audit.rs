@@ -9,7 +9,13 @@ use bytes::Bytes;
 use crate::domain::audit::{AuditAct, AuditDraft, AuditLeaf};
 use crate::domain::ids::{Digest, Hasher, RecordId};
 use crate::domain::time::UnixMs;
-use crate::wire::audit as wire;
+use crate::wire::audit::{self as wire, Outline};
+
+mod proof;
+mod tally;
+
+pub use proof::{consistency, inclusion};
+pub use tally::Tally;
 
 /// Random bytes that make a commitment say nothing without them.
 pub type Salt = [u8; 32];
@@ -118,20 +124,35 @@ impl Ledger {
 }
 
 /// Recomputes a log from its leaves, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Replay {
     frontier: Frontier,
     first_bad: Option<u64>,
+    time: UnixMs,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { frontier: Frontier::default(), first_bad: None, time: UnixMs(0) }
+    }
 }
 
 impl Replay {
-    /// Adds the next stored leaf; one whose own index does not fit its place is remembered.
-    pub fn push(&mut self, bytes: &[u8]) {
+    /// Adds the next stored leaf, and gives its outline; one whose own index does not fit its place is remembered.
+    pub fn push(&mut self, bytes: &[u8]) -> Option<Outline> {
         let index = self.frontier.size();
-        if self.first_bad.is_none() && wire::index_of(bytes) != Some(index) {
+        let outline = wire::outline(bytes);
+        if self.first_bad.is_none() && outline.is_none_or(|outline| outline.index != index) {
             self.first_bad = Some(index);
         }
+        self.time = outline.map_or(self.time, |outline| outline.time);
         self.frontier.push(bytes);
+        outline
+    }
+
+    /// Time of the newest leaf.
+    pub fn time(&self) -> UnixMs {
+        self.time
     }
 
     /// Index of the first leaf that is not one, or stands in another's place.
@@ -186,10 +207,10 @@ mod tests {
         let leaves: Vec<Bytes> = [5, 9, 7].iter().map(|t| ledger.append(UnixMs(*t), &draft, None)).collect();
         assert_eq!(ledger.time, UnixMs(9));
         let mut good = Replay::default();
-        leaves.iter().for_each(|l| good.push(l));
-        assert_eq!((good.first_bad(), good.frontier()), (None, &ledger.frontier));
+        leaves.iter().for_each(|l| _ = good.push(l));
+        assert_eq!((good.first_bad(), good.frontier(), good.time()), (None, &ledger.frontier, UnixMs(9)));
         let mut bad = Replay::default();
-        [&leaves[0], &leaves[2], &leaves[1]].iter().for_each(|l| bad.push(l));
+        [&leaves[0], &leaves[2], &leaves[1]].iter().for_each(|l| _ = bad.push(l));
         assert_eq!(bad.first_bad(), Some(1));
         assert_ne!(bad.frontier().root(), ledger.frontier.root());
     }

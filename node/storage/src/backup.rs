@@ -23,6 +23,7 @@ use super::{Error, Result};
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::ids::{Digest, Incarnation, KeyId};
 use crate::domain::incarnation;
+use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 
@@ -298,7 +299,8 @@ fn drawn() -> Result<u32> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-/// New incarnation, RESTORED leaf, offers and agreements unconfirmed, and partners to be told of the offers: in one commit, and with no log left beside the file.
+/// New incarnation, RESTORED leaf, offers and agreements unconfirmed, nothing held for a while, what partners said of withdrawals forgotten, and partners to
+/// be told of the offers: in one commit, and with no log left beside the file.
 async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<()> {
     let mut conn = schema::connect_writing(file, &[]).await?;
     data_version::migrate_store(&mut conn).await?;
@@ -315,9 +317,16 @@ async fn begin_anew(file: &Path, report: &RestoreReport, now: UnixMs) -> Result<
         let incarnation =
             Args::new().with(Named::Incarnation.name()).with(report.incarnation.0.to_be_bytes().as_slice());
         db::run(&mut conn, &statements::META_PUT, incarnation).await?;
+        // What was held between the backup and the restore is unknown here until it has ended (9.11).
+        let opens = (now + limits::HOLD_LONGEST).0.to_be_bytes();
+        let opens = Args::new().with(Named::HoldsOpen.name()).with(opens.as_slice());
+        db::run(&mut conn, &statements::META_PUT, opens).await?;
         db::run(&mut conn, &statements::META_DELETE, Args::new().with(Named::BackupKey.name())).await?;
         db::run(&mut conn, &statements::OWN_OFFER_PAUSE_ALL, Args::new()).await?;
         db::run(&mut conn, &statements::AGREEMENT_UNCONFIRM_ALL, Args::new()).await?;
+        db::run(&mut conn, &statements::AGREEMENT_TO_SHARE_UNCONFIRM_ALL, Args::new()).await?;
+        // What was withdrawn since, partners say.
+        db::run(&mut conn, &statements::WITHDRAWALS_ANSWERED_FORGET_ALL, Args::new()).await?;
         // An offer that does not read stays paused; the node names it when it lists offers.
         let offers = db::all(&mut conn, &statements::OWN_OFFER_ALL, Args::new()).await?;
         let pause = |id| Owed::now(OwedKey::of(Subject::PauseNotice(id)), now);

@@ -14,11 +14,13 @@ use havenlink_wire as wire;
 pub mod audit;
 pub mod backup;
 mod disclosures;
+mod holds;
 pub mod identity;
 pub mod named;
 pub mod ops;
 pub mod owed;
 mod person_keys;
+pub mod remains;
 pub mod rows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
@@ -26,6 +28,7 @@ pub mod sqlite;
 pub mod unreadable;
 
 pub use disclosures::Disclosures;
+pub use holds::Holds;
 pub use person_keys::PersonKeys;
 pub use sqlite::keys;
 
@@ -98,7 +101,7 @@ pub const RECEIPT_LIFE: Millis = Millis::days(2 * 365);
 
 /// A node's store. Each method is one whole transaction. Writes are grouped: many callers, one fsync (9.8).
 /// Dropping the future of a write cancels nothing.
-pub trait Store: PersonKeys + Disclosures + Send + Sync + 'static {
+pub trait Store: PersonKeys + Disclosures + Holds + Send + Sync + 'static {
     /// Stores, durably, then answers.
     fn write(&self, op: WriteOp) -> BoxFuture<'_, Result<Written>>;
 
@@ -211,6 +214,8 @@ pub trait Store: PersonKeys + Disclosures + Send + Sync + 'static {
     fn audit_checkpoints(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<(u64, bytes::Bytes)>>>;
     /// Size, root and last checkpoint of the audit log.
     fn audit_head(&self) -> BoxFuture<'_, Result<AuditHead>>;
+    /// How many leaves and checkpoints stand outside of the audit log, before its beginning or behind its end.
+    fn audit_strays(&self) -> BoxFuture<'_, Result<u64>>;
 
     /// For whom something of a sort is due; `None`: for nobody in particular.
     fn owed_recipients(&self, what: What, now: UnixMs) -> BoxFuture<'_, Result<Vec<Option<AuthorityId>>>>;
@@ -249,7 +254,7 @@ pub trait Store: PersonKeys + Disclosures + Send + Sync + 'static {
     /// Stops taking writes, finishes those taken, closes the files.
     fn close(&self) -> BoxFuture<'_, ()>;
     /// Removes what is past its time, and returns how many rows: request ids, requests for invitations, dedup keys (30 days after
-    /// expiry), received records, agreements to share and partners' offers past their retention, envelopes past their expiry (what was not sent becomes a SKIP
+    /// expiry), received records, agreements to share, partners' offers and what was asked for at them past their retention, envelopes past their expiry (what was not sent becomes a SKIP
     /// under its number, and shows EXPIRED), own records and settled deliveries 30 days later.
     fn sweep(&self, now: UnixMs) -> BoxFuture<'_, Result<u64>>;
     /// Looks after the backups of `keys.db`, as a sweep does as well: while nothing is swept, new keys are still backed up.

@@ -9,13 +9,15 @@ pub enum Named {
     Federation,
     /// This node's incarnation, u64 big-endian (9.10).
     Incarnation,
+    /// Since a restore: the instant before which nothing is held of own offers, i64 big-endian Unix ms (9.11).
+    HoldsOpen,
     /// Of a backup only: the id of the authority's key that was put beside it.
     BackupKey,
 }
 
 impl Named {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Authority, Self::Federation, Self::Incarnation, Self::BackupKey];
+    pub const ALL: [Self; 5] = [Self::Authority, Self::Federation, Self::Incarnation, Self::HoldsOpen, Self::BackupKey];
 
     /// As it stands in the table.
     pub const fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Named {
             Self::Authority => "authority",
             Self::Federation => "federation",
             Self::Incarnation => "incarnation",
+            Self::HoldsOpen => "holds-open",
             Self::BackupKey => "backup-key",
         }
     }

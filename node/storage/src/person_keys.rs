@@ -10,6 +10,7 @@ use crate::domain::ids::AuthorityId;
 use crate::domain::person::{CaseIndex, CaseReference, CaseScope, SubjectRef};
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
+use crate::remains::LookedAt;
 
 /// Keys of cases, and of what is sealed. Each call is durable when it is answered, whoever stops waiting.
 pub trait PersonKeys {
@@ -33,6 +34,9 @@ pub trait PersonKeys {
 
     /// Whether its keys were destroyed, here, by a withdrawal or at its end: then it is not taken again.
     fn is_erased(&self, key: RecordKey) -> BoxFuture<'_, Result<bool>>;
+
+    /// Looks through every file that lies beside `keys.db`, that one included, for what is left of a record.
+    fn look_for(&self, key: RecordKey) -> BoxFuture<'_, Result<Vec<LookedAt>>>;
 
     /// Opens what was sealed. `None`: its key is no more, and nobody can.
     fn open_sealed(&self, key: RecordKey, sealed: Bytes) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>>>;

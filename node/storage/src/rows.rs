@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use crate::domain::envelope::{Envelope, GrantRef};
 use crate::domain::handling::{Handling, Purpose};
+use crate::domain::holds::HoldState;
 use crate::domain::ids::{
-    AgreementId, AuthorityId, Digest, Incarnation, InvitationId, KeyId, OfferId, RecordId, ShareId,
+    AgreementId, AuthorityId, Digest, HoldId, Incarnation, InvitationId, KeyId, OfferId, RecordId, ShareId,
 };
 use crate::domain::numbering::{OutNumbers, Under};
 use crate::domain::person::CaseIndex;
@@ -288,6 +289,8 @@ pub struct ShareRow {
     pub version: u64,
     /// Encoded `StoredShare`; `Store::open_sealed` opens it, as long as its key lives.
     pub sealed: Bytes,
+    /// Nobody has changed it since a restore: it may have been withdrawn after the backup was made.
+    pub unconfirmed: bool,
 }
 
 /// What became of a record that was shared about a person.
@@ -346,6 +349,46 @@ pub struct WithdrawalRow {
     pub due_by: UnixMs,
     /// When nothing of it was left here; `None`: not yet.
     pub done_at: Option<UnixMs>,
+    /// Encoded `Signed` with the envelope of the notice; empty: it was not kept.
+    pub notice: Bytes,
+}
+
+/// A partner that said what was withdrawn, since this node was made or last restored (9.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnsweredRow {
+    pub ours: AuthorityId,
+    pub partner: AuthorityId,
+    /// Until when the line to it is known to have stood.
+    pub contact: UnixMs,
+    /// It holds a withdrawal of ours of which nothing is known here any more.
+    pub unknown: bool,
+}
+
+/// The slots of an own offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotsRow {
+    pub offer: OfferId,
+    /// Rises with every change.
+    pub version: u64,
+    /// Encoded `StoredSlots`.
+    pub body: Bytes,
+}
+
+/// A unit of a partner's offer that was asked for here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedHoldRow {
+    pub id: HoldId,
+    /// Which authority of this node asked.
+    pub ours: AuthorityId,
+    pub owner: AuthorityId,
+    pub offer: OfferId,
+    pub asked: UnixMs,
+    /// As the owner said last; `None`: it has not answered.
+    pub state: Option<HoldState>,
+    /// 0: the owner has not answered.
+    pub token: u64,
+    pub extended: bool,
+    pub keep_until: UnixMs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -361,7 +404,8 @@ pub struct PartnerOfferRow {
     pub received: UnixMs,
 }
 
-/// The audit log's size, root, time and newest checkpoint.
+/// The audit log's size, root, time and newest checkpoint. A checkpoint and the leaf that says that it was signed are of one
+/// commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditHead {
     pub size: u64,

@@ -44,6 +44,7 @@ tables! {
     Agreement "agreement" ["id"];
     AgreementEnd "agreement_end" ["arrival"];
     AgreementToShare "agreement_to_share" ["arrival"];
+    AskedHold "asked_hold" ["id"];
     AuditCheckpoint "audit_checkpoint" ["size"];
     AuditLeaf "audit_leaf" ["place"];
     Delivery "delivery" ["sequence"];
@@ -55,6 +56,7 @@ tables! {
     InvitationRequest "invitation_request" ["request"];
     KeySalt "keys.db salt" ["slot"];
     Meta "meta" ["name"];
+    OfferSlots "offer_slots" ["offer"];
     OutStream "out_stream" ["id"];
     Outbox "outbox" ["sequence"];
     Owed "owed" ["what", "recipient", "subject"];
@@ -69,6 +71,7 @@ tables! {
     Taken "taken" ["origin", "record_id"];
     Undispatched "undispatched" ["sequence"];
     Withdrawal "withdrawal" ["origin", "record_id"];
+    WithdrawalsAnswered "withdrawals_answered" ["ours", "partner"];
 }
 
 impl Table {

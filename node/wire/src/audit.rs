@@ -35,9 +35,30 @@ pub fn encode(leaf: &AuditLeaf) -> Bytes {
     to_proto(leaf).encode_to_vec().into()
 }
 
-/// The place that an encoded leaf claims; `None` if the bytes are not a leaf. Leaves of newer versions have one too.
-pub fn index_of(bytes: &[u8]) -> Option<u64> {
-    proto::AuditLeaf::decode(bytes).ok().map(|leaf| leaf.index)
+/// What holds a log together, of one encoded leaf; leaves of newer versions have it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// The place that it claims.
+    pub index: u64,
+    pub time: UnixMs,
+    /// Of a signed checkpoint's leaf: what the one before it covers, and what it covers.
+    pub checkpoint: Option<(u64, u64)>,
+}
+
+/// The outline of an encoded leaf; `None` if the bytes are not a leaf.
+pub fn outline(bytes: &[u8]) -> Option<Outline> {
+    let leaf = proto::AuditLeaf::decode(bytes).ok()?;
+    let checkpoint = (leaf.act == AuditAct::CheckpointSigned.code()).then_some((leaf.from_size, leaf.to_size));
+    Some(Outline { index: leaf.index, time: UnixMs(leaf.time_ms), checkpoint })
+}
+
+/// A stored leaf, from its bytes.
+///
+/// # Errors
+/// `DECODE_FAILED`, and as `from_proto`.
+pub fn decode(bytes: &[u8]) -> Result<AuditLeaf, Error> {
+    let leaf = proto::AuditLeaf::decode(bytes).map_err(|_| Error::new(Reason::DecodeFailed, "leaf", "AuditLeaf"))?;
+    from_proto(leaf)
 }
 
 /// A stored leaf. A reason that a newer version wrote reads as REASON_UNKNOWN.
@@ -69,7 +90,8 @@ pub fn from_proto(leaf: proto::AuditLeaf) -> Result<AuditLeaf, Error> {
         agreement,
         purpose: fields::optional("purpose", leaf.purpose)?,
         reason: (!leaf.reason.is_empty()).then(|| Reason::from_code(&leaf.reason).unwrap_or(Reason::ReasonUnknown)),
-        sizes: (act == AuditAct::RestoredFromBackup).then_some((leaf.from_size, leaf.to_size)),
+        sizes: matches!(act, AuditAct::RestoredFromBackup | AuditAct::CheckpointSigned)
+            .then_some((leaf.from_size, leaf.to_size)),
     })
 }
 

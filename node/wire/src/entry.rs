@@ -200,6 +200,14 @@ pub fn authority_id(text: &str, field: &str) -> Result<AuthorityId, Error> {
     AuthorityId::parse(text).ok_or_else(|| Error::invalid(field, "<country>-<slug>, e.g. fr-strasbourg"))
 }
 
+/// Reads an address at which a node answers.
+///
+/// # Errors
+/// `FIELD_INVALID` with the field.
+pub fn endpoint<'a>(text: &'a str, field: &str) -> Result<&'a str, Error> {
+    if forms::is_endpoint(text) { Ok(text) } else { Err(Error::invalid(field, "host:port, e.g. kehl.example:7443")) }
+}
+
 /// Reads a public key.
 ///
 /// # Errors

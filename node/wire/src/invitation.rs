@@ -1,16 +1,16 @@
 //! Joining on the wire: the token, the signed invitation, the application.
 
 use bytes::Bytes;
-use data_encoding::BASE32_NOPAD;
 use havenlink_proto::directory::v1 as directory;
 use havenlink_proto::elements;
 use havenlink_proto::peer::v1 as peer;
-use havenlink_proto::record::v1::Signed;
+use havenlink_proto::record::v1::{Signature, Signed};
 use prost::Message;
 
 use super::Error;
 use super::keys::{self, SigningKey};
-use super::{entry, pin_proof, signed, statement};
+use super::signed::Payload;
+use super::{entry, mailed, pin_proof, signed, statement};
 use crate::domain::authority::{AuthorityEntry, PinnedKey, PublicKey};
 use crate::domain::ids::{AuthorityId, Digest, FederationId, InvitationId, Pin, StatementId};
 use crate::domain::join::{Application, Invitation};
@@ -25,7 +25,9 @@ const PREFIX: &str = "hl1";
 #[derive(Clone, Debug)]
 pub struct Token {
     pub invitation: Invitation,
-    pub secret: [u8; 32],
+    pub secret: [u8; 16],
+    /// As it was made, without what its way added.
+    pub text: String,
 }
 
 /// Signs an invitation; `id` of the value is not looked at. Gives the encoded `Signed` and the invitation with its id.
@@ -33,61 +35,88 @@ pub fn sign(invitation: Invitation, key: &SigningKey) -> (Invitation, Bytes) {
     let payload = peer::Invitation {
         federation_id: Bytes::copy_from_slice(invitation.federation.as_bytes()),
         inviter: invitation.inviter.to_string(),
-        inviter_key: Bytes::copy_from_slice(&key.public().0),
+        inviter_key: Bytes::copy_from_slice(key.public().raw()),
         inviter_pins: invitation.inviter_pins.iter().map(|p| Bytes::copy_from_slice(p.as_bytes())).collect(),
         inviter_endpoints: invitation.inviter_endpoints.clone(),
         intended_for: invitation.intended_for.to_string(),
         created_ms: invitation.created.0,
         expires_ms: invitation.expires.0,
-        secret_digest: Bytes::copy_from_slice(invitation.secret_digest.as_bytes()),
-        genesis: invitation.genesis.clone(),
         rules_version: invitation.rules_version,
         entry_version: invitation.entry_version,
+        secret_digest: Bytes::copy_from_slice(invitation.secret_digest.as_bytes()),
     };
     let signed = signed::sign(&invitation.federation, &payload, &[key]);
     let id = InvitationId(Digest::of(&signed.payload).0);
     (Invitation { id, inviter_key: key.public(), ..invitation }, signed.encode_to_vec().into())
 }
 
-/// The token as one line of text: `hl1` and base32 without padding, lower case.
-///
-/// # Errors
-/// `DECODE_FAILED` when the bytes are not a `Signed`.
-pub fn token_text(signed: &Bytes, secret: &[u8; 32]) -> Result<String, Error> {
-    let invitation =
-        Signed::decode(signed.clone()).map_err(|_| Error::new(Reason::DecodeFailed, "invitation", "signed"))?;
-    let token = peer::Token { invitation: Some(invitation), secret: Bytes::copy_from_slice(secret) };
-    Ok(format!("{PREFIX}{}", BASE32_NOPAD.encode(&token.encode_to_vec()).to_ascii_lowercase()))
+/// The end of an invitation's payload, which its token leaves out: the digest of the secret that it carries.
+fn tail(secret: &[u8]) -> [u8; 34] {
+    let mut tail = [0x5a; 34];
+    tail[1] = 0x20;
+    tail[2..].copy_from_slice(Digest::of(secret).as_bytes());
+    tail
 }
 
-/// Reads a token and verifies all that can be verified without the inviter. Blanks from a line-wrapped mail do not matter.
+/// The token as text without line breaks; `mailed::lines` makes those.
 ///
 /// # Errors
-/// `INVITATION_INVALID` when it is not a whole token or its signature does not fit; `WRONG_FEDERATION` when its genesis
-/// belongs to another federation than it names.
-pub fn parse_token(text: &str) -> Result<Token, Error> {
+/// `DECODE_FAILED` when the bytes are not a `Signed` of one signature over an invitation with this secret;
+/// `MESSAGE_TOO_LARGE` for one of more than 20,000 bytes.
+pub fn token_text(signed: &Bytes, secret: &[u8; 16]) -> Result<String, Error> {
+    let failed = |what: &str| Error::new(Reason::DecodeFailed, "invitation", what);
+    let signed = Signed::decode(signed.clone()).map_err(|_| failed("signed"))?;
+    let head = signed.payload.strip_suffix(&tail(secret)).ok_or_else(|| failed("its secret"))?;
+    let [signature] = &signed.signatures[..] else { return Err(failed("one signature")) };
+    let token = peer::Token {
+        head: Bytes::copy_from_slice(head),
+        signature: signature.sig.clone(),
+        secret: Bytes::copy_from_slice(secret),
+    };
+    let text = mailed::write(PREFIX, &token.encode_to_vec());
+    text.ok_or_else(|| Error::new(Reason::MessageTooLarge, "invitation", "20,000 bytes"))
+}
+
+/// Reads a token, out of the mail that it came in as that arrived, and verifies all that can be verified without the inviter.
+///
+/// # Errors
+/// `INVITATION_INVALID` when it is not a whole token, with the part that is not as it was sent, or when its signature does
+/// not fit.
+pub fn parse_token(mail: &str) -> Result<Token, Error> {
     let invalid = |what: &str| Error::new(Reason::InvitationInvalid, "token", what);
-    if text.len() > limits::TOKEN_CHARS {
-        return Err(invalid("too long"));
+    if mail.len() > limits::TOKEN_TEXT_BYTES {
+        return Err(invalid("the text is longer than 64 KiB"));
     }
-    let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    let body = packed.strip_prefix(PREFIX).ok_or_else(|| invalid("begins with hl1"))?;
-    let bytes =
-        BASE32_NOPAD.decode(body.to_ascii_uppercase().as_bytes()).map_err(|_| invalid("base32, without padding"))?;
-    let token = elements::decode::<peer::Token>(bytes.into()).map_err(|_| invalid("cut off or altered"))?;
-    let secret: [u8; 32] = token.secret.as_ref().try_into().map_err(|_| invalid("cut off or altered"))?;
-    let signed = token.invitation.ok_or_else(|| invalid("cut off or altered"))?;
-    let invitation = open_invitation(signed.encode_to_vec().into()).map_err(|e| match e.reason {
-        Reason::WrongFederation => e,
-        _ => invalid("its signature does not fit"),
-    })?;
-    if Digest::of(&secret) != invitation.secret_digest {
-        return Err(invalid("its secret does not fit"));
-    }
-    Ok(Token { invitation, secret })
+    let bytes = mailed::read(PREFIX, mail).map_err(|damage| invalid(&damage.to_string()))?;
+    let token = elements::decode::<peer::Token>(bytes.into()).map_err(|_| invalid("no token of this version"))?;
+    let secret: [u8; 16] = token.secret.as_ref().try_into().map_err(|_| invalid("no token of this version"))?;
+    let invitation = opened(&token).map_err(|_| invalid("its signature does not fit: it was altered"))?;
+    let text = mailed::write(PREFIX, &token.encode_to_vec()).ok_or_else(|| invalid("too long"))?;
+    Ok(Token { invitation, secret, text })
 }
 
-/// Verifies an invitation with the key that it names, and that its genesis makes its federation.
+/// The invitation that a token stands for.
+fn opened(token: &peer::Token) -> Result<Invitation, Error> {
+    let payload = Bytes::from([&token.head[..], &tail(&token.secret)].concat());
+    let named = elements::decode::<peer::Invitation>(payload.clone()).map_err(|e| Error::decoding("head", e))?;
+    let key_id = Bytes::copy_from_slice(inviter_key(&named)?.id().as_bytes());
+    let signature = Signature { key_id, sig: token.signature.clone() };
+    let signed = Signed { r#type: peer::Invitation::TYPE.to_owned(), payload, signatures: vec![signature] };
+    open_invitation(signed.encode_to_vec().into())
+}
+
+/// Verifies that this is the genesis statement of this federation, by its hash.
+///
+/// # Errors
+/// `WRONG_FEDERATION` for that of another; `DECODE_FAILED` for anything else.
+pub fn check_genesis(genesis: &Bytes, federation: &FederationId) -> Result<(), Error> {
+    match signed::open::<directory::Statement>(genesis.clone())?.payload_digest().0 == federation.0 {
+        true => Ok(()),
+        false => Err(Error::new(Reason::WrongFederation, "genesis", "")),
+    }
+}
+
+/// Verifies an invitation with the key that it names.
 ///
 /// # Errors
 /// Whatever does not hold, by field.
@@ -106,15 +135,11 @@ pub fn open_invitation(bytes: Bytes) -> Result<Invitation, Error> {
 pub fn reload_invitation(bytes: Bytes) -> Result<Invitation, Error> {
     let opened = signed::open::<peer::Invitation>(bytes)?;
     let claims = &opened.claims;
-    let key = PublicKey::from_spki(&claims.inviter_key).ok_or_else(|| Error::invalid("inviter_key", "Ed25519"))?;
+    let key = inviter_key(claims)?;
     let federation = federation(&claims.federation_id)?;
     let verified = opened.verify(&federation, |id| (key.id() == *id).then_some(key))?;
     let id = InvitationId(verified.payload_digest().0);
     let claims = verified.into_value();
-    let genesis = signed::open::<directory::Statement>(claims.genesis.clone())?;
-    if genesis.payload_digest().0 != federation.0 {
-        return Err(Error::new(Reason::WrongFederation, "genesis", ""));
-    }
     Ok(Invitation {
         id,
         federation,
@@ -127,7 +152,6 @@ pub fn reload_invitation(bytes: Bytes) -> Result<Invitation, Error> {
         expires: UnixMs(claims.expires_ms),
         secret_digest: Digest::from_slice(&claims.secret_digest)
             .ok_or_else(|| Error::invalid("secret_digest", "32 bytes"))?,
-        genesis: claims.genesis,
         rules_version: claims.rules_version,
         entry_version: claims.entry_version,
     })
@@ -264,6 +288,10 @@ fn federation(bytes: &[u8]) -> Result<FederationId, Error> {
 
 fn authority(text: &str, field: &str) -> Result<AuthorityId, Error> {
     AuthorityId::parse(text).ok_or_else(|| Error::invalid(field, "<country>-<slug>"))
+}
+
+fn inviter_key(claims: &peer::Invitation) -> Result<PublicKey, Error> {
+    PublicKey::from_raw(&claims.inviter_key).ok_or_else(|| Error::invalid("inviter_key", "32 bytes"))
 }
 
 fn pins(list: &[Bytes]) -> Result<Vec<Pin>, Error> {

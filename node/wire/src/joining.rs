@@ -120,6 +120,7 @@ pub fn encode_applying(applying: &Applying) -> Bytes {
         nonce_a: Bytes::copy_from_slice(&applying.nonce_a.0),
         pin: Bytes::copy_from_slice(applying.pin.as_bytes()),
         application: applying.application.clone(),
+        genesis: applying.genesis.clone(),
         ..Default::default()
     };
     match &applying.phase {
@@ -180,6 +181,7 @@ fn applying(stored: store::StoredJoin) -> Option<Applying> {
         nonce_a: Nonce::from_slice(&stored.nonce_a)?,
         pin: Pin::from_slice(&stored.pin)?,
         application: stored.application,
+        genesis: stored.genesis,
         phase,
     })
 }

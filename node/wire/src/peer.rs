@@ -15,7 +15,7 @@ use crate::domain::receipt::Receipt;
 use crate::domain::record::{RecordKind, StreamClass};
 use crate::domain::stream::{
     Batch, BatchAnswer, BatchItem, EndsAnswer, EndsQuestion, GreetAnswer, Greeting, Hello, ItemBody, StreamId,
-    Understands,
+    Understands, WithdrawalsAnswer, WithdrawalsQuestion,
 };
 use crate::domain::time::UnixMs;
 use crate::domain::trace::TraceContext;
@@ -194,7 +194,7 @@ pub fn answer_to_proto(answer: BatchAnswer) -> proto::DeliverResponse {
 
 /// The answer to a batch, from the wire: its receipt is not looked at (`open_receipt`).
 pub fn answer_from_proto(response: proto::DeliverResponse) -> BatchAnswer {
-    BatchAnswer { next: response.next, receipt: response.receipt }
+    BatchAnswer { next: response.next, receipt: response.receipt, denies: false }
 }
 
 /// A greeting, for the wire. The hello's bytes go as they were signed.
@@ -244,6 +244,43 @@ pub fn ends_answer_from_proto(response: proto::ListEndsResponse) -> EndsAnswer {
     let proto::ListEndsResponse { held, unconfirmed, mut ends } = response;
     ends.truncate(limits::PARTIES);
     EndsAnswer { held, unconfirmed, ends }
+}
+
+/// A question for withdrawals, for the wire.
+pub fn withdrawals_to_proto(question: WithdrawalsQuestion) -> proto::ListWithdrawalsRequest {
+    let WithdrawalsQuestion { asker, asked, known, after, held_after, receipts } = question;
+    let (asker, asked) = (asker.to_string(), asked.to_string());
+    proto::ListWithdrawalsRequest { asker, asked, known, after, held_after, receipts }
+}
+
+/// A question for withdrawals, from the wire: no receipt in it is looked at (`sealed::open`).
+///
+/// # Errors
+/// When one of its fields is malformed; more receipts than one call may bring.
+pub fn withdrawals_from_proto(request: proto::ListWithdrawalsRequest) -> Result<WithdrawalsQuestion, Error> {
+    let proto::ListWithdrawalsRequest { asker, asked, known, after, held_after, receipts } = request;
+    if receipts.len() > limits::WITHDRAWALS_TOGETHER {
+        return Err(Error::invalid("receipts", format!("at most {}", limits::WITHDRAWALS_TOGETHER)));
+    }
+    let (asker, asked) = (authority(&asker, "asker")?, authority(&asked, "asked")?);
+    Ok(WithdrawalsQuestion { asker, asked, known, after, held_after, receipts })
+}
+
+/// The answer to a question for withdrawals, for the wire. Their bytes go as they were signed.
+pub fn withdrawals_answer_to_proto(answer: WithdrawalsAnswer) -> proto::ListWithdrawalsResponse {
+    let WithdrawalsAnswer { notices, held, more } = answer;
+    proto::ListWithdrawalsResponse { notices, held, more }
+}
+
+/// The answer to a question for withdrawals, from the wire: none of them is looked at (`sealed::open`). More than one answer may
+/// hold are cut off, and asked for again.
+pub fn withdrawals_answer_from_proto(response: proto::ListWithdrawalsResponse) -> WithdrawalsAnswer {
+    let proto::ListWithdrawalsResponse { mut notices, mut held, mut more } = response;
+    for list in [&mut notices, &mut held] {
+        more |= list.len() > limits::WITHDRAWALS_TOGETHER;
+        list.truncate(limits::WITHDRAWALS_TOGETHER);
+    }
+    WithdrawalsAnswer { notices, held, more }
 }
 
 /// The answer to a greeting, for the wire.
@@ -309,7 +346,7 @@ mod tests {
     #[test]
     fn receipts_and_hellos_travel_as_the_bytes_that_were_signed() {
         let signed = Bytes::from_static(b"\x0a\x01x\x12\x01y\xd2\x0f\x00");
-        let answer = BatchAnswer { next: 7, receipt: Some(signed.clone()) };
+        let answer = BatchAnswer { next: 7, receipt: Some(signed.clone()), denies: false };
         let sent = answer_to_proto(answer.clone());
         // A reader that knows the field as the message itself finds it there.
         assert_eq!(sent.encode_to_vec(), [b"\x08\x07\x12\x09", &signed[..]].concat());

@@ -62,7 +62,7 @@ pub fn text(ticket: &RecoveryTicket) -> String {
 /// `TICKET_INVALID` when it is not a whole ticket, or its entry does not hold together.
 pub fn parse(text: &str) -> Result<RecoveryTicket, Error> {
     let invalid = |what: &str| Error::new(Reason::TicketInvalid, "ticket", what);
-    if text.len() > limits::TOKEN_CHARS {
+    if text.len() > limits::TOKEN_TEXT_BYTES {
         return Err(invalid("too long"));
     }
     let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();

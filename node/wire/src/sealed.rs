@@ -16,7 +16,7 @@ use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::record::{RecordKind, ReferenceKind, StreamClass};
 use crate::domain::records::agreement::AgreementEnd;
 use crate::domain::records::{Control, Facet, RecordBody};
-use crate::domain::sharing::check_marking;
+use crate::domain::sharing::{check_bases, check_marking};
 use crate::domain::stream::StreamId;
 
 /// An envelope as it travels.
@@ -99,7 +99,9 @@ pub fn parse_body(envelope: &Envelope) -> Result<RecordBody, Error> {
         }
         RecordBody::Control(_) => {}
         RecordBody::Content(content) => {
-            check_marking(envelope.handling.tlp, content.facet())
+            let Envelope { handling, lawful_basis, special_basis, .. } = &envelope;
+            check_marking(handling.tlp, content.facet())
+                .and_then(|()| check_bases(*lawful_basis, *special_basis, content.facet()))
                 .map_err(|fault| malformed(&fault.field, &fault.detail))?;
         }
     }

@@ -194,7 +194,9 @@ async fn audit(stage: &Stage, counts: &Counts) -> anyhow::Result<()> {
     let mut replay = Replay::default();
     loop {
         let leaves = stage.store.audit_leaves(replay.frontier().size(), PAGE).await?;
-        leaves.iter().for_each(|leaf| replay.push(leaf));
+        for leaf in &leaves {
+            replay.push(leaf);
+        }
         if leaves.len() < PAGE {
             break;
         }

@@ -5,7 +5,9 @@ use std::fmt;
 
 use anyhow::Context;
 use bytes::Bytes;
-use havenlink_proto::admin::v1::{AgreementState, ListAgreementsRequest, ListLeavesRequest, VerifyAuditRequest};
+use havenlink_proto::admin::v1::{
+    AgreementState, ListAgreementsRequest, ListLeavesRequest, OwedStatus, VerifyAuditRequest,
+};
 use havenlink_proto::local::v1::{ConsumeRequest, ListOffersRequest};
 use havenlink_proto::record::v1::{AuditAct, RecordKind};
 
@@ -47,7 +49,11 @@ pub async fn reach(story: &Story) -> anyhow::Result<()> {
 
 async fn at_rest(side: &Side) -> anyhow::Result<()> {
     let status = side.status().await?;
-    anyhow::ensure!(status.owed.is_empty(), "owed: {:?}", status.owed);
+    // An order about a steward that ended with its process: whether another steward has it in memory, and signs it yet, is known
+    // once nobody takes it any more, a day later. Until then its line is owed.
+    let undecided = |owed: &OwedStatus| (&*owed.what, &*owed.reason) == ("EMERGENCY_ENTRY", "NEEDS_TWO_SIGNATURES");
+    let owed: Vec<_> = status.owed.iter().filter(|owed| !undecided(owed)).collect();
+    anyhow::ensure!(owed.is_empty(), "owed: {owed:?}");
     let waits: Vec<_> = status.partners.iter().filter(|partner| partner.queued + partner.held > 0).collect();
     anyhow::ensure!(waits.is_empty(), "queued: {waits:?}");
     Ok(())

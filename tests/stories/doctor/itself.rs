@@ -67,6 +67,42 @@ async fn backup_key_files_disk_certificate_and_pin() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_says_something_else_than_the_register() {
+    let mut federation = Federation::found(1, 1, "").await.unwrap();
+    let city = &mut federation.cities[0];
+    backup(city).await;
+    content(city).await;
+
+    let file = city.dir.join("node.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let changed = before.replace("contact@strasbourg.example", "veille@strasbourg.example");
+    assert_ne!(before, changed);
+    std::fs::write(&file, changed).unwrap();
+    city.stop().await.unwrap();
+    city.start().unwrap();
+    city.ready().await.unwrap();
+    let found = says(city, "entry", "WARNING").await;
+    assert!(found.finding.contains("contact.email is veille@strasbourg.example"), "{found:?}");
+
+    // Another change of the entry says so as well.
+    let updated = havenctl(city, &["node", "update", "--contact-phone", "+33199001234"]).await.unwrap();
+    assert!(updated.code == 0 && (updated.out + &updated.err).contains("contact.email"), "the file is named");
+    let (command, _) = found.remedy.split_once(", or put").unwrap();
+    shell(city, command).await.unwrap().fine();
+    content(city).await;
+
+    // What is shown is what is taken.
+    let shown = havenctl(city, &["member", "show", city.id(), "-o", "json"]).await.unwrap().fine();
+    let entry = city.dir.join("entry.json");
+    std::fs::write(&entry, shown.replace("+33199001234", "+33199005678")).unwrap();
+    havenctl(city, &["node", "update", "--file", &entry.display().to_string()]).await.unwrap().fine();
+    let stale = havenctl(city, &["node", "update", "--file", &entry.display().to_string()]).await.unwrap();
+    assert!(stale.code != 0 && stale.err.contains("STALE_VERSION"), "{stale:?}");
+    let shown = havenctl(city, &["member", "show", city.id()]).await.unwrap().fine();
+    assert!(shown.contains("+33199005678") && shown.contains("veille@strasbourg.example"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_ledger_and_rules_of_a_later_version() {
     let mut federation = Federation::found(1, 1, "").await.unwrap();
     let city = &mut federation.cities[0];

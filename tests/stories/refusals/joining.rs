@@ -30,7 +30,15 @@ async fn a_token_that_does_not_let_in() {
 
     let good = token(strasbourg, &[]).await;
     assert_refused(&havenlink(&kehl, &["join", "hl1nonsense"]).await.unwrap(), Reason::InvitationInvalid);
-    assert_refused(&havenlink(&kehl, &["join", &good[..good.len() / 2]]).await.unwrap(), Reason::InvitationInvalid);
+    let half = havenlink(&kehl, &["join", &good[..good.len() / 2]]).await.unwrap();
+    assert_refused(&half, Reason::InvitationInvalid);
+    assert!(half.err.contains("cut off"), "what is wrong with it: {half:?}");
+    let mut lines: Vec<String> = good.lines().map(str::to_owned).collect();
+    let other = if lines[2].starts_with('a') { "b" } else { "a" };
+    lines[2].replace_range(..1, other);
+    let mistyped = havenlink(&kehl, &["join", &lines.concat()]).await.unwrap();
+    assert_refused(&mistyped, Reason::InvitationInvalid);
+    assert!(mistyped.err.contains("line 3 of"), "where it is: {mistyped:?}");
     let other = havenlink(&esch, &["join", &good]).await.unwrap();
     assert_refused(&other, Reason::InvitationOtherAuthority);
     assert!(other.err.contains("de-kehl"), "whom it is for: {other:?}");
@@ -54,7 +62,10 @@ async fn a_token_that_does_not_let_in() {
     // Its own: inviter and invited were exchanged.
     assert_refused(&havenlink(strasbourg, &["join", &good]).await.unwrap(), Reason::InvitationSwapped);
 
-    havenlink(&kehl, &["join", &good]).await.unwrap().fine();
+    let mail = root.path().join("mail.txt");
+    let quoted: String = good.lines().map(|line| format!(">> {line}\u{a0}\r\n>>\r\n")).collect();
+    std::fs::write(&mail, format!("Bonjour,\r\n{quoted}À bientôt\r\n")).unwrap();
+    havenlink(&kehl, &["join", "--token-file", &mail.display().to_string()]).await.unwrap().fine();
     let second = tempfile::tempdir().unwrap();
     let thief = Watched::prepare(second.path(), &CITIES[1], &binary).unwrap();
     assert_refused(&havenlink(&thief, &["join", &good]).await.unwrap(), Reason::InvitationUsed);
@@ -81,7 +92,9 @@ async fn an_applicant_that_waits_can_do_little_and_reads_why_it_was_rejected() {
     assert_refused(&havenctl(&kehl, &["agreement", "list"]).await.unwrap(), Reason::JoinPending);
 
     let words = ["member", "approve", "de-kehl", "--words", "zoo zoo zoo zoo zoo zoo"];
-    assert_refused(&havenctl(strasbourg, &words).await.unwrap(), Reason::WordsDiffer);
+    let differ = havenctl(strasbourg, &words).await.unwrap();
+    assert_refused(&differ, Reason::WordsDiffer);
+    assert!(differ.err.contains("2 of 3 tries are left"), "{differ:?}");
     let log = std::fs::read_to_string(strasbourg.dir.join("node.log")).unwrap();
     assert!(log.contains("event=WORDS_WRONG authority=de-kehl role=OPERATOR"), "{log}");
     let nobody = ["member", "approve", "lu-esch-sur-alzette", "--words", "zoo zoo zoo zoo zoo zoo"];
@@ -105,7 +118,11 @@ async fn a_join_that_failed_is_repeated_by_the_same_command() {
     strasbourg.stop().await.unwrap();
     for token in [&first, &first, &second] {
         // Nothing was answered: another token may take its place, too.
-        assert_refused(&havenlink(&kehl, &["join", token]).await.unwrap(), Reason::PeerUnreachable);
+        let refused = havenlink(&kehl, &["join", token]).await.unwrap();
+        assert_refused(&refused, Reason::PeerUnreachable);
+        let told = ["  inviter    fr-strasbourg", "  endpoint   127.0.0.1:", "  fix        the same command again"];
+        assert!(told.iter().all(|line| refused.err.contains(line)), "who does not answer, and where: {refused:?}");
+        assert!(!refused.err.contains("Error(") && !refused.err.contains("metadata"), "and no more: {refused:?}");
     }
     strasbourg.start().unwrap();
     strasbourg.ready().await.unwrap();

@@ -96,7 +96,21 @@ async fn an_address_that_is_taken_and_a_configuration_with_faults() {
     city.once(&["init"]).await.unwrap();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("listen={}", other.local_addr().unwrap());
-    assert_refused(&havenlink(&city, &["run", "--set", &taken]).await.unwrap(), Reason::AddressInUse);
+    let refused = havenlink(&city, &["run", "--set", &taken]).await.unwrap();
+    assert_refused(&refused, Reason::AddressInUse);
+    assert!(refused.err.contains("for listen in node.toml"), "{refused:?}");
+    let metrics = taken.replace("listen=", "http=");
+    for command in ["check", "run"] {
+        let refused = havenlink(&city, &[command, "--set", &metrics]).await.unwrap();
+        assert_refused(&refused, Reason::AddressInUse);
+        assert!(refused.err.contains("for http in node.toml"), "{command}: {refused:?}");
+    }
+    let nowhere = havenlink(&city, &["run", "--set", "run_dir=/proc/nowhere/run"]).await.unwrap();
+    assert_refused(&nowhere, Reason::RunDirUnusable);
+    assert!(
+        nowhere.err.contains("/proc/nowhere/run") && nowhere.err.contains("systemctl start havenlink"),
+        "{nowhere:?}"
+    );
     let ran = havenlink(&city, &["run", "--set", "listn=x", "--set", "http=nowhere"]).await.unwrap();
     assert_refused(&ran, Reason::ConfigInvalid);
     assert!(ran.err.contains("did you mean listen?") && ran.err.contains("http:"), "all at once: {ran:?}");

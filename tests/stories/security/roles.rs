@@ -105,6 +105,15 @@ async fn each_role_calls_each_method_and_gets_what_its_row_says() {
         }
     }
     assert_eq!(open + closed, methods.len() * (ROLES.len() + 1));
+    // What a door opens is told at the local ones alone: a partner has the contract.
+    for row in access::table().filter(|row| row.service == "reflection.ServerReflection") {
+        let list_services = Bytes::from_static(b"\x3a\x01*");
+        let answer = call(partner.clone(), row.path, list_services.clone(), false).await;
+        assert!(is_nothing(&answer), "{}: {answer:?}", row.path);
+        let socket = city::door(&strasbourg.sockets(), "operator").await.unwrap();
+        let listed = call(socket, row.path, list_services, false).await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&listed).contains("havenlink.admin.v1.NodeService"), "{}", row.path);
+    }
     strasbourg.status().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use havenlink_proto::local::v1::PublishRecordRequest;
+use havenlink_proto::local::v1::{PublishRecordRequest, Sharing};
 use havenlink_proto::record::v1::alert::Details;
 use havenlink_proto::record::v1::{
     AdvertChannel, Alert, AlertKind, AssertionBasis, AtRiskSite, BarrierStep, Certainty, ExploitationForm, LawfulBasis,
@@ -11,7 +11,7 @@ use havenlink_proto::record::v1::{
 };
 
 use crate::commands::record;
-use crate::commands::sharing::{SharingArgs, Usual, parse_place, parse_summary};
+use crate::commands::sharing::{self, SharingArgs, Usual, parse_place, parse_summary};
 use crate::contract_enum::{Code, numbers};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -35,8 +35,8 @@ pub struct Publish {
 /// What an alert says.
 #[derive(Debug, Args)]
 pub struct Words {
-    /// SUSPICIOUS_ADVERTISING or AT_RISK_SITE in this version
-    #[arg(long, hide_possible_values = true)]
+    /// What it is about; this version takes SUSPICIOUS_ADVERTISING and AT_RISK_SITE [needed, here or in the file]
+    #[arg(long)]
     kind: Option<Code<AlertKind>>,
     #[arg(long)]
     urgency: Option<Code<Urgency>>,
@@ -44,21 +44,22 @@ pub struct Words {
     severity: Option<Code<Severity>>,
     #[arg(long)]
     certainty: Option<Code<Certainty>>,
-    /// What the statement rests on
+    /// What the statement rests on [needed, here or in the file]
     #[arg(long)]
     basis: Option<Code<AssertionBasis>>,
     /// Indicators of a registry, e.g. ilo11:4
     #[arg(long, value_delimiter = ',', value_name = "CODE")]
     indicator: Vec<String>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    /// Form of exploitation that it may belong to
+    #[arg(long, value_delimiter = ',')]
     form: Vec<Code<ExploitationForm>>,
     /// NACE section and division, e.g. I56
     #[arg(long)]
     sector: Option<String>,
-    /// LAU or NUTS-3, nothing finer, e.g. LAU:67482
+    /// LAU or NUTS-3, nothing finer, e.g. LAU:67482 [needed, here or in the file]
     #[arg(long, value_parser = parse_place, value_name = "SCHEME:CODE")]
     place: Option<Place>,
-    /// Per language; no phone, e-mail, web address or account number
+    /// Per language; no phone, e-mail, web address, account, card, plate, street, document or birth date
     #[arg(long, value_parser = parse_summary, value_name = "LANGUAGE:TEXT")]
     summary: Vec<Text>,
     #[command(flatten)]
@@ -70,14 +71,17 @@ pub struct Words {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Suspicious advertising")]
 struct Advert {
+    /// Where it was seen [needed for such an alert]
     #[arg(long)]
     channel: Option<Code<AdvertChannel>>,
     /// Languages of the advert itself
     #[arg(long, value_delimiter = ',', value_name = "LANGUAGE")]
     advert_language: Vec<String>,
-    #[arg(long, value_parser = when::parse_start, value_name = "DATE")]
+    /// When the first was seen: a day (UTC), an instant, or a span before now: 2d is two days ago
+    #[arg(long, value_parser = when::parse_past, value_name = "DATE")]
     first_seen: Option<i64>,
-    #[arg(long, value_parser = when::parse_start, value_name = "DATE")]
+    /// When the last was seen, typed alike; as the first, if not given
+    #[arg(long, value_parser = when::parse_past, value_name = "DATE")]
     last_seen: Option<i64>,
     /// How many adverts look alike
     #[arg(long, value_name = "N")]
@@ -90,11 +94,14 @@ struct Advert {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Site at risk")]
 struct Site {
-    #[arg(long, hide_possible_values = true)]
+    /// What sort of site [needed for such an alert]
+    #[arg(long)]
     site_type: Option<Code<SiteType>>,
+    /// Step of the barrier model that it belongs to [needed for such an alert]
     #[arg(long)]
     barrier: Option<Code<BarrierStep>>,
-    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    /// What was noticed
+    #[arg(long, value_delimiter = ',')]
     concern: Vec<Code<SiteConcern>>,
     /// Workplaces or beds affected, at least: 1, 5, 20 or 100
     #[arg(long, value_name = "N")]
@@ -116,18 +123,17 @@ fn request(publish: Publish) -> Result<PublishRecordRequest, Failure> {
         Some(file) => record::from_file::<Alert>(file)?,
     };
     let alert = record::said::<Alert>(request.content.as_ref()).unwrap_or_default();
-    request.content = Some(publish.words.over(alert)?.into());
-    request.sharing = Some(publish.sharing.over(request.sharing.take(), &USUAL)?);
+    let alert = publish.words.over(alert);
+    let sharing = publish.sharing.over(request.sharing.take(), &USUAL)?;
+    check(&alert, Some(&sharing))?;
+    (request.content, request.sharing) = (Some(alert.into()), Some(sharing));
     request.authority = publish.authority.unwrap_or(request.authority);
     Ok(request)
 }
 
 impl Words {
     /// What is typed stands over what is there.
-    ///
-    /// # Errors
-    /// A usage error for what is never guessed.
-    pub fn over(self, mut alert: Alert) -> Result<Alert, Failure> {
+    pub fn over(self, mut alert: Alert) -> Alert {
         let set = |field: &mut i32, argument: Option<i32>, usual: i32| {
             *field = argument.unwrap_or(if *field == 0 { usual } else { *field });
         };
@@ -142,25 +148,29 @@ impl Words {
         alert.sector = self.sector.unwrap_or(alert.sector);
         alert.place = self.place.or(alert.place);
         alert.details = details(alert.kind, alert.details, self.advert, self.site);
-        // What it is about and what it rests on is never guessed.
-        for (missing, what, how) in [
-            (
-                alert.kind == 0,
-                "what the alert is about is missing",
-                "add --kind SUSPICIOUS_ADVERTISING or AT_RISK_SITE",
-            ),
-            (
-                alert.assertion_basis == 0,
-                "what the alert rests on is missing",
-                "add --basis OBSERVED, DOCUMENTED or ASSESSMENT",
-            ),
-        ] {
-            if missing {
-                return Err(Failure::usage(what, how));
-            }
-        }
-        Ok(alert)
+        alert
     }
+}
+
+/// What an alert is about and what it rests on is never guessed, nor who gets it (`sharing`; none: those that hold it).
+///
+/// # Errors
+/// A usage error that names all that is missing.
+pub fn check(alert: &Alert, sharing: Option<&Sharing>) -> Result<(), Failure> {
+    let (advert, site) = match &alert.details {
+        Some(Details::SuspiciousAdvertising(advert)) => (Some(advert.channel), None),
+        Some(Details::AtRiskSite(site)) => (None, Some((site.site_type, site.barrier_step))),
+        None => (None, None),
+    };
+    Failure::unless_given(&[
+        (alert.kind != 0, "what the alert is about", "--kind SUSPICIOUS_ADVERTISING or AT_RISK_SITE"),
+        (alert.assertion_basis != 0, "what it rests on", "--basis OBSERVED, DOCUMENTED or ASSESSMENT"),
+        (alert.place.is_some(), "where it is", "--place LAU:CODE or NUTS:CODE"),
+        (advert != Some(0), "where the advert was seen", "--channel CHANNEL"),
+        (site.is_none_or(|(site, _)| site != 0), "the sort of site", "--site-type SITE_TYPE"),
+        (site.is_none_or(|(_, step)| step != 0), "the step it belongs to", "--barrier BARRIER"),
+        (sharing.is_none_or(sharing::is_for_somebody), "who gets it", sharing::WHO),
+    ])
 }
 
 fn replace<T>(list: &mut Vec<T>, given: Vec<T>) {
@@ -253,7 +263,7 @@ mod tests {
     fn arguments_win_over_the_file() {
         let dir = std::env::temp_dir().join(format!("havenctl-alert-{}.toml", std::process::id()));
         let file = "[alert]\nkind = \"AT_RISK_SITE\"\nassertion_basis = \"DOCUMENTED\"\nseverity = \"MINOR\"\n\
-                    [alert.at_risk_site]\nsite_type = \"WORKSHOP\"\n[sharing]\nrecipients = [\"de-kehl\"]\npurpose = \"IDENTIFICATION\"\n";
+                    [alert.at_risk_site]\nsite_type = \"WORKSHOP\"\nbarrier_step = \"WORK\"\n[alert.place]\nscheme = \"LAU\"\ncode = \"67482\"\n[sharing]\nrecipients = [\"de-kehl\"]\npurpose = \"IDENTIFICATION\"\n";
         std::fs::write(&dir, file).unwrap();
         let request = request(publish(&["--file", dir.to_str().unwrap(), "--severity", "SEVERE"])).unwrap();
         std::fs::remove_file(&dir).unwrap();
@@ -268,15 +278,20 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_it_is_never_guessed() {
-        let failure = request(publish(&["--kind", "AT_RISK_SITE", "--basis", "OBSERVED"])).unwrap_err();
-        assert_eq!((failure.code.as_str(), failure.exit), ("USAGE", 2));
-        assert!(failure.text(false).contains("--to all"), "{}", failure.text(false));
-    }
-
-    #[test]
-    fn what_it_rests_on_is_never_guessed() {
+    fn what_is_never_guessed_is_named_all_at_once() {
         let failure = request(publish(&["--kind", "AT_RISK_SITE"])).unwrap_err();
         assert_eq!((failure.code.as_str(), failure.exit), ("USAGE", 2));
+        let missing =
+            "what it rests on, where it is, the sort of site, the step it belongs to, who gets it are missing";
+        assert_eq!(failure.what, missing);
+        let told = failure.text(false);
+        assert!(
+            ["--basis", "--place", "--site-type", "--barrier", "--to all"].iter().all(|o| told.contains(o)),
+            "{told}"
+        );
+        let site = ["--kind", "AT_RISK_SITE", "--basis", "OBSERVED", "--place", "LAU:67482", "--site-type", "WORKSHOP"];
+        let failure = request(publish(&[&site[..], &["--barrier", "WORK"]].concat())).unwrap_err();
+        assert_eq!(failure.what, "who gets it is missing");
+        assert!(request(publish(&[&site[..], &["--barrier", "WORK", "--to", "all"]].concat())).is_ok());
     }
 }

@@ -27,7 +27,8 @@ pub struct Set {
     /// The offer as JSON or TOML; arguments win over it; - is stdin
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    #[arg(long, hide_possible_values = true)]
+    /// What is offered [needed for a new one]
+    #[arg(long)]
     kind: Option<Code<ServiceKind>>,
     #[arg(long)]
     unit: Option<Code<CapacityUnit>>,
@@ -138,7 +139,7 @@ pub async fn set_one(session: &Session, set: Set) -> Result<(), Failure> {
         true => "no partner's agreement covers it yet".to_owned(),
         false => format!("queued for {}", clean(&answer.recipients.join(", "))),
     };
-    let pairs = vec![("offer_id", Cell::text(&shown)), ("recipients", Cell::list(answer.recipients.iter()))];
+    let pairs = vec![("offer_id", Cell::id(&shown)), ("recipients", Cell::list(answer.recipients.iter()))];
     session.show(&View::text(to_json(&answer), format!("set {shown}, {to}\n"), pairs))?;
     session.next(&["havenctl offer list --own".into()]);
     Ok(())
@@ -231,7 +232,7 @@ pub async fn pause(session: &Session, typed: &str, until: Option<i64>) -> Result
     let shown = id::show(&answer.offer.clone().unwrap_or_default().offer_id);
     let how_long =
         until.map_or_else(|| "until it is opened again".to_owned(), |until| format!("until {}", when::show(until)));
-    let pairs = vec![("offer_id", Cell::text(&shown)), ("recipients", Cell::list(answer.recipients.iter()))];
+    let pairs = vec![("offer_id", Cell::id(&shown)), ("recipients", Cell::list(answer.recipients.iter()))];
     session.show(&View::text(to_json(&answer), format!("paused {shown}, {how_long}\n"), pairs))?;
     session.next(&[format!("havenctl offer set --id {shown} --status OPEN    when it goes on")]);
     Ok(())

@@ -215,6 +215,7 @@ impl RegisterState {
         if member.entry.raft_id != 0 && !self.raft_ids.contains(&member.entry.raft_id) {
             self.raft_ids.insert(member.entry.raft_id);
         }
+        self.admitted.insert(authority.clone(), history.admitted_at);
         self.histories.insert(authority.clone(), Arc::new(history));
         self.members.insert(authority, member);
     }

@@ -65,6 +65,7 @@ impl RegisterState {
             stewards_changes: Arc::default(),
             members: OrdMap::new(),
             histories: OrdMap::new(),
+            admitted: OrdMap::new(),
             pins: HashMap::new(),
             keys: HashMap::new(),
             raft_ids: OrdSet::new(),

@@ -87,6 +87,8 @@ pub struct RegisterState {
     stewards_changes: Arc<Vec<Arc<Change>>>,
     members: OrdMap<AuthorityId, Arc<Member>>,
     histories: OrdMap<AuthorityId, Arc<MemberHistory>>,
+    /// `MemberHistory::admitted_at` of each, as the view has it.
+    admitted: OrdMap<AuthorityId, UnixMs>,
     /// Pins of all entries, and whose they are.
     pins: HashMap<Pin, AuthorityId>,
     /// Every authority key that ever stood in an entry.
@@ -322,6 +324,7 @@ impl RegisterState {
             policy: Policy::clone(&self.policy),
             stewards: Arc::clone(&self.stewards),
             members: self.members.clone(),
+            admitted: self.admitted.clone(),
             pins: self.pins.clone(),
             mandates: self.mandates.all().clone(),
             overlay: overlay.denied(self),

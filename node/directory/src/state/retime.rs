@@ -31,6 +31,7 @@ impl RegisterState {
                 let admitted_at = history.admitted_at.min(to);
                 let cut =
                     MemberHistory { admitted_at, emergencies: Arc::new(emergencies), ..MemberHistory::clone(&history) };
+                self.admitted.insert(authority.clone(), admitted_at);
                 self.histories.insert(authority, Arc::new(cut));
             }
         }

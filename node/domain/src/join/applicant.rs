@@ -18,6 +18,8 @@ pub struct Applying {
     pub pin: Pin,
     /// The own entry statement, encoded `Signed`.
     pub application: Bytes,
+    /// The genesis statement, encoded `Signed`; empty until the inviter answered the commitment.
+    pub genesis: Bytes,
     pub phase: Phase,
 }
 
@@ -92,10 +94,10 @@ impl Applying {
         }
     }
 
-    /// After the answer to the commitment.
+    /// After the answer to the commitment, whose genesis was found to be that of the invitation's federation.
     #[must_use]
-    pub fn committed(&self, nonce_i: Nonce) -> Self {
-        Self { phase: Phase::Revealing { nonce_i }, ..self.clone() }
+    pub fn committed(&self, nonce_i: Nonce, genesis: Bytes) -> Self {
+        Self { phase: Phase::Revealing { nonce_i }, genesis, ..self.clone() }
     }
 
     /// After the answer to the reveal. The words come from what this side saw, never from the answer; an answer that

@@ -25,8 +25,6 @@ pub struct Invitation {
     pub expires: UnixMs,
     /// SHA-256 of the secret that the token carries.
     pub secret_digest: Digest,
-    /// The genesis statement, encoded `Signed`.
-    pub genesis: Bytes,
     /// The rules in force when it was made.
     pub rules_version: u32,
     /// Version of the intended authority's entry: 0, unless it was a member once.
@@ -337,7 +335,6 @@ mod tests {
             created: UnixMs(0),
             expires: UnixMs(10_000),
             secret_digest: Digest::of(b"secret"),
-            genesis: Bytes::new(),
             rules_version: 1,
             entry_version: 0,
         };

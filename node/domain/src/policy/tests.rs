@@ -304,6 +304,20 @@ fn the_nearest_reason_is_told() {
 }
 
 #[test]
+fn what_a_grant_in_force_does_not_allow_is_told_whatever_has_ended_beside_it() {
+    let red = Asked { tlp: Tlp::Red, ..alert_question() };
+    for (ended, standing) in [(2, 3), (3, 2)] {
+        let of = |n| held(n, agreement_of(&[strasbourg(), kehl()], vec![grant(strasbourg(), kehl())]));
+        let mut ended = of(ended);
+        ended.ends.push(AgreementEnd { agreement: ended.id, by: kehl(), at: NOW, reason: AgreementEndReason::Breach });
+        let only = AgreementSet::new([ended.clone()]);
+        assert_eq!(red.ask(&only, &view()), Err(Reason::AgreementEnded));
+        let both = AgreementSet::new([ended, of(standing)]);
+        assert_eq!(red.ask(&both, &view()), Err(Reason::HandlingTooRestricted), "it is what can be mended");
+    }
+}
+
+#[test]
 fn the_receiver_waits_for_an_agreement_and_tells_nothing_of_others() {
     let named = |agreement, number| Asked {
         side: Side::Receiver,

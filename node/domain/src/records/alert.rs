@@ -210,6 +210,15 @@ impl Kind for Alert {
         self.check_fields()
     }
 
+    fn check_past(&self, now: UnixMs) -> Result<(), Fault> {
+        match &self.details {
+            AlertDetails::SuspiciousAdvertising(advert) => {
+                advert.check_past(now).map_err(|f| f.within("suspicious_advertising"))
+            }
+            AlertDetails::AtRiskSite(_) => Ok(()),
+        }
+    }
+
     fn life(&self) -> Millis {
         match self.kind() {
             AlertKind::SuspiciousAdvertising => Millis::days(90),
@@ -388,6 +397,15 @@ impl SuspiciousAdvertising {
             return Err(Fault::invalid("promised_occupation", "ISCO-08 group, one to four digits"));
         }
         Ok(())
+    }
+
+    /// Nobody has seen what is still to come; clocks may differ as they may between nodes.
+    fn check_past(&self, now: UnixMs) -> Result<(), Fault> {
+        let seen = [("first_seen_ms", self.first_seen), ("last_seen_ms", self.last_seen)];
+        match seen.into_iter().find(|(_, seen)| seen.is_some_and(|seen| seen > now + limits::CREATED_AHEAD)) {
+            Some((field, _)) => Err(Fault::invalid(field, format!("nothing later than now, {now}"))),
+            None => Ok(()),
+        }
     }
 }
 

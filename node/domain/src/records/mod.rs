@@ -19,6 +19,7 @@ pub mod practice;
 pub mod record;
 pub mod referral;
 pub mod withdrawal;
+pub mod wording;
 
 use crate::actor::ActorRole;
 #[cfg(any(test, feature = "samples"))]
@@ -78,6 +79,12 @@ pub trait Kind: Clone + Into<Content> {
     /// # Errors
     /// The first field that is not.
     fn check(&self) -> Result<(), Fault>;
+
+    /// Whether what it says has happened may have happened by then.
+    ///
+    /// # Errors
+    /// The first time that lies ahead.
+    fn check_past(&self, now: UnixMs) -> Result<(), Fault>;
 
     /// How long it lives unless its publisher says otherwise.
     fn life(&self) -> Millis;
@@ -325,6 +332,14 @@ macro_rules! define {
             /// The first field that is not.
             pub fn check(&self) -> Result<(), Fault> {
                 match self { $($( Self::$c(record) => <$cm::$cty as Kind>::check(record), )?)+ }
+            }
+
+            /// Whether what it says has happened may have happened by then.
+            ///
+            /// # Errors
+            /// The first time that lies ahead.
+            pub fn check_past(&self, now: UnixMs) -> Result<(), Fault> {
+                match self { $($( Self::$c(record) => <$cm::$cty as Kind>::check_past(record, now), )?)+ }
             }
 
             /// How long it lives unless its publisher says otherwise.

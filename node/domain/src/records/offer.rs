@@ -343,6 +343,10 @@ impl Kind for Offer {
         }
     }
 
+    fn check_past(&self, _: UnixMs) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn life(&self) -> Millis {
         limits::CAPACITY_LIFE
     }

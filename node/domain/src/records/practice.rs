@@ -13,6 +13,7 @@ use crate::handling::Tlp;
 use crate::limits;
 use crate::person::share::ShareScope;
 use crate::place::Place;
+use crate::reason::Reason;
 use crate::text::{Language, TranslationProvenance, check_free_text};
 use crate::time::{Millis, UnixMs};
 
@@ -99,6 +100,15 @@ impl Practice {
             }
             text.check().map_err(|f| f.within(&format!("texts[{i}]")))?;
         }
+        let bytes = self.texts.iter().map(PracticeText::bytes).sum::<usize>();
+        if bytes > limits::PRACTICE_TEXTS_BYTES {
+            let detail = format!(
+                "at most {} bytes over all languages, this has {bytes}: shorten the texts, or publish some languages in a practice of \
+                 their own",
+                limits::PRACTICE_TEXTS_BYTES
+            );
+            return Err(Fault::new(Reason::FieldTooLong, "texts", detail));
+        }
         check_list("audiences", &self.audiences, PracticeAudience::ALL.len())?;
         if self.topics.is_empty() {
             return Err(Fault::missing("topics"));
@@ -135,6 +145,10 @@ impl Kind for Practice {
 
     fn check(&self) -> Result<(), Fault> {
         self.check_fields()
+    }
+
+    fn check_past(&self, _: UnixMs) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn life(&self) -> Millis {
@@ -249,6 +263,10 @@ impl Practice {
 }
 
 impl PracticeText {
+    fn bytes(&self) -> usize {
+        [&self.title, &self.problem, &self.measure, &self.evidence].map(String::len).iter().sum()
+    }
+
     fn check(&self) -> Result<(), Fault> {
         check_free_text("title", &self.title, limits::PRACTICE_TITLE_CHARS)?;
         check_free_text("problem", &self.problem, limits::PRACTICE_TEXT_CHARS)?;
@@ -268,4 +286,34 @@ pub fn is_paragraph(text: &str) -> bool {
         && steps.next().is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
         && steps.clone().count() <= 2
         && steps.all(|s| (1..=4).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_a_text_and_that_of_all_texts_agree() {
+        let in_languages = |languages: &[&str], chars: usize| {
+            let mut practice = Practice::sample();
+            practice.texts = languages
+                .iter()
+                .map(|language| PracticeText {
+                    language: Language::parse(language).expect("a tag"),
+                    title: "Aushang".into(),
+                    problem: "ä".repeat(chars),
+                    measure: "ц".repeat(chars),
+                    evidence: "x".repeat(chars),
+                    provenance: TranslationProvenance::Original,
+                })
+                .collect();
+            practice.check()
+        };
+        let eight = ["de", "fr", "ro", "bg", "uk", "ar", "fa", "en"];
+        assert_eq!(in_languages(&["de", "fr"], limits::PRACTICE_TEXT_CHARS), Ok(()));
+        assert_eq!(in_languages(&eight, 1_100), Ok(()));
+        let fault = in_languages(&eight, 1_500).expect_err("too long");
+        assert_eq!((fault.reason, fault.field.as_str()), (Reason::FieldTooLong, "texts"));
+        assert!(fault.detail.contains("at most 45056 bytes over all languages, this has 60056"), "{}", fault.detail);
+    }
 }

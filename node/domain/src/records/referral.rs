@@ -198,6 +198,10 @@ impl Kind for Referral {
         }
     }
 
+    fn check_past(&self, _: UnixMs) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn life(&self) -> Millis {
         Millis::days(30)
     }

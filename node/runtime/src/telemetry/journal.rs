@@ -1,129 +1,33 @@
-//! The journal: what happened to this node, one line for each event, at `info`, in the log and in OTLP logs.
+//! The journal: what happened to this node, one line for each event, at `info`, in the log and in OTLP logs; and kept for a
+//! while for the roles that may follow it.
 //!
-//! What lives here: the closed list of events, the fields that one may have, and counting of those that others can provoke.
-//! What does not: where they happen. Each sort has one place that tells it (decisions/039).
+//! What lives here: the closed list of events (`events`), who may follow each (`audience`), the last ones for each role
+//! (`kept`), the fields that one may have, and counting of those that others can provoke. What does not: where they happen.
+//! Each sort has one place that tells it (decisions/039, 069).
 //! Invariant: a field is a number, an instant, an id of the register or a code of a closed list, so that no content can get
 //! into the journal. Whatever happens again and again is told by its count: ten lines a minute for each event, authority
-//! and reason, and one for what others can bring about by calling.
+//! and reason, and one for what others can bring about by calling. What concerns records and persons is in no line.
+
+mod audience;
+mod events;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::audit::{ActorRole, AuditAct, AuditDraft};
+pub use audience::Audience;
+pub use events::Event;
+pub use kept::{Cursor, KEPT, Kept, Page, Told, Wanted, kept};
+
+use crate::domain::audit::{ActorRole, AuditDraft};
 use crate::domain::ids::{AgreementId, AuthorityId};
 use crate::domain::reason::Reason;
+use crate::domain::record::RecordKind;
 use crate::domain::time::UnixMs;
 
 /// What the lines of the journal have as their target.
 pub const TARGET: &str = "havenlink::journal";
-
-macro_rules! events {
-    ($($name:ident $code:literal $says:literal;)+) => {
-        /// What can happen. The name is stable; what it says is for people.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Event { $(#[doc = $says] $name,)+ }
-
-        impl Event {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The field `event` of its lines.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $code,)+ }
-            }
-
-            /// Its lines' message.
-            pub const fn says(self) -> &'static str {
-                match self { $(Self::$name => $says,)+ }
-            }
-        }
-    };
-}
-
-events! {
-    NodeRuns "NODE_RUNS" "the node runs";
-    NodeReady "NODE_READY" "the node is ready";
-    NodeNotReady "NODE_NOT_READY" "the node is not ready";
-    NodeStops "NODE_STOPS" "the node stops";
-    ContactGiven "CONTACT_GIVEN" "an operator gave an address of another authority";
-    CertificateRenewed "CERTIFICATE_RENEWED" "a new certificate is in use";
-    BackupMade "BACKUP_MADE" "a backup was made";
-    BackupSealed "BACKUP_SEALED" "a backup with the keys, sealed to the recovery key, was made";
-    DrillDone "DRILL_DONE" "a backup was opened for a drill";
-    Learns "LEARNS" "this node learns the stewards' log before it votes";
-    Votes "VOTES" "this node votes on the register";
-    Mirrors "MIRRORS" "this node follows the register and does not vote";
-    MemberJoined "MEMBER_JOINED" "the register has a new member";
-    NowSuspended "NOW_SUSPENDED" "a member is suspended from now on";
-    NowActive "NOW_ACTIVE" "a suspension has ended";
-    NowRemoved "NOW_REMOVED" "the register has removed a member";
-    KeyReplaced "KEY_REPLACED" "a member's authority key is another one now";
-    StewardJoined "STEWARD_JOINED" "a member became a steward";
-    StewardLeft "STEWARD_LEFT" "a member is no steward any more";
-    RulesRaised "RULES_RAISED" "the register goes by newer rules";
-    OrderFounded "ORDER_FOUNDED" "the register's order was founded anew";
-    RegisterFresh "REGISTER_FRESH" "a majority of stewards is heard: content about persons passes";
-    RegisterStale "REGISTER_STALE" "no majority of stewards is heard: content about persons waits";
-    PartnerLost "PARTNER_LOST" "a partner does not answer";
-    PartnerBack "PARTNER_BACK" "a partner answers again";
-    ApplicationReceived "APPLICATION_RECEIVED" "an applicant has shown its keys: its six words can be compared";
-    WordsWrong "WORDS_WRONG" "the six words of an applicant were wrong";
-    ConnectionsEnded "CONNECTIONS_ENDED" "connections were ended by the register";
-    Refused "REFUSED" "others were refused";
-    RecordsRefused "RECORDS_REFUSED" "records were not taken";
-    Flood "FLOOD" "a partner took more than its budget";
-    FloodEnded "FLOOD_ENDED" "a partner went on although its budget was exhausted: its connections were ended";
-    AgreementProposed "AGREEMENT_PROPOSED" "an agreement was proposed";
-    AgreementSigned "AGREEMENT_SIGNED" "an agreement was signed";
-    AgreementInForce "AGREEMENT_IN_FORCE" "an agreement is in force";
-    AgreementEnded "AGREEMENT_ENDED" "an agreement has ended";
-    MemberInvited "MEMBER_INVITED" "an invitation was made";
-    MemberApproved "MEMBER_APPROVED" "an applicant was approved here";
-    MemberRejected "MEMBER_REJECTED" "an applicant was rejected here";
-    MemberSuspended "MEMBER_SUSPENDED" "a suspension was ordered or approved here";
-    MemberRestored "MEMBER_RESTORED" "the end of a suspension was proposed or approved here";
-    MemberRemoved "MEMBER_REMOVED" "a removal was proposed or approved here";
-    PolicyChanged "POLICY_CHANGED" "a change of an entry or of the rules was signed here";
-    KeyChanged "KEY_CHANGED" "a change of a key was signed here";
-    StewardsChanged "STEWARDS_CHANGED" "a change of the stewards was signed here";
-    MandateIssued "MANDATE_ISSUED" "a mandate was issued here";
-    MandateRevoked "MANDATE_REVOKED" "a mandate was revoked here";
-}
-
-impl Event {
-    /// What the ledger's act is here, if it is told singly: acts about one record are not, and refusals are counted.
-    fn of_act(act: AuditAct) -> Option<Self> {
-        Some(match act {
-            AuditAct::AgreementProposed => Self::AgreementProposed,
-            AuditAct::AgreementSigned => Self::AgreementSigned,
-            AuditAct::AgreementEnded => Self::AgreementEnded,
-            AuditAct::AgreementInForce => Self::AgreementInForce,
-            AuditAct::MemberInvited => Self::MemberInvited,
-            AuditAct::MemberApproved => Self::MemberApproved,
-            AuditAct::MemberRejected => Self::MemberRejected,
-            AuditAct::MemberSuspended => Self::MemberSuspended,
-            AuditAct::MemberRestored => Self::MemberRestored,
-            AuditAct::MemberRemoved => Self::MemberRemoved,
-            AuditAct::PolicyChanged => Self::PolicyChanged,
-            AuditAct::KeyChanged => Self::KeyChanged,
-            AuditAct::StewardsChanged => Self::StewardsChanged,
-            AuditAct::MandateIssued => Self::MandateIssued,
-            AuditAct::MandateRevoked => Self::MandateRevoked,
-            // By a command, while no node runs: it says so itself.
-            AuditAct::RestoredFromBackup => return None,
-            // What a person let be shared is nobody's to read here, with whatever count.
-            AuditAct::SharingAnswered | AuditAct::SharingWithdrawn => return None,
-            AuditAct::Disclosed
-            | AuditAct::Received
-            | AuditAct::Refused
-            | AuditAct::Erased
-            | AuditAct::ErasureAnswered
-            | AuditAct::ReadForPerson
-            | AuditAct::Published => return None,
-        })
-    }
-}
 
 /// One event with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +39,8 @@ pub struct Entry {
     pub role: Option<ActorRole>,
     pub agreement: Option<AgreementId>,
     pub reason: Option<Reason>,
+    /// Of records that are counted, never of one.
+    pub kind: Option<RecordKind>,
     /// A change number, a version, a founding: what the event says.
     pub number: Option<u64>,
     /// How often, since the last line of the same.
@@ -153,6 +59,7 @@ impl Entry {
             role: None,
             agreement: None,
             reason: None,
+            kind: None,
             number: None,
             count: None,
             until: None,
@@ -163,18 +70,6 @@ impl Entry {
     /// An event about an authority.
     pub fn about(event: Event, authority: &AuthorityId) -> Self {
         Self { authority: Some(authority.clone()), ..Self::of(event) }
-    }
-
-    /// An act that was just committed to the ledger; `None`: it is about one record.
-    pub fn of_act(draft: &AuditDraft) -> Option<Self> {
-        let event = Event::of_act(draft.act)?;
-        Some(Self {
-            authority: draft.counterparty.clone(),
-            role: Some(draft.actor.role),
-            agreement: draft.agreement,
-            reason: draft.reason,
-            ..Self::of(event)
-        })
     }
 
     /// Tells of it. Of the same event about the same authority ten are told one by one; how many more there were follows when
@@ -190,13 +85,22 @@ impl Entry {
     }
 
     fn among(self, times: u64, most: u32) {
-        if let Some(entry) = COUNTED.add(self, times, most, Instant::now()) {
-            entry.write();
+        if let Some(entry) = counted(self.event).add(self, times, most, Instant::now()) {
+            entry.told();
         }
     }
 
+    /// Into the log, if it is one for the log, and to whom it concerns.
+    fn told(self) {
+        if self.event.audience().logged {
+            self.write();
+        }
+        kept().put(self);
+    }
+
     fn write(&self) {
-        let Self { event, authority, role, agreement, reason, number, count, until, version } = self;
+        // Records are counted by their kind for the roles alone.
+        let Self { event, authority, role, agreement, reason, kind: _, number, count, until, version } = self;
         tracing::info!(
             target: TARGET,
             event = event.name(),
@@ -213,27 +117,42 @@ impl Entry {
     }
 }
 
-/// Tells what came of the acts of a commit: those about no single record one by one, refused records by reason.
+/// Tells what came of the acts of a commit: those about no single record one by one, those about records by their number.
 pub fn committed<'a>(drafts: impl IntoIterator<Item = &'a AuditDraft>) {
-    let mut refused: BTreeMap<(Option<&AuthorityId>, Option<Reason>), u64> = BTreeMap::new();
+    let mut records: BTreeMap<Key, u64> = BTreeMap::new();
     for draft in drafts {
-        match (draft.act, Entry::of_act(draft)) {
-            (AuditAct::Refused, _) => *refused.entry((draft.counterparty.as_ref(), draft.reason)).or_default() += 1,
-            (_, Some(entry)) => entry.tell(),
-            (_, None) => {}
+        let Some(event) = Event::of_act(draft.act) else { continue };
+        let (authority, reason) = (draft.counterparty.clone(), draft.reason);
+        if event == Event::RecordsRefused {
+            *records.entry((event, authority, reason, None)).or_default() += 1;
+        } else if event.audience().logged {
+            let role = Some(draft.actor.role);
+            Entry { authority, role, agreement: draft.agreement, reason, ..Entry::of(event) }.tell();
+        } else {
+            let kind = draft.record.map(|(kind, _)| kind);
+            *records.entry((event, authority, reason, kind)).or_default() += 1;
         }
     }
-    for ((authority, reason), times) in refused {
-        Entry { authority: authority.cloned(), reason, ..Entry::of(Event::RecordsRefused) }.count(times);
+    for ((event, authority, reason, kind), times) in records {
+        // Others bring about refusals by calling; the rest is done here.
+        let most = if event == Event::RecordsRefused { 1 } else { SINGLY };
+        Entry { authority, reason, kind, count: Some(times), ..Entry::of(event) }.among(times, most);
     }
 }
 
 /// Tells the counts whose minute is over. Whoever keeps time for the node calls it every few seconds.
 pub fn tell_counts() {
-    COUNTED.due(Instant::now()).iter().for_each(Entry::write);
+    let now = Instant::now();
+    LOGGED.due(now).into_iter().chain(UNLOGGED.due(now)).for_each(Entry::told);
 }
 
-static COUNTED: Counted = Counted(Mutex::new(BTreeMap::new()));
+/// What is in no line is counted by itself: it takes no room from what is.
+static LOGGED: Counted = Counted(Mutex::new(BTreeMap::new()));
+static UNLOGGED: Counted = Counted(Mutex::new(BTreeMap::new()));
+
+fn counted(event: Event) -> &'static Counted {
+    if event.audience().logged { &LOGGED } else { &UNLOGGED }
+}
 
 /// Between two lines about the same.
 const BETWEEN: Duration = Duration::from_secs(60);
@@ -242,7 +161,7 @@ const SINGLY: u32 = 10;
 /// Whom and what is told apart; further ones count without the authority.
 const APART: usize = 256;
 
-type Key = (Event, Option<AuthorityId>, Option<Reason>);
+type Key = (Event, Option<AuthorityId>, Option<Reason>, Option<RecordKind>);
 
 struct Met {
     told: Instant,
@@ -260,7 +179,7 @@ impl Counted {
     /// Gives the line that is due at once, if one is: of the same, so many have lines of their own.
     fn add(&self, entry: Entry, times: u64, most: u32, now: Instant) -> Option<Entry> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = (entry.event, entry.authority.clone(), entry.reason);
+        let mut key = (entry.event, entry.authority.clone(), entry.reason, entry.kind);
         if all.len() >= APART && !all.contains_key(&key) {
             key.1 = None;
         }
@@ -283,8 +202,8 @@ impl Counted {
         for (key, met) in all.iter_mut().filter(|(_, met)| met.since > 0 && over(met)) {
             met.told = now;
             let count = Some(std::mem::take(&mut met.since));
-            let (event, authority, reason) = key.clone();
-            due.push((met.last, Entry { authority, reason, count, ..Entry::of(event) }));
+            let (event, authority, reason, kind) = key.clone();
+            due.push((met.last, Entry { authority, reason, kind, count, ..Entry::of(event) }));
         }
         due.sort_by_key(|(last, _)| *last);
         due.into_iter().map(|(_, entry)| entry).collect()

@@ -1,13 +1,14 @@
 //! The catalogue of metrics: every name, every label, every value that a label can have.
 //!
-//! A label's values are a closed set written here, so no text of a peer, a person or a client can become one. A value
-//! outside its set is counted as "other". Text form: Prometheus 0.0.4, on loopback.
+//! A label's values are a closed set written here, so no text of a peer, a person or a client can become one; partners
+//! have their ids (`partners`). A value outside its set is counted as "other". Text form: Prometheus 0.0.4, on loopback.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use super::partners;
 use crate::domain::reason::Reason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +25,51 @@ pub const BUCKETS: [u64; 10] = [1, 2, 5, 10, 25, 100, 250, 1_000, 5_000, 10_000]
 /// A label and its closed set of values.
 pub struct Label {
     pub name: &'static str,
-    values: fn() -> &'static [&'static str],
+    values: Values,
+}
+
+/// What a label may have; "other" stands last.
+enum Values {
+    Closed(fn() -> &'static [&'static str]),
+    Partners,
 }
 
 impl Label {
-    /// The closed set; "other" stands last.
-    pub fn values(&self) -> &'static [&'static str] {
-        (self.values)()
+    /// Whether a value is told by its own name.
+    pub fn has(&self, value: &str) -> bool {
+        self.value(self.place(value)) == value
+    }
+
+    fn count(&self) -> usize {
+        match self.values {
+            Values::Closed(values) => values().len(),
+            Values::Partners => partners::MOST + 1,
+        }
+    }
+
+    fn place(&self, value: &str) -> usize {
+        match self.values {
+            Values::Closed(values) => values().iter().position(|v| *v == value).unwrap_or(values().len() - 1),
+            Values::Partners => partners::place(value),
+        }
+    }
+
+    fn value(&self, place: usize) -> &'static str {
+        match self.values {
+            Values::Closed(values) => values()[place],
+            Values::Partners => partners::value(place),
+        }
     }
 }
 
+/// Label `partner`.
+const PARTNER: Label = Label { name: "partner", values: Values::Partners };
+/// Label `version`: this program's.
+const VERSION: Label = Label { name: "version", values: Values::Closed(|| &[env!("CARGO_PKG_VERSION"), "other"]) };
+
 macro_rules! labels {
     ($($name:ident $label:literal [$($value:literal),+ $(,)?];)+) => {
-        $(#[doc = concat!("Label `", $label, "`.")] pub const $name: Label = Label { name: $label, values: || &[$($value,)+ "other"] };)+
+        $(#[doc = concat!("Label `", $label, "`.")] pub const $name: Label = Label { name: $label, values: Values::Closed(|| &[$($value,)+ "other"]) };)+
     };
 }
 
@@ -54,30 +87,31 @@ labels! {
     ];
     WORKER "worker" [
         "dispatch", "deliver", "hold_or_release", "suspended_recipients", "announcements", "end_notices", "pause_notices",
-        "backfill", "deferred", "ends", "checkpoint", "sweep", "greet", "erasures", "gauges", "renew",
+        "backfill", "deferred", "ends", "checkpoint", "sweep", "greet", "erasures",
+        "withdrawals", "holds", "gauges", "renew",
     ];
 }
 
 /// Label `service`: the services of the contract, and those of the libraries that are served beside it.
 pub const SERVICE: Label = Label {
     name: "service",
-    values: || {
+    values: Values::Closed(|| {
         static SERVICES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
             let libraries = ["health.Health", "reflection.ServerReflection", "other"];
             havenlink_proto::access::SERVICES.iter().copied().chain(libraries).collect()
         });
         &SERVICES
-    },
+    }),
 };
 
 /// Label `reason`: the catalogue of reasons.
 pub const REASON: Label = Label {
     name: "reason",
-    values: || {
+    values: Values::Closed(|| {
         static CODES: LazyLock<Vec<&'static str>> =
             LazyLock::new(|| Reason::ALL.iter().map(|r| r.code()).chain(["other"]).collect());
         &CODES
-    },
+    }),
 };
 
 /// A label's name and one of its values.
@@ -133,6 +167,17 @@ catalogue! {
     SNAPSHOTS_REFUSED Counter "havenlink_register_snapshots_refused_total" [] "Snapshots of the register from other nodes that were not taken.";
     COMMIT_SECONDS Duration "havenlink_commit_seconds" [] "Time of one group commit of the store.";
     CERTIFICATE_EXPIRES Gauge "havenlink_certificate_expires_seconds" [] "When the node's certificate ends, Unix seconds.";
+    LAST_BACKUP Gauge "havenlink_last_backup_seconds" [] "When the last backup was made, Unix seconds; 0: never.";
+    LAST_SEALED_BACKUP Gauge "havenlink_last_sealed_backup_seconds" [] "When the last backup with the keys, sealed, was made, Unix seconds; 0: never.";
+    STALE_OFFERS Gauge "havenlink_own_offers_stale" [] "Own offers that nobody confirmed in time: partners see no figures of them.";
+    PENDING_DECISIONS Gauge "havenlink_pending_decisions" [] "Decisions and applications that wait for this authority.";
+    PARTNER_CONNECTED Gauge "havenlink_partner_connected" [PARTNER] "1 while there is a connection with the partner's node.";
+    PARTNER_ANSWERED Gauge "havenlink_partner_answered_seconds" [PARTNER] "When the partner's node answered last, Unix seconds; 0: not since the start.";
+    PARTNER_QUEUED Gauge "havenlink_partner_queued" [PARTNER] "Deliveries that wait for the partner.";
+    PARTNER_HELD Gauge "havenlink_partner_held" [PARTNER] "Deliveries that are held because the partner is suspended, or the register is not fresh.";
+    BUILD Gauge "havenlink_build_info" [VERSION] "1, with the version of the program.";
+    WEBHOOK_TOLD Counter "havenlink_webhook_told_total" [] "How often the authority's own software was told that records came.";
+    WEBHOOK_FAILED Counter "havenlink_webhook_failed_total" [] "How often that failed; each is tried again.";
     UNREADABLE_ROWS Counter "havenlink_unreadable_rows_total" [] "Stored rows that could not be read; each once since the start.";
     FIELDS_WITHHELD Counter "havenlink_log_fields_withheld_total" [] "Log fields that were not on the list and not written.";
     START_SECONDS Gauge "havenlink_start_time_seconds" [] "When the process started, Unix seconds.";
@@ -176,16 +221,14 @@ impl Metric {
         debug_assert_eq!(labels.len(), self.labels.len(), "{}", self.name);
         let mut index = 0;
         for (label, value) in self.labels.iter().zip(labels) {
-            let values = label.values();
-            let at = values.iter().position(|v| v == value).unwrap_or(values.len() - 1);
-            index = index * values.len() + at;
+            index = index * label.count() + label.place(value);
         }
         &self.cells()[index]
     }
 
     fn cells(&self) -> &[Cell] {
         self.cells.get_or_init(|| {
-            let size = self.labels.iter().map(|l| l.values().len()).product();
+            let size = self.labels.iter().map(Label::count).product();
             std::iter::repeat_with(Cell::default).take(size).collect()
         })
     }
@@ -198,9 +241,8 @@ impl Metric {
             let mut rest = index;
             let mut labels: Vec<Labelled> = Vec::with_capacity(self.labels.len());
             for label in self.labels.iter().rev() {
-                let values = label.values();
-                labels.push((label.name, values[rest % values.len()]));
-                rest /= values.len();
+                labels.push((label.name, label.value(rest % label.count())));
+                rest /= label.count();
             }
             labels.reverse();
             see(&labels, cell);

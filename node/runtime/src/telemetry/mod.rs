@@ -11,6 +11,7 @@ pub mod journal;
 mod lines;
 pub mod metrics;
 mod otlp;
+pub mod partners;
 pub mod propagation;
 mod repeated;
 mod sensitive;

@@ -140,7 +140,7 @@ pub fn belongs_here(config: &Config, data: Option<&DataDir>, found: &Found) -> R
     let here = data.filter(|data| data.has_keys());
     let (whose, beside) = (&found.report.whose, found.beside.as_path());
     let federation = federation_of(here.map_or(beside, DataDir::path));
-    let key = if here.is_none() { identity_copy::key(beside) } else { None };
+    let key = if here.is_none_or(DataDir::key_is_damaged) { identity_copy::key(beside) } else { None };
     same("authority", whose.authority.as_ref(), Some(&config.authority))?;
     same("federation", whose.federation.as_ref(), federation.as_ref())?;
     same("authority's key", whose.key.as_ref(), key.as_ref())

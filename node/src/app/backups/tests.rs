@@ -6,6 +6,7 @@ use crate::app::commands::{GenesisPolicy, init};
 use crate::app::genesis::federation_of;
 use crate::app::tests::config;
 use crate::domain::ids::AuthorityId;
+use crate::domain::time::Millis;
 use crate::storage::identity;
 use crate::storage::sqlite::RESTORING_FILE;
 
@@ -227,6 +228,29 @@ fn a_register_that_alone_is_lost_comes_back_and_does_not_vote() {
     // As after a restore that was cut off once the register was there.
     let again = restored(&config, &backups, &[safe_key()], &mut |_| Ok(())).unwrap();
     assert!(again.mirror);
+}
+
+#[test]
+fn a_key_that_is_none_is_put_aside_for_that_of_the_backup() {
+    let root = tempfile::tempdir().unwrap();
+    let (config, backups) = backed_up(root.path());
+    let files = ["authority.key", "tls.key", "tls.crt"].map(|name| config.data_dir.join(name));
+    let kept = std::fs::read(&files[0]).unwrap();
+    std::fs::write(&files[0], "no key").unwrap();
+    // A certificate that was renewed since the backup stays.
+    let now = SystemClock::shared().now();
+    let newer = NodeIdentity::generate(&config.authority, now, Millis::days(30)).unwrap();
+    NodeIdentity::store(&config.data_dir, &newer).unwrap();
+    let others = [&files[1], &files[2]].map(|file| std::fs::read(file).unwrap());
+    assert_eq!(check(&config).unwrap_err().reason(), Reason::StorageDamaged);
+
+    restored(&config, &backups, &[safe_key()], &mut |_| Ok(())).unwrap();
+    assert_eq!(std::fs::read(&files[0]).unwrap(), kept);
+    assert_eq!([&files[1], &files[2]].map(|file| std::fs::read(file).unwrap()), others);
+    let aside = config.data_dir.join("authority.lost.key");
+    assert_eq!(std::fs::read(&aside).unwrap(), b"no key", "it is never deleted");
+    restored(&config, &backups, &[safe_key()], &mut |_| Ok(())).unwrap();
+    assert_eq!(std::fs::read(&aside).unwrap(), b"no key");
 }
 
 #[test]

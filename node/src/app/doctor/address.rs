@@ -1,9 +1,7 @@
-//! What the doctor sees of this node's address: what is configured against what the register lists, and, on the only steward,
-//! whether members can call it.
+//! What the doctor sees of this authority's entry: what is configured against what the register lists, and, on the only steward,
+//! whether members can call its node.
 //!
 //! A node that moved calls others as before; only they can tell that it cannot be called.
-
-use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use havenlink_proto::admin::v1::{Check, CheckResult};
@@ -13,6 +11,7 @@ use crate::directory::Reached;
 use crate::domain::authority::MemberStatus;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
+use crate::services::admin::configured::Difference;
 
 /// Members that are asked to call back.
 const ASKED: usize = 8;
@@ -21,11 +20,9 @@ impl Care {
     pub(super) async fn address(&self) -> Check {
         let (view, own) = (self.directory.view(), self.directory.authority());
         let Some(member) = view.member(own) else { return by("address", Reason::NodeStarting, CheckResult::Warning) };
-        let listed = member.entry.endpoints.join(", ");
-        let set = |endpoints: &[String]| endpoints.iter().cloned().collect::<BTreeSet<_>>();
-        if !self.endpoints.is_empty() && set(&self.endpoints) != set(&member.entry.endpoints) {
-            let configured = self.endpoints.join(", ");
-            let options: String = self.endpoints.iter().map(|endpoint| format!(" --endpoint {endpoint}")).collect();
+        let differences = self.configured.differences(&member.entry);
+        if let Some(Difference { configured, listed, options, .. }) = differences.iter().find(|d| d.key == "endpoints")
+        {
             return warning(
                 "address",
                 format!(
@@ -49,6 +46,30 @@ impl Care {
             ),
             _ => well,
         }
+    }
+
+    /// What else `init` or `join` took from the configuration.
+    pub(super) fn entry(&self) -> Check {
+        let view = self.directory.view();
+        let Some(member) = view.member(self.directory.authority()) else {
+            return by("entry", Reason::NodeStarting, CheckResult::Warning);
+        };
+        let differences = self.configured.differences(&member.entry);
+        let found: Vec<&Difference> = differences.iter().filter(|found| found.key != "endpoints").collect();
+        if found.is_empty() {
+            return ok("entry", "the register says of this authority what the configuration says");
+        }
+        let said = found.iter().map(|Difference { key, configured, listed, .. }| match listed.is_empty() {
+            true => format!("{key} is {configured} in the configuration and not in the register"),
+            false => format!("{key} is {configured} in the configuration and {listed} in the register"),
+        });
+        let said = said.collect::<Vec<_>>().join("; ");
+        let options: String = found.iter().map(|found| found.options.as_str()).collect();
+        warning(
+            "entry",
+            format!("{said}; partners see what the register says, and which one is right is your decision"),
+            format!("havenctl node update{options}, or put node.toml right"),
+        )
     }
 
     /// A member that answers and cannot call back.

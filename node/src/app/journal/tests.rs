@@ -6,7 +6,7 @@ use crate::domain::time::Millis;
 fn seen(change: impl FnOnce(&mut DirectoryView)) -> Seen {
     let mut view = view();
     change(&mut view);
-    Seen { view: Arc::new(view), at: NOW }
+    Seen { view: Arc::new(view), waiting: BTreeMap::new(), at: NOW }
 }
 
 /// Event, authority and end of what is told between the two.
@@ -50,6 +50,18 @@ fn a_removal_a_new_key_and_other_stewards_are_told() {
     let (first, second) = (seen(|v| v.stewards = steward(kehl())), seen(|v| v.stewards = steward(strasbourg())));
     let expected = [(Event::StewardJoined, Some(strasbourg()), None), (Event::StewardLeft, Some(kehl()), None)];
     assert_eq!(told(&first, &second), expected);
+}
+
+#[test]
+fn a_decision_is_told_when_it_begins_to_wait_and_not_again() {
+    let waits = |ids: &[u8]| Seen {
+        waiting: ids.iter().map(|id| (StatementId([*id; 32]), Some(kehl()))).collect(),
+        ..seen(|_| ())
+    };
+    let told_of = |before: &[u8], after: &[u8]| told(&waits(before), &waits(after));
+    assert_eq!(told_of(&[], &[1]), [(Event::DecisionWaits, Some(kehl()), None)]);
+    assert_eq!(told_of(&[1, 2], &[1, 3]), [(Event::DecisionWaits, Some(kehl()), None)]);
+    assert_eq!(told_of(&[1], &[]), [], "what became of it is told by what changed");
 }
 
 #[test]

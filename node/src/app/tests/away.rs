@@ -214,7 +214,7 @@ async fn an_address_that_an_operator_gave_counts_until_the_register_lists_anothe
         super::reason(&node.meet_address(asked).await.unwrap_err())
     };
     assert_eq!(refused(&old[0]).await, "PEER_UNREACHABLE", "nobody is there any more");
-    assert_eq!(refused("kehl").await, "PEER_UNREACHABLE", "no address");
+    assert_eq!(refused("kehl").await, "FIELD_INVALID", "no address");
     assert_eq!(refused(&first.endpoints[0]).await, "FIELD_INVALID", "its own");
     let keep = admin::KeepContactRequest {
         request_id: request_id(),

@@ -34,6 +34,7 @@ fn knowing(member: &RunningMember, known_rules: u32) -> Members {
         codes: Codes::new([1; 32]),
         now: Arc::new(|| SystemClock::shared().now()),
         known_rules,
+        configured: Default::default(),
     }
 }
 

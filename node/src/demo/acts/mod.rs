@@ -5,6 +5,7 @@ pub mod alerting;
 pub mod crash;
 pub mod footprint;
 pub mod founding;
+pub mod holding;
 pub mod learning;
 pub mod places;
 pub mod referring;

@@ -21,29 +21,15 @@ const CASE: &str = "SB-2026/0417";
 pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> {
     let Cities { strasbourg, kehl, esch } = cities;
     for partner in [&*kehl, &*esch] {
-        let now = SystemClock::shared().now().0;
-        let mut agreement = sample::agreement(strasbourg.id(), partner.id(), DisclosureLevel::Unspecified, now);
-        for grant in &mut agreement.grants {
-            grant.record_kinds = vec![RecordKind::Referral.into()];
-            grant.alert_kinds.clear();
-            grant.highest_tlp = Tlp::AmberStrict.into();
-        }
-        agreeing::sign(stage, strasbourg, partner, agreement).await?;
+        agree(stage, strasbourg, partner).await?;
     }
 
     let step = stage.step("A person agrees that a refuge is looked for in Kehl and in Esch");
-    let terms = sample::share_terms(&[kehl.id(), esch.id()], SystemClock::shared().now().0);
-    let asked = GiveAgreementToShareRequest {
-        request_id: request_id(),
-        case_reference: CASE.into(),
-        terms: Some(terms),
-        ..sample::given_freely()
-    };
-    let given = strasbourg.shares().await?.give_agreement_to_share(asked).await?.into_inner();
-    stage.check(&step, given.share_id.len() == 16, "kept in Strasbourg alone, sealed under a key of its own");
+    let share_id = give(strasbourg, CASE, &[kehl.id(), esch.id()]).await?;
+    stage.check(&step, share_id.len() == 16, "kept in Strasbourg alone, sealed under a key of its own");
 
     let step = stage.step("Strasbourg asks both; each knows the case by another name");
-    let (at_kehl, at_esch) = (refer(strasbourg, kehl.id()).await?, refer(strasbourg, esch.id()).await?);
+    let (at_kehl, at_esch) = (refer(strasbourg, CASE, kehl.id()).await?, refer(strasbourg, CASE, esch.id()).await?);
     let mut subjects = Vec::new();
     for (city, record_id) in [(&*kehl, &at_kehl), (&*esch, &at_esch)] {
         let held = received(city, strasbourg.id(), record_id).await?;
@@ -66,9 +52,8 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
 
     let step = stage.step("She withdraws while Esch is away");
     esch.kill().await?;
-    let request = WithdrawAgreementsToShareRequest { request_id: request_id(), case_reference: CASE.into() };
-    strasbourg.shares().await?.withdraw_agreements_to_share(request).await?;
-    let done = erased(strasbourg, kehl.id()).await?;
+    withdraw(strasbourg, CASE).await?;
+    let done = erased(strasbourg, &at_kehl).await?;
     stage.saw(format!("Kehl signed DONE, {} bytes kept as proof that it said so", done.receipt.len()));
     let silent = erasures(strasbourg).await?.into_iter().filter(|row| row.state() == DisclosureState::Noticed);
     let silent: Vec<String> = silent.map(|row| row.recipient).collect();
@@ -82,15 +67,58 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
     let step = stage.step("Esch comes back");
     esch.start()?;
     esch.ready().await?;
-    erased(strasbourg, esch.id()).await?;
+    erased(strasbourg, &at_esch).await?;
     stage.check(&step, listed(esch).await?.is_empty(), "it has erased it as well, and signed that it did");
     Ok(())
 }
 
-async fn refer(city: &City, to: &str) -> anyhow::Result<Bytes> {
+/// Two cities agree on referrals, both ways.
+///
+/// # Errors
+/// When one of them does not.
+pub async fn agree(stage: &mut Stage, first: &City, second: &City) -> anyhow::Result<()> {
+    let now = SystemClock::shared().now().0;
+    let mut agreement = sample::agreement(first.id(), second.id(), DisclosureLevel::Unspecified, now);
+    for grant in &mut agreement.grants {
+        grant.record_kinds = vec![RecordKind::Referral.into()];
+        grant.alert_kinds.clear();
+        grant.highest_tlp = Tlp::AmberStrict.into();
+    }
+    agreeing::sign(stage, first, second, agreement).await
+}
+
+/// A person agrees that a refuge is looked for at these; the id of what she agreed to.
+///
+/// # Errors
+/// When it is refused.
+pub async fn give(city: &City, case: &str, recipients: &[&str]) -> anyhow::Result<Bytes> {
+    let asked = GiveAgreementToShareRequest {
+        request_id: request_id(),
+        case_reference: case.to_owned(),
+        terms: Some(sample::share_terms(recipients, SystemClock::shared().now().0)),
+        ..sample::given_freely()
+    };
+    Ok(city.shares().await?.give_agreement_to_share(asked).await?.into_inner().share_id)
+}
+
+/// She withdraws what she agreed to.
+///
+/// # Errors
+/// When it is refused.
+pub async fn withdraw(city: &City, case: &str) -> anyhow::Result<()> {
+    let request = WithdrawAgreementsToShareRequest { request_id: request_id(), case_reference: case.to_owned() };
+    city.shares().await?.withdraw_agreements_to_share(request).await?;
+    Ok(())
+}
+
+/// She is referred; the id of the referral.
+///
+/// # Errors
+/// When it is refused.
+pub async fn refer(city: &City, case: &str, to: &str) -> anyhow::Result<Bytes> {
     let request = SendReferralRequest {
         request_id: request_id(),
-        case_reference: CASE.into(),
+        case_reference: case.to_owned(),
         recipient: to.to_owned(),
         purpose: Purpose::Assistance.into(),
         status: RecordStatus::Exercise.into(),
@@ -106,7 +134,11 @@ async fn listed(city: &City) -> anyhow::Result<Vec<HeldRecord>> {
     Ok(city.records().await?.list_records(page).await?.into_inner().records)
 }
 
-async fn received(city: &City, origin: &str, record_id: &Bytes) -> anyhow::Result<HeldRecord> {
+/// The referral, once it is there.
+///
+/// # Errors
+/// When it does not come in time.
+pub async fn received(city: &City, origin: &str, record_id: &Bytes) -> anyhow::Result<HeldRecord> {
     until("the referral has arrived", || async {
         let held = listed(city).await?;
         Ok(held.into_iter().find(|held| held.origin == origin && held.record_id == *record_id))
@@ -118,10 +150,14 @@ async fn erasures(city: &City) -> anyhow::Result<Vec<Disclosure>> {
     Ok(city.referrals().await?.list_erasures(ListErasuresRequest {}).await?.into_inner().erasures)
 }
 
-async fn erased(city: &City, partner: &str) -> anyhow::Result<Disclosure> {
+/// What its recipient signed, once it has erased it.
+///
+/// # Errors
+/// When it has not in time.
+pub async fn erased(city: &City, record_id: &Bytes) -> anyhow::Result<Disclosure> {
     until("the partner has answered", || async {
         let rows = erasures(city).await?;
-        Ok(rows.into_iter().find(|row| row.recipient == partner && row.state() == DisclosureState::Done))
+        Ok(rows.into_iter().find(|row| row.record_id == *record_id && row.state() == DisclosureState::Done))
     })
     .await
 }

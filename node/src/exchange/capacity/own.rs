@@ -50,7 +50,7 @@ pub struct OffersStand {
 }
 
 /// How often a change is made anew that does not say what it changes, when another one came first.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// Which own offers: it is said, an empty list never means all.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,15 @@ pub enum Which<'a> {
 }
 
 const SET: &str = "SetOffer";
+
+/// How an own offer stands besides what it states.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OfferStanding {
+    /// Nobody has confirmed it since a restore: partners are told that it is paused.
+    pub(super) unconfirmed: bool,
+    /// Units that are held, or were used since it was stated. More of them than are free: paused as well.
+    pub(super) occupied: u32,
+}
 
 /// One offer's new statement, ready to be stored.
 pub(super) struct CapacityUpdate {
@@ -158,7 +167,8 @@ impl Capacity {
         if if_version.is_some_and(|expected| expected != version) {
             return Err(Reason::EtagMismatch.into());
         }
-        self.statement(call, offer, version, false)
+        let standing = OfferStanding { unconfirmed: false, occupied: self.occupied(&id, offer.capacity.as_of).await? };
+        self.statement(call, offer, version, standing)
     }
 
     /// "Still true": the capacity is as stated, now. Returns how many.
@@ -189,7 +199,8 @@ impl Capacity {
             };
             self.context.own_authority(Some(offer.authority.clone()))?;
             offer.capacity.as_of = now;
-            statements.push(self.statement(call, offer, row.version, false)?);
+            let standing = OfferStanding { unconfirmed: false, occupied: self.occupied(&row.id, now).await? };
+            statements.push(self.statement(call, offer, row.version, standing)?);
         }
         let count = u32::try_from(statements.len()).unwrap_or(u32::MAX);
         let request = call.mark("ConfirmOffer", Bytes::copy_from_slice(&count.to_be_bytes()), now)?;
@@ -246,17 +257,14 @@ impl Capacity {
         call: &Call,
         offer: OwnOffer,
         replaced: u64,
-        paused: bool,
+        standing: OfferStanding,
     ) -> Result<CapacityUpdate, Error> {
         let now = self.now();
         // By the clock, so that a node restored from an old backup is not ignored by partners who saw later versions.
         let version = u64::try_from(now.0).unwrap_or(0).max(replaced + 1);
         let row = NewOwnOffer { id: offer.id, body: codec::encode_own(&offer, version), version, unconfirmed: false };
         let (authority, replaces) = (offer.authority.clone(), (offer.id, replaced));
-        let mut told = offer;
-        if paused {
-            told.capacity.status = OfferStatus::Paused;
-        }
+        let told = told(offer, standing);
         let draft = Draft {
             authority: Some(authority),
             sharing: sharing(),
@@ -316,8 +324,22 @@ fn seen(capacity: &Figures, now: UnixMs) -> (Light, Option<UnixMs>) {
     (light, (stale_from < now).then_some(stale_from))
 }
 
+/// What partners are told: what is held is not free, and what was promised twice is paused (9.11).
+fn told(mut offer: OwnOffer, standing: OfferStanding) -> OwnOffer {
+    let too_many = standing.occupied > offer.capacity.free;
+    if too_many {
+        // Its desk has promised more than it has.
+        havenlink_runtime::repeated!(warn; "more of an own offer is held than is free: it is shown as paused");
+    }
+    if standing.unconfirmed || too_many {
+        offer.capacity.status = OfferStatus::Paused;
+    }
+    offer.capacity.free = offer.capacity.free.saturating_sub(standing.occupied);
+    offer
+}
+
 /// How capacity is shared: with the organisation that looks for a place, and those it places people with.
-fn sharing() -> Sharing {
+pub(super) fn sharing() -> Sharing {
     Sharing {
         audience: Audience::AllPartners,
         purpose: Purpose::Assistance,

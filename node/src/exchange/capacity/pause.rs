@@ -8,6 +8,7 @@ use crate::storage::ops::Write;
 use crate::wire::records::offer as codec;
 
 use super::Capacity;
+use super::own::OfferStanding;
 
 impl Capacity {
     /// After a restore partners are told that an offer is paused until somebody confirms it.
@@ -19,14 +20,16 @@ impl Capacity {
         let (offer, _) = codec::reload_own(reading).inspect_err(|error| {
             self.context.unreadable(Table::OwnOffer, None, row.id, error.clone());
         })?;
-        let mut statement = self.statement(&node_call(), offer, row.version, true)?;
+        let occupied = self.occupied(id, offer.capacity.as_of).await?;
+        let mut statement =
+            self.statement(&node_call(), offer, row.version, OfferStanding { unconfirmed: true, occupied })?;
         statement.row.unconfirmed = true;
         Ok(statement.into_write())
     }
 }
 
 /// The node acting by itself: nothing to repeat, nobody to name.
-fn node_call() -> Call {
+pub(super) fn node_call() -> Call {
     Call {
         actor: Actor::NODE,
         scope: "node".to_owned(),

@@ -1,4 +1,4 @@
-//! The line to another authority's node: three calls, and how each line stands.
+//! The line to another authority's node: five calls, and how each line stands.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::light::Clocks;
 use crate::domain::reason::{Reason, RoadEffect};
 use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
+use crate::domain::stream::{WithdrawalsAnswer, WithdrawalsQuestion};
 use crate::domain::time::{Millis, UnixMs};
 use crate::telemetry::journal::{Entry, Event};
 
@@ -43,6 +45,14 @@ pub trait PeerLink: Send + Sync + 'static {
     fn deliver(&self, host: AuthorityId, batch: Batch) -> BoxFuture<'_, Result<BatchAnswer, LinkError>>;
     /// Asks for the ENDs of an agreement that a party knows.
     fn ends(&self, host: AuthorityId, question: EndsQuestion) -> BoxFuture<'_, Result<EndsAnswer, LinkError>>;
+    /// Asks for a unit of an offer, or says what becomes of one; answered after its owner stored it.
+    fn hold(&self, host: AuthorityId, call: HoldCall) -> BoxFuture<'_, Result<Lease, LinkError>>;
+    /// Asks what was withdrawn of records about persons.
+    fn withdrawals(
+        &self,
+        host: AuthorityId,
+        question: WithdrawalsQuestion,
+    ) -> BoxFuture<'_, Result<WithdrawalsAnswer, LinkError>>;
 }
 
 /// How the line to a partner stood at the last call.

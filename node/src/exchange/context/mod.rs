@@ -5,6 +5,7 @@
 //! that only one part needs. Invariant: nothing here calls a part, and nothing here can change the agreements in memory:
 //! that is `agreements`' alone.
 
+mod answered;
 mod call;
 mod control;
 mod error;
@@ -38,6 +39,7 @@ use crate::storage::{self, Store};
 use crate::wakeup::Wakeups;
 use crate::wire;
 
+pub(in crate::exchange) use answered::{Answered, Pair};
 pub use call::Call;
 pub use error::{Error, Refusal};
 pub use keys::Keys;
@@ -79,6 +81,8 @@ pub(in crate::exchange) struct Context {
     agreements: KnownAgreements,
     /// What this node takes, and can apply.
     understands: Understands,
+    /// Which partners have said what was withdrawn.
+    answered: Answered,
     /// Time of the newest line of the ledger, as it was last looked at; Unix ms.
     last_stored: AtomicI64,
 }
@@ -92,7 +96,8 @@ impl Context {
         agreements: KnownAgreements,
         understands: Understands,
     ) -> Self {
-        Self { store, register, keys, clock, wakeups, agreements, understands, last_stored: AtomicI64::new(i64::MIN) }
+        let (answered, last_stored) = (Answered::default(), AtomicI64::new(i64::MIN));
+        Self { store, register, keys, clock, wakeups, agreements, understands, answered, last_stored }
     }
 
     pub(in crate::exchange) fn store(&self) -> &dyn Store {
@@ -154,6 +159,11 @@ impl Context {
     /// What this node takes, and can apply.
     pub(in crate::exchange) fn understands(&self) -> &Understands {
         &self.understands
+    }
+
+    /// Which partners have said what was withdrawn.
+    pub(in crate::exchange) fn answered(&self) -> &Answered {
+        &self.answered
     }
 
     /// The authority that this node serves first.

@@ -23,18 +23,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The inviter as the applicant calls it. `exchange::peer_client::join` is the one over the network.
 pub trait JoinClient: Send + Sync {
-    /// The inviter's nonce.
+    /// The inviter's nonce, and the genesis statement of the federation.
     fn commit(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         commitment: Digest,
-    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>>;
+    ) -> BoxFuture<'_, Result<(Nonce, Bytes), JoinCallError>>;
     /// The transcript's digest, as the inviter sees it.
     fn reveal(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         nonce_a: Nonce,
         application: Bytes,
     ) -> BoxFuture<'_, Result<Digest, JoinCallError>>;
@@ -42,14 +42,14 @@ pub trait JoinClient: Send + Sync {
     fn watch(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         known: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>>;
     /// Takes the application back; the statement only once a proposal exists.
     fn withdraw(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         statement: Option<Bytes>,
     ) -> BoxFuture<'_, Result<(), JoinCallError>>;
 }
@@ -89,7 +89,7 @@ impl From<crate::wire::Error> for JoinCallError {
 pub struct Joined {
     pub authority: AuthorityId,
     pub federation: FederationId,
-    /// The genesis statement, encoded `Signed`.
+    /// The genesis statement, encoded `Signed`, whose hash is the federation.
     pub genesis: Bytes,
     pub inviter: AuthorityId,
     pub inviter_key: PublicKey,
@@ -134,8 +134,9 @@ impl Applicant {
         self.applying.phase == Phase::Committing
     }
 
-    /// Begins: chooses the nonce and stores everything that will be said. `application` is the own entry, signed by
-    /// `wire::invitation::sign_application`; `pin` is that of this node's certificate.
+    /// Begins: chooses the nonce and stores everything that will be said. `token_text` may stand as it came by mail.
+    /// `application` is the own entry, signed by `wire::invitation::sign_application`; `pin` is that of this node's
+    /// certificate.
     ///
     /// # Errors
     /// `ALREADY_JOINED` when an application is under way in this directory; what does not fit the token.
@@ -145,10 +146,11 @@ impl Applicant {
             return Err(Reason::AlreadyJoined.into());
         }
         let applying = Applying {
-            token: token_text.trim().to_owned(),
+            token: wire::parse_token(token_text)?.text,
             nonce_a: Nonce(random()?),
             pin,
             application,
+            genesis: Bytes::new(),
             phase: Phase::Committing,
         };
         let applicant = Self::hold(file, applying)?;
@@ -197,7 +199,10 @@ impl Applicant {
         let after = match self.applying.next() {
             Next::Commit => {
                 let digest = commitment(&self.applying.nonce_a, &self.application.key, &self.applying.pin);
-                inviter.commit(id, secret, digest).await.map(|nonce_i| self.applying.committed(nonce_i))
+                inviter.commit(id, secret, digest).await.and_then(|(nonce_i, genesis)| {
+                    wire::check_genesis(&genesis, &self.token.invitation.federation)?;
+                    Ok(self.applying.committed(nonce_i, genesis))
+                })
             }
             Next::Reveal => {
                 let signed = self.applying.application.clone();
@@ -295,7 +300,7 @@ impl Applicant {
         Joined {
             authority: self.application.authority.clone(),
             federation: invitation.federation,
-            genesis: invitation.genesis.clone(),
+            genesis: self.applying.genesis.clone(),
             inviter: invitation.inviter.clone(),
             inviter_key: invitation.inviter_key,
             inviter_pins: invitation.inviter_pins.clone(),

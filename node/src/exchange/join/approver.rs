@@ -84,6 +84,7 @@ impl Inviter {
         {
             let (role, reason) = (Some(actor.role), Some(Reason::WordsDiffer));
             Entry { role, reason, ..Entry::about(Event::WordsWrong, authority) }.tell();
+            return Err(Error::Words { left: limits::WRONG_WORDS.saturating_sub(received.failed_words + 1) });
         }
         compared?;
         if let Some(admission) = pinned {

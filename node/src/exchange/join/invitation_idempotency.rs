@@ -24,13 +24,15 @@ fn of_request(call: &Call) -> Digest {
 
 /// The secret of the invitation that this call makes at this instant. Ed25519 signs the same bytes the same way, and who
 /// does not have the key cannot; nothing else is ever signed under this prefix, and the signature is shown to nobody.
-pub(super) fn secret(call: &Call, federation: &FederationId, created: UnixMs, key: &SigningKey) -> [u8; 32] {
+pub(super) fn secret(call: &Call, federation: &FederationId, created: UnixMs, key: &SigningKey) -> [u8; 16] {
     let mut message = b"havenlink/invitation-secret/v1\0".to_vec();
     message.extend_from_slice(federation.as_bytes());
     message.extend_from_slice(of_request(call).as_bytes());
     message.extend_from_slice(call.body.as_bytes());
     message.extend_from_slice(&created.0.to_be_bytes());
-    Digest::of(&*zeroize::Zeroizing::new(key.sign(&message))).0
+    let whole = Digest::of(&*zeroize::Zeroizing::new(key.sign(&message)));
+    let (secret, _) = whole.0.split_first_chunk().expect("32 bytes are 16 and more");
+    *secret
 }
 
 impl Inviter {

@@ -163,7 +163,6 @@ impl Inviter {
             created: now,
             expires: now + life,
             secret_digest: Digest::of(&secret),
-            genesis: inner.register.genesis(),
             rules_version: view.policy.rules_version,
             entry_version: view.member(&intended_for).map_or(0, |m| m.version),
         };
@@ -217,6 +216,11 @@ impl Inviter {
             Err(reason) => Step::unchanged(Err(reason)),
         })
         .await
+    }
+
+    /// The genesis statement of the federation, encoded `Signed`: what an invitation names by its hash.
+    pub fn genesis(&self) -> Bytes {
+        self.0.register.genesis()
     }
 
     /// The applicant commits. `pin` is that of its connection.

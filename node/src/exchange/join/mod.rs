@@ -31,6 +31,9 @@ pub enum Error {
     /// A rule forbids it.
     #[error("{0}")]
     Refused(Reason),
+    /// The six words differ, and may be tried so often again.
+    #[error("{left} of {} tries are left", crate::domain::limits::WRONG_WORDS)]
+    Words { left: u32 },
     /// A field does not have the required form.
     #[error("not what it should be")]
     Wire(#[from] wire::Error),
@@ -62,6 +65,7 @@ impl Error {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Refused(reason) | Self::Register(reason, _) => *reason,
+            Self::Words { .. } => Reason::WordsDiffer,
             Self::Wire(error) => error.reason(),
             Self::Store(error) => error.reason(),
             Self::Clock(_) => Reason::ClockDiffers,

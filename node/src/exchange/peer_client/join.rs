@@ -39,7 +39,7 @@ impl TonicJoinClient {
     pub fn new(channels: Vec<PeerChannel>, classify: fn(&tonic::Status) -> Reason, clock: SharedClock) -> Self {
         let client = |channel| {
             JoinServiceClient::new(channel)
-                .max_decoding_message_size(limits::JOIN_BYTES)
+                .max_decoding_message_size(limits::JOIN_BYTES + limits::STATEMENT_BYTES)
                 .max_encoding_message_size(limits::JOIN_BYTES)
         };
         Self { clients: channels.into_iter().map(client).collect(), answering: AtomicUsize::new(0), classify, clock }
@@ -89,9 +89,9 @@ impl JoinClient for TonicJoinClient {
     fn commit(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         commitment: Digest,
-    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
+    ) -> BoxFuture<'_, Result<(Nonce, Bytes), JoinCallError>> {
         let request = peer::CommitRequest {
             invitation_id: copied(id.as_bytes()),
             secret: copied(&secret),
@@ -104,14 +104,15 @@ impl JoinClient for TonicJoinClient {
                 client.commit(call(request.clone(), limits::UNARY.to_duration())).await
             };
             let answer = self.ask(commit).await?;
-            Nonce::from_slice(&answer.nonce_i).ok_or_else(|| Reason::DecodeFailed.into())
+            let nonce_i = Nonce::from_slice(&answer.nonce_i).ok_or(Reason::DecodeFailed)?;
+            Ok((nonce_i, answer.genesis))
         })
     }
 
     fn reveal(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         nonce_a: Nonce,
         application: Bytes,
     ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
@@ -136,7 +137,7 @@ impl JoinClient for TonicJoinClient {
     fn watch(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         known: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         let request = peer::WatchRequest {
@@ -156,7 +157,7 @@ impl JoinClient for TonicJoinClient {
     fn withdraw(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         statement: Option<Bytes>,
     ) -> BoxFuture<'_, Result<(), JoinCallError>> {
         Box::pin(async move {

@@ -45,7 +45,7 @@ impl Persons {
     /// What opens a record of this scope for this recipient, now.
     ///
     /// # Errors
-    /// `NO_AGREEMENT_TO_SHARE`, whatever it is that stands in the way (11.9); `ERASURE_OVERDUE` for a recipient that owes an answer.
+    /// `NO_AGREEMENT_TO_SHARE`, whatever it is that stands in the way (11.9).
     pub(in crate::exchange) async fn opening(
         &self,
         authority: &AuthorityId,
@@ -55,19 +55,21 @@ impl Persons {
     ) -> Result<Opening, Error> {
         let now = self.context.closing_time();
         let case = self.store().case_index(case).await?;
-        let host = self.host(recipient);
-        let question = UseQuestion { scope, purpose, recipient, host: host.as_ref(), now };
+        let (host, silent) = (self.host(recipient), self.is_silent(recipient).await?);
+        let question = UseQuestion { scope, purpose, recipient, host: host.as_ref(), silent, now };
         let found = self.of_case(case).await?.into_iter().find_map(|held| {
-            let share = held.share.as_ref().ok()?.clone();
+            let share = self.known_to_stand(&held)?.clone();
             let share_use = share.opens(&question).ok().filter(|_| held.authority == *authority)?;
             Some(Opening { held, share, case, share_use, scope, purpose })
         });
-        let opening = found.ok_or(Reason::NoAgreementToShare)?;
+        Ok(found.ok_or(Reason::NoAgreementToShare)?)
+    }
+
+    /// Whether it owes the answer to a withdrawal, past its time.
+    pub(super) async fn is_silent(&self, recipient: &AuthorityId) -> Result<bool, Error> {
+        let now = self.context.closing_time();
         let silent = |row: &DisclosureRow| row.recipient == *recipient && row.due_by <= now;
-        if self.store().disclosures_in(DisclosureState::Noticed, OPEN).await?.iter().any(silent) {
-            return Err(Error::about(recipient, Reason::ErasureOverdue));
-        }
-        Ok(opening)
+        Ok(self.store().disclosures_in(DisclosureState::Noticed, OPEN).await?.iter().any(silent))
     }
 
     /// How a partner knows a case (9.16).
@@ -120,10 +122,23 @@ impl Persons {
         let shared = self.store().disclosure(key.clone()).await?;
         let Some(row) = shared.filter(|row| row.state == DisclosureState::Shared) else { return Ok(None) };
         let (recipient, now) = (&row.recipient, self.context.closing_time());
-        let host = self.host(recipient);
-        let question = UseQuestion { scope: row.scope, purpose: row.purpose, recipient, host: host.as_ref(), now };
+        let (host, silent) = (self.host(recipient), self.is_silent(recipient).await?);
+        let (scope, purpose) = (row.scope, row.purpose);
+        let question = UseQuestion { scope, purpose, recipient, host: host.as_ref(), silent, now };
         let held = self.of_case(row.case).await?.into_iter().find(|held| held.id == row.share);
-        Ok(held.and_then(|held| held.share.ok()?.opens_again(&question).ok()))
+        Ok(held.and_then(|held| self.known_to_stand(&held)?.opens_again(&question).ok()))
+    }
+
+    /// One that can be read, unless a restore may have lost that it was withdrawn: until each recipient that it names has returned
+    /// what it was told of withdrawals, or somebody has confirmed it since (9.10).
+    pub(super) fn known_to_stand<'h>(&self, held: &'h HeldShare) -> Option<&'h AgreementToShare> {
+        let share = held.share.as_ref().ok()?;
+        let named = || share.terms.scopes.iter().flat_map(|scope| &scope.recipients);
+        let knows = |partner: &AuthorityId| {
+            let pair = (held.authority.clone(), partner.clone());
+            self.context.keys().serves(partner) || self.context.answered().knows_all(&pair)
+        };
+        (!held.unconfirmed || named().all(knows)).then_some(share)
     }
 
     fn host(&self, recipient: &AuthorityId) -> Option<AuthorityId> {

@@ -10,7 +10,7 @@ use crate::domain::record::RecordKey;
 use crate::domain::records::withdrawal::{ErasureOutcome, ErasureReceipt};
 use crate::domain::records::{CONTROL_LIFE, Control};
 use crate::exchange::context::{Error, new_random_record_id};
-use crate::storage::ops::{Delete, Put, Write};
+use crate::storage::ops::{Delete, NewDelivery, Put, Write};
 use crate::storage::rows::WithdrawalRow;
 
 use super::Persons;
@@ -52,18 +52,18 @@ impl Persons {
     }
 
     fn answer(&self, done: &mut Write, row: WithdrawalRow) -> Result<(), Error> {
-        let (view, now) = (self.context.view(), self.context.now());
-        let (counter, outcome) = (row.counter, ErasureOutcome::Done);
-        let receipt = ErasureReceipt { record_id: row.key.record_id, counter, outcome, at: now };
-        let parties = (&row.recipient, &row.key.origin);
-        let as_what = (new_random_record_id(), CONTROL_LIFE);
-        done.deliveries.push(self.context.control(
-            (&view, now),
-            parties,
-            as_what,
-            &Control::ErasureReceipt(receipt),
-        )?);
-        done.puts.push(Put::Withdrawal(WithdrawalRow { done_at: Some(now), ..row }));
+        let row = WithdrawalRow { done_at: Some(self.context.now()), ..row };
+        done.deliveries.push(self.receipt_of(&row)?);
+        done.puts.push(Put::Withdrawal(row));
         Ok(())
+    }
+
+    /// Says that nothing of it is left here, since when it is so.
+    pub(super) fn receipt_of(&self, row: &WithdrawalRow) -> Result<NewDelivery, Error> {
+        let (view, now) = (self.context.view(), self.context.now());
+        let (counter, outcome, at) = (row.counter, ErasureOutcome::Done, row.done_at.unwrap_or(now));
+        let receipt = Control::ErasureReceipt(ErasureReceipt { record_id: row.key.record_id, counter, outcome, at });
+        let as_what = (new_random_record_id(), CONTROL_LIFE);
+        self.context.control((&view, now), (&row.recipient, &row.key.origin), as_what, &receipt)
     }
 }

@@ -1,16 +1,18 @@
 //! What persons let be shared: asked, given, confirmed, approved, withdrawn, shown to who looks after the case (11.6-11.13).
 //!
 //! What lives here: the use cases around an agreement to share (`domain/person/share` decides), its sealing and opening, its
-//! export (`export`), what it opens (`disclosing`), calling that back (`withdrawing`) and erasing it here (`erasing`). What does not:
-//! how a record that is shared under one travels (`road`). Invariants: each is kept at its origin alone, sealed
-//! under a key of its own that dies when it is withdrawn, and found by a keyed hash of the case's reference, which is not stored; one
-//! word at a time is said about them; whom a person excluded is in no answer; one that cannot be read opens nothing and counts
-//! as a no.
+//! export (`export`), what it opens (`disclosing`), calling that back (`withdrawing`), what was called back while somebody was away
+//! (`recalled`), erasing it here (`erasing`), and what became of one record (`verifying`). What does not: how a record that is shared under one travels (`road`).
+//! Invariants: each is kept at its origin alone, sealed under a key of its own that dies when it is withdrawn, and found by a
+//! keyed hash of the case's reference, which is not stored; one word at a time is said about them; whom a person excluded is in
+//! no answer; one that cannot be read opens nothing and counts as a no.
 
 mod disclosing;
 mod erasing;
 mod export;
+mod recalled;
 mod shown;
+mod verifying;
 mod withdrawing;
 
 use std::collections::BTreeSet;
@@ -22,13 +24,14 @@ use zeroize::Zeroizing;
 use crate::domain::audit::{AuditAct, AuditDraft};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{AuthorityId, ShareId};
+use crate::domain::limits;
 use crate::domain::person::share::{
     AgreementToShare, Circumstances, Decider, ShareEventKind, ShareStanding, Subject, Terms,
 };
 use crate::domain::person::{CaseIndex, CaseReference};
 use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
-use crate::domain::time::{Millis, UnixMs};
+use crate::domain::time::UnixMs;
 use crate::exchange::context::{Call, Context, Error, Table, Unreadable, stream_of};
 use crate::pass::PassKind;
 use crate::storage::Store;
@@ -37,12 +40,12 @@ use crate::storage::rows::ShareRow;
 use crate::wire::{self, share as codec};
 
 pub(in crate::exchange) use disclosing::Disclosing;
+pub use verifying::{Holder, HolderState};
 pub(in crate::exchange) use withdrawing::WithdrawalChange;
+use withdrawing::Withdrawn;
 
 /// Agreements to share of one case; each is a conversation with one person.
 const MOST: usize = 64;
-/// Kept for so long after everything that was shared under it is erased: who agreed to what stays answerable (11.16).
-const ACCOUNTABLE: Millis = Millis::days(365);
 
 /// What somebody was asked.
 pub struct AskedToShare {
@@ -59,6 +62,8 @@ pub struct HeldShare {
     pub id: ShareId,
     pub authority: AuthorityId,
     version: u64,
+    /// Nobody has changed it since a restore.
+    unconfirmed: bool,
     /// If the stored row can be read.
     pub share: Result<AgreementToShare, Unreadable>,
     /// How it stands, by the latest clock that is known; `None` for one that cannot be read.
@@ -191,21 +196,13 @@ impl Persons {
         let _one_word_at_a_time = self.saying.lock().await;
         let said_before = self.said_before(call, METHOD).await?;
         let case = self.store().case_index(case).await?;
-        let (mut rows, mut ids, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        for held in self.of_case(case).await? {
-            // One that cannot be read opens nothing.
-            let Ok(mut share) = held.share else { continue };
-            keys.push(sealed_as(&held.authority, held.id, false));
-            if share.withdraw(call.actor, self.context.best_time()) && said_before.is_none() {
-                rows.push(self.row(held.id, held.authority, (case, held.version), &share).await?);
-                ids.extend_from_slice(held.id.as_bytes());
-            }
-        }
+        let (mut write, mut withdrawn) = (Write::default(), Withdrawn::default());
+        self.withdraw_case(&mut write, &mut withdrawn, case, call.actor).await?;
+        let Withdrawn { rows, keys, .. } = withdrawn;
         let answer = match said_before {
             Some(first) => first,
             None => {
-                let mut write = Write::default();
-                self.call_back(&mut write, case, self.context.best_time()).await?;
+                let ids: Vec<u8> = rows.iter().flat_map(|(_, row)| row.id.as_bytes().to_vec()).collect();
                 self.write_beside(write, call, METHOD, rows, (ids.into(), AuditAct::SharingWithdrawn)).await?
             }
         };
@@ -240,7 +237,7 @@ impl Persons {
         let key = sealed_as(&authority, id, withdrawn);
         let sealed = self.store().seal(key, plain).await?.ok_or(Reason::SharingClosed)?;
         let erased = share.terms.scopes.iter().map(|scope| scope.erase_by).max().unwrap_or(UnixMs(0));
-        let keep_until = erased + ACCOUNTABLE;
+        let keep_until = erased + limits::ACCOUNTABLE;
         Ok((version, NewShare { id, authority, case, version: version + 1, keep_until, sealed }))
     }
 
@@ -314,7 +311,7 @@ impl Persons {
     }
 
     async fn held(&self, row: ShareRow) -> Result<HeldShare, Error> {
-        let ShareRow { id, authority, version, sealed } = row;
+        let ShareRow { id, authority, version, sealed, unconfirmed } = row;
         let noted = |error| self.context.unreadable(Table::AgreementToShare, None, id, error);
         let share = match self.opened(&authority, id, sealed).await {
             Ok(Some(plain)) => codec::reload(&plain).map_err(noted),
@@ -326,7 +323,7 @@ impl Persons {
             Err(error) => return Err(error.into()),
         };
         let standing = share.as_ref().ok().map(|share| share.standing(self.context.closing_time()));
-        Ok(HeldShare { id, authority, version, share, standing })
+        Ok(HeldShare { id, authority, version, unconfirmed, share, standing })
     }
 }
 

@@ -26,7 +26,7 @@ impl Persons {
     /// May one record of this scope be shared with this recipient, for this purpose, now? Which agreement says so.
     ///
     /// # Errors
-    /// `NO_AGREEMENT_TO_SHARE`, whatever it is that stands in the way (11.9).
+    /// `NO_AGREEMENT_TO_SHARE`, whatever it is that stands in the way (11.9); `ERASURE_OVERDUE` for a recipient that owes an answer.
     pub async fn check(
         &self,
         case: CaseReference,
@@ -35,10 +35,13 @@ impl Persons {
     ) -> Result<(ShareId, ShareUse), Error> {
         let view = self.context.view();
         let host = view.member(recipient).and_then(|member| member.entry.hosted_by.as_ref());
-        let question = UseQuestion { scope, purpose, recipient, host, now: self.context.closing_time() };
+        let (silent, now) = (self.is_silent(recipient).await?, self.context.closing_time());
+        let question = UseQuestion { scope, purpose, recipient, host, silent, now };
         let held = self.show(case).await?;
-        let opens = |held: &HeldShare| Some((held.id, held.share.as_ref().ok()?.opens(&question).ok()?));
-        Ok(held.iter().find_map(opens).ok_or(Reason::NoAgreementToShare)?)
+        let opens = |held: &HeldShare| Some((held.id, self.known_to_stand(held)?.opens(&question).ok()?));
+        let (id, share_use) = held.iter().find_map(opens).ok_or(Reason::NoAgreementToShare)?;
+        share_use.check_silence().map_err(|reason| Error::about(recipient, reason))?;
+        Ok((id, share_use))
     }
 
     /// One agreement to share as JSON-LD. The ledger says that it was read for a person.

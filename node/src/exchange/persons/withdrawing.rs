@@ -16,13 +16,13 @@ use crate::domain::reason::Reason;
 use crate::domain::record::RecordKey;
 use crate::domain::records::withdrawal::{ErasureOutcome, ErasureReceipt, WithdrawalNotice, WithdrawalReason};
 use crate::domain::records::{CONTROL_LIFE, Control};
-use crate::domain::time::{Millis, UnixMs};
+use crate::domain::time::Millis;
 use crate::exchange::context::{Error, new_random_record_id};
-use crate::storage::ops::{Delete, Put, Write};
+use crate::storage::ops::{Delete, NewShare, Put, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject};
 use crate::storage::rows::{DisclosureRow, DisclosureState, WithdrawalRow};
 
-use super::Persons;
+use super::{Persons, sealed_as};
 
 /// A partner has so long to answer a notice; after that it is named, and gets nothing about persons until it does.
 const ANSWERED_WITHIN: Millis = Millis::hours(72);
@@ -38,11 +38,51 @@ pub(in crate::exchange) struct WithdrawalChange {
     pub audit: Vec<AuditDraft>,
 }
 
+/// What was agreed about a case, as it is from a withdrawal on.
+#[derive(Default)]
+pub(super) struct Withdrawn {
+    /// With the version before each.
+    pub rows: Vec<(u64, NewShare)>,
+    /// Die with it.
+    pub keys: Vec<RecordKey>,
+    /// Of the last notice from an origin to a recipient.
+    counters: BTreeMap<(AuthorityId, AuthorityId), u64>,
+}
+
+/// The notice of what was called back.
+pub(super) fn notice_of(row: &DisclosureRow) -> Control {
+    let (record_id, reason) = (row.key.record_id, WithdrawalReason::Withdrawn);
+    Control::WithdrawalNotice(WithdrawalNotice { record_id, reason, counter: row.counter, due_by: row.due_by })
+}
+
 impl Persons {
+    /// All that was agreed about a case ends, and all that was shared under it is called back.
+    pub(super) async fn withdraw_case(
+        &self,
+        write: &mut Write,
+        withdrawn: &mut Withdrawn,
+        case: CaseIndex,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        for held in self.of_case(case).await? {
+            // One that cannot be read opens nothing.
+            let Ok(mut share) = held.share else { continue };
+            withdrawn.keys.push(sealed_as(&held.authority, held.id, false));
+            if share.withdraw(actor, self.context.best_time()) {
+                withdrawn.rows.push(self.row(held.id, held.authority, (case, held.version), &share).await?);
+            }
+        }
+        self.call_back(write, &mut withdrawn.counters, case).await
+    }
+
     /// Adds to a withdrawal the notice to each recipient of what was shared about the case, and the erasure here.
-    pub(super) async fn call_back(&self, write: &mut Write, case: CaseIndex, now: UnixMs) -> Result<(), Error> {
-        let view = self.context.view();
-        let mut counters: BTreeMap<(AuthorityId, AuthorityId), u64> = BTreeMap::new();
+    async fn call_back(
+        &self,
+        write: &mut Write,
+        counters: &mut BTreeMap<(AuthorityId, AuthorityId), u64>,
+        case: CaseIndex,
+    ) -> Result<(), Error> {
+        let (view, now) = (self.context.view(), self.context.best_time());
         for row in self.store().disclosures_of(case).await? {
             if row.state != DisclosureState::Shared {
                 continue;
@@ -54,15 +94,13 @@ impl Persons {
             };
             counters.insert((from.clone(), to.clone()), counter);
             let due_by = now + ANSWERED_WITHIN;
-            let reason = WithdrawalReason::Withdrawn;
-            let notice = WithdrawalNotice { record_id: row.key.record_id, reason, counter, due_by };
+            let row = DisclosureRow { state: DisclosureState::Noticed, counter, noticed_at: now, due_by, ..row };
             let as_what = (new_random_record_id(), CONTROL_LIFE);
-            let sealed = self.context.control((&view, now), (&from, &to), as_what, &Control::WithdrawalNotice(notice));
-            // Whom nothing can reach is named when the answer is overdue.
+            let sealed = self.context.control((&view, now), (&from, &to), as_what, &notice_of(&row));
+            // Whom nothing can reach now asks when it is back, and is named when the answer is overdue.
             write.deliveries.extend(sealed.ok());
             write.owes.push(Owed::now(OwedKey::of(Subject::Erasure(row.key.clone())), now));
-            let state = DisclosureState::Noticed;
-            write.puts.push(Put::Disclosure(DisclosureRow { state, counter, noticed_at: now, due_by, ..row }));
+            write.puts.push(Put::Disclosure(row));
         }
         Ok(())
     }
@@ -75,7 +113,7 @@ impl Persons {
         signed: &Bytes,
     ) -> Result<Result<WithdrawalChange, Reason>, Error> {
         match control {
-            Control::WithdrawalNotice(notice) => self.noticed(envelope, notice).await.map(Ok),
+            Control::WithdrawalNotice(notice) => self.noticed(envelope, notice, signed).await.map(Ok),
             Control::ErasureReceipt(receipt) => self.answered_by(envelope, receipt, signed).await,
             Control::AgreementProposal(_)
             | Control::AgreementSignature(_)
@@ -86,7 +124,12 @@ impl Persons {
 
     /// Gone with the transaction that takes the notice; its keys, and the answer, follow. One that is not here is not taken when
     /// it comes.
-    async fn noticed(&self, envelope: &Envelope, notice: &WithdrawalNotice) -> Result<WithdrawalChange, Error> {
+    pub(super) async fn noticed(
+        &self,
+        envelope: &Envelope,
+        notice: &WithdrawalNotice,
+        signed: &Bytes,
+    ) -> Result<WithdrawalChange, Error> {
         let key = RecordKey { origin: envelope.origin.clone(), record_id: notice.record_id };
         let known = self.store().withdrawal(key.clone()).await?;
         let row = WithdrawalRow {
@@ -96,6 +139,7 @@ impl Persons {
             received: self.context.now(),
             due_by: notice.due_by,
             done_at: None,
+            notice: signed.clone(),
         };
         // Their rows go with this transaction, and nobody would find their keys by them any more.
         let sealed = self.with_answers(&key).await?.into_iter();
@@ -105,7 +149,7 @@ impl Persons {
         Ok(WithdrawalChange { puts, deletes, owes, audit: Vec::new() })
     }
 
-    async fn answered_by(
+    pub(super) async fn answered_by(
         &self,
         envelope: &Envelope,
         receipt: &ErasureReceipt,

@@ -34,7 +34,7 @@ impl Road {
         answer.check().map_err(|fault| wire::Error::from(fault).within("answer"))?;
         let row = self.store().inbox_record(target.clone()).await?.filter(|row| kinds.contains(&row.record.kind()));
         let row = row.ok_or(Reason::TargetUnknown)?;
-        let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Answer);
+        let reading = self.context.may_read_received(&row, call.actor.role, ReadPurpose::Answer);
         let readable = row.record.kind().open_to(Verb::Read, call.actor.role).is_ok();
         let reading = reading.map_err(|reason| match reason {
             Reason::MethodNotOpen if readable => reason,

@@ -3,6 +3,7 @@
 //! Each message of a partner says what its clock shows. Time that no clock setting moves, counted from the last beat of a
 //! majority, says which clock to look at (9.3).
 
+use crate::domain::directory::DirectoryView;
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
 use crate::domain::time::Millis;
@@ -95,6 +96,13 @@ impl Road {
         let differs = heard.ahead.0.saturating_abs() > limits::CLOCK_WARN.0;
         let ours = self.context.confirmed_time().map(|confirmed| now.since(confirmed));
         (lately && differs).then(|| ClockDifference::new(partner.clone(), heard.ahead, ours))
+    }
+
+    /// Whether content about a person waits on the way to this partner: the register is not confirmed, or the clocks are too far
+    /// apart (9.3, 9.4). By a clock that differs nobody can say what has ended.
+    pub(super) fn persons_wait(&self, partner: &AuthorityId, view: &DirectoryView) -> bool {
+        let differs = |found: ClockDifference| found.ahead.0.saturating_abs() > limits::CLOCK_STOP.0;
+        !view.is_fresh(self.context.closing_time()) || self.clock_difference(partner).is_some_and(differs)
     }
 
     /// The largest of all partners' differences.

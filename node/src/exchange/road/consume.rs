@@ -146,7 +146,7 @@ impl Reader {
         if !given {
             return None;
         }
-        let reading = self.road.context.may_read(&row.record, *role, *purpose).ok()?;
+        let reading = self.road.context.may_read_received(&row, *role, *purpose).ok()?;
         let noted = |error| self.road.unreadable(Table::Inbox, Some(reading.kind()), row.key.record_id, error);
         Some(Consumed {
             position: row.position,

@@ -31,7 +31,7 @@ impl Road {
     /// When the store cannot be read.
     pub(in crate::exchange) async fn queue_again_pass(&self) -> Result<Passed, Error> {
         let (now, mut passed) = (self.now(), Passed::default());
-        let agreements = self.context.agreements().load_full();
+        let (agreements, view) = (self.context.agreements().load_full(), self.view());
         for waiting in self.store().deferred().await? {
             // A clock that was ahead when they were deferred keeps nothing back once it is right.
             let deferred_by = if waiting.oldest > now { waiting.oldest } else { now - PAUSE };
@@ -41,6 +41,9 @@ impl Road {
             // What waits for a confirmation here goes when that is given, or the agreement is closed.
             let held = waiting.agreement.and_then(|id| agreements.get(&id).cloned());
             if held.is_some_and(|held| held.state(now) == AgreementState::Unconfirmed) {
+                continue;
+            }
+            if waiting.kind.is_about_persons() && self.persons_wait(&waiting.recipient, &view) {
                 continue;
             }
             if !self.takes(&waiting).await? {

@@ -85,7 +85,7 @@ impl Road {
         }
         // A system asks about what it would be given.
         let purpose = if role == ActorRole::Consumer { ReadPurpose::Consume } else { ReadPurpose::Show };
-        let reading = match self.context.may_read(&row.record, role, purpose) {
+        let reading = match self.context.may_read_received(row, role, purpose) {
             Ok(reading) => reading,
             Err(reason) => return Ok(Err(reason)),
         };

@@ -198,7 +198,7 @@ impl Road {
         row: InboxRow,
         later: Option<Superseded>,
     ) -> Result<Option<HeldRecord>, Error> {
-        let Ok(reading) = self.context.may_read(&row.record, role, ReadPurpose::Show) else { return Ok(None) };
+        let Ok(reading) = self.context.may_read_received(&row, role, ReadPurpose::Show) else { return Ok(None) };
         let kind = reading.kind();
         let (said, created) = match self.context.opened_received(&row, reading) {
             Ok((envelope, content)) => {
@@ -241,7 +241,7 @@ impl Road {
         let mut open: Vec<(&InboxRow, Reading<'_>)> = about
             .iter()
             .filter(answers)
-            .filter_map(|row| Some((row, self.context.may_read(&row.record, role, ReadPurpose::Show).ok()?)))
+            .filter_map(|row| Some((row, self.context.may_read_received(row, role, ReadPurpose::Show).ok()?)))
             .collect();
         // A partner that answers at length, or often, must neither make the record too long to show nor push out what
         // others answered: the newest of each comes first.

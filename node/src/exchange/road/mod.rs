@@ -22,6 +22,7 @@ mod ends;
 mod explain;
 mod greet;
 mod held;
+mod holds;
 mod incarnation;
 mod later;
 mod lists;
@@ -31,6 +32,7 @@ mod receive;
 mod refer;
 mod rules;
 mod waits;
+mod withdrawals;
 
 use std::sync::Arc;
 

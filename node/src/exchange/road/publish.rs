@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::agreement::Usage;
+use crate::domain::agreement::{AgreementSet, AgreementState, Usage};
 use crate::domain::audit::{Actor, AuditAct, AuditDraft};
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AuthorityId, Digest, RecordId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, RecordId};
 use crate::domain::limits;
-use crate::domain::person::share::ShareUse;
+use crate::domain::person::share::{self, ShareUse};
 use crate::domain::policy::{self, ShareQuestion, Shared, Side};
 use crate::domain::publication::Publication;
 use crate::domain::reason::{Reason, RoadEffect};
@@ -16,8 +16,8 @@ use crate::domain::record::Reference;
 use crate::domain::records::{Content, Facet};
 use crate::domain::sharing::{Audience, Dates, Sharing, check_marking};
 use crate::domain::stream::StreamId;
-use crate::domain::time::{Millis, UnixMs};
-use crate::exchange::context::{Call, Error, Table, new_random_record_id, new_record_id, stream_of};
+use crate::domain::time::UnixMs;
+use crate::exchange::context::{Call, Error, Refusal, Table, new_random_record_id, new_record_id, stream_of};
 use crate::storage::ops::{NewPublication, Publish, WriteOp, Written};
 use crate::storage::rows::{DeliveryFilter, DeliveryRow};
 use crate::wire::{self, records, stored};
@@ -71,9 +71,6 @@ pub(super) struct Gates<'a> {
     pub shared: Option<&'a ShareUse>,
 }
 
-/// When a record about a person was made is told no finer: two recipients could know it by the instant (9.3).
-const ABOUT_PERSONS_EVERY: Millis = Millis::minutes(10);
-
 const METHOD: &str = "Publish";
 
 impl Road {
@@ -106,8 +103,10 @@ impl Road {
     pub(in crate::exchange) fn check(&self, call: &Call, draft: Draft) -> Result<Checked, Error> {
         let Draft { authority, mut sharing, content, to, references, under, shared } = draft;
         let now = self.now();
-        let created = if content.facet().concerns_person() { now.rounded_down(ABOUT_PERSONS_EVERY) } else { now };
+        let created = if content.facet().concerns_person() { now.rounded_down(share::CREATED_STEP) } else { now };
         let authority = self.context.own_authority(authority)?;
+        let kind = content.kind().name().to_lowercase();
+        content.check_past(now).map_err(|fault| wire::Error::from(fault).within(&kind).within("content"))?;
         let encoded = records::encode(&content);
         fits_an_envelope(&content, encoded.len())?;
         let dates = sharing
@@ -177,7 +176,10 @@ impl Road {
                 Ok(_) => {}
                 // What waits for a confirmation is held, and not refused.
                 Err(reason) if reason.road() == RoadEffect::Deferred => {}
-                Err(reason) => return Err(Error::about(to, reason)),
+                Err(reason) => {
+                    let waits = proposal(&agreements, from, to, now).filter(|_| reason == Reason::AgreementNotInForce);
+                    return Err(waits.map_or_else(|| Error::about(to, reason), |waits| unsigned(to, i, waits)));
+                }
             }
         }
         Ok(named.to_vec())
@@ -255,6 +257,23 @@ impl Road {
         }
         Ok((published, written))
     }
+}
+
+/// A proposal between the two that somebody has still to sign.
+fn proposal(agreements: &AgreementSet, from: &AuthorityId, to: &AuthorityId, now: UnixMs) -> Option<AgreementId> {
+    let mut between = agreements.grants(from, to);
+    between.find(|grant| grant.held.state(now) == AgreementState::Proposed).map(|grant| grant.held.id)
+}
+
+/// There is no agreement in force, for this one waits.
+fn unsigned(to: &AuthorityId, at: usize, waits: AgreementId) -> Error {
+    let short: String = waits.to_string().chars().take(12).collect();
+    Error::Refused(Refusal {
+        reason: Reason::AgreementNotInForce,
+        field: format!("sharing.recipients[{at}]"),
+        detail: format!("the agreement {short} waits for a signature: havenctl agreement show {short} says whose"),
+        authority: Some(to.clone()),
+    })
 }
 
 /// What an envelope carries around its body, at most: ids, codes, dates, references, signature.

@@ -54,6 +54,7 @@ impl Road {
         let authority = self.context.own_authority(authority)?;
         let scope = scope_of(sought.service);
         let opening = self.persons.opening(&authority, case.clone(), (scope, purpose), &recipient).await?;
+        opening.share_use.check_silence().map_err(|reason| Error::about(&recipient, reason))?;
         let counts = callback_phone.is_some();
         let referral = match callback_phone {
             None => Referral::Query(sought),

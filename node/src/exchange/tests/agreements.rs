@@ -394,3 +394,21 @@ async fn what_comes_due_is_told_to_both_parties_until_it_is_renewed_and_the_old_
     assert_eq!([STRASBOURG, KEHL].map(due), [vec![], vec![]]);
     world.publish(STRASBOURG, &[KEHL]).await;
 }
+
+#[tokio::test]
+async fn a_refusal_says_that_a_proposal_waits_for_a_signature() {
+    let world = World::new().await;
+    let agreement = world.agreement(STRASBOURG, KEHL, DisclosureLevel::Light);
+    let made = world.exchange(STRASBOURG).agreements.propose_agreement(&call(), agreement).await.unwrap();
+    let refused = async |to: &str| {
+        let alert = wished(sharing(&[to]), sample_alert());
+        let refused = world.exchange(STRASBOURG).road.publish(&call(), alert).await.unwrap_err();
+        let Error::Refused(refusal) = refused else { panic!("a refusal") };
+        assert_eq!((refusal.reason, refusal.authority), (Reason::AgreementNotInForce, Some(id(to))));
+        (refusal.field, refusal.detail)
+    };
+    let short: String = made.to_string().chars().take(12).collect();
+    let waits = format!("the agreement {short} waits for a signature: havenctl agreement show {short} says whose");
+    assert_eq!(refused(KEHL).await, ("sharing.recipients[0]".to_owned(), waits));
+    assert_eq!(refused(ESCH).await, (String::new(), String::new()), "with Esch there is not even a proposal");
+}

@@ -30,7 +30,9 @@ const FREE: &[(&str, &[&str])] = &[
     ("agreement", &["complete", "end_by", "end_at", "end_reason", "unconfirmed"]),
     ("agreement_end", &["arrival", "at", "notice"]),
     // Of another case it is not asked for; past its time it goes.
-    ("agreement_to_share", &["arrival", "case_index", "keep_until"]),
+    ("agreement_to_share", &["arrival", "case_index", "keep_until", "unconfirmed"]),
+    // Dates, and a flag.
+    ("asked_hold", &["asked", "extended", "keep_until"]),
     // An agreement can be absent.
     ("delivery", &["agreement", "skip", "as_of", "traceparent", "queued", "expires", "waiting_since", "given"]),
     ("delivery", &["reason", "finished", "grant_number", "created"]),
@@ -48,10 +50,12 @@ const FREE: &[(&str, &[&str])] = &[
     ("partner_incarnation", &["ours", "theirs", "hello"]),
     ("reader", &["consumer"]),
     ("request", &["scope", "request_id", "expires"]),
-    ("salt", &["record_id"]),
+    ("salt", &["record_id", "erased"]),
     ("taken", &["origin", "record_id", "position", "forget_at"]),
     // What somebody asks by; dates.
-    ("withdrawal", &["origin", "record_id", "received", "due_by", "done_at"]),
+    ("withdrawal", &["origin", "record_id", "received", "due_by", "done_at", "notice"]),
+    // Of another pair nothing is open; a date, and a flag.
+    ("withdrawals_answered", &["contact", "unknown"]),
     ("out_stream", &["id", "held", "reason", "next_attempt"]),
     ("outbox", &["expires"]),
     ("owed", &["since", "due", "reason"]),
@@ -68,8 +72,11 @@ fn touches(table: &str) -> &'static [&'static str] {
         "agreement" | "agreement_end" => &["agreement"],
         "agreement_to_share" => &["sharing"],
         "audit_checkpoint" | "audit_leaf" | "head" => &["ledger"],
+        "asked_hold" => &["asked"],
+        "offer_slots" => &["given"],
         "disclosure" => &["erasure"],
         "withdrawal" => &["withdrawn"],
+        "withdrawals_answered" => &["answered"],
         "delivery" | "outbox" | "out_stream" => &["delivery", "record", "queue"],
         "in_stream" | "meta" => &["in"],
         "inbox" | "taken" => &["record", "get", "found", "position"],

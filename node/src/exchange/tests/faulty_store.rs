@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::domain::envelope::GrantRef;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, HoldId, Incarnation, InvitationId, OfferId};
 use crate::domain::person::{CaseIndex, CaseReference, CaseScope, SubjectRef};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, StreamClass};
@@ -20,9 +20,10 @@ use crate::domain::time::UnixMs;
 use crate::storage::named::Named;
 use crate::storage::ops::{WriteOp, Written};
 use crate::storage::owed::{OwedCount, OwedRow, What};
+use crate::storage::remains::LookedAt;
 use crate::storage::rows::*;
 use crate::storage::unreadable::UnreadableRows;
-use crate::storage::{Disclosures, Error, PersonKeys, Result, Store};
+use crate::storage::{Disclosures, Error, Holds, PersonKeys, Result, Store};
 
 /// When the node is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,7 @@ impl PersonKeys for FaultyStore {
         seal(key: RecordKey, plain: Zeroizing<Vec<u8>>) -> Option<Bytes>;
         erase(keys: Vec<RecordKey>, now: UnixMs) -> ();
         is_erased(key: RecordKey) -> bool;
+        look_for(key: RecordKey) -> Vec<LookedAt>;
         open_sealed(key: RecordKey, sealed: Bytes) -> Option<Zeroizing<Vec<u8>>>;
     }
 }
@@ -158,6 +160,21 @@ impl Disclosures for FaultyStore {
         disclosures_in(state: DisclosureState, limit: usize) -> Vec<DisclosureRow>;
         last_notice(origin: AuthorityId, recipient: AuthorityId) -> u64;
         withdrawal(key: RecordKey) -> Option<WithdrawalRow>;
+        called_back(between: (AuthorityId, AuthorityId), known: u64, after: u64, limit: usize) -> Vec<DisclosureRow>;
+        notices_held(between: (AuthorityId, AuthorityId), after: u64, limit: usize) -> Vec<WithdrawalRow>;
+        last_notice_from(origin: AuthorityId, recipient: AuthorityId) -> u64;
+        senders_about_persons() -> Vec<(AuthorityId, AuthorityId)>;
+        answered() -> Vec<AnsweredRow>;
+        shares_unconfirmed(limit: usize) -> Vec<ShareRow>;
+    }
+}
+
+impl Holds for FaultyStore {
+    reads! {
+        offer_slots(offer: OfferId) -> Option<SlotsRow>;
+        all_offer_slots() -> Vec<SlotsRow>;
+        asked_hold(id: HoldId) -> Option<AskedHoldRow>;
+        asked_holds() -> Vec<AskedHoldRow>;
     }
 }
 
@@ -228,6 +245,7 @@ impl Store for FaultyStore {
         audit_leaves(from: u64, limit: usize) -> Vec<Bytes>;
         audit_checkpoints(after: u64, limit: usize) -> Vec<(u64, Bytes)>;
         audit_head() -> AuditHead;
+        audit_strays() -> u64;
         owed_recipients(what: What, now: UnixMs) -> Vec<Option<AuthorityId>>;
         owed(what: What, recipient: Option<AuthorityId>, now: UnixMs, limit: usize) -> Vec<OwedRow>;
         owed_counts() -> Vec<OwedCount>;

@@ -16,8 +16,9 @@ use crate::demo::sample;
 use crate::domain::agreement::AgreementEndReason;
 use crate::domain::directory::DirectoryView;
 use crate::domain::handling::Purpose;
+use crate::domain::holds::{Hold, HoldState, Slots};
 use crate::domain::ids::{
-    AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, Pin, RecordId, ShareId,
+    AgreementId, AuthorityId, Digest, HoldId, Incarnation, InvitationId, OfferId, Pin, RecordId, ShareId,
 };
 use crate::domain::join::{HeldInvitation, Invitation};
 use crate::domain::person::share::{Decider, ShareScope};
@@ -31,10 +32,13 @@ use crate::exchange::*;
 use crate::storage::identity;
 use crate::storage::ops::{Put, Write};
 use crate::storage::owed::{Owed, OwedKey, Subject, What};
-use crate::storage::rows::{DisclosureRow, DisclosureState, InStreamKey, InvitationRequestRow, WithdrawalRow};
+use crate::storage::rows::{
+    AnsweredRow, AskedHoldRow, DisclosureRow, DisclosureState, InStreamKey, InvitationRequestRow, SlotsRow,
+    WithdrawalRow,
+};
 use crate::wire::keys::SigningKey;
 use crate::wire::records::{self, offer, practice};
-use crate::wire::{invitation, joining};
+use crate::wire::{holds, invitation, joining};
 
 /// 2026-12-01, noon UTC: when the golden store was made.
 pub const MADE_AT: UnixMs = UnixMs(1_796_126_400_000);
@@ -145,7 +149,6 @@ async fn store_the_rest(world: &World) {
             created: MADE_AT,
             expires: MADE_AT + Millis::days(14),
             secret_digest: Digest([n; 32]),
-            genesis: genesis().0,
             rules_version: 1,
             entry_version: 0,
         };
@@ -192,11 +195,60 @@ async fn store_the_rest(world: &World) {
     let withdrawn = |n: u8| {
         let key = RecordKey { origin: kehl.clone(), record_id: RecordId([n; 16]) };
         let (recipient, counter, received) = (id(STRASBOURG), u64::from(n), MADE_AT);
-        Put::Withdrawal(WithdrawalRow { key, recipient, counter, received, due_by: FAR, done_at: Some(MADE_AT) })
+        let notice = Bytes::from_static(b"as it was signed");
+        Put::Withdrawal(WithdrawalRow {
+            key,
+            recipient,
+            counter,
+            received,
+            due_by: FAR,
+            done_at: Some(MADE_AT),
+            notice,
+        })
+    };
+    let answered = |partner: &str| {
+        Put::Answered(AnsweredRow { ours: id(STRASBOURG), partner: id(partner), contact: MADE_AT, unknown: false })
     };
     let invitations = [one, two, Put::InvitationRequest(Digest([9; 32]), request)];
-    let puts = invitations.into_iter().chain([shared(1), shared(2), withdrawn(3), withdrawn(4)]).collect();
+    let puts = invitations
+        .into_iter()
+        .chain(held_units())
+        .chain([shared(1), shared(2), withdrawn(3), withdrawn(4), answered(KEHL), answered(ESCH)])
+        .collect();
     world.node(STRASBOURG).store.write(Write { puts, owes, ..Write::default() }.into()).await.unwrap();
+}
+
+/// Slots of two offers, and two units that were asked for.
+fn held_units() -> [Put; 4] {
+    let slots = |n: u8| {
+        let hold = Hold {
+            id: HoldId([n; 16]),
+            holder: id(KEHL),
+            slot: 0,
+            token: 1,
+            taken: MADE_AT,
+            expires: FAR,
+            extended: false,
+            state: HoldState::Held,
+            ended: MADE_AT,
+        };
+        let slots = Slots { next_token: 2, clock: MADE_AT, holds: vec![hold] };
+        Put::Slots(SlotsRow { offer: OfferId([n; 16]), version: 1, body: holds::encode_slots(&slots) })
+    };
+    let asked = |n: u8| {
+        Put::AskedHold(AskedHoldRow {
+            id: HoldId([n; 16]),
+            ours: id(STRASBOURG),
+            owner: id(KEHL),
+            offer: OfferId([n; 16]),
+            asked: MADE_AT,
+            state: Some(HoldState::Arrived),
+            token: u64::from(n),
+            extended: false,
+            keep_until: FAR,
+        })
+    };
+    [slots(8), slots(9), asked(8), asked(9)]
 }
 
 /// A genesis statement, and its federation.
@@ -249,6 +301,11 @@ async fn records_of(world: &World, seen: &mut Seen) {
     for row in exchange.persons.erasures().await.unwrap() {
         seen.insert(format!("erasure {}", row.key.record_id), format!("{:?} {}", row.state, row.recipient));
     }
+    for partner in [KEHL, ESCH] {
+        if exchange.context.has_said_what_was_withdrawn(&id(STRASBOURG), &id(partner)) {
+            seen.insert(format!("answered {partner}"), "what it sent about persons is open".to_owned());
+        }
+    }
     for n in [3, 4] {
         let key = RecordKey { origin: id(KEHL), record_id: RecordId([n; 16]) };
         let withdrawn = exchange.persons.was_erased(&key).await.map_err(|error| error.reason());
@@ -259,6 +316,13 @@ async fn records_of(world: &World, seen: &mut Seen) {
     for held in exchange.capacity.own_offers(COORDINATOR).await.unwrap() {
         let text = format!("{:?}", held.offer.map(|offer| offer.capacity.free));
         seen.insert(format!("own offer {}", held.id), text);
+    }
+    for held in exchange.capacity.given_holds().await.unwrap() {
+        seen.insert(format!("given {} {}", held.offer, held.hold.token), format!("{:?}", held.hold.state));
+    }
+    for held in exchange.capacity.asked_holds().await.unwrap() {
+        let AskedHoldRow { id, owner, offer, state, token, .. } = held.row;
+        seen.insert(format!("asked {id}"), format!("{owner} {offer} {state:?} {token}"));
     }
     for shown in exchange.capacity.partner_offers(COORDINATOR).await.unwrap() {
         let text = format!("{:?}", shown.view.map(|view| view.capacity.level));

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
+use crate::domain::stream::{WithdrawalsAnswer, WithdrawalsQuestion};
 use crate::exchange::*;
-use crate::wire::peer;
+use crate::wire::{holds, peer};
 
-type Tap = Box<dyn Fn(&mut Batch) + Send + Sync>;
+type Tap<T> = Box<dyn Fn(&mut T) + Send + Sync>;
 
 /// What the line does to calls.
 #[derive(Default)]
@@ -23,9 +25,13 @@ pub struct Line {
     pub down: Mutex<HashSet<AuthorityId>>,
     /// Each node answers every batch with this: a fault of the receiver as a whole.
     pub fault: Mutex<Option<Reason>>,
-    /// So many answers are lost after the partner stored the batch.
+    /// So many answers are lost after the partner stored the batch, or the hold.
     pub lose_answers: AtomicU32,
-    pub tap: Mutex<Option<Tap>>,
+    pub tap: Mutex<Option<Tap<Batch>>>,
+    /// The same of what partners say was withdrawn.
+    pub withdrawals: Mutex<Option<Tap<WithdrawalsAnswer>>>,
+    /// How often somebody asked.
+    pub withdrawals_asked: AtomicU32,
     /// Stands in place of every receipt.
     pub receipt: Mutex<Option<Bytes>>,
     pub delivered: Mutex<Vec<Batch>>,
@@ -95,6 +101,39 @@ impl PeerLink for Link {
             let answer = node.agreements.ends_for(&self.caller, question).await;
             let answer = answer.map_err(|e| LinkError::from(e.reason()))?;
             Ok(peer::ends_answer_from_proto(peer::ends_answer_to_proto(answer)))
+        }
+        .boxed()
+    }
+
+    fn hold(&self, host: AuthorityId, call: HoldCall) -> BoxFuture<'_, Result<Lease, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            let call = holds::call_from_proto(&holds::call_to_proto(&call)).unwrap();
+            let lease = node.capacity.hold_for(&self.caller, call).await.map_err(|e| LinkError::from(e.reason()))?;
+            let lost = self.line.lose_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if lost.is_ok() {
+                return Err(Reason::DeadlineExceeded.into());
+            }
+            Ok(holds::lease_from_proto(&holds::lease_to_proto(lease)).unwrap())
+        }
+        .boxed()
+    }
+
+    fn withdrawals(
+        &self,
+        host: AuthorityId,
+        question: WithdrawalsQuestion,
+    ) -> BoxFuture<'_, Result<WithdrawalsAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            let question = peer::withdrawals_from_proto(peer::withdrawals_to_proto(question)).unwrap();
+            self.line.withdrawals_asked.fetch_add(1, Ordering::SeqCst);
+            let answer = node.persons.withdrawals_for(&self.caller, question).await;
+            let mut answer = answer.map_err(|e| LinkError::from(e.reason()))?;
+            if let Some(tap) = self.line.withdrawals.lock().unwrap().as_ref() {
+                tap(&mut answer);
+            }
+            Ok(peer::withdrawals_answer_from_proto(peer::withdrawals_answer_to_proto(answer)))
         }
         .boxed()
     }

@@ -10,11 +10,12 @@ use crate::domain::light::Light;
 use crate::domain::limits;
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind, ReferenceKind, StreamClass};
+use crate::domain::records::alert::AlertDetails;
 use crate::domain::records::answer::Answer;
 use crate::domain::records::offer::{AvailabilityClass, CapacityBand, CapacityLevel, DisclosureLevel, OwnOffer};
 use crate::domain::records::practice::{PracticeOutcome, PracticeTopic};
 use crate::domain::text::{Language, Text};
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::*;
 use crate::storage::ops::{NewPartnerOffer, Put, Receive, Write, WriteOp};
 use crate::storage::rows::InStreamKey;
@@ -332,7 +333,7 @@ async fn the_ledger_names_what_was_disclosed_received_and_refused_and_verifies()
         assert_eq!((finding.checkpoints, finding.contradicting), (1, None));
         let (leaves, head) = exchange.upkeep.audit_leaves(0, 1_000).await.unwrap();
         assert_eq!(leaves.len() as u64, head.size);
-        assert_eq!(head.checkpoint.map(|(size, _)| size), Some(head.size));
+        assert_eq!(head.checkpoint.map(|(size, _)| size), Some(head.size - 1), "the last leaf says that it was signed");
     }
 }
 
@@ -359,7 +360,7 @@ async fn a_ledger_that_contradicts_a_signed_checkpoint_is_found() {
     let root = exchange.upkeep.verify_audit().await.unwrap().head.root;
     assert_eq!(put(size, Digest([1; 32]), STRASBOURG).await, (false, Some(size)), "an edit");
     assert_eq!(put(size, root, KEHL).await, (false, Some(size)), "a signature of somebody else");
-    assert_eq!(put(size, root, STRASBOURG).await, (true, None));
+    assert_eq!(put(size, root, STRASBOURG).await, (true, None), "none was counted yet");
     assert_eq!(put(size + 5, root, STRASBOURG).await, (false, Some(size + 5)), "cut off");
 }
 
@@ -375,4 +376,31 @@ async fn a_record_that_fits_no_envelope_is_refused_when_it_is_published() {
     }
     let refused = world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[]), sample)).await;
     assert_eq!(refused.unwrap_err().reason(), Reason::MessageTooLarge);
+}
+
+#[tokio::test]
+async fn nobody_has_seen_what_is_still_to_come() {
+    let world = World::with_agreements().await;
+    let now = world.clock.now();
+    let publish = async |first: UnixMs, last: UnixMs| {
+        let mut alert = sample_alert();
+        let AlertDetails::SuspiciousAdvertising(advert) = &mut alert.details else { panic!("an advert") };
+        (advert.first_seen, advert.last_seen) = (Some(first), Some(last));
+        world.exchange(STRASBOURG).road.publish(&call(), wished(sharing(&[KEHL]), alert)).await
+    };
+    let (yesterday, soon) = (now - Millis::days(1), now + limits::CREATED_AHEAD);
+    let published = publish(yesterday, soon).await.unwrap();
+    let later = soon + Millis::minutes(1);
+    for (first, last, field) in [(later, later, "first_seen_ms"), (yesterday, now + Millis::days(2), "last_seen_ms")] {
+        let Error::Refused(refused) = publish(first, last).await.unwrap_err() else { panic!("a refusal") };
+        assert_eq!(refused.reason, Reason::FieldInvalid);
+        assert_eq!(refused.field, format!("content.alert.suspicious_advertising.{field}"));
+    }
+    // An update is asked the same.
+    let mut alert = sample_alert();
+    let AlertDetails::SuspiciousAdvertising(advert) = &mut alert.details else { panic!("an advert") };
+    advert.last_seen = Some(now + Millis::days(2));
+    let key = RecordKey { origin: id(STRASBOURG), record_id: published.record_id };
+    let updated = world.exchange(STRASBOURG).road.update(&call(), key, alert.into()).await;
+    assert_eq!(updated.unwrap_err().reason(), Reason::FieldInvalid);
 }

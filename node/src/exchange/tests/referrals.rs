@@ -11,14 +11,14 @@ use crate::clock::Clock;
 use crate::domain::handling::{Purpose, RecordStatus, Tlp};
 use crate::domain::ids::RecordId;
 use crate::domain::person::SubjectRef;
-use crate::domain::person::share::{Country, Decider};
+use crate::domain::person::share::{Country, Decider, Terms};
 use crate::domain::reason::Reason;
 use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::records::offer::{DisclosureLevel, ServiceKind};
 use crate::domain::records::referral::{Asked, DeclineCode, DeclinedBy, NextStep, Referral, Sought};
 use crate::domain::records::withdrawal::{ErasureOutcome, ErasureReceipt, WithdrawalNotice, WithdrawalReason};
 use crate::domain::records::{Content, Control};
-use crate::domain::time::Millis;
+use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::{AskedToShare, DeliveryFilter, DeliveryState, DisclosureState, Error, Folder, ToRefer};
 use crate::pass::PassKind;
 use crate::storage::ops::Write;
@@ -27,7 +27,7 @@ use crate::storage::sqlite::STORE_FILE;
 /// Stands in what is sent, and may stand in no file.
 const CALLBACK: &str = "+493023125777";
 
-fn to_refer(to: &str, asks: bool) -> ToRefer {
+pub(super) fn to_refer(to: &str, asks: bool) -> ToRefer {
     ToRefer {
         authority: None,
         recipient: id(to),
@@ -40,16 +40,16 @@ fn to_refer(to: &str, asks: bool) -> ToRefer {
     }
 }
 
-async fn refer(world: &World, to: &str) -> Result<RecordId, Error> {
+pub(super) async fn refer(world: &World, to: &str) -> Result<RecordId, Error> {
     world.exchange(STRASBOURG).road.refer(&call(), to_refer(to, true)).await.map(|published| published.record_id)
 }
 
-fn key(record_id: RecordId) -> RecordKey {
+pub(super) fn key(record_id: RecordId) -> RecordKey {
     RecordKey { origin: id(STRASBOURG), record_id }
 }
 
 /// Strasbourg may refer to Kehl and Esch.
-async fn agree(world: &World) {
+pub(super) async fn agree(world: &World) {
     for partner in [KEHL, ESCH] {
         let mut agreement = world.agreement(STRASBOURG, partner, DisclosureLevel::Light);
         for grant in &mut agreement.grants {
@@ -62,12 +62,17 @@ async fn agree(world: &World) {
     }
 }
 
-/// She agreed that a refuge is looked for at both.
-async fn give(world: &World) {
-    let mut terms = terms(world.clock.now());
+/// Kehl and Esch may be asked for a refuge.
+pub(super) fn shared_terms(now: UnixMs) -> Terms {
+    let mut terms = terms(now);
     terms.scopes[0].recipients.push(id(ESCH));
     terms.scopes[0].countries.push(Country::parse("lu").unwrap());
-    let asked: AskedToShare = asked(terms);
+    terms
+}
+
+/// She agreed that a refuge is looked for at both.
+pub(super) async fn give(world: &World) {
+    let asked: AskedToShare = asked(shared_terms(world.clock.now()));
     world.exchange(STRASBOURG).persons.give(&call(), asked, Decider::Person, Some(freely())).await.unwrap();
 }
 
@@ -78,7 +83,7 @@ async fn world() -> World {
     world
 }
 
-async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
+pub(super) async fn listed(world: &World, name: &str, folder: Folder) -> Vec<RecordId> {
     let held = world.exchange(name).road.list(COORDINATOR, RecordKind::Referral, folder, None, 10).await.unwrap();
     held.into_iter().map(|held| held.key.record_id).collect()
 }
@@ -89,7 +94,7 @@ async fn said(world: &World, name: &str, record_id: RecordId) -> Referral {
     referral
 }
 
-async fn state(world: &World, record_id: RecordId) -> DisclosureState {
+pub(super) async fn state(world: &World, record_id: RecordId) -> DisclosureState {
     world.node(STRASBOURG).store.disclosure(key(record_id)).await.unwrap().unwrap().state
 }
 
@@ -101,6 +106,7 @@ async fn who_she_agreed_with_is_asked_and_answers_to_her_city_alone() {
     assert_eq!(listed(&world, KEHL, Folder::Received).await, [sent]);
     assert_eq!(listed(&world, STRASBOURG, Folder::Published).await, [sent]);
     assert_eq!(listed(&world, ESCH, Folder::Received).await, []);
+    assert_eq!(world.line.withdrawals_asked.load(std::sync::atomic::Ordering::SeqCst), 0, "it is shown at once");
     let Referral::Asked(Asked { callback_phone, .. }) = said(&world, KEHL, sent).await else { panic!("asked") };
     assert_eq!(callback_phone, CALLBACK);
 
@@ -259,6 +265,9 @@ async fn nobody_says_done_while_the_log_still_holds_it() {
     sqlx::query("SELECT count(*) FROM inbox").execute(&mut reader).await.unwrap();
     world.exchange(STRASBOURG).persons.withdraw(&call(), case()).await.unwrap();
     world.settle().await;
+    // Looked for by itself: in which order nodes take their turns says how often it was tried so far.
+    world.clock.advance(Millis::minutes(2));
+    world.exchange(KEHL).upkeep.run_pass(PassKind::Erasures).await.unwrap();
     let reports = world.exchange(KEHL).upkeep.pass_reports();
     let report = reports.iter().find(|report| report.pass == PassKind::Erasures).unwrap();
     assert_eq!((report.postponed, report.reason), (1, Some(Reason::ErasureUnfinished)));
@@ -308,6 +317,52 @@ async fn what_waits_is_asked_again_when_it_goes() {
 }
 
 #[tokio::test]
+async fn what_a_suspended_partner_would_get_is_held_and_asked_again_after_its_restore() {
+    for withdrawn in [false, true] {
+        let world = world().await;
+        world.line.down.lock().unwrap().insert(id(KEHL));
+        let sent = refer(&world, KEHL).await.unwrap();
+        world.settle().await;
+        world.suspend(KEHL);
+        world.settle().await;
+        refer(&world, KEHL).await.map(drop).expect_err("nothing more is made for it");
+        if withdrawn {
+            world.exchange(STRASBOURG).persons.withdraw(&call(), case()).await.unwrap();
+        }
+        world.line.down.lock().unwrap().clear();
+        world.restore(KEHL);
+        world.settle().await;
+        world.clock.advance(Millis::minutes(2));
+        world.settle().await;
+        let expected = if withdrawn { vec![] } else { vec![sent] };
+        assert_eq!(listed(&world, KEHL, Folder::Received).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_partner_that_is_admitted_again_gets_nothing_of_before() {
+    let world = world().await;
+    world.line.down.lock().unwrap().insert(id(KEHL));
+    let before = refer(&world, KEHL).await.unwrap();
+    world.settle().await;
+    // Removed and admitted again while this node did not look.
+    world.clock.advance(Millis::minutes(30));
+    let now = world.clock.now();
+    world.change_view(|view| _ = view.admitted.insert(id(KEHL), now));
+    world.change_member(KEHL, |member| member.status_version += 2);
+    world.line.down.lock().unwrap().clear();
+    world.settle().await;
+    world.clock.advance(Millis::minutes(11));
+    let after = refer(&world, KEHL).await.unwrap();
+    world.settle().await;
+    assert_eq!(listed(&world, KEHL, Folder::Received).await, [after]);
+    let filter = DeliveryFilter { record: Some(before), ..DeliveryFilter::default() };
+    let rows = world.exchange(STRASBOURG).road.deliveries(filter, None, 9).await.unwrap();
+    let states: Vec<_> = rows.iter().map(|row| (row.state, row.reason)).collect();
+    assert_eq!(states, [(DeliveryState::Refused, Some(Reason::MemberRemoved))]);
+}
+
+#[tokio::test]
 async fn a_partner_that_does_not_answer_is_named_and_gets_nothing_more() {
     let world = world().await;
     let sent = refer(&world, KEHL).await.unwrap();
@@ -317,9 +372,13 @@ async fn a_partner_that_does_not_answer_is_named_and_gets_nothing_more() {
     world.settle().await;
     assert_eq!(state(&world, sent).await, DisclosureState::Noticed);
     give(&world).await;
+    let waits = refer(&world, KEHL).await.unwrap();
+    let opened = async || world.exchange(STRASBOURG).persons.still_opens(&key(waits)).await.unwrap().unwrap();
+    assert_eq!(opened().await.check_silence(), Ok(()));
     world.clock.advance(Millis::hours(73));
     let refused = refer(&world, KEHL).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::ErasureOverdue);
+    assert_eq!(opened().await.check_silence(), Err(Reason::ErasureOverdue), "what waits for it does not go either");
     refer(&world, ESCH).await.unwrap();
     world.line.down.lock().unwrap().clear();
     world.settle().await;
@@ -369,4 +428,45 @@ async fn its_end_erases_it_at_both_without_a_message() {
         assert!(world.node(name).store.inbox_record(key(sent)).await.unwrap().is_none());
         assert!(world.node(name).store.publication(key(sent)).await.unwrap().is_none());
     }
+}
+
+/// Nothing about a person passes, however often it is looked for; what is published beside it does.
+async fn waits_alone(world: &World, sent: RecordId) {
+    let alert = world.publish(STRASBOURG, &[KEHL]).await.record_id;
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, alert).await, [(DeliveryState::Delivered, None)], "an alert goes on");
+    world.clock.advance(Millis::minutes(1));
+    world.settle().await;
+    assert_eq!(listed(world, KEHL, Folder::Received).await, []);
+    let waiting = world.delivery(STRASBOURG, sent).await;
+    assert!(matches!(waiting[..], [(DeliveryState::Held, Some(Reason::PersonContentWaits))]), "{waiting:?}");
+}
+
+async fn goes_by_itself(world: &World, sent: RecordId) {
+    world.clock.advance(Millis::minutes(2));
+    world.settle().await;
+    assert_eq!(world.delivery(STRASBOURG, sent).await, [(DeliveryState::Delivered, None)]);
+    assert_eq!(listed(world, KEHL, Folder::Received).await, [sent]);
+}
+
+#[tokio::test]
+async fn while_no_majority_confirms_the_register_a_referral_waits_and_an_alert_goes_on() {
+    let world = world().await;
+    let sent = refer(&world, KEHL).await.unwrap();
+    world.exchange(STRASBOURG).road.dispatch_pass().await.unwrap();
+    let limit = |limit: Millis| world.change_view(|view| view.policy.freshness_limit = limit);
+    limit(Millis(-1));
+    waits_alone(&world, sent).await;
+    limit(Millis::days(36_500));
+    goes_by_itself(&world, sent).await;
+}
+
+#[tokio::test]
+async fn while_two_clocks_differ_by_more_than_five_minutes_a_referral_waits_and_an_alert_goes_on() {
+    let mut world = world().await;
+    world.start_with_clock(KEHL, Millis::minutes(6)).await;
+    let sent = refer(&world, KEHL).await.unwrap();
+    waits_alone(&world, sent).await;
+    world.start_with_clock(KEHL, Millis(0)).await;
+    goes_by_itself(&world, sent).await;
 }

@@ -300,10 +300,10 @@ async fn a_call_that_is_cut_off_stores_its_batch_once() {
 }
 
 /// A small generator of numbers that a failed seed reproduces (Steele, Lea, Flood 2014: SplitMix64).
-struct Dice(u64);
+pub(super) struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

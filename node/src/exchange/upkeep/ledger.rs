@@ -1,7 +1,8 @@
 //! The ledger, recomputed: its leaves give the stored root, and every signed checkpoint what it says (9.12).
 //!
 //! Whoever holds the file can make leaves and root agree; the checkpoints in it only the authority's key could have
-//! signed. What this does not show is a rollback to an older state of the whole file: nobody cosigns yet.
+//! signed, and each of them has its leaf. What this does not show is a rollback to an older state of the whole file: nobody
+//! cosigns yet.
 
 use bytes::Bytes;
 
@@ -10,7 +11,7 @@ use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{Digest, KeyId};
 use crate::domain::reason::Reason;
 use crate::exchange::context::{Error, Table};
-use crate::storage::audit::Replay;
+use crate::storage::audit::{Replay, Tally};
 use crate::storage::rows::AuditHead;
 use crate::wire::checkpoint;
 
@@ -29,7 +30,11 @@ pub struct AuditFinding {
     pub checkpoints: u64,
     /// Size of the first checkpoint that contradicts the leaves, or that this authority did not sign; `None`: none.
     pub contradicting: Option<u64>,
-    /// Size and root as recomputed are those stored, and no checkpoint says otherwise.
+    /// Size of the first checkpoint that is gone, or that has no leaf; `None`: none.
+    pub missing: Option<u64>,
+    /// Leaves and checkpoints outside of the log.
+    pub strays: u64,
+    /// Size, root and time as recomputed are those stored, and no checkpoint says otherwise, is missing or too many.
     pub consistent: bool,
 }
 
@@ -50,18 +55,47 @@ impl Upkeep {
         Ok((self.store().audit_leaves(from, limit).await?, self.store().audit_head().await?))
     }
 
+    /// The head of the log, with a checkpoint whose leaf stands below it.
+    pub(super) async fn ledger_head(&self) -> Result<AuditHead, Error> {
+        // What is read of checkpoints first has its leaf in what is read of leaves then.
+        let checkpoint = self.store().audit_head().await?.checkpoint;
+        Ok(AuditHead { checkpoint, ..self.store().audit_head().await? })
+    }
+
     /// Recomputes the whole tree and compares it with what is stored, and with every checkpoint on the way.
     ///
     /// # Errors
     /// `NODE_STARTING` before the register says which keys are this authority's; when the store cannot be read.
     pub async fn verify_audit(&self) -> Result<AuditFinding, Error> {
-        let head = self.store().audit_head().await?;
+        let head = self.ledger_head().await?;
         let view = self.view();
         let keys =
             view.member(self.context.authority()).map(|member| member.keys.clone()).ok_or(Reason::NodeStarting)?;
-        let mut finding =
-            AuditFinding { head, first_bad: None, checkpoints: 0, contradicting: None, consistent: false };
-        let mut replay = Replay::default();
+        let mut finding = AuditFinding::of(head);
+        let replay = self.recompute(&mut finding, &keys).await?;
+        // Over leaves that are not there, also none that came meanwhile: the log was cut.
+        if let Some((size, _)) = self.store().audit_checkpoints(finding.head.size, 1).await?.first()
+            && *size > self.store().audit_head().await?.size
+        {
+            finding.contradicting = finding.contradicting.or(Some(*size));
+        }
+        finding.strays = self.store().audit_strays().await?;
+        finding.first_bad = replay.first_bad();
+        if let Some(place) = finding.first_bad {
+            let error = crate::wire::Error::new(Reason::AuditDamaged, "leaf", "");
+            self.context.unreadable(Table::AuditLeaf, None, place, error);
+        }
+        let (frontier, head) = (replay.frontier(), &finding.head);
+        let same = (frontier.size(), frontier.root(), replay.time()) == (head.size, head.root, head.time);
+        let whole = finding.first_bad.is_none() && finding.missing.is_none() && finding.strays == 0;
+        finding.consistent = same && whole && finding.contradicting.is_none();
+        Ok(finding)
+    }
+
+    /// All leaves up to the head, with each checkpoint judged where it stands and counted against its leaf.
+    async fn recompute(&self, finding: &mut AuditFinding, keys: &[KeyRecord]) -> Result<Replay, Error> {
+        let (mut replay, mut tally) = (Replay::default(), Tally::default());
+        let counted = finding.head.checkpoint.as_ref().map_or(0, |(size, _)| *size);
         while replay.frontier().size() < finding.head.size {
             let from = replay.frontier().size();
             let left = usize::try_from(finding.head.size - from).unwrap_or(TOGETHER);
@@ -72,28 +106,21 @@ impl Upkeep {
             // No two have one size: as many as leaves, at most.
             let mut signed = self.store().audit_checkpoints(from, TOGETHER).await?.into_iter().peekable();
             for leaf in &leaves {
-                replay.push(leaf);
+                if let Some(of_one) = replay.push(leaf).and_then(|outline| outline.checkpoint) {
+                    tally.leaf(of_one);
+                }
                 let size = replay.frontier().size();
                 if let Some((_, signed)) = signed.next_if(|(covers, _)| *covers == size) {
-                    finding.judge(size, self.worth(size, signed, &keys), &replay.frontier().root());
+                    finding.judge(size, self.worth(size, signed, keys), &replay.frontier().root());
+                    // One that came meanwhile has its leaf behind this head.
+                    if size <= counted {
+                        tally.checkpoint(size);
+                    }
                 }
             }
         }
-        // Over leaves that are not there, also none that came meanwhile: the log was cut.
-        if let Some((size, _)) = self.store().audit_checkpoints(finding.head.size, 1).await?.first()
-            && *size > self.store().audit_head().await?.size
-        {
-            finding.contradicting = finding.contradicting.or(Some(*size));
-        }
-        let frontier = replay.frontier();
-        let same = frontier.size() == finding.head.size && frontier.root() == finding.head.root;
-        finding.first_bad = replay.first_bad();
-        if let Some(place) = finding.first_bad {
-            let error = crate::wire::Error::new(Reason::AuditDamaged, "leaf", "");
-            self.context.unreadable(Table::AuditLeaf, None, place, error);
-        }
-        finding.consistent = same && finding.first_bad.is_none() && finding.contradicting.is_none();
-        Ok(finding)
+        finding.missing = tally.finish();
+        Ok(replay)
     }
 
     fn worth(&self, size: u64, signed: Bytes, keys: &[KeyRecord]) -> Worth {
@@ -117,6 +144,11 @@ impl Upkeep {
 }
 
 impl AuditFinding {
+    /// Nothing was looked at yet.
+    fn of(head: AuditHead) -> Self {
+        Self { head, first_bad: None, checkpoints: 0, contradicting: None, missing: None, strays: 0, consistent: false }
+    }
+
     fn judge(&mut self, size: u64, worth: Worth, root: &Digest) {
         match worth {
             Worth::Nothing => {}

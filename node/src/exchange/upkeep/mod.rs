@@ -2,7 +2,8 @@
 //!
 //! What lives here: what each pass of the workers does, one at a time (`passes`); what is owed (`owed`), each sort fulfilled by
 //! the part that owes it; what the register changes for what waits (`standing`); the sweep, the greeting of partners, the
-//! gauges, and the ledger's checkpoints, with the proof that they and its leaves agree (`ledger`). What does not: loops and timers
+//! gauges, and the ledger's checkpoints, with the proof that they and its leaves agree (`ledger`), proofs for others (`proofs`) and
+//! what it tells of processing (`processing`). What does not: loops and timers
 //! (`workers`), and how anything is published, delivered or agreed. Invariant: a pass finds its work in the store, so the
 //! normal case and recovery are one path; a pass that fails, or an item that cannot be done, stops no other one.
 
@@ -10,12 +11,16 @@ mod gauges;
 mod ledger;
 mod owed;
 mod passes;
+mod processing;
+mod proofs;
 mod standing;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use crate::domain::audit::AuditCheckpoint;
+use bytes::Bytes;
+
+use crate::domain::audit::{AuditAct, AuditCheckpoint, AuditDraft};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
@@ -26,7 +31,7 @@ use crate::exchange::context::{Context, Error, active};
 use crate::exchange::persons::Persons;
 use crate::exchange::road::Road;
 use crate::storage::ops::{Put, Write};
-use crate::wire::checkpoint;
+use crate::wire::{audit, checkpoint};
 
 use crate::domain::directory::DirectoryView;
 use crate::domain::time::UnixMs;
@@ -34,6 +39,8 @@ use crate::storage::Store;
 
 pub use ledger::AuditFinding;
 pub use passes::PassReport;
+pub use processing::{Extent, Processed, Processing};
+pub use proofs::{LedgerPage, Proof, ToProve};
 
 /// The passes over what is here.
 pub struct Upkeep {
@@ -71,7 +78,8 @@ impl Upkeep {
         self.context.now()
     }
 
-    /// Signs the ledger's head if it has grown since the last checkpoint (9.12).
+    /// Signs the ledger's head if it has grown since the last checkpoint (9.12), by more than the leaf which says that that one
+    /// was signed.
     ///
     /// # Errors
     /// When the store fails.
@@ -79,7 +87,9 @@ impl Upkeep {
         let head = self.store().audit_head().await?;
         self.context.note_stored(head.time);
         let covered = head.checkpoint.as_ref().map_or(0, |(size, _)| *size);
-        if head.size <= covered {
+        let since = self.store().audit_leaves(covered, 2).await?;
+        let of_a_checkpoint = |leaf: &Bytes| audit::outline(leaf).is_some_and(|outline| outline.checkpoint.is_some());
+        if head.size <= covered || since.iter().all(of_a_checkpoint) {
             return Ok(false);
         }
         let authority = self.context.authority().clone();
@@ -92,8 +102,10 @@ impl Upkeep {
             time: self.now(),
         };
         let signed = checkpoint::sign(&checkpoint, &key);
-        let put = Put::Checkpoint { size: head.size, signed };
-        self.store().write(Write::put(put).into()).await?;
+        let mut write = Write::put(Put::Checkpoint { size: head.size, signed });
+        let sizes = Some((covered, head.size));
+        write.audit.push(AuditDraft { sizes, ..AuditDraft::by_node(AuditAct::CheckpointSigned) });
+        self.store().write(write.into()).await?;
         Ok(true)
     }
 

@@ -70,6 +70,8 @@ impl Upkeep {
             }
             // Parties that do not answer are shown with the agreement, not as a failure of this node.
             PassKind::Ends => self.road.ask_ends_pass().await?,
+            PassKind::Withdrawals => self.road.ask_withdrawals_pass().await?,
+            PassKind::Holds => self.capacity.holds_pass().await?,
             PassKind::Checkpoint => Passed::done(usize::from(self.checkpoint_pass().await?)),
             PassKind::Sweep => Passed { done: self.sweep_pass().await?, ..Passed::default() },
             // Partners that do not answer are shown as partners, not as a failure of this node.

@@ -11,6 +11,7 @@ use crate::directory::RefoundingPlan;
 use crate::directory::acts::steward_set;
 use crate::directory::state::RegisterState;
 use crate::domain::audit::Actor;
+use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::register::{Decided, RejectionReason, RemoveReason, SuspendReason};
@@ -20,6 +21,7 @@ use crate::exchange::Road;
 use crate::exchange::governance::{Governance, Pending};
 use crate::exchange::join::{Inviter, PendingApplication};
 use crate::services::actor::Codes;
+use crate::services::admin::configured::Configured;
 use crate::services::admin::decision as shown;
 use crate::services::call::call;
 use crate::services::layers::Now;
@@ -43,6 +45,8 @@ pub struct Members {
     pub now: Now,
     /// The highest rules that this node can apply.
     pub known_rules: u32,
+    /// What the configuration says of what the register lists.
+    pub configured: Configured,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -198,7 +202,9 @@ impl MemberService for Members {
         if member.is_none() && application.is_none() && pending.is_empty() {
             return Err(errors::refuse(Reason::MemberUnknown));
         }
-        Ok(Response::new(admin::ShowMemberResponse { member, application, pending }))
+        let keys = self.governance.view().member(&id).map(|member| member.keys.iter().map(key).collect());
+        let keys = keys.unwrap_or_default();
+        Ok(Response::new(admin::ShowMemberResponse { member, application, pending, keys }))
     }
 
     async fn approve_member(
@@ -321,9 +327,10 @@ impl MemberService for Members {
         let entry = entry.ok_or_else(|| errors::field(&wire::Error::missing("entry")))?;
         let entry = entry::from_proto(entry).map_err(|e| errors::field(&e.within("entry")))?;
         let read = (version > 0).then_some(version);
+        let differs = self.configured.differences(&entry).into_iter().map(|found| found.key.to_owned()).collect();
         let updated = self.governance.decisions.update_entry(entry, read, actor).await;
         let decision = decision(updated.map_err(|e| errors::governing(&e))?);
-        Ok(Response::new(admin::UpdateEntryResponse { decision }))
+        Ok(Response::new(admin::UpdateEntryResponse { decision, differs }))
     }
 
     async fn propose_policy(
@@ -400,5 +407,13 @@ impl MemberService for Members {
         let target = authority(&request.get_ref().authority)?;
         let ticket = self.governance.decisions.recovery_ticket(&target).map_err(|e| errors::governing(&e))?;
         Ok(Response::new(admin::CreateRecoveryTicketResponse { ticket }))
+    }
+}
+
+fn key(record: &KeyRecord) -> admin::MemberKey {
+    admin::MemberKey {
+        spki: fields::bytes_of(&record.key.0),
+        replaced_ms: record.replaced_at.map_or(0, |at| at.0),
+        compromised: record.compromised,
     }
 }

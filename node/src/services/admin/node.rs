@@ -106,7 +106,8 @@ impl NodeService for Node {
         &self,
         request: Request<admin::MeetAddressRequest>,
     ) -> Result<Response<admin::MeetAddressResponse>, Status> {
-        let met = self.upkeep.meet(&request.get_ref().endpoint).await?;
+        let endpoint = entry::endpoint(&request.get_ref().endpoint, "endpoint").map_err(|e| errors::field(&e))?;
+        let met = self.upkeep.meet(endpoint).await?;
         Ok(Response::new(admin::MeetAddressResponse {
             authority: met.authority.to_string(),
             spki_sha256: fields::bytes_of(met.pin.as_bytes()),
@@ -120,7 +121,8 @@ impl NodeService for Node {
     ) -> Result<Response<admin::KeepContactResponse>, Status> {
         let asked = request.get_ref();
         let authority = entry::authority_id(&asked.authority, "authority").map_err(|e| errors::field(&e))?;
-        let register_number = self.upkeep.keep_contact(&asked.endpoint, &authority).await?;
+        let endpoint = entry::endpoint(&asked.endpoint, "endpoint").map_err(|e| errors::field(&e))?;
+        let register_number = self.upkeep.keep_contact(endpoint, &authority).await?;
         Ok(Response::new(admin::KeepContactResponse { register_number }))
     }
 

@@ -15,6 +15,7 @@ use crate::domain::authority::{AuthorityEntry, ParticipantKind, PinnedKey, Publi
 use crate::domain::directory::{Member, Policy, Steward};
 use crate::domain::ids::{Digest, FederationId};
 
+mod denials;
 mod elements;
 mod issued;
 mod outside;
@@ -289,7 +290,7 @@ async fn each_message_has_the_size_of_its_row_and_not_a_byte_more() {
         assert_eq!(reason(&refused), "MESSAGE_TOO_LARGE", "{}", row.path);
     }
     assert!(read_all(framed(&[3, 0, 9]), 9).await.is_none());
-    assert_eq!(read_all(framed(&[3, 0, 10]), 9).await.unwrap().code(), Code::ResourceExhausted);
+    assert_eq!(read_all(framed(&[3, 0, 10]), 9).await.unwrap().code(), Code::InvalidArgument);
 }
 
 fn first_listener(row: &Method) -> Option<Connection> {

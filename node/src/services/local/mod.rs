@@ -1,8 +1,9 @@
-//! For a city's own systems and its coordinators: records of every kind, what is special to practices and offers, the
+//! For a city's own systems and its coordinators: records of every kind, what is special to practices and offers, holds, the
 //! inbox, deliveries, and what persons let be shared.
 
 pub mod agreement_to_share;
 pub mod delivery;
+pub mod hold;
 pub mod inbox;
 pub mod offer;
 pub mod practice;

@@ -15,7 +15,7 @@ use crate::domain::audit::ActorRole;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::record::Reference;
-use crate::domain::records::{Content, RecordKind, Verb};
+use crate::domain::records::{Content, RecordKind, Verb, wording};
 use crate::exchange::{
     ConsumeRequest, Consumed, Error, Explanation, Folder, HeldAnswer, HeldRecord, Road, Unreadable, Wished,
 };
@@ -110,6 +110,18 @@ fn parsed(said: Said, field: &str) -> Result<Content, Status> {
     records::from_said(said).map_err(|error| errors::field(&error.within(field)))
 }
 
+/// Words that were better others, for who writes them.
+fn wordings(content: &Content) -> Vec<local::Wording> {
+    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let told = |wording: wording::Wording| local::Wording {
+        field: format!("content.{}", wording.field),
+        start: number(wording.start),
+        end: number(wording.end),
+        instead: wording.instead.to_owned(),
+    };
+    wording::wordings(content).into_iter().map(told).collect()
+}
+
 /// A record that was just received, for who looks on; `None`: it is gone again.
 async fn shown(
     road: Arc<Road>,
@@ -142,12 +154,14 @@ impl RecordService for Records {
         kind.open_to(Verb::Publish, role).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
         let sharing = sharing::from_proto(asked.sharing).map_err(|e| errors::field(&e.within("sharing")))?;
+        let wordings = wordings(&content);
         let published = self.road.publish(&call, Wished { authority, sharing, content }).await;
         let published = published.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::PublishRecordResponse {
             record_id: fields::bytes_of(published.record_id.as_bytes()),
             recipients: published.recipients.iter().map(ToString::to_string).collect(),
             standing: published.standing.iter().map(delivery).collect(),
+            wordings,
         }))
     }
 
@@ -160,10 +174,12 @@ impl RecordService for Records {
         let kind = records::kind_of(&said);
         kind.open_to(Verb::Publish, role).map_err(|reason| refused(reason, "content", kind))?;
         let content = parsed(said, "content")?;
+        let wordings = wordings(&content);
         let updated = self.road.update(&call, target, content).await.map_err(|e| errors::exchange(&e))?;
         Ok(Response::new(local::UpdateRecordResponse {
             record_id: fields::bytes_of(updated.record_id.as_bytes()),
             recipients: updated.recipients.iter().map(ToString::to_string).collect(),
+            wordings,
         }))
     }
 

@@ -8,9 +8,10 @@ use havenlink_proto::record::v1 as proto;
 use tonic::{Request, Response, Status};
 
 use super::agreement_to_share::case;
+use crate::domain::ids::{AuthorityId, RecordId};
 use crate::domain::records::referral::ReferralForm;
 use crate::domain::time::UnixMs;
-use crate::exchange::{DisclosureRow, DisclosureState, Persons, Road, ToRefer};
+use crate::exchange::{DisclosureRow, DisclosureState, Holder, HolderState, LookedAt, Persons, Road, ToRefer};
 use crate::services::actor::Codes;
 use crate::services::call::{call, named};
 use crate::services::errors;
@@ -55,6 +56,39 @@ fn disclosure(row: &DisclosureRow, now: UnixMs) -> local::Disclosure {
         overdue: row.state == DisclosureState::Noticed && row.due_by <= now,
         receipt: row.receipt.clone(),
     }
+}
+
+fn holder(holder: &Holder) -> local::Holder {
+    let state = match holder.state {
+        HolderState::Holds => local::HolderState::Holds,
+        HolderState::Noticed => local::HolderState::Noticed,
+        HolderState::Received => local::HolderState::Received,
+        HolderState::Done => local::HolderState::Done,
+        HolderState::Partial => local::HolderState::Partial,
+        HolderState::Refused => local::HolderState::Refused,
+    };
+    local::Holder {
+        authority: holder.authority.to_string(),
+        state: state.into(),
+        noticed_ms: holder.noticed_at.0,
+        received_ms: holder.received_at.0,
+        answered_ms: holder.answered_at.0,
+        due_by_ms: holder.due_by.0,
+        overdue: holder.overdue,
+    }
+}
+
+/// Where something may be left that no node looks into.
+const NOT_LOOKED_AT: [&str; 3] = [
+    "backups of the database elsewhere: sealed, without the keys that are kept apart; copies of keys.db elsewhere hold keys",
+    "free blocks and older versions of the disk, and of whatever copies it",
+    "what people and other systems wrote down, printed or were told",
+];
+
+/// One record, as it is named.
+fn named_record(origin: &str, record_id: &[u8]) -> Result<(Option<AuthorityId>, RecordId), Status> {
+    let record_id = fields::id("record_id", record_id, RecordId::from_slice).map_err(|e| errors::field(&e))?;
+    Ok((named("origin", origin)?, record_id))
 }
 
 /// What is asked, without what only the node can make.
@@ -104,6 +138,29 @@ impl ReferralService for Referrals {
         let rows = self.persons.erasures().await.map_err(|e| errors::exchange(&e))?;
         let erasures = rows.iter().map(|row| disclosure(row, (self.now)())).collect();
         Ok(Response::new(local::ListErasuresResponse { erasures }))
+    }
+
+    async fn show_erasure(&self, request: Request<local::ShowErasureRequest>) -> Answer<local::ShowErasureResponse> {
+        let asked = request.into_inner();
+        let (origin, record_id) = named_record(&asked.origin, &asked.record_id)?;
+        let holders = self.persons.holders(origin, record_id).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(local::ShowErasureResponse { holders: holders.iter().map(holder).collect() }))
+    }
+
+    async fn verify_erasure(
+        &self,
+        request: Request<local::VerifyErasureRequest>,
+    ) -> Answer<local::VerifyErasureResponse> {
+        let asked = request.into_inner();
+        let (origin, record_id) = named_record(&asked.origin, &asked.record_id)?;
+        let left = self.persons.remains(origin, record_id).await.map_err(|e| errors::exchange(&e))?;
+        let looked = |of: LookedAt| local::LookedAt { file: of.file, bytes: of.bytes, found: of.found };
+        Ok(Response::new(local::VerifyErasureResponse {
+            erased: left.erased,
+            rows: left.rows,
+            files: left.files.into_iter().map(looked).collect(),
+            not_looked_at: NOT_LOOKED_AT.map(str::to_owned).to_vec(),
+        }))
     }
 
     async fn list_disclosures(

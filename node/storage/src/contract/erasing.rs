@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::domain::audit::AuditAct;
 use crate::domain::handling::Purpose;
 use crate::domain::ids::ShareId;
 use crate::domain::person::CaseIndex;
@@ -131,10 +132,124 @@ pub(super) async fn who_got_it_and_what_came_of_it_is_kept(store: &dyn Store) {
         received: NOW,
         due_by,
         done_at: None,
+        notice: "signed".into(),
     };
     let done = WithdrawalRow { done_at: Some(NOW), ..heard.clone() };
     for row in [&heard, &done] {
         store.write(Write::put(Put::Withdrawal(row.clone())).into()).await.unwrap();
         assert_eq!(store.withdrawal(key(THERE, 5)).await.unwrap().as_ref(), Some(row));
     }
+    // One that came before notices were kept is shown to nobody.
+    let older = WithdrawalRow { key: key(THERE, 6), counter: 1, notice: Bytes::new(), ..heard.clone() };
+    store.write(Write::put(Put::Withdrawal(older)).into()).await.unwrap();
+    let between = || (authority(THERE), authority(HERE));
+    assert_eq!(store.notices_held(between(), 0, 9).await.unwrap(), [done]);
+    assert_eq!(store.notices_held(between(), 2, 9).await.unwrap(), []);
+    assert_eq!(store.last_notice_from(authority(THERE), authority(HERE)).await.unwrap(), 2);
+    assert_eq!(store.last_notice_from(authority(HERE), authority(THERE)).await.unwrap(), 0);
+}
+
+pub(super) async fn what_was_called_back_is_told_by_its_counter_and_while_it_is_open(store: &dyn Store) {
+    let case = CaseIndex::from_slice(&[3; 32]).unwrap();
+    let row = |n: u32, state| DisclosureRow {
+        key: key(HERE, n),
+        recipient: authority(THERE),
+        kind: RecordKind::Referral,
+        scope: ShareScope::ReferralLegal,
+        purpose: Purpose::Assistance,
+        case,
+        share: ShareId([4; 16]),
+        shared_at: NOW,
+        erase_by: NOW + Millis::days(9),
+        state,
+        counter: u64::from(n),
+        noticed_at: NOW,
+        due_by: NOW,
+        answered_at: UnixMs(0),
+        receipt: Bytes::new(),
+    };
+    use DisclosureState::{Done, Noticed, Partial};
+    for (n, state) in [(1, Done), (2, Noticed), (3, Partial), (4, Done)] {
+        store.write(Write::put(Put::Disclosure(row(n, state))).into()).await.unwrap();
+    }
+    let shared = DisclosureRow { counter: 0, ..row(5, DisclosureState::Shared) };
+    store.write(Write::put(Put::Disclosure(shared)).into()).await.unwrap();
+    let told = async |known, after, limit| {
+        let rows = store.called_back((authority(HERE), authority(THERE)), known, after, limit).await.unwrap();
+        rows.iter().map(|row| row.counter).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0, 0, 9).await, [1, 2, 3, 4], "nothing is known there");
+    assert_eq!(told(0, 0, 2).await, [1, 2]);
+    assert_eq!(told(0, 2, 2).await, [3, 4]);
+    assert_eq!(told(3, 0, 9).await, [2, 4], "what lies above, and what is open");
+    assert_eq!(told(4, 4, 9).await, Vec::<u64>::new());
+    let other = store.called_back((authority(THERE), authority(HERE)), 0, 0, 9).await.unwrap();
+    assert_eq!(other, []);
+}
+
+pub(super) async fn who_sent_records_about_persons_and_who_has_said_what_was_withdrawn(store: &dyn Store) {
+    assert_eq!(store.senders_about_persons().await.unwrap(), []);
+    store_batch(store, 1, vec![received(3)]).await;
+    assert_eq!(store.senders_about_persons().await.unwrap(), [], "an alert is about nobody");
+    store_batch(store, 2, vec![about_person(1), about_person(2)]).await;
+    assert_eq!(store.senders_about_persons().await.unwrap(), [(authority(HERE), authority(THERE))]);
+    let row = |contact, unknown| AnsweredRow { ours: authority(HERE), partner: authority(THERE), contact, unknown };
+    for row in [row(NOW, true), row(NOW + Millis::minutes(1), false)] {
+        store.write(Write::put(Put::Answered(row.clone())).into()).await.unwrap();
+        assert_eq!(store.answered().await.unwrap(), [row]);
+    }
+}
+
+pub(super) async fn the_salts_of_what_was_erased_die_with_the_next_sweep(store: &dyn Store) {
+    let refused = async |n| {
+        store.write(Write::audit(vec![act(AuditAct::Refused, n)]).into()).await.unwrap();
+        let size = store.audit_head().await.unwrap().size;
+        commitment(&store.audit_leaves(size - 1, 1).await.unwrap()[0])
+    };
+    store_batch(store, 1, vec![about_person(1), about_person(2)]).await;
+    let answer = NewInbox { target: Some(key(THERE, 1)), ..about_person(4) };
+    store_batch(store, 3, vec![answer]).await;
+    let (first, second, fourth) = (refused(1).await, refused(2).await, refused(4).await);
+    assert!(!first.is_empty() && !second.is_empty() && !fourth.is_empty());
+    erase(store, key(THERE, 1)).await;
+    assert_eq!(store.sweep(NOW).await.unwrap(), 2);
+    assert!(refused(1).await.is_empty() && refused(4).await.is_empty(), "with what was answered to it");
+    assert_eq!(refused(2).await, second, "its neighbour's lives");
+    assert_eq!(store.sweep(NOW).await.unwrap(), 0);
+}
+
+pub(super) async fn who_got_it_is_known_for_a_year_and_while_somebody_owes_an_answer(store: &dyn Store) {
+    let row = |n: u32, state, answered_at| DisclosureRow {
+        key: key(HERE, n),
+        recipient: authority(THERE),
+        kind: RecordKind::Referral,
+        scope: ShareScope::ReferralLegal,
+        purpose: Purpose::Assistance,
+        case: CaseIndex::from_slice(&[3; 32]).unwrap(),
+        share: ShareId([4; 16]),
+        shared_at: NOW,
+        erase_by: NOW + Millis::days(9),
+        state,
+        counter: u64::from(n),
+        noticed_at: NOW,
+        due_by: NOW,
+        answered_at,
+        receipt: Bytes::new(),
+    };
+    use DisclosureState::{Done, Noticed, Shared};
+    let late = NOW + Millis::days(30);
+    for row in [row(1, Shared, UnixMs(0)), row(2, Noticed, UnixMs(0)), row(3, Done, NOW), row(4, Done, late)] {
+        store.write(Write::put(Put::Disclosure(row)).into()).await.unwrap();
+    }
+    let left = async |days| {
+        store.sweep(NOW + Millis::days(days)).await.unwrap();
+        let mut left = Vec::new();
+        for n in 1..=4 {
+            left.extend(store.disclosure(key(HERE, n)).await.unwrap().map(|row| row.counter));
+        }
+        left
+    };
+    assert_eq!(left(373).await, [1, 2, 3, 4]);
+    assert_eq!(left(374).await, [2, 4]);
+    assert_eq!(left(395).await, [2]);
 }

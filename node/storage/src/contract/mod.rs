@@ -6,6 +6,7 @@ mod again;
 mod deliver;
 mod erasing;
 mod fixture;
+mod holds;
 mod owed;
 mod persons;
 mod publish;
@@ -77,6 +78,8 @@ sections! {
     owed::what_a_clock_that_was_ahead_put_off_is_due_once_it_is_right,
     owed::a_fulfilling_write_settles_in_its_transaction,
     owed::the_dispatchers_and_a_received_batch_owe_too,
+    holds::slots_are_replaced_by_version_and_what_goes_with_them_is_whole_or_not_at_all,
+    holds::what_was_asked_for_is_kept_until_its_time_and_what_it_is_does_not_change,
     persons::agreements_to_share_are_found_by_their_case_and_replaced_by_version,
     persons::what_is_sealed_opens_until_its_row_is_past,
     persons::each_partner_knows_a_case_by_another_name,
@@ -84,6 +87,10 @@ sections! {
     erasing::what_was_on_its_way_travels_as_a_skip,
     erasing::its_time_takes_the_key_with_it,
     erasing::who_got_it_and_what_came_of_it_is_kept,
+    erasing::what_was_called_back_is_told_by_its_counter_and_while_it_is_open,
+    erasing::who_sent_records_about_persons_and_who_has_said_what_was_withdrawn,
+    erasing::the_salts_of_what_was_erased_die_with_the_next_sweep,
+    erasing::who_got_it_is_known_for_a_year_and_while_somebody_owes_an_answer,
     rest::a_store_is_one_authoritys_in_one_federation,
     rest::the_ledger_fits_its_root,
     rest::a_sweep_forgets_what_is_past,

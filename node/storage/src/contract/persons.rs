@@ -30,7 +30,7 @@ fn put(case: CaseIndex, n: u8, replaces: u64, sealed: &'static str) -> WriteOp {
 }
 
 fn row(n: u8, version: u64, sealed: &'static str) -> ShareRow {
-    ShareRow { id: ShareId([n; 16]), authority: authority(HERE), version, sealed: sealed.into() }
+    ShareRow { id: ShareId([n; 16]), authority: authority(HERE), version, sealed: sealed.into(), unconfirmed: false }
 }
 
 pub(super) async fn agreements_to_share_are_found_by_their_case_and_replaced_by_version(store: &dyn Store) {

@@ -251,6 +251,9 @@ pub(super) async fn the_ledger_fits_its_root(store: &dyn Store) {
         store.audit_checkpoints(after, limit).await.unwrap().into_iter().map(|(size, _)| size).collect::<Vec<_>>()
     };
     assert_eq!((sizes(0, 2).await, sizes(41, 9).await), (vec![40, 41], vec![42]));
+    assert_eq!(store.audit_strays().await.unwrap(), 0);
+    store.write(Write::put(Put::Checkpoint { size: 43, signed: "behind the end".into() }).into()).await.unwrap();
+    assert_eq!(store.audit_strays().await.unwrap(), 1);
 }
 
 pub(super) async fn a_sweep_forgets_what_is_past(store: &dyn Store) {

@@ -4,13 +4,16 @@ use bytes::Bytes;
 
 use super::{NewDelivery, NewPublication, OWED_BYTES, RequestMark, delivery_bytes, mark_bytes};
 use crate::domain::audit::AuditDraft;
-use crate::domain::ids::{AgreementId, AuthorityId, Digest, Incarnation, InvitationId, OfferId, ShareId};
+use crate::domain::ids::{AgreementId, AuthorityId, Digest, HoldId, Incarnation, InvitationId, OfferId, ShareId};
 use crate::domain::person::CaseIndex;
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
 use crate::named::Named;
 use crate::owed::{Owed, OwedKey, Postponed};
-use crate::rows::{AgreementRow, DisclosureRow, InvitationRequestRow, PartnerIncarnation, WithdrawalRow};
+use crate::rows::{
+    AgreementRow, AnsweredRow, AskedHoldRow, DisclosureRow, InvitationRequestRow, PartnerIncarnation, SlotsRow,
+    WithdrawalRow,
+};
 
 /// One transaction. A repeated request is answered first; then what is expected is compared, and only when all of it
 /// holds anything is stored, in the order of the fields.
@@ -42,6 +45,8 @@ pub enum Expect {
     OfferVersion(OfferId, u64),
     /// It is still owed; otherwise `Taken`.
     Owed(OwedKey),
+    /// The slots of the offer have this version (0: there are none); otherwise `Taken`.
+    SlotsVersion(OfferId, u64),
     /// The agreement to share has this version (0: there is none); otherwise `Refused(ETAG_MISMATCH)`.
     ShareVersion(ShareId, u64),
 }
@@ -67,6 +72,11 @@ pub enum Put {
     /// Of a known one only what became of it changes.
     Disclosure(DisclosureRow),
     Withdrawal(WithdrawalRow),
+    Slots(SlotsRow),
+    /// Of a known one only what became of it changes.
+    AskedHold(AskedHoldRow),
+    /// A partner said what was withdrawn.
+    Answered(AnsweredRow),
     /// This node's own incarnation; one that is not above the stored one changes nothing.
     OwnIncarnation(Incarnation),
     /// A signed audit checkpoint: encoded `Signed`, and the size that it covers.
@@ -91,7 +101,7 @@ pub struct NewOwnOffer {
 #[derive(Clone, Debug)]
 pub struct NewShare {
     pub id: ShareId,
-    /// Its origin. As it was put first; so are the case and until when it is kept.
+    /// Its origin. As it was put first; so are the case and until when it is kept. With a put it counts as confirmed.
     pub authority: AuthorityId,
     pub case: CaseIndex,
     pub version: u64,
@@ -120,6 +130,8 @@ pub struct NewPartnerOffer {
 pub enum Delete {
     /// A proposal that not everybody signed in time; one that was signed by all meanwhile stays.
     Proposal(AgreementId),
+    /// What was asked for at a partner, and refused.
+    AskedHold(HoldId),
     /// All that is stored of what a record says, and of what was answered to it: publications, places in the inbox, envelopes; a
     /// number of a stream that was given to it travels as a SKIP. Its dedup key stays. What opens it is destroyed first (`PersonKeys::erase`).
     Erased { key: RecordKey, at: UnixMs },
@@ -169,9 +181,10 @@ impl Put {
             Self::PartnerOffer(row) => row.view.len(),
             Self::Share(row) => row.sealed.len(),
             Self::Disclosure(row) => row.receipt.len() + 128,
-            Self::Withdrawal(_) => 64,
+            Self::Slots(row) => row.body.len(),
+            Self::Withdrawal(row) => row.notice.len() + 64,
             Self::PartnerIncarnation { told, .. } => told.hello.len(),
-            Self::InvitationRequest(..) | Self::OwnIncarnation(_) => 0,
+            Self::InvitationRequest(..) | Self::OwnIncarnation(_) | Self::Answered(_) | Self::AskedHold(_) => 0,
         }
     }
 }

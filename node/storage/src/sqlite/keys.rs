@@ -118,6 +118,11 @@ impl KeyStore {
         }
     }
 
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.dir
+    }
+
     fn block_size(&self) -> usize {
         usize::try_from(self.block.load(Ordering::Relaxed)).unwrap_or(LARGEST_BLOCK)
     }

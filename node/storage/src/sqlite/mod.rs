@@ -13,6 +13,7 @@ pub(crate) mod data_version;
 pub(crate) mod db;
 mod disclosures;
 mod facts;
+mod holds;
 pub mod keys;
 mod lists;
 mod look;

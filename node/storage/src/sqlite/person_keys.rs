@@ -5,12 +5,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
-use super::SqliteStore;
+use super::{STORE_FILE, SqliteStore};
 use crate::domain::ids::AuthorityId;
 use crate::domain::person::{CaseIndex, CaseReference, CaseScope, SubjectRef};
 use crate::domain::record::RecordKey;
 use crate::domain::time::UnixMs;
-use crate::{PersonKeys, Result};
+use crate::remains::{self, LookedAt};
+use crate::{Error, PersonKeys, Result};
 
 impl PersonKeys for SqliteStore {
     fn case_index(&self, reference: CaseReference) -> BoxFuture<'_, Result<CaseIndex>> {
@@ -37,6 +38,15 @@ impl PersonKeys for SqliteStore {
 
     fn is_erased(&self, key: RecordKey) -> BoxFuture<'_, Result<bool>> {
         async move { self.keys.is_erased_record(&key).await }.boxed()
+    }
+
+    fn look_for(&self, key: RecordKey) -> BoxFuture<'_, Result<Vec<LookedAt>>> {
+        let dir = self.keys.folder().to_owned();
+        async move {
+            let looked = tokio::task::spawn_blocking(move || remains::look(&dir, STORE_FILE, &key.record_id)).await;
+            looked.map_err(|e| Error::Failed(Box::new(e)))?.map_err(|e| Error::Failed(Box::new(e)))
+        }
+        .boxed()
     }
 
     fn open_sealed(&self, key: RecordKey, sealed: Bytes) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>>> {

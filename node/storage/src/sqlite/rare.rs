@@ -3,7 +3,7 @@
 use super::batch::{Batch, Step};
 use super::db::{Args, Columns};
 use super::facts::key_of;
-use super::statements;
+use super::{holds, statements};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::named::Named;
@@ -63,6 +63,10 @@ impl<'a> Batch<'a> {
                 }
                 true
             }
+            Expect::SlotsVersion(id, expected) => {
+                let rows = self.fetch(&statements::OFFER_SLOTS_GET, Args::new().with(id.0.as_slice())).await?;
+                rows.first().map_or(Ok(0), |row| row.number(1))? == *expected
+            }
             Expect::ShareVersion(id, expected) => {
                 let id = Args::new().with(id.0.as_slice());
                 let rows = self.fetch(&statements::AGREEMENT_TO_SHARE_VERSION, id).await?;
@@ -102,7 +106,14 @@ impl<'a> Batch<'a> {
             Put::Withdrawal(row) => {
                 let mut args = Args::new();
                 args.key(Some(&row.key)).push(&row.recipient).push(row.counter).push(row.received).push(row.due_by);
-                self.script.push(&statements::WITHDRAWAL_PUT, args.with(row.done_at.unwrap_or(UnixMs(0))));
+                let args = args.with(row.done_at.unwrap_or(UnixMs(0))).with(&row.notice);
+                self.script.push(&statements::WITHDRAWAL_PUT, args);
+            }
+            Put::Slots(row) => self.script.push(&statements::OFFER_SLOTS_PUT, holds::put_slots(row)),
+            Put::AskedHold(row) => self.script.push(&statements::ASKED_HOLD_PUT, holds::put_asked(row)),
+            Put::Answered(row) => {
+                let args = Args::new().with(&row.ours).with(&row.partner).with(row.contact).with(row.unknown);
+                self.script.push(&statements::WITHDRAWALS_ANSWERED_PUT, args);
             }
             Put::Invitation(id, held) => {
                 self.script.push(&statements::INVITATION_PUT, Args::new().with(id.0.as_slice()).with(held));
@@ -163,6 +174,8 @@ impl<'a> Batch<'a> {
                     args.key(Some(key));
                     args
                 };
+                // As long as what was answered to it is still there to be found.
+                self.script.push(&statements::SALT_ERASE, args());
                 self.script.push(&statements::OUTBOX_ERASE, args());
                 self.script.push(&statements::DELIVERY_ERASE, args().with(*at));
                 for statement in [
@@ -173,6 +186,9 @@ impl<'a> Batch<'a> {
                 ] {
                     self.script.push(statement, args());
                 }
+            }
+            Delete::AskedHold(id) => {
+                self.script.push(&statements::ASKED_HOLD_DELETE, Args::new().with(id.0.as_slice()));
             }
             Delete::Proposal(id) => {
                 self.script.push(&statements::AGREEMENT_END_FORGET, Args::new().with(id.0.as_slice()));

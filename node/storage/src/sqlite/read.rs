@@ -388,6 +388,13 @@ impl Store for SqliteStore {
         })
     }
 
+    fn audit_strays(&self) -> Read<'_, u64> {
+        bounded(async move {
+            let row = db::one(&self.readers, &statements::HEAD_STRAYS, Args::new()).await?;
+            row.ok_or(sqlx::Error::RowNotFound)?.number(0)
+        })
+    }
+
     fn owed_recipients(&self, what: What, now: UnixMs) -> Read<'_, Vec<Option<AuthorityId>>> {
         let args = Args::new().with(what as i32).with(now);
         self.list(&statements::OWED_RECIPIENTS, args, |row| rare::recipient_or_none(row, 0))

@@ -316,6 +316,7 @@ pub(super) fn share(row: &SqliteRow) -> Result<ShareRow, sqlx::Error> {
         authority: row.authority(2)?,
         version: row.number(3)?,
         sealed: row.bytes(4)?,
+        unconfirmed: row.int(5)? != 0,
     })
 }
 
@@ -347,5 +348,11 @@ pub(super) fn withdrawal(row: &SqliteRow) -> Result<WithdrawalRow, sqlx::Error> 
         received: row.time(4)?,
         due_by: row.time(5)?,
         done_at: row.time_or_none(6)?,
+        notice: row.bytes(7)?,
     })
+}
+
+pub(super) fn answered(row: &SqliteRow) -> Result<AnsweredRow, sqlx::Error> {
+    let (ours, partner) = (row.authority(0)?, row.authority(1)?);
+    Ok(AnsweredRow { ours, partner, contact: row.time(2)?, unknown: row.int(3)? != 0 })
 }

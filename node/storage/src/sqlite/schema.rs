@@ -33,6 +33,8 @@ pub(crate) const STORE: &[(i64, &str, &str)] = &[
     (14, "inbox_usage", include_str!("../../../migrations/sqlite/0014_inbox_usage.sql")),
     (15, "agreement_to_share", include_str!("../../../migrations/sqlite/0015_agreement_to_share.sql")),
     (16, "disclosure", include_str!("../../../migrations/sqlite/0016_disclosure.sql")),
+    (17, "withdrawals_asked", include_str!("../../../migrations/sqlite/0017_withdrawals_asked.sql")),
+    (18, "holds", include_str!("../../../migrations/sqlite/0018_holds.sql")),
 ];
 
 /// Migrations of `keys.db`, forward only.

@@ -36,12 +36,14 @@ pub(super) async fn chunk(
     let mut published = all(&mut *conn, &statements::PUBLICATION_PAST, limit(past)).await.map_err(failed)?;
     // What was said about a person ends with its time, at its origin as well (11.6); nobody is told that it did.
     published.extend(all(&mut *conn, &statements::PUBLICATION_PAST_ABOUT_PERSONS, limit(now)).await.map_err(failed)?);
+    let (disclosed, erased) = past_accounts(conn, unreadable, now).await?;
     // One whose id does not read is past its time like the others.
     let ids =
         |statement, rows: &[SqliteRow]| readable(unreadable, statement, rows, |row| row.record_id(1)).map_err(failed);
     let mut records: Vec<RecordId> = ids(&statements::INBOX_PAST, &received)?;
     records.extend(ids(&statements::HIDDEN_INBOX_PAST, &hidden)?);
     records.extend(ids(&statements::PUBLICATION_PAST, &published)?);
+    records.extend(disclosed.iter().map(|key| key.record_id).chain(erased.iter().copied()));
     let bind = |id: &RecordId, args: &mut Args| {
         args.push(id);
     };
@@ -57,15 +59,21 @@ pub(super) async fn chunk(
         delete(conn, &statements::HIDDEN_INBOX_DELETE, &hidden).await?;
         delete(conn, &statements::PUBLICATION_DELETE, &published).await?;
         delete(conn, &statements::AGREEMENT_TO_SHARE_DELETE, &shares).await?;
+        run_many(conn, &statements::DISCLOSURE_DELETE, &disclosed, |key, args| {
+            args.key(Some(key));
+        })
+        .await?;
         // An expired item's number is still to be told as a SKIP; what it would have said is not kept for that.
         run(&mut *conn, &statements::DELIVERY_EXPIRE, limit(now)).await?;
         run(&mut *conn, &statements::DELIVERY_EXPIRE_DEFERRED, limit(now)).await?;
         let mut rows = (received.len() + hidden.len() + published.len() + shares.len()) as u64;
+        rows += (disclosed.len() + erased.len()) as u64;
         for (statement, at) in [
             (&statements::REQUEST_SWEEP, now),
             (&statements::INVITATION_REQUEST_SWEEP, now),
             (&statements::TAKEN_SWEEP, now),
             (&statements::PARTNER_OFFER_SWEEP, now),
+            (&statements::ASKED_HOLD_SWEEP, now),
             (&statements::OUTBOX_SWEEP, now),
             (&statements::DELIVERY_SWEEP, past),
             (&statements::RECEIPT_SWEEP, now - RECEIPT_LIFE),
@@ -82,6 +90,21 @@ pub(super) async fn chunk(
         }
         failed(error)
     })
+}
+
+/// Who got what about a person, for which nobody has to answer any more (11.16), unless its answer is open; and the records whose
+/// words were erased, and whose salts are left.
+async fn past_accounts(
+    conn: &mut SqliteConnection,
+    unreadable: &UnreadableRows,
+    now: UnixMs,
+) -> Result<(Vec<RecordKey>, Vec<RecordId>)> {
+    let past = limit(now - limits::ACCOUNTABLE);
+    let disclosed = all(&mut *conn, &statements::DISCLOSURE_PAST, past).await.map_err(failed)?;
+    let disclosed = readable(unreadable, &statements::DISCLOSURE_PAST, &disclosed, |row| row.key(0)).map_err(failed)?;
+    let erased = all(conn, &statements::SALT_ERASED, Args::new().with(CHUNK)).await.map_err(failed)?;
+    let erased = readable(unreadable, &statements::SALT_ERASED, &erased, |row| row.record_id(0)).map_err(failed)?;
+    Ok((disclosed, erased))
 }
 
 /// The keys of what is past its time and concerns a person: inbox, what waits there, publications.

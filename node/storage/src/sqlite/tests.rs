@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::contract::*;
 use crate::domain::audit::AuditAct;
-use crate::domain::ids::{AgreementId, Incarnation, OfferId};
+use crate::domain::ids::{AgreementId, Incarnation, OfferId, ShareId};
 use crate::domain::limits;
+use crate::domain::person::CaseReference;
 use crate::domain::time::Millis;
 use crate::ops::*;
 use crate::owed::{Subject, What};
-use crate::rows::AgreementRow;
-use crate::{Store, backup};
+use crate::rows::{AgreementRow, AnsweredRow};
+use crate::{Disclosures, PersonKeys, Store, backup};
 
 /// What a power cut leaves: the files as they are, copied while the store runs.
 fn crash_image(from: &Path) -> tempfile::TempDir {
@@ -226,6 +227,13 @@ async fn backup_and_restore_begin_a_new_incarnation() {
         unconfirmed: false,
     };
     store.write(Write::put(Put::Agreement(agreement)).into()).await.unwrap();
+    let case = store.case_index(CaseReference::parse("case", "CASE-1").unwrap()).await.unwrap();
+    let (share, sealed, keep_until) = (ShareId([3; 16]), "sealed".into(), NOW + Millis::days(9));
+    let share = NewShare { id: share, authority: authority(HERE), case, version: 1, keep_until, sealed };
+    store.write(Write::put(Put::Share(share)).into()).await.unwrap();
+    let said = AnsweredRow { ours: authority(HERE), partner: authority(THERE), contact: NOW, unknown: false };
+    store.write(Write::put(Put::Answered(said)).into()).await.unwrap();
+    assert_eq!(store.shares_unconfirmed(9).await.unwrap(), []);
     store.write(publish(1)).await.unwrap();
     store_batch(&store, 1, vec![received(1)]).await;
     let report = backup::backup(dir.path(), folder.path(), NOW).await.unwrap();
@@ -244,7 +252,12 @@ async fn backup_and_restore_begin_a_new_incarnation() {
     let store = sqlite(dir.path()).await;
     assert_eq!(store.incarnation(), restored.incarnation);
     assert!(store.own_offers().await.unwrap()[0].unconfirmed);
+    let opens = (NOW + limits::HOLD_LONGEST).0.to_be_bytes();
+    let stored = store.meta(Named::HoldsOpen).await.unwrap();
+    assert_eq!(stored.as_deref(), Some(&opens[..]), "what was held since ends first");
     assert!(store.agreements().await.unwrap()[0].unconfirmed, "it may have been ended since");
+    assert_eq!(store.shares_unconfirmed(9).await.unwrap().len(), 1, "it may have been withdrawn since");
+    assert_eq!(store.answered().await.unwrap(), [], "and so may what partners sent");
     let owed = store.owed(What::PauseNotice, None, NOW, 9).await.unwrap();
     assert_eq!(owed.iter().map(|row| &row.key.subject).collect::<Vec<_>>(), [&Subject::PauseNotice(offer.id)]);
     assert_eq!(store.publication(key(HERE, 2)).await.unwrap(), None);
@@ -428,4 +441,16 @@ async fn an_io_error_in_a_sweep_or_a_checkpoint_ends_the_process() {
     assert_eq!(swept, 1, "sweep");
     let checked = with_a_torn_log(async |store| assert!(store.ask(Command::Checkpoint).await.unwrap().is_err())).await;
     assert_eq!(checked, 1, "checkpoint");
+}
+
+/// Whoever builds this without `.cargo/config.toml` builds another SQLite.
+#[tokio::test]
+async fn sqlite_is_built_as_decided() {
+    use sqlx::{Connection, SqliteConnection};
+    let mut memory = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let options: Vec<String> = sqlx::query_scalar("PRAGMA compile_options").fetch_all(&mut memory).await.unwrap();
+    assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    for left_out in ["ENABLE_API_ARMOR", "ENABLE_MEMORY_MANAGEMENT"] {
+        assert!(!options.iter().any(|option| option == left_out), "{left_out}");
+    }
 }

@@ -9,7 +9,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{
-    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, ListEndsRequest, ListEndsResponse,
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListEndsRequest,
+    ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
 };
 use imbl::{HashMap, OrdMap};
 use rustls::ClientConfig;
@@ -303,6 +304,17 @@ impl ExchangeService for Fake {
         }
         let name = peer.authority.as_ref().map(ToString::to_string).unwrap_or_else(|| "applicant".into());
         Ok(Response::new(GreetResponse { hello: name.into(), ..Default::default() }))
+    }
+
+    async fn list_withdrawals(
+        &self,
+        _: Request<ListWithdrawalsRequest>,
+    ) -> Result<Response<ListWithdrawalsResponse>, Status> {
+        Ok(Response::new(ListWithdrawalsResponse::default()))
+    }
+
+    async fn hold(&self, _: Request<HoldRequest>) -> Result<Response<HoldResponse>, Status> {
+        Ok(Response::new(HoldResponse::default()))
     }
 
     async fn list_ends(&self, _: Request<ListEndsRequest>) -> Result<Response<ListEndsResponse>, Status> {

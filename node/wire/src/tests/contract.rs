@@ -10,7 +10,9 @@ use crate::domain::closed::Closed;
 use crate::domain::person::share;
 use crate::domain::records::Content;
 use crate::domain::records::withdrawal;
-use crate::domain::{agreement, audit, authority, handling, join, light, mandate, place, policy, record, register};
+use crate::domain::{
+    agreement, audit, authority, handling, holds, join, light, mandate, place, policy, record, register,
+};
 
 fn descriptors() -> FileDescriptorSet {
     FileDescriptorSet::decode(havenlink_proto::DESCRIPTOR_SET).unwrap()
@@ -81,10 +83,10 @@ macro_rules! closed_lists {
 
 closed_lists! {
     record {
-        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::Usage, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole, share::ShareScope, withdrawal::WithdrawalReason, withdrawal::ErasureOutcome,
+        handling::Tlp, handling::Pap, handling::Purpose, handling::LawfulBasis, handling::SpecialBasis, handling::RecordStatus, place::PlaceScheme, record::RecordKind, record::StreamClass, record::ReferenceKind, agreement::CorridorRole, agreement::TransferBasis, agreement::Usage, agreement::AgreementEndReason, audit::AuditAct, audit::ActorRole, share::ShareScope, withdrawal::WithdrawalReason, withdrawal::ErasureOutcome, holds::HoldState,
     }
     peer {
-        named::ItemResult, join::ApplicationState,
+        named::ItemResult, join::ApplicationState, holds::HoldAct,
     }
     local {
         light::Light, policy::Clause, share::NoticeMode, share::Interpreter, share::ShareSetting, share::AgeAssessment, share::ChildViews, share::DeciderKind, share::Incapacity, share::ShareEventKind,
@@ -101,7 +103,9 @@ closed_lists! {
 }
 
 /// What stands in no record and in no partner's message: answered to a node's own callers, or asked by them.
-const WITHIN: [&str; 10] = [
+const WITHIN: [&str; 12] = [
+    "havenlink.local.v1.HolderState",
+    "havenlink.admin.v1.EventKind",
     "havenlink.local.v1.DisclosureState",
     "havenlink.admin.v1.CheckResult",
     "havenlink.admin.v1.NodeState",

@@ -46,13 +46,16 @@ fn encode(body: &RecordBody) -> Bytes {
 }
 
 /// An envelope around a body, as its kind needs it.
-fn around(body: &RecordBody) -> Envelope {
+pub(super) fn around(body: &RecordBody) -> Envelope {
     let mut envelope = envelope(body.kind(), encode(body));
     if body.kind().class() == StreamClass::Control {
         envelope.grant = None;
     }
     let Some(facet) = body.content().map(Content::facet) else { return envelope };
     envelope.handling.tlp = envelope.handling.tlp.max(facet.lowest_tlp());
+    if facet.scope().is_some() {
+        envelope.special_basis = SpecialBasis::HealthOrSocialCare;
+    }
     if facet.is_answer() {
         let target = RecordKey { origin: kehl(), record_id: RecordId([8; 16]) };
         envelope.references.push(Reference { kind: ReferenceKind::Answers, target });
@@ -204,10 +207,16 @@ fn agreements_receipts_and_leaves_go_there_and_back() {
         reason: Some(Reason::AgreementEnded),
         ..AuditDraft::by_node(AuditAct::Refused)
     };
-    for draft in [draft, AuditDraft { sizes: Some((9, 4)), ..AuditDraft::by_node(AuditAct::RestoredFromBackup) }] {
+    let of_two_sizes = |act| AuditDraft { sizes: Some((9, 4)), ..AuditDraft::by_node(act) };
+    let (restored, signed) = (of_two_sizes(AuditAct::RestoredFromBackup), of_two_sizes(AuditAct::CheckpointSigned));
+    for (draft, checkpoint) in [(draft, None), (restored, None), (signed, Some((9, 4)))] {
         let leaf = AuditLeaf::of(draft, 3, NOW, Some(Digest([5; 32])));
         let stored = proto::AuditLeaf::decode(audit::encode(&leaf)).unwrap();
-        assert_eq!(audit::from_proto(stored).unwrap(), leaf);
+        assert_eq!(
+            (audit::from_proto(stored).unwrap(), audit::decode(&audit::encode(&leaf)).unwrap()),
+            (leaf.clone(), leaf.clone())
+        );
+        assert_eq!(audit::outline(&audit::encode(&leaf)), Some(audit::Outline { index: 3, time: NOW, checkpoint }));
     }
     let one = AuditCheckpoint {
         federation: FederationId([9; 32]),

@@ -86,6 +86,8 @@ pub struct UseQuestion<'a> {
     pub recipient: &'a AuthorityId,
     /// Who technically holds what the recipient gets, if another authority hosts it.
     pub host: Option<&'a AuthorityId>,
+    /// Whether it owes the answer to a withdrawal, past its time.
+    pub silent: bool,
     pub now: UnixMs,
 }
 
@@ -96,6 +98,7 @@ pub struct ShareUse {
     scope: ShareScope,
     purpose: Purpose,
     recipient: AuthorityId,
+    silent: bool,
     expires: UnixMs,
     erase_by: UnixMs,
     lawful_basis: LawfulBasis,
@@ -113,11 +116,14 @@ pub struct SharedUnder {
     pub erase_by: UnixMs,
 }
 
+/// `created` of a record about a person is rounded down to this (9.3): what is older by as much was made before.
+pub const CREATED_STEP: Millis = Millis::minutes(10);
+
 /// A date that travels with a record about a person: two recipients could know her agreement by its minute. It ends with the day
 /// before, or, where that is near, with the ten minutes before.
 pub fn coarse(at: UnixMs, now: UnixMs) -> UnixMs {
     let far = at.since(now) > NEAR;
-    at.rounded_down(if far { Millis::days(1) } else { Millis::minutes(10) })
+    at.rounded_down(if far { Millis::days(1) } else { CREATED_STEP })
 }
 
 const NEAR: Millis = Millis::days(3);
@@ -128,6 +134,14 @@ impl ShareUse {
         self.recipient == *recipient && self.purpose == purpose && self.scope == scope && now < self.expires
     }
 
+    /// Who has not answered a withdrawal in time gets nothing about persons until it does, whatever she agreed to (11.13).
+    ///
+    /// # Errors
+    /// `ERASURE_OVERDUE`.
+    pub fn check_silence(&self) -> Result<(), Reason> {
+        if self.silent { Err(Reason::ErasureOverdue) } else { Ok(()) }
+    }
+
     /// One that nobody was asked for: tests of the question only.
     #[cfg(any(test, feature = "samples"))]
     pub fn unasked(recipient: AuthorityId, purpose: Purpose, scope: ShareScope, expires: UnixMs) -> Self {
@@ -136,6 +150,7 @@ impl ShareUse {
             scope,
             purpose,
             recipient,
+            silent: false,
             expires,
             erase_by: expires,
             lawful_basis: LawfulBasis::PublicTask,
@@ -365,6 +380,7 @@ impl AgreementToShare {
                 scope: q.scope,
                 purpose: q.purpose,
                 recipient: q.recipient.clone(),
+                silent: q.silent,
                 expires: terms.expires.min(end),
                 erase_by: terms.erase_by,
                 lawful_basis: self.terms.lawful_basis,

@@ -100,11 +100,23 @@ fn given(terms: Terms, how: &Circumstances) -> AgreementToShare {
 }
 
 fn asks(recipient: &AuthorityId, now: UnixMs) -> UseQuestion<'_> {
-    UseQuestion { scope: ShareScope::ReferralShelter, purpose: Purpose::Assistance, recipient, host: None, now }
+    let (scope, purpose) = (ShareScope::ReferralShelter, Purpose::Assistance);
+    UseQuestion { scope, purpose, recipient, host: None, silent: false, now }
 }
 
 fn opens(share: &AgreementToShare, now: UnixMs) -> bool {
     share.opens(&asks(&authority("de-kehl"), now)).is_ok()
+}
+
+#[test]
+fn who_has_not_answered_a_withdrawal_gets_nothing_whatever_she_agreed_to() {
+    let (share, kehl) = (given(shelter(), &freely()), authority("de-kehl"));
+    let ask = asks(&kehl, NOW);
+    assert_eq!(share.opens(&ask).unwrap().check_silence(), Ok(()));
+    let silent = UseQuestion { silent: true, ..ask };
+    for opened in [share.opens(&silent), share.opens_again(&silent)] {
+        assert_eq!(opened.unwrap().check_silence(), Err(Reason::ErasureOverdue));
+    }
 }
 
 #[test]

@@ -211,10 +211,11 @@ impl Model {
             let mut first = yes.iter().filter(|(grant, _)| by(grant) == most).map(|(_, place)| *place);
             return first.next().ok_or(NOT_IN_FORCE);
         }
-        // What waits for a person's word is held for it; otherwise the last thing that stood in the way.
+        // What waits for a person's word is held for it; otherwise the first thing that stands in the way under one that has not ended.
         no.retain(|reason| *reason != NOT_IN_FORCE && *reason != UNKNOWN);
         let waits = no.iter().find(|reason| **reason == "AGREEMENT_UNCONFIRMED");
-        Err(self.rule(12, waits.or(no.last()), no.last()).copied().unwrap_or(NOT_IN_FORCE))
+        let lacks = no.iter().find(|reason| **reason != "AGREEMENT_ENDED").or(no.first());
+        Err(self.rule(12, waits.or(lacks), no.first()).copied().unwrap_or(NOT_IN_FORCE))
     }
 
     fn covers(self, agreement: &Agreement, grant: &Grant, q: &Question) -> Result<(), No> {
@@ -261,14 +262,15 @@ impl Model {
             return Err(NOT_IN_FORCE);
         }
         let grace = if self.rule(22, q.receiving, true) { 5 * MINUTE } else { 0 };
-        if q.now >= grant.until {
-            let within = q.now < grant.until + grace;
-            return if self.rule(23, within, q.now <= grant.until + grace) { Ok(()) } else { Err(NOT_IN_FORCE) };
+        let over = q.now >= grant.until;
+        let within = q.now < grant.until + grace;
+        if over && !self.rule(23, within, q.now <= grant.until + grace) {
+            return Err(NOT_IN_FORCE);
         }
         if self.rule(24, agreement.waits_for_confirmation, false) {
             return Err("AGREEMENT_UNCONFIRMED");
         }
-        if self.rule(25, q.now + grace < grant.from_at, q.now + grace <= grant.from_at) {
+        if !over && self.rule(25, q.now + grace < grant.from_at, q.now + grace <= grant.from_at) {
             return Err(NOT_IN_FORCE);
         }
         Ok(())

@@ -25,7 +25,15 @@ fn opened() -> ShareUse {
 }
 
 fn ask(shared: Shared<'_>, change: impl FnOnce(&mut ShareQuestion<'_>)) -> Result<Clause, Reason> {
-    let (set, view) = (agreements(), view());
+    ask_in(&view(), shared, change)
+}
+
+fn ask_in(
+    view: &DirectoryView,
+    shared: Shared<'_>,
+    change: impl FnOnce(&mut ShareQuestion<'_>),
+) -> Result<Clause, Reason> {
+    let set = agreements();
     let (from, to) = (strasbourg(), kehl());
     let mut question = ShareQuestion {
         from: &from,
@@ -40,7 +48,7 @@ fn ask(shared: Shared<'_>, change: impl FnOnce(&mut ShareQuestion<'_>)) -> Resul
         side: Side::Sender,
         grant: None,
         agreements: &set,
-        view: &view,
+        view,
         now: NOW,
     };
     change(&mut question);
@@ -63,6 +71,21 @@ fn a_referral_leaves_with_an_agreement_between_authorities_and_one_of_the_person
     let medical = ShareUse::unasked(kehl(), Purpose::Assistance, ShareScope::ReferralMedical, UnixMs::NEVER);
     let facet = Facet::Referral((ReferralForm::Asked, Some(ServiceKind::Medical)));
     assert_eq!(ask(Shared::Opened(&medical), |q| q.facet = facet), Err(Reason::AgreementNotInForce), "no grant");
+}
+
+#[test]
+fn who_was_removed_and_is_admitted_again_gets_nothing_of_before() {
+    let (opened, made) = (opened(), NOW - Millis::minutes(25));
+    // It may have been made up to ten minutes after the time that it carries.
+    let since = |admitted| {
+        let admitted = [(kehl(), admitted)].into_iter().collect();
+        let view = DirectoryView { admitted, ..view() };
+        ask_in(&view, Shared::Opened(&opened), |q| q.created = made)
+    };
+    assert_eq!(since(NOW), Err(Reason::MemberRemoved));
+    assert_eq!(since(made + Millis::minutes(10)), Err(Reason::MemberRemoved));
+    assert_eq!(since(made + Millis::minutes(9)), Ok(Clause::GrantInForce));
+    assert_eq!(since(made - Millis::days(9)), Ok(Clause::GrantInForce));
 }
 
 #[test]

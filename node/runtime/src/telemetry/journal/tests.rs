@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::domain::record::RecordKind;
+use crate::domain::audit::AuditAct;
 use crate::telemetry::Form;
 use crate::telemetry::lines::Lines;
 
@@ -20,9 +20,28 @@ fn each_event_has_a_name_of_its_own_and_a_line_on_the_page() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/JOURNAL.md")).unwrap();
     let names: std::collections::BTreeSet<&str> = Event::ALL.iter().map(|event| event.name()).collect();
     assert_eq!(names.len(), Event::ALL.len());
-    let listed = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    let listed: std::collections::BTreeSet<&str> = listed.collect();
+    let rows: Vec<Vec<&str>> =
+        page.lines().filter(|line| line.starts_with("| `")).map(|l| l.split('|').collect()).collect();
+    let listed: std::collections::BTreeSet<&str> = rows.iter().map(|row| row[1].trim().trim_matches('`')).collect();
     assert_eq!(listed, names, "deploy/JOURNAL.md has a line for each event, and no other");
+    for event in Event::ALL {
+        let row = rows.iter().find(|row| row[1].trim().trim_matches('`') == event.name()).unwrap();
+        assert_eq!(row[2].trim(), event.says(), "{}", event.name());
+        assert_eq!(row[4].trim(), followers(*event), "{}: who follows it", event.name());
+    }
+}
+
+/// As the page has it.
+fn followers(event: Event) -> String {
+    let Audience { roles, by_kind, .. } = event.audience();
+    let mut names: Vec<String> = roles.iter().map(|role| role.name().to_lowercase().replace('_', "-")).collect();
+    if **roles == *audience::DOORS {
+        names = vec!["every role".to_owned()];
+    }
+    if *by_kind {
+        names.push("who reads the kind".to_owned());
+    }
+    names.join(", ")
 }
 
 #[test]
@@ -100,4 +119,5 @@ fn a_commit_is_told_by_its_acts_and_never_by_its_records() {
     assert_eq!(json["event"], "AGREEMENT_IN_FORCE");
     assert_eq!(json["message"], "an agreement is in force");
     assert!(!written.contains("0707"), "the id of a record is in no line: {written}");
+    assert!(!written.contains("ALERT"), "nor is its kind: {written}");
 }

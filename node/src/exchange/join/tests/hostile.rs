@@ -146,21 +146,21 @@ impl Broken {
 }
 
 impl JoinClient for Broken {
-    fn commit(&self, _: InvitationId, _: [u8; 32], _: Digest) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
+    fn commit(&self, _: InvitationId, _: [u8; 16], _: Digest) -> BoxFuture<'_, Result<(Nonce, Bytes), JoinCallError>> {
         self.answer()
     }
-    fn reveal(&self, _: InvitationId, _: [u8; 32], _: Nonce, _: Bytes) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
+    fn reveal(&self, _: InvitationId, _: [u8; 16], _: Nonce, _: Bytes) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
         self.answer()
     }
     fn watch(
         &self,
         _: InvitationId,
-        _: [u8; 32],
+        _: [u8; 16],
         _: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         self.answer()
     }
-    fn withdraw(&self, _: InvitationId, _: [u8; 32], _: Option<Bytes>) -> BoxFuture<'_, Result<(), JoinCallError>> {
+    fn withdraw(&self, _: InvitationId, _: [u8; 16], _: Option<Bytes>) -> BoxFuture<'_, Result<(), JoinCallError>> {
         self.answer()
     }
 }
@@ -173,8 +173,8 @@ async fn each_wrong_case_has_its_own_reason_at_the_door() {
     let (id_, secret) = (token.invitation.id, token.secret);
     let inviter = &city.inviter;
     let commit =
-        |secret: [u8; 32]| async move { inviter.commit(id_, &secret, Digest([0; 32]), tls_pin(9), None).await };
-    assert_eq!(refusal(commit([0; 32])).await, Reason::InvitationUnknown, "a wrong secret is no invitation");
+        |secret: [u8; 16]| async move { inviter.commit(id_, &secret, Digest([0; 32]), tls_pin(9), None).await };
+    assert_eq!(refusal(commit([0; 16])).await, Reason::InvitationUnknown, "a wrong secret is no invitation");
     let nobody = city.inviter.commit(InvitationId([0; 32]), &secret, Digest([0; 32]), tls_pin(9), None);
     assert_eq!(refusal(nobody).await, Reason::InvitationUnknown);
     city.inviter.revoke(id_).await.unwrap();
@@ -261,18 +261,26 @@ async fn a_man_in_the_middle_with_his_own_keys_is_heard_on_the_phone() {
 struct Between<'a> {
     door: Knock<'a>,
     nonce: fn(Nonce) -> Nonce,
+    /// What is given out as the genesis statement, instead of the right one.
+    genesis: Option<Bytes>,
     /// What is said of the progress, instead of asking.
     progress: Option<&'a (dyn Fn() -> Progress + Sync)>,
 }
 
 impl JoinClient for Between<'_> {
-    fn commit(&self, id: InvitationId, secret: [u8; 32], c: Digest) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
-        async move { self.door.commit(id, secret, c).await.map(self.nonce) }.boxed()
+    fn commit(
+        &self,
+        id: InvitationId,
+        secret: [u8; 16],
+        c: Digest,
+    ) -> BoxFuture<'_, Result<(Nonce, Bytes), JoinCallError>> {
+        let altered = |(nonce, genesis)| ((self.nonce)(nonce), self.genesis.clone().unwrap_or(genesis));
+        async move { self.door.commit(id, secret, c).await.map(altered) }.boxed()
     }
     fn reveal(
         &self,
         id: InvitationId,
-        s: [u8; 32],
+        s: [u8; 16],
         n: Nonce,
         a: Bytes,
     ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
@@ -281,7 +289,7 @@ impl JoinClient for Between<'_> {
     fn watch(
         &self,
         id: InvitationId,
-        s: [u8; 32],
+        s: [u8; 16],
         known: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         match self.progress {
@@ -289,7 +297,7 @@ impl JoinClient for Between<'_> {
             None => self.door.watch(id, s, known),
         }
     }
-    fn withdraw(&self, id: InvitationId, s: [u8; 32], w: Option<Bytes>) -> BoxFuture<'_, Result<(), JoinCallError>> {
+    fn withdraw(&self, id: InvitationId, s: [u8; 16], w: Option<Bytes>) -> BoxFuture<'_, Result<(), JoinCallError>> {
         self.door.withdraw(id, s, w)
     }
 }
@@ -300,9 +308,31 @@ async fn an_altered_answer_stops_the_applicant() {
     let city = city(1).await;
     let dir = tempfile::tempdir().unwrap();
     let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
-    let liar = Between { door: door(&city, 9), nonce: |_| Nonce([13; 32]), progress: None };
+    let liar = Between { door: door(&city, 9), nonce: |_| Nonce([13; 32]), genesis: None, progress: None };
     applicant.step(&liar).await.unwrap();
     assert_eq!(applicant.step(&liar).await.unwrap(), Next::Stop(Reason::InvitationBurnt));
+}
+
+/// The token names the federation by the hash of its founding statement, which the inviter's node gives.
+#[tokio::test]
+async fn a_founding_statement_of_another_federation_stops_the_applicant_before_it_reveals() {
+    let city = city(1).await;
+    let another = proto::Statement { nonce: Bytes::from_static(b"another"), ..Default::default() };
+    let another = signed::sign(&NO_FEDERATION, &another, &[&new_key()]).encode_to_vec().into();
+    for genesis in [another, Bytes::new()] {
+        let empty = genesis.is_empty();
+        let dir = tempfile::tempdir().unwrap();
+        let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
+        let liar = Between { door: door(&city, 9), nonce: |nonce| nonce, genesis: Some(genesis), progress: None };
+        let stopped = applicant.step(&liar).await.unwrap();
+        let reason = if empty { Reason::DecodeFailed } else { Reason::WrongFederation };
+        assert_eq!(stopped, Next::Stop(reason));
+        assert_eq!(applicant.applying().genesis, Bytes::new());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
+    applicant.step(&door(&city, 9)).await.unwrap();
+    assert_eq!(applicant.joined().genesis, city.book.genesis());
 }
 
 /// It answers at once, and with another count of approvals each time.
@@ -317,7 +347,7 @@ async fn an_inviter_with_news_at_every_moment_is_asked_once_a_second() {
     let city = city(1).await;
     let dir = tempfile::tempdir().unwrap();
     let mut applicant = applicant(dir.path(), &invited(&city).await.token, 9);
-    let restless = Between { door: door(&city, 9), nonce: |nonce| nonce, progress: Some(&said) };
+    let restless = Between { door: door(&city, 9), nonce: |nonce| nonce, genesis: None, progress: Some(&said) };
     let asking = applicant.run(&restless, |_, _| {});
     assert!(tokio::time::timeout(Duration::from_millis(2_500), asking).await.is_err(), "nothing is decided");
     let asked = asked.load(Ordering::Relaxed);
@@ -325,26 +355,48 @@ async fn an_inviter_with_news_at_every_moment_is_asked_once_a_second() {
 }
 
 #[test]
-fn tokens_are_one_line_and_verify_or_are_refused() {
+fn tokens_are_short_and_verify_or_are_refused_by_their_damaged_part() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let city = runtime.block_on(city(1));
     let text = runtime.block_on(invited(&city)).token;
     assert!(text.starts_with("hl1") && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
-    let wrapped = format!(" {}\r\n{} ", &text[..76], text[76..].to_uppercase());
-    assert_eq!(wire::parse_token(&wrapped).unwrap().invitation, wire::parse_token(&text).unwrap().invitation);
-    let altered = text.replace(&text[40..42], if &text[40..42] == "aa" { "bb" } else { "aa" });
-    for bad in ["", "hl1", "hl2abc", &text[..text.len() - 8], &altered, "hl1!!!"] {
-        assert_eq!(wire::parse_token(bad).unwrap_err().reason, Reason::InvitationInvalid, "{bad}");
+    assert!(text.len() < 450, "{} characters", text.len());
+    let mailed =
+        format!("Bonjour,\r\n> {}\r\n> \r\nà bientôt", mailed::lines(&text).replace('\n', " \r\n> ").to_uppercase());
+    let (read, whole) = (wire::parse_token(&mailed).unwrap(), wire::parse_token(&text).unwrap());
+    assert_eq!((read.invitation, read.text), (whole.invitation, text.clone()));
+    let mut altered = text.clone();
+    altered.replace_range(80..81, if &text[80..81] == "a" { "b" } else { "a" });
+    let bad = [
+        ("", "begins with hl1"),
+        ("hl1", "first line"),
+        ("hl2abc", "begins with hl1"),
+        (&text[..text.len() - 8], "cut off"),
+        (&altered, "line 2 of"),
+        ("hl1!!!", "first line"),
+    ];
+    for (bad, part) in bad {
+        let refused = wire::parse_token(bad).unwrap_err();
+        assert_eq!(refused.reason, Reason::InvitationInvalid, "{bad}");
+        assert!(refused.detail.contains(part), "{bad}: {}", refused.detail);
     }
+}
 
-    // A token whose genesis makes another federation than it names.
-    let key = new_key();
-    let mut invitation = wire::parse_token(&text).unwrap().invitation;
-    invitation.federation = FederationId([9; 32]);
-    invitation.secret_digest = Digest::of(&[5; 32]);
-    let (_, signed) = wire::sign(invitation, &key);
-    let other = wire::token_text(&signed, &[5; 32]).unwrap();
-    assert_eq!(wire::parse_token(&other).unwrap_err().reason, Reason::WrongFederation);
+/// Its checks are right, and what it says was changed: whom it is for, and where the inviter is.
+#[test]
+fn a_token_that_somebody_altered_on_the_way_is_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let city = runtime.block_on(city(1));
+    let text = runtime.block_on(invited(&city)).token;
+    let bytes = mailed::read("hl1", &text).unwrap();
+    for (was, is) in [("strasbourg.example", "elsewhere1.example"), ("de-kehl", "de-koln")] {
+        let at = bytes.windows(was.len()).position(|found| found == was.as_bytes()).unwrap();
+        let mut altered = bytes.clone();
+        altered[at..at + is.len()].copy_from_slice(is.as_bytes());
+        let refused = wire::parse_token(&mailed::write("hl1", &altered).unwrap()).unwrap_err();
+        assert_eq!(refused.reason, Reason::InvitationInvalid);
+        assert!(refused.detail.contains("signature"), "{}", refused.detail);
+    }
 }
 
 #[test]
@@ -370,14 +422,14 @@ async fn an_applicant_hears_by_how_much_its_clock_is_wrong_and_may_come_again() 
     let (id, now) = (token.invitation.id, city.clock.now());
     let (inviter, one) = (&city.inviter, Digest([3; 32]));
     let at =
-        |secret: [u8; 32], said: UnixMs| async move { inviter.commit(id, &secret, one, tls_pin(9), Some(said)).await };
+        |secret: [u8; 16], said: UnixMs| async move { inviter.commit(id, &secret, one, tls_pin(9), Some(said)).await };
     for (off, words) in [(Millis(259_200_900), "259200 s ahead of"), (Millis(-3_600_000), "3600 s behind")] {
         let told = at(token.secret, now + off).await.unwrap_err();
         assert_eq!(told.reason(), Reason::ClockDiffers);
         assert!(told.to_string().contains(words), "{told}");
     }
     assert_eq!(
-        refusal(at([0; 32], now + Millis::days(3))).await,
+        refusal(at([0; 16], now + Millis::days(3))).await,
         Reason::InvitationUnknown,
         "who has no token learns nothing"
     );

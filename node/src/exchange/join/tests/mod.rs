@@ -32,6 +32,7 @@ use crate::exchange::Call;
 use crate::storage::sqlite::SqliteStore;
 use crate::wire::invitation::{self as wire, Token};
 use crate::wire::keys::SigningKey;
+use crate::wire::mailed;
 use crate::wire::signed::{self, NO_FEDERATION};
 
 fn id(text: &str) -> AuthorityId {
@@ -229,16 +230,19 @@ impl JoinClient for Knock<'_> {
     fn commit(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         commitment: Digest,
-    ) -> BoxFuture<'_, Result<Nonce, JoinCallError>> {
-        async move { self.inviter.commit(id, &secret, commitment, self.pin, None).await.map_err(|e| e.reason().into()) }
-            .boxed()
+    ) -> BoxFuture<'_, Result<(Nonce, Bytes), JoinCallError>> {
+        async move {
+            let nonce = self.inviter.commit(id, &secret, commitment, self.pin, None).await;
+            nonce.map(|nonce| (nonce, self.inviter.genesis())).map_err(|e| e.reason().into())
+        }
+        .boxed()
     }
     fn reveal(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         nonce_a: Nonce,
         application: Bytes,
     ) -> BoxFuture<'_, Result<Digest, JoinCallError>> {
@@ -250,7 +254,7 @@ impl JoinClient for Knock<'_> {
     fn watch(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         known: Option<Progress>,
     ) -> BoxFuture<'_, Result<Progress, JoinCallError>> {
         let wait = Duration::from_secs(5);
@@ -260,7 +264,7 @@ impl JoinClient for Knock<'_> {
     fn withdraw(
         &self,
         id: InvitationId,
-        secret: [u8; 32],
+        secret: [u8; 16],
         statement: Option<Bytes>,
     ) -> BoxFuture<'_, Result<(), JoinCallError>> {
         async move { self.inviter.withdraw(id, &secret, self.pin, statement).await.map_err(|e| e.reason().into()) }

@@ -71,14 +71,18 @@ impl Road {
         let right = self.context.confirmed_time().map(|confirmed| confirmed.max(now));
         let bytes = |item: &OutItem| if let OutPayload::Envelope(bytes) = &item.payload { bytes.len() } else { 0 };
         let short = queued.iter().map(bytes).sum::<usize>() + limits::ENVELOPE_BYTES <= limits::BATCH_BYTES;
+        let persons_wait = self.persons_wait(&id.recipient, view);
         let mut prepared = Prepared { last: queued.len() < limits::BATCH_ITEMS && short, ..Prepared::default() };
         for item in queued {
             let shared = shares.get(&item.record_id);
             let asked = Asked { side: Side::Sender, agreements: &agreements, view, now: now_closing, shared };
+            let is_sent = matches!(item.payload, OutPayload::Envelope(_));
             let (refused, again) = match self.looked_at(id, &item, &asked) {
-                Ok(_) if !understands.kinds.contains(&item.kind) && matches!(item.payload, OutPayload::Envelope(_)) => {
-                    (Some(Reason::KindNotNamed), None)
+                // Nothing that concerns no person stands behind it for that.
+                Ok(_) | Err(Reason::RegisterNotFresh) if persons_wait && is_sent && item.kind.is_about_persons() => {
+                    (Some(Reason::PersonContentWaits), None)
                 }
+                Ok(_) if is_sent && !understands.kinds.contains(&item.kind) => (Some(Reason::KindNotNamed), None),
                 Ok(again) => (None, again),
                 // What a clock that is ahead refuses is not given up for that: it waits until the clock is right.
                 Err(reason)
@@ -133,6 +137,11 @@ impl Road {
             return Err(Reason::StorageDamaged);
         }
         let question = item.question.as_ref().ok_or(Reason::StorageDamaged)?;
+        // What it answers may have been withdrawn while this node was away.
+        let answers = item.kind.is_about_persons() && question.facet.is_some_and(|facet| facet.is_answer());
+        if answers && !self.context.has_said_what_was_withdrawn(&id.origin, &id.recipient) {
+            return Err(Reason::WithdrawalsNotAnswered);
+        }
         question::ask_again(id, item.kind, question, asked)?;
         // What was signed with a key that was withdrawn, or replaced long ago, no partner takes any more.
         if asked.view.verifying_key(&id.origin, &question.key, asked.now + ON_THE_WAY).is_some() {

@@ -15,6 +15,7 @@ use crate::domain::receipt::{ItemOutcome, Verdict};
 use crate::domain::record::{RecordKey, ReferenceKind};
 use crate::domain::records::{Control, RecordBody};
 use crate::domain::sharing::keep_until;
+use crate::domain::stream::StreamId;
 use crate::domain::time::UnixMs;
 use crate::exchange::agreements::Changes;
 use crate::exchange::context::Error;
@@ -22,6 +23,7 @@ use crate::exchange::persons::WithdrawalChange;
 use crate::exchange::records::{self, Arrival};
 use crate::storage::ops::{Delete, NewInbox, Put};
 use crate::storage::owed::Owed;
+use crate::storage::rows::AnsweredRow;
 use crate::wire::{self, sealed};
 
 use super::super::Road;
@@ -47,6 +49,11 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// What is open from its commit on.
+    pub(super) fn opens(&self) -> Option<AnsweredRow> {
+        self.puts.iter().find_map(|put| if let Put::Answered(row) = put { Some(row.clone()) } else { None })
+    }
+
     pub(super) fn changes_agreements(&self) -> bool {
         self.puts.iter().any(|put| matches!(put, Put::Agreement(_)))
     }
@@ -120,7 +127,25 @@ impl Road {
         self.heard.note(at, &judged.puts);
         judged.owes.extend(changes.owes);
         judged.puts.extend(changes.rows.into_values().map(Put::Agreement));
+        judged.puts.extend(self.first_about_persons(received, &judged.items).await?.map(Put::Answered));
         Ok(judged)
+    }
+
+    /// Of a partner whose first record about a person this is nothing can have been withdrawn unheard: it is not asked first. Since a
+    /// restore, each is.
+    async fn first_about_persons(&self, received: &Received, items: &[NewInbox]) -> Result<Option<AnsweredRow>, Error> {
+        let StreamId { origin, recipient, .. } = &received.batch.stream;
+        let pair = (recipient.clone(), origin.clone());
+        let about_persons = items.iter().any(|item| item.kind.is_about_persons());
+        if !about_persons || self.context.answered().has_answered(&pair) {
+            return Ok(None);
+        }
+        let restored = !self.store().shares_unconfirmed(1).await?.is_empty();
+        if restored || self.store().senders_about_persons().await?.contains(&pair) {
+            return Ok(None);
+        }
+        let (ours, partner) = pair;
+        Ok(Some(AnsweredRow { ours, partner, contact: received.now, unknown: false }))
     }
 
     /// Why nothing of the batch is taken; of clocks, whose it is.
@@ -153,6 +178,9 @@ impl Road {
         // Its sender had an older word of what this node takes.
         if !self.context.understands().kinds.contains(&envelope.kind) {
             return Ok(so_far.refuse(&item, Reason::KindNotNamed));
+        }
+        if envelope.kind.is_about_persons() && so_far.persons_wait() {
+            return Ok(so_far.refuse(&item, Reason::PersonContentWaits));
         }
         let permit = match self.grant_of_target(envelope).await?.and_then(|target| so_far.permit(&item, target)) {
             Ok(permit) => permit,
@@ -242,6 +270,12 @@ impl Road {
 }
 
 impl BatchJudgement<'_> {
+    /// Whether this register is not confirmed, or the sender's clock too far from this one, for content about a person (9.3, 9.4).
+    fn persons_wait(&self) -> bool {
+        let Received { batch, view, now, .. } = self.received;
+        !view.is_fresh(*now) || now.since(batch.sender_time).0.abs() > limits::CLOCK_STOP.0
+    }
+
     /// What is refused by this clock, and would pass by the sender's, shows that the two differ: nothing that the item did.
     fn permit(&self, item: &OpenItem, target: Option<GrantRef>) -> Result<Permit, Reason> {
         let Received { batch, now, .. } = self.received;

@@ -22,6 +22,7 @@ use crate::domain::stream::{Batch, BatchAnswer, StreamId};
 use crate::domain::time::{Millis, UnixMs};
 use crate::exchange::context::{Error, active, speaks_for};
 use crate::exchange::records;
+use crate::pass::PassKind;
 use crate::storage;
 use crate::storage::ops::{Receive, WriteOp, Written};
 use crate::storage::rows::{InStream, InStreamKey};
@@ -87,7 +88,7 @@ impl Road {
     ) -> Result<BatchAnswer, Error> {
         let stream = self.stream_place(&mut place, &key).await?;
         if received.batch.first != stream.next {
-            return self.again(&received, BatchAnswer { next: stream.next, receipt: stream.receipt });
+            return self.again(&received, BatchAnswer { next: stream.next, receipt: stream.receipt, denies: false });
         }
         // Until the write is answered, what stands in memory is not known to be true.
         *place = None;
@@ -168,7 +169,8 @@ impl Road {
             let opened = open::all(received, &self.work).await?;
             let judged = self.judge(received, opened).await?;
             let (next, receipt) = self.sign_receipt(received, &judged.outcomes)?;
-            let answer = BatchAnswer { next, receipt: Some(receipt.clone()) };
+            let denies = judged.outcomes.iter().any(|outcome| outcome.verdict.is_of_nothing());
+            let answer = BatchAnswer { next, receipt: Some(receipt.clone()), denies };
             if next == received.batch.first {
                 return Ok(Taken::Waiting(answer));
             }
@@ -176,18 +178,28 @@ impl Road {
             if agreements {
                 self.agreements.set_may_be_behind();
             }
-            let owes = !judged.owes.is_empty();
+            let (owes, opens) = (!judged.owes.is_empty(), judged.opens());
             let statements = records::statements_in(&judged.puts);
+            let about_persons = judged.items.iter().any(|item| item.kind.is_about_persons());
             let bytes = judged.items.iter().map(|item| item.envelope.len()).sum();
             match self.store_batch(received, key, judged, next, receipt).await? {
-                Written::StreamMoved { next, receipt } => return Ok(Taken::Moved(BatchAnswer { next, receipt })),
+                Written::StreamMoved { next, receipt } => {
+                    return Ok(Taken::Moved(BatchAnswer { next, receipt, denies: false }));
+                }
                 Written::Taken => {}
                 Written::Received { newest, .. } => {
                     self.work.stored(&received.caller, outcomes.len(), bytes);
                     self.heard.stored(&statements);
+                    if let Some(row) = opens {
+                        self.context.answered().heard(&received.view, row, received.now);
+                    }
                     self.acknowledge(newest, agreements).await?;
                     if owes {
                         self.context.wakeups().wake_upkeep();
+                    }
+                    if about_persons {
+                        // Of a partner that never said what was withdrawn nothing is shown yet.
+                        self.context.wakeups().wake(PassKind::Withdrawals);
                     }
                     answered::tell_received(&received.batch, &outcomes);
                     return Ok(Taken::Stored(answer));

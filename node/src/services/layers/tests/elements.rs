@@ -18,6 +18,17 @@ impl ExchangeService for Taker {
         Ok(tonic::Response::new(peer::GreetResponse::default()))
     }
 
+    async fn list_withdrawals(
+        &self,
+        _: tonic::Request<peer::ListWithdrawalsRequest>,
+    ) -> Result<tonic::Response<peer::ListWithdrawalsResponse>, Status> {
+        Ok(tonic::Response::new(peer::ListWithdrawalsResponse::default()))
+    }
+
+    async fn hold(&self, _: tonic::Request<peer::HoldRequest>) -> Result<tonic::Response<peer::HoldResponse>, Status> {
+        Ok(tonic::Response::new(peer::HoldResponse::default()))
+    }
+
     async fn list_ends(
         &self,
         _: tonic::Request<peer::ListEndsRequest>,

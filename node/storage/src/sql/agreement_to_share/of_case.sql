@@ -1,1 +1,1 @@
-SELECT arrival, id, authority, version, sealed FROM agreement_to_share WHERE case_index = $1 ORDER BY arrival
+SELECT arrival, id, authority, version, sealed, unconfirmed FROM agreement_to_share WHERE case_index = $1 ORDER BY arrival

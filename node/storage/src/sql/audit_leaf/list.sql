@@ -1,1 +1,1 @@
-SELECT place, leaf FROM audit_leaf WHERE place >= $1 ORDER BY place LIMIT $2 + 0
+SELECT place, leaf FROM audit_leaf WHERE place >= $1 AND place < $1 + $2 ORDER BY place

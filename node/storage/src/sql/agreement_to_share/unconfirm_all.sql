@@ -1,0 +1,1 @@
+UPDATE agreement_to_share SET unconfirmed = 1

@@ -1,0 +1,1 @@
+DELETE FROM asked_hold WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM disclosure WHERE (authority, record_id) IN (VALUES ($1, $2))

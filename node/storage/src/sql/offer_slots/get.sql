@@ -1,0 +1,1 @@
+SELECT offer, version, body FROM offer_slots WHERE offer = $1

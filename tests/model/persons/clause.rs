@@ -1,0 +1,86 @@
+//! Every clause by its name.
+
+macro_rules! clauses {
+    ($($name:ident: $says:literal,)*) => {
+        /// A clause of the rule. Without it more goes on than may: what compares two rules has to notice.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Clause {
+            $(#[doc = $says] $name,)*
+        }
+
+        pub const CLAUSES: &[Clause] = &[$(Clause::$name,)*];
+    };
+}
+
+clauses! {
+    OwnActive: "9.2: who is suspended or removed sends and takes nothing.",
+    OtherActive: "9.2: and gets nothing, and nothing of it is taken.",
+    Emergency: "9.4: an emergency counts for 24 h from where it was first seen.",
+    Fresh: "9.4: without beats of a majority from the last ten minutes what concerns a person stops, both ways.",
+    Recipient: "9.3: an envelope is for exactly one recipient.",
+    Signed: "9.7: in force for a node once it stores the signatures of all parties.",
+    Left: "9.7: who has left, or whose partner has, shares nothing under it.",
+    Confirmed: "9.7: after a restore agreements wait for confirmation.",
+    Direction: "9.7: a grant is one direction between two parties.",
+    Kind: "9.7: of the kinds that it names.",
+    ServiceKind: "9.7: of the kinds of service that it names.",
+    PurposeGranted: "9.7: for the purposes that it names.",
+    UsageGranted: "9.7: under QUERY nothing is sent.",
+    HighestTlp: "9.7: no higher than its TLP.",
+    Begun: "9.7: not before it begins.",
+    Over: "9.7: the sender stops at its end.",
+    OverTaken: "9.7: the receiver accepts what was made before its end.",
+    OverLate: "9.7: and no later than five minutes after it.",
+    Transfer: "11.19: out of the Area only on a basis that has not lapsed.",
+    TransferOfHost: "11.19: and the same for the country of whoever hosts the recipient.",
+    PlainAmber: "9.2, 11: whatever is less than AMBER+STRICT is refused about a person.",
+    SpecialBasis: "11.12: a special basis is always said.",
+    Expired: "9.3: what has expired is neither sent nor taken.",
+    FromLater: "9.3: what was made more than five minutes from now is not taken.",
+    SharedUnder: "9.3: what she agreed to travels with the record.",
+    ScopeOfService: "9.3: and its scope is that of the service.",
+    EraseBy: "9.3: and its erase-by date is not before the record's end.",
+    Silent: "9.2: who did not answer a withdrawal in time gets nothing about persons.",
+    Given: "11.7: nothing opens that was not given.",
+    Withdrawn: "11.13: nothing opens after she said no.",
+    Duress: "11.7: a duress word shares nothing.",
+    Exploiter: "11.7: not given where whoever exploits her may have listened.",
+    Companion: "11.7: nor where a companion interpreted.",
+    SomebodyInterpreted: "11.7: nor where nobody knows who interpreted.",
+    CalledBack: "11.7: nor by phone without a call back.",
+    Two: "11.7: without freedom that is sure it is good for 48 h.",
+    ConfirmedElsewhere: "11.7: then it is confirmed elsewhere, freely.",
+    HelpOnly: "11.7: and for referrals only.",
+    WhoDecides: "11.10: an adult decides for herself; for a child a guardian, or the child-protection authority.",
+    Conflict: "11.10: a guardian in conflict never does.",
+    Independent: "11.10: the guardian of who is alone is independent of migration authorities.",
+    BestInterests: "11.10: of a child the best interests were assessed.",
+    Officers: "11.10: search and liaison about a child only with both data-protection officers.",
+    VitalOverNo: "11.11: never over a no.",
+    VitalScopes: "11.11: medical help and shelter only.",
+    VitalApproved: "11.11: closed after 24 h unless somebody approved it.",
+    VitalEnds: "11.11: and after 72 h.",
+    SecondPerson: "11.11: who decided does not approve.",
+    OfficerAlone: "11.11: after 24 h the data-protection officer alone approves.",
+    Reconfirm: "11: nothing is endless: confirmed again by its date.",
+    ScopeNamed: "11: only the scopes that she named.",
+    PurposeNamed: "11: for the purposes that she named.",
+    RecipientNamed: "11: to the recipients that she named.",
+    CountryNamed: "11: into the countries that she named.",
+    CountryOfHost: "11: of whoever hosts the recipient too.",
+    ExcludedRecipient: "11.9: never to whom she excluded.",
+    ExcludedHost: "11.9: nor to whom she excluded as a host.",
+    ExcludedCountry: "11.9: nor into a country that she excluded.",
+    ScopeEnds: "11: each scope ends.",
+    UsesLeft: "11: as often as she let it.",
+    ConsentOfAuthority: "11.6: no public authority rests on consent.",
+    LongestLife: "11: within 365 days.",
+    LongestKept: "11: erased at most 30 days after the scope's end.",
+    ReaderOfKind: "9.2: a role reads the kinds that their table opens to it.",
+    NeverConsumed: "9.2: kinds about persons are on no stream.",
+    AnswersReceived: "9.2: received records are answered.",
+    PreparesOwn: "9.2: own records are prepared.",
+    NeverSaidLater: "9.2: a referral is withdrawn, and neither updated nor cancelled.",
+    KeptExpires: "9.2: what is kept closes with its expiry.",
+    Retention: "9.2: what was received closes with its retention.",
+}
