@@ -4,14 +4,14 @@
 # A part ends with 0, with 77 after a line `skipped: WHY`, or with anything else: it failed. Time limits are several times
 # what a part takes on an idle machine: they end what hangs, and judge nobody.
 
-PARTS=(fmt lints tests unit layering supply compat build cli stories demo two_cities python_client power full_disk
-  attack kill_loop suspensions partitions misfortune simulation fuzz guided bench seeded model)
+PARTS=(fmt lints tests unit screening layering supply compat build cli stories remedies demo two_cities python_client containers machines power full_disk
+  attack kill_loop suspensions erasures partitions misfortune simulation fuzz guided bench seeded model denials)
 
 # In the default run a part shows that the property holds under the commit's seed; the long run looks for the rare case.
 if [ "$MODE" = long ]; then
-  MISFORTUNE=(--seed "$HAVENLINK_SEED" --singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 GUIDED=300 CUTS=300 BUGS=all BENCH=(--gates) ATTACK=(--seconds 8 --runs 3) SUSPENSION_LIMIT=(--limit-ms 1000)
+  MISFORTUNE=(--seed "$HAVENLINK_SEED" --singles all --pairs 300) WORLDS=1000000 KILLS=150 KILL_ROUNDS=20 KILL_CYCLES=3 SUSPENSIONS=200 PARTITION_SECONDS=600 FUZZ=2000000 GUIDED=300 CUTS=300 BUGS=all BENCH=(--gates) ATTACK=(--seconds 8 --runs 3) SUSPENSION_LIMIT=(--limit-ms 1000) ERASURES=(--referrals 200 --kills 40)
 else
-  MISFORTUNE=(--seed 20261129 --singles all --pairs 300 --seconds 150) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 GUIDED=20 CUTS=60 BUGS=two BENCH=(--short) ATTACK=() SUSPENSION_LIMIT=()
+  MISFORTUNE=(--seed 20261129 --singles all --pairs 300 --seconds 150) WORLDS=10000 KILLS=50 KILL_ROUNDS=1 KILL_CYCLES=1 SUSPENSIONS=3 PARTITION_SECONDS=40 FUZZ=20000 GUIDED=20 CUTS=60 BUGS=two BENCH=(--short) ATTACK=() SUSPENSION_LIMIT=() ERASURES=(--referrals 20)
 fi
 
 plan_quick() {
@@ -20,6 +20,7 @@ plan_quick() {
   part tests
   await fmt
   part unit
+  part screening
   part layering
   part supply
 }
@@ -33,12 +34,16 @@ plan_default() {
   await build
   part cli
   part stories
+  part remedies
   together demo two_cities python_client
+  part containers
+  part machines
   together power full_disk
   part fuzz
   part attack
   part kill_loop
   part suspensions
+  part erasures
   part partitions
   part misfortune
   part simulation
@@ -50,6 +55,7 @@ plan_long() {
   plan_default
   part model
   part guided
+  part denials
 }
 
 # One selection, `--workspace`, for everything that is tested: another one would turn other features on, and compile anew.
@@ -59,7 +65,9 @@ fmt() { cargo fmt --all --check; }
 lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
 tests() { tested --no-run --lib --bins --tests; }
 build() { cargo build --release --workspace --bins --quiet; }
-unit() { tested --lib --bins --test manners -- --test-threads=4; }
+unit() { tested --no-fail-fast --lib --bins --test manners -- --test-threads=4; }
+# Sentences that others wrote and labelled: recall of each class with its misses, and what is refused without a cause.
+screening() { tested --test screening -- --nocapture --test-threads=1; }
 layering() { tested --test layering; }
 # Licences, bans and sources are held by `layering`, which needs nothing; here by cargo-deny, and what is known against a
 # dependency, where both are at hand.
@@ -69,24 +77,41 @@ supply() {
   ls "${CARGO_HOME:-$HOME/.cargo}"/advisory-db* >/dev/null 2>&1 || { echo "no advisory database here: advisories were not asked for"; return; }
   cargo deny --offline check advisories
 }
-# The rule of re-founding with more of everything, and the one question in a million worlds; what takes seconds of both stands
-# among the unit tests.
+# The rule of re-founding with more of everything, and the one question, and what may be shared about a person, in a million
+# worlds each; what takes seconds of them stands among the unit tests.
 model() { tested --lib -- --ignored more_of_everything million_worlds --nocapture; }
+# 10,000 pairs of answers about what is another's and about nothing.
+denials() { tested --test stories -- --ignored ten_thousand_pairs --nocapture; }
 # Golden files of everything that is frozen or stored.
 compat() { tested --test compat; }
 # Stories say themselves what this machine cannot do, and go on.
 cli() { tested --test cli -- --test-threads=2; }
 stories() { tested --test stories -- --test-threads=2; }
+# Each remedy of the catalogue, run as it was told.
+remedies() { tested --test remedies -- --test-threads=2; }
 
 demo() { timeout 600 "$HAVENLINK_BIN_DIR/havenlink" demo --exit; }
+
+# What tests in Python import, in a folder of its own.
+python_packages() {
+  local venv="$TARGET/python"
+  if ! cmp -s tests/python/requirements.txt "$venv/requirements.txt"; then
+    python3 -m venv "$venv" || { rm -rf "$venv"; echo "skipped: needs python3 with venv"; return 77; }
+    "$venv/bin/pip" install -q -r tests/python/requirements.txt || { rm -rf "$venv"; echo "skipped: what tests/python/requirements.txt names cannot be installed"; return 77; }
+    cp tests/python/requirements.txt "$venv/requirements.txt"
+  fi
+}
+
+# Image, compose file and manifests of deploy/container: by the published schemas, by the package's sandbox, and built where an engine runs.
+containers() {
+  python_packages || return
+  timeout 1800 "$TARGET/python/bin/python" tests/containers/main.py
+}
 
 # A stock gRPC library of another language, with nothing but proto/.
 python_client() {
   local venv="$TARGET/python" dir
-  if [ ! -x "$venv/bin/python" ]; then
-    python3 -m venv "$venv" || { rm -rf "$venv"; echo "skipped: needs python3 with venv"; return 77; }
-    "$venv/bin/pip" install -q -r tests/python/requirements.txt || { rm -rf "$venv"; echo "skipped: grpcio cannot be installed"; return 77; }
-  fi
+  python_packages || return
   "$venv/bin/python" tests/python/pseudonyms.py || return
   timeout 600 "$venv/bin/python" tests/python/over_tls.py proto "$HAVENLINK_BIN_DIR" || return
   dir=$(mktemp -d) || return 1
@@ -99,8 +124,11 @@ python_client() {
   done
   if grep -q "Try next" "$dir/demo.log"; then
     # The last one ends the agreements.
-    timeout 900 "$venv/bin/python" tests/python/consumer.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
+    timeout 120 "$venv/bin/python" tests/python/reflection.py proto "$dir/fr-strasbourg/run" &&
+      timeout 600 "$venv/bin/python" tests/python/stranger.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
+      timeout 900 "$venv/bin/python" tests/python/consumer.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
       timeout 300 "$venv/bin/python" tests/python/agreement_to_share.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
+      timeout 600 "$venv/bin/python" tests/python/referral.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run" &&
       timeout 900 "$venv/bin/python" tests/python/bad_input.py proto "$dir/fr-strasbourg/run" "$dir/de-kehl/run"
     code=$?
   else
@@ -113,6 +141,9 @@ python_client() {
 
 # The walk-through of deploy/TWO-CITIES.md, command by command, in two network namespaces.
 two_cities() { timeout 600 python3 tests/federation/two_cities.py "$HAVENLINK_BIN_DIR"; }
+
+# The package on Debian machines with a systemd of their own, by the guides: the first run gets Debian, later ones have it.
+machines() { timeout 1200 python3 tests/machines/main.py "$HAVENLINK_BIN_DIR" "$TARGET/machines"; }
 
 # Random SIGKILLs of real nodes while alerts flow, members are suspended and restored, agreements made and ended.
 kill_loop() {
@@ -155,6 +186,11 @@ attack() {
 suspensions() {
   timeout $((180 + SUSPENSIONS * 60)) "$HAVENLINK_BIN_DIR/havenlink-suspensions" --binary "$HAVENLINK_BIN_DIR/havenlink" \
     --runs "$SUSPENSIONS" --targets $((SUSPENSIONS < 6 ? SUSPENSIONS : 6)) "${SUSPENSION_LIMIT[@]}"
+}
+
+# Persons are referred, withdraw, and are in no file of any node any more once their partners have said so.
+erasures() {
+  timeout 900 "$HAVENLINK_BIN_DIR/havenlink-erasures" --binary "$HAVENLINK_BIN_DIR/havenlink" --seed "$HAVENLINK_SEED" "${ERASURES[@]}"
 }
 
 # Stewards in network namespaces of their own: parted, killed, stopped, while authorities write and read.

@@ -4,26 +4,22 @@ usage: agreement_to_share.py PROTO_DIR SOCKET_DIR OTHER_SOCKET_DIR
 
 Exit code 1 on any miss.
 """
-import hashlib
 import sys
-import time
 import uuid
 
 import grpc
 from contract import channel, generate, module, reason
+from persons import given as request, new_case
 
 PROTO, SOCKETS, OTHER = sys.argv[1:4]
 generate(PROTO)
 pb, rpc = module("local.v1.agreement_to_share_pb2"), module("local.v1.agreement_to_share_pb2_grpc")
-handling_pb, practice_pb = module("record.v1.handling_pb2"), module("record.v1.practice_pb2")
-share_pb = module("record.v1.share_pb2")
+handling_pb, share_pb = module("record.v1.handling_pb2"), module("record.v1.share_pb2")
 node_pb, node_rpc = module("admin.v1.node_pb2"), module("admin.v1.node_pb2_grpc")
 
 shares = rpc.AgreementToShareServiceStub(channel(SOCKETS, "coordinator"))
 THEM = node_rpc.NodeServiceStub(channel(OTHER, "operator")).GetStatus(node_pb.GetStatusRequest(), timeout=10).authority
-# Letters: a run of digits may look like a phone number, which no reference may have.
-CASE = "PY-" + "".join(chr(65 + byte % 26) for byte in uuid.uuid4().bytes[:8]) + "-1"
-NOW, DAY = int(time.time() * 1000), 86_400_000
+CASE = new_case()
 failed = 0
 
 
@@ -40,46 +36,6 @@ def refused(what, call, expected):
         check(what, reason(error) == expected, reason(error))
 
 
-def request(**circumstances):
-    how = dict(
-        mode=pb.NOTICE_MODE_INTERPRETED,
-        interpreter=pb.INTERPRETER_INDEPENDENT,
-        setting=pb.SHARE_SETTING_SHELTER,
-        exploiter_excluded=True,
-    )
-    scope = pb.ShareScopeTerms(
-        scope=share_pb.SHARE_SCOPE_REFERRAL_SHELTER,
-        purposes=[handling_pb.PURPOSE_ASSISTANCE],
-        recipients=[THEM],
-        countries=[THEM[:2]],
-        expires_ms=NOW + 30 * DAY,
-        erase_by_ms=NOW + 60 * DAY,
-        uses=1,
-    )
-    notice = pb.ShareNotice(
-        version="3",
-        hash=hashlib.sha256(b"the text of the notice").digest(),
-        language="ro",
-        provenance=practice_pb.TRANSLATION_PROVENANCE_HUMAN,
-    )
-    terms = pb.ShareTerms(
-        notice=notice,
-        scopes=[scope],
-        lawful_basis=handling_pb.LAWFUL_BASIS_PUBLIC_TASK,
-        special_basis=handling_pb.SPECIAL_BASIS_HEALTH_OR_SOCIAL_CARE,
-        provision="CASF L116-1",
-        reconfirm_by_ms=NOW + 90 * DAY,
-    )
-    return pb.GiveAgreementToShareRequest(
-        request_id=str(uuid.uuid4()),
-        case_reference=CASE,
-        terms=terms,
-        subject=pb.ShareSubject(age=pb.AGE_ASSESSMENT_ADULT),
-        decider=pb.ShareDecider(kind=pb.DECIDER_KIND_PERSON),
-        circumstances=pb.ShareCircumstances(**(how | circumstances)),
-    )
-
-
 def opens():
     asked = pb.CheckAgreementToShareRequest(
         case_reference=CASE,
@@ -92,9 +48,9 @@ def opens():
 
 print("agreements to share:")
 refused("nothing opens before she was asked", opens, "NO_AGREEMENT_TO_SHARE")
-unfree = request(interpreter=pb.INTERPRETER_COMPANION)
+unfree = request(CASE, THEM, interpreter=pb.INTERPRETER_COMPANION)
 refused("a companion interpreted: not given", lambda: shares.GiveAgreementToShare(unfree, timeout=10), "SHARING_NOT_FREE")
-given = request()
+given = request(CASE, THEM)
 share_id = shares.GiveAgreementToShare(given, timeout=10).share_id
 check("said again, it is the same one", shares.GiveAgreementToShare(given, timeout=10).share_id == share_id)
 check("it opens for whom she named", opens().share_id == share_id)

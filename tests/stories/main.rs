@@ -13,6 +13,7 @@ mod keys;
 mod later;
 mod mirror;
 mod other_user;
+mod package;
 mod package_files;
 mod protected;
 mod provoked;

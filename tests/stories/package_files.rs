@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
 
 #[test]
 fn each_role_has_a_group_and_the_node_is_in_all_of_them() {
-    let text = read("debian/sysusers.conf");
+    let text = read("debian/havenlink.sysusers");
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let roles = ActorRole::ALL.iter().filter(|role| !matches!(role, ActorRole::Node | ActorRole::Peer));
     let expected: BTreeSet<String> =
@@ -120,4 +120,33 @@ fn each_alert_rule_asks_for_a_metric_that_there_is_and_has_its_part_of_the_runbo
     {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
     }
+}
+
+#[test]
+fn each_panel_of_the_dashboard_asks_for_a_metric_and_a_label_that_there_are() {
+    let text = read("prometheus/havenlink.dashboard.json");
+    let board: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known: BTreeSet<&str> = metrics::ALL.iter().map(|metric| metric.name).collect();
+    let labels = ["listener", "service", "status", "stream_class", "result", "sort", "worker", "reason", "le"];
+    let mut ids = BTreeSet::new();
+    let mut asked = 0;
+    for panel in board["panels"].as_array().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{panel}");
+        for target in panel["targets"].as_array().unwrap() {
+            let asks = target["expr"].as_str().unwrap();
+            let names = asks.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            for name in names.filter(|word| word.starts_with("havenlink_")) {
+                assert!(known.contains(name.trim_end_matches("_bucket")), "{name}: {asks}");
+                asked += 1;
+            }
+            for by in asks.split("by (").skip(1).filter_map(|rest| rest.split(')').next()) {
+                assert!(by.split(", ").all(|label| labels.contains(&label)), "{asks}");
+            }
+        }
+    }
+    assert!(asked >= 15, "{asked}");
 }
