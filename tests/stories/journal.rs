@@ -88,8 +88,7 @@ async fn a_day_of_two_cities_reads_as_a_story() {
         ["MEMBER_INVITED", "APPLICATION_RECEIVED", "MEMBER_JOINED"].map(|event| format!("{event} authority=de-kehl"));
     let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
     // What different places tell of one act may come in another order by a moment.
-    tells(strasbourg, 0, &["NODE_RUNS authority=fr-strasbourg"]).await;
-    tells(strasbourg, 0, &["NODE_READY"]).await;
+    tells(strasbourg, 0, &["NODE_RUNS authority=fr-strasbourg", "NODE_READY"]).await;
     tells(strasbourg, 0, &joined).await;
     tells(strasbourg, 0, &["MEMBER_APPROVED authority=de-kehl role=OPERATOR"]).await;
     let at = tells(strasbourg, 0, &["AGREEMENT_PROPOSED", "AGREEMENT_IN_FORCE"]).await;

@@ -368,12 +368,10 @@ async fn run_until_asked(
             }
         }
     }
-    let authority = config.authority.clone();
     let member = RunningMember::start(config, data, clock, on, joined).await?;
     if clock_is_right {
         member.clock_is_right();
     }
-    Entry { version: Some(env!("CARGO_PKG_VERSION")), ..Entry::about(Event::NodeRuns, &authority) }.tell();
     signals::ready("runs");
     let mut taking = None;
     while signals.next().await == Asked::Reread {

@@ -43,6 +43,7 @@ use crate::services::layers::{Now, Runtimes};
 use crate::services::{self, http, routes};
 use crate::storage::sqlite::{Options, SqliteStore};
 use crate::storage::{Store, backup, identity};
+use crate::telemetry::journal::{Entry, Event};
 use crate::transport::{self, Connections, JoinGate, NodeIdentity, Pool};
 use crate::wakeup::Wakeups;
 use crate::workers::Workers;
@@ -204,9 +205,13 @@ impl RunningMember {
         let budgets = PartnerBudgets::new(&config, &clock);
         let changeable =
             Changeable { budgets, renewal: rooms.renewal(), directory: directory.clone(), pool: pool.clone() };
-        rooms.peer_door(&mut serving, listener, door, &changeable.budgets, on)?;
+        let (ready, readiness) = watch::channel(Some(Reason::NodeStarting));
         rooms.local_doors(&mut serving, on).await?;
-        let readiness = rooms.followers(&mut serving, inviter, gate, connections.clone(), joined).await?;
+        rooms.http_door(&mut serving, readiness.clone()).await?;
+        // Nothing that partners or the register bring about is told before it.
+        Entry { version: Some(env!("CARGO_PKG_VERSION")), ..Entry::about(Event::NodeRuns, &config.authority) }.tell();
+        rooms.peer_door(&mut serving, listener, door, &changeable.budgets, on)?;
+        rooms.followers(&mut serving, inviter, gate, connections.clone(), ready, joined);
 
         {
             let _entered = on.register.enter();
@@ -396,14 +401,15 @@ impl Rooms {
     }
 
     /// What follows changes: the gate of joining, connections, what is held, readiness, the certificate.
-    async fn followers(
+    fn followers(
         &self,
         serving: &mut Serving,
         inviter: Inviter,
         gate: JoinGate,
         connections: Connections,
+        ready: watch::Sender<Option<Reason>>,
         joined: Option<Applicant>,
-    ) -> Result<watch::Receiver<Option<Reason>>, CommandFailure> {
+    ) {
         serving.until_stop(follow_gate(inviter, gate, connections.clone()));
         serving.until_stop(connections.clone().follow(self.directory.changes()));
         let (directory, wakeups) = (self.directory.clone(), self.exchange.wakeups().clone());
@@ -424,23 +430,30 @@ impl Rooms {
         if let Some(webhook) = self.webhook.clone() {
             serving.until_stop(webhook.follow(self.exchange.wakeups().inbox(), self.data_dir.clone()));
         }
-        let (ready, readiness) = watch::channel(Some(Reason::NodeStarting));
         let (directory, now) = (self.directory.clone(), self.now());
         serving.until_stop(follow_readiness(directory, now, connections, ready, self.health.clone(), joined));
         serving.until_stop(self.renewal().keep());
+    }
+
+    /// Readiness and figures for whoever watches this machine.
+    async fn http_door(
+        &self,
+        serving: &mut Serving,
+        readiness: watch::Receiver<Option<Reason>>,
+    ) -> Result<(), CommandFailure> {
         if let Some(address) = self.config.http.as_option() {
             if !address.ip().is_loopback() {
                 return Err(CommandFailure::new(Reason::ConfigInvalid).about("http must be a loopback address"));
             }
             let listener = TcpListener::bind(address).await;
             let listener = listener.map_err(|e| CommandFailure::taken(*address, &e).of_key("http"))?;
-            let (readiness, stopping) = (readiness.clone(), serving.stopping());
+            let stopping = serving.stopping();
             serving.task(async move {
                 if let Err(error) = http::serve(listener, readiness, stopping.cancelled_owned()).await {
                     tracing::error!(cause = %error, "the loopback listener ended");
                 }
             });
         }
-        Ok(readiness)
+        Ok(())
     }
 }
