@@ -2,7 +2,7 @@
 
 use havenlink::demo::city::City;
 use havenlink::domain::reason::Reason;
-use havenlink_tests::federation::Federation;
+use havenlink_tests::federation::{Federation, ctl};
 use havenlink_tests::tools::{Ran, havenctl, shell};
 use havenlink_tests::wait::eventually;
 
@@ -70,4 +70,51 @@ async fn a_founding_anew_waits_for_the_other_steward() {
     kehl.until("it votes again", |s| s.votes).await.unwrap();
     ctl_decided(kehl, ELSEWHERE).await.unwrap();
     scene.ends();
+}
+
+/// A lone steward's backup was restored twice, and the second time nobody could tell of the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_lines_of_one_steward_end_by_what_a_person_decides() {
+    let scene = Scene::new("contested");
+    let mut federation = Federation::found(2, 1, "").await.unwrap();
+    let [strasbourg, kehl] = &mut federation.cities[..] else { panic!("two") };
+    backed_up(strasbourg).await;
+    begins_anew(strasbourg).await;
+    // What stood above the base is proposed again, that it is a member among it.
+    eventually("Kehl follows", ELECTED, || async { ctl(kehl, ELSEWHERE).await.ok() }).await;
+    kehl.stop().await.unwrap();
+    begins_anew(strasbourg).await;
+    kehl.start().unwrap();
+    let ran = refused_for(strasbourg, &["steward", "refound", "--yes"], Reason::RegisterContested).await;
+    let told = scene.printed(strasbourg, "steward refound", &ran, Reason::RegisterContested);
+    let doctor = told.run("havenctl doctor").await;
+    let lines: Vec<&str> =
+        doctor.out.split("havenctl register choose ").skip(1).filter_map(|rest| rest.get(..64)).collect();
+    assert_eq!(lines.len(), 2, "both are shown: {doctor:?}");
+    for city in [&*strasbourg, &*kehl] {
+        let decides = format!("havenctl register choose {} --yes", lines[0]);
+        eventually(&format!("{} has both", city.id()), ELECTED, || async {
+            (shell(city, &decides).await.unwrap().code == 0).then_some(())
+        })
+        .await;
+    }
+    eventually("one line, ordered by the machine that is left", ELECTED, || async {
+        let ran = shell(strasbourg, "havenctl steward refound --yes").await.unwrap();
+        (ran.code == 0 || ran.err.contains(&format!("[{}]", Reason::RefoundingNotNeeded.code()))).then_some(())
+    })
+    .await;
+    let after = ["node", "update", "--network", "SecuCities"];
+    eventually("it is ordered again", ELECTED, || async { ctl(kehl, &after).await.ok() }).await;
+    scene.ends();
+}
+
+/// Its disk is gone, its backup is restored, and it begins the order anew.
+async fn begins_anew(city: &mut City) {
+    lose_disk(city).await.unwrap();
+    city.once(&["restore", text(&city.dir.join("backups"))]).await.unwrap();
+    city.start().unwrap();
+    eventually(&format!("{} begins anew", city.id()), ELECTED, || async {
+        (shell(city, "havenctl steward refound --yes").await.unwrap().code == 0).then_some(())
+    })
+    .await;
 }

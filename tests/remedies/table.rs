@@ -49,7 +49,7 @@ const VERBS: &[&str] = &[
 /// Remedies that name a command. They do not become fewer: what helps is a command that can be typed.
 const NAMED_AT_LEAST: usize = 76;
 /// So many of them have no situation; they become fewer, down to five of a hundred.
-const WITHOUT_AT_MOST: usize = 6;
+const WITHOUT_AT_MOST: usize = 5;
 
 /// Each situation by its name, with the reasons that it brings about.
 const SITUATIONS: &[(&str, &[Reason])] = &[
@@ -120,6 +120,7 @@ const SITUATIONS: &[(&str, &[Reason])] = &[
     ("foreign", &[Reason::CertificateNotPinned, Reason::AgreementNotParty, Reason::EnvelopeMalformed]),
     ("alone", &[Reason::RegisterNotAhead, Reason::LastSteward]),
     ("founded", &[Reason::RefoundingAlone]),
+    ("contested", &[Reason::RegisterContested]),
     (
         "partners",
         &[
@@ -203,7 +204,6 @@ const WITHOUT: &[(Reason, &str)] = &[
         "is answered among stewards alone, while one of them has signed and the other has not",
     ),
     (Reason::RefoundingSigned, "takes two orders of one steward that cross within its node, which happens by chance"),
-    (Reason::RegisterContested, "takes stewards that are parted for as long as both halves sign"),
 ];
 
 /// The reasons of a situation.
