@@ -25,13 +25,11 @@ plan_quick() {
   part supply
 }
 
-# The release build goes on beside lints, the test build and unit tests: each of them leaves a core idle where a large
-# crate is compiled or linked. What judges how long something took runs by itself.
+# What judges how long something took runs by itself.
 plan_default() {
-  start build
+  [ "$MODE" = long ] && part build
   plan_quick
   part compat
-  await build
   part cli
   part stories
   part remedies
@@ -63,7 +61,8 @@ tested() { cargo test --workspace --quiet "$@"; }
 
 fmt() { cargo fmt --all --check; }
 lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
-tests() { tested --no-run --lib --bins --tests; }
+# All targets: the binaries themselves beside the tests, of the same selection.
+tests() { cargo build --workspace --all-targets --quiet && tested --no-run --lib --bins --tests; }
 build() { cargo build --release --workspace --bins --quiet; }
 unit() { tested --no-fail-fast --lib --bins --test manners -- --test-threads=4; }
 # Sentences that others wrote and labelled: recall of each class with its misses, and what is refused without a cause.

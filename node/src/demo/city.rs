@@ -179,12 +179,15 @@ impl City {
         }
     }
 
-    /// Resident memory of the node in bytes; 0 if it does not run.
-    pub fn resident_bytes(&self) -> u64 {
-        let Some(pid) = self.pid() else { return 0 };
+    /// Resident memory of the node in bytes, and how much of it is no file, as the program is; 0 if it does not run.
+    pub fn resident_bytes(&self) -> (u64, u64) {
+        let Some(pid) = self.pid() else { return (0, 0) };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
-        line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|l| l.strip_prefix(name));
+            line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+        };
+        (bytes("VmRSS:"), bytes("RssAnon:"))
     }
 
     /// What the node says about itself; an error while its socket is not there.
