@@ -1,7 +1,7 @@
 //! What Havenlink is about, as pure values and pure decisions.
 //!
 //! What lives here: identifiers, time as data, limits, the catalogue of reasons, authorities, countries and the directory view,
-//! agreements, handling, what protects the person (`person`), the kinds of record (`records`, a place for each), the light, holds,
+//! agreements, handling, what protects the person (`person`), the kinds of record (`records`, a place for each), the light, the board, holds,
 //! numbers and incarnations of streams, the step of a delivery, and the one question (`policy`).
 //! What does not: bytes on a wire (`wire`), storage, sockets, clocks, randomness. Nothing here waits, and nothing here
 //! can be different the second time.
@@ -11,6 +11,7 @@ pub mod actor;
 pub mod agreement;
 pub mod audit;
 pub mod authority;
+pub mod board;
 pub mod closed;
 pub mod country;
 pub mod delivery;

@@ -27,10 +27,34 @@ closed_enum! {
     }
 }
 
+closed_enum! {
+    /// What made a light as it is.
+    pub enum LightReason {
+        /// How much there is.
+        Capacity = 1 => "CAPACITY",
+        /// How its owner says that it stands.
+        Status = 2 => "STATUS",
+        /// How long ago that was said.
+        Age = 3 => "AGE",
+        /// The partner does not answer.
+        Silence = 4 => "SILENCE",
+    }
+}
+
 /// The light of a view whose statement has this age (`None`: not known), of a partner that answers or not.
 pub fn light(view: &CapacityView, age: Option<Millis>, reachable: bool, now: UnixMs) -> Light {
-    let reachability = if reachable { Light::Available } else { Light::Unreachable };
-    availability(view, now).max(freshness(view.time_to_live, age)).max(reachability)
+    explained(view, age, reachable, now).0
+}
+
+/// The same, and what made it so: of two that make it equally bad the one that stands nearer to the place itself.
+pub fn explained(view: &CapacityView, age: Option<Millis>, reachable: bool, now: UnixMs) -> (Light, LightReason) {
+    let (available, fresh) = (availability(view, now), freshness(view.time_to_live, age));
+    match () {
+        () if !reachable => (Light::Unreachable, LightReason::Silence),
+        () if fresh > available => (fresh, LightReason::Age),
+        () if view.status != OfferStatus::Open => (available, LightReason::Status),
+        () => (available, LightReason::Capacity),
+    }
 }
 
 /// Age of a statement now: its age at sending, told by the owner, and our monotonic time since receipt (9.11).
@@ -214,6 +238,27 @@ mod tests {
                 }
                 Some(age) if age > Millis::hours(1) => prop_assert!(light >= Light::CallFirst),
                 Some(_) => prop_assert!(light < Light::NotReported),
+            }
+        }
+
+        #[test]
+        fn what_made_it_so_is_what_has_to_change_for_a_better_one(view in a_view(), age in an_age(), reachable: bool) {
+            let (light, reason) = explained(&view, age, reachable, NOW);
+            let fresh = Some(Millis(0)).filter(|_| view.time_to_live.0 > 0);
+            let other = match reason {
+                LightReason::Silence => self::light(&view, age, true, NOW),
+                LightReason::Age => self::light(&view, fresh, true, NOW),
+                LightReason::Status => {
+                    self::light(&CapacityView { status: OfferStatus::Open, paused_until: None, ..view }, age, true, NOW)
+                }
+                LightReason::Capacity => {
+                    self::light(&CapacityView { level: CapacityLevel::Count(9), ..view }, age, true, NOW)
+                }
+            };
+            // A pause that is over says less than an offer that is full.
+            prop_assert!(other <= light || view.status == OfferStatus::Paused, "{reason}");
+            if matches!(reason, LightReason::Silence) || reason == LightReason::Age && fresh.is_some() {
+                prop_assert!(other < light);
             }
         }
 

@@ -92,6 +92,14 @@ pub const LIGHT_FRESH: Millis = Millis::hours(1);
 pub const LIGHT_STALE: Millis = Millis::hours(8);
 /// Longest life of a capacity statement.
 pub const CAPACITY_LIFE: Millis = Millis::hours(24);
+/// Offers in one page of an owner's answer to what capacity there is: a call holds as many with the longest fields, in bytes and in elements.
+pub const CAPACITY_PAGE: usize = 64;
+/// Pages of one partner's answer that are asked for; nobody keeps more offers of a partner either.
+pub const CAPACITY_PAGES: usize = PARTNER_OFFERS.div_ceil(CAPACITY_PAGE);
+/// A search waits so long for partners that do not answer, unless it says otherwise.
+pub const BOARD_DEADLINE: Millis = Millis::seconds(2);
+/// The longest that a search can wait.
+pub const BOARD_LONGEST: Millis = Millis::seconds(10);
 /// The longest lease of a hold, and what it gets when it is extended (9.11).
 pub const HOLD_LEASE: Millis = Millis::minutes(90);
 /// The shortest lease that can be asked for.
