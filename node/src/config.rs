@@ -103,6 +103,7 @@ keys! {
     budget_bytes: Amount, "budget.bytes_per_second" = "33554432", "Bytes that one partner may send each second.";
     budget_rows: Amount, "budget.rows_per_day" = "5000000", "Records that one partner may have stored here in a day.";
     budget_control: Amount, "budget.control_per_day" = "10000", "Of these, how many about agreements: proposals, signatures, ends; a batch has up to 256.";
+    budget_capacity: Amount, "budget.capacity_per_day" = "500", "Questions for capacity that one partner may ask in a day; a search asks one for each 64 offers.";
     budget_processor: Amount, "budget.processor_ms_per_second" = "500", "Milliseconds of processor time that looking at one partner's records may take each second, in the mean; five seconds' worth at once.";
     budget_stored: Amount, "budget.stored_mib_per_day" = "2048", "MiB that one partner may have stored here in a day.";
     budget_register_calls: Amount, "budget.register_calls_per_second" = "100", "Calls that one partner may make to the register each second, consensus apart; a steward ten times as many.";

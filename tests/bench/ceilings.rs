@@ -12,8 +12,8 @@ use havenlink::transport::{Connections, JoinGate, Limits, Listener, ListenerPart
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{
-    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListEndsRequest,
-    ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListCapacityRequest,
+    ListCapacityResponse, ListEndsRequest, ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -41,6 +41,10 @@ impl ExchangeService for Server {
             store(disk, hello.clone()).await.map_err(|e| Status::internal(e.to_string()))?;
         }
         Ok(Response::new(GreetResponse { hello, ..Default::default() }))
+    }
+
+    async fn list_capacity(&self, _: Request<ListCapacityRequest>) -> Result<Response<ListCapacityResponse>, Status> {
+        Ok(Response::new(ListCapacityResponse::default()))
     }
 
     async fn list_withdrawals(

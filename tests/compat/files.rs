@@ -43,6 +43,7 @@ budget.calls_per_second = 2001
 budget.bytes_per_second = 33554433
 budget.rows_per_day = 5000001
 budget.control_per_day = 10001
+budget.capacity_per_day = 501
 budget.processor_ms_per_second = 501
 budget.stored_mib_per_day = 2049
 budget.register_calls_per_second = 101

@@ -7,6 +7,7 @@ pub mod agreement_to_share;
 pub mod alert;
 pub mod audit;
 mod audit_export;
+pub mod board;
 pub mod decision;
 pub mod delivery;
 pub mod digest;

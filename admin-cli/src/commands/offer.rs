@@ -12,6 +12,7 @@ use havenlink_proto::local::v1::{
 use havenlink_proto::record::v1::capacity_view::Level;
 use havenlink_proto::record::v1::{CapacityBand, CapacityUnit, CapacityView, Eligibility, OfferStatus, ServiceKind};
 use set::{GROUPS, Set};
+pub use set::{Group, parse_group};
 
 use super::sharing::show_place;
 use super::{ALL, Limit, pages, unreadable};
@@ -89,7 +90,12 @@ pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch(session: &Session, kind: i32, own_only: bool, limit: &Limit) -> Result<ListOffersResponse, Failure> {
+pub(super) async fn fetch(
+    session: &Session,
+    kind: i32,
+    own_only: bool,
+    limit: &Limit,
+) -> Result<ListOffersResponse, Failure> {
     let request = ListOffersRequest { service_kind: kind, own_only, ..Default::default() };
     let rows = pages!(session, OfferServiceClient, list_offers, request, [own, partners] and [unreachable], limit);
     let mut answer = rows?;
@@ -104,14 +110,6 @@ async fn find(session: &Session, typed: &str) -> Result<OwnOffer, Failure> {
     let own = fetch(session, 0, true, &ALL).await?.own;
     let ids = own.iter().map(|o| (&o.offer_id[..], o.clone()));
     id::resolve(typed, ids, "offer", "havenctl offer list --own")
-}
-
-/// The id of the offer that is meant, whoever's it is.
-pub(super) async fn any(session: &Session, typed: &str) -> Result<Vec<u8>, Failure> {
-    let all = fetch(session, 0, false, &ALL).await?;
-    let own = all.own.iter().map(|o| (&o.offer_id[..], o.offer_id.to_vec()));
-    let partners = all.partners.iter().map(|o| (&o.offer_id[..], o.offer_id.to_vec()));
-    id::resolve(typed, own.chain(partners), "offer", "havenctl offer list")
 }
 
 /// An offer, whoever's.
@@ -274,7 +272,7 @@ fn label(own: &str, reason: &str) -> String {
 }
 
 /// What the agreement lets us see; the light says the rest.
-fn level(view: &CapacityView) -> Cell {
+pub(super) fn level(view: &CapacityView) -> Cell {
     match view.level {
         Some(Level::Count(n)) => Cell::number(n),
         Some(Level::Band(band)) => {

@@ -1,4 +1,6 @@
-//! `place`: units that are set aside, of partners' offers for people here, and of own offers for partners.
+//! `place`: the board, and units that are set aside, of partners' offers for people here, and of own offers for partners.
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use havenlink_proto::local::v1::hold_service_client::HoldServiceClient;
@@ -8,7 +10,7 @@ use havenlink_proto::local::v1::{
 };
 use havenlink_proto::record::v1::HoldState;
 
-use super::offer;
+use super::board::{self, Find};
 use crate::contract_enum::name;
 use crate::failure::Failure;
 use crate::id;
@@ -17,9 +19,11 @@ use crate::session::{Session, call};
 use crate::value::to_json;
 use crate::when;
 
-/// Units that are set aside for a while, at partners and for them
+/// Places and services that fit, here and at partners, and units that are set aside for a while
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Looks for places and services: what is known here, and what each partner answers now
+    Find(Box<Find>),
     /// Has one unit of an offer set aside; protected offers are called instead
     Hold {
         /// The offer, by id or its beginning
@@ -48,11 +52,12 @@ pub enum Verb {
 }
 
 /// Does it.
-pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+pub async fn run(session: &Session, verb: Verb) -> Result<ExitCode, Failure> {
     let hold = match verb {
-        Verb::Holds => return holds(session).await,
+        Verb::Find(wanted) => return board::find(session, &wanted).await,
+        Verb::Holds => return holds(session).await.map(|()| ExitCode::SUCCESS),
         Verb::Hold { offer, lease } => {
-            let offer_id = offer::any(session, &offer).await?.into();
+            let offer_id = board::any(session, &offer).await?.into();
             let request = TakeHoldRequest { request_id: session.request_id(), offer_id, lease_ms: lease };
             call!(session, HoldServiceClient, take_hold, request)?.hold
         }
@@ -88,7 +93,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
         let hold = id::show(&hold.hold_id);
         session.next(&[format!("havenctl place arrive {hold}"), format!("havenctl place release {hold}")]);
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn all(session: &Session) -> Result<ListHoldsResponse, Failure> {

@@ -85,6 +85,7 @@ pub(super) const ALL: &[(&str, &str)] = &[
     ("offer show", "havenctl offer show 019aa000"),
     ("offer pause", "havenctl offer pause 019aa000 --until 2d"),
     ("offer confirm", "havenctl offer confirm --all-unchanged"),
+    ("place find", "havenctl place find --service LONG_TERM_REFUGE --receives women,children --language ro"),
     ("place hold", "havenctl place hold 019aa000 --for 90m"),
     ("place extend", "havenctl place extend 4f1c9b20"),
     ("place release", "havenctl place release 4f1c9b20"),

@@ -41,6 +41,12 @@ impl Cell {
         Self::figure(n.to_string(), n)
     }
 
+    /// People read what is counted behind the figure, or alone where there is none.
+    pub fn with(self, unit: &str) -> Self {
+        let shown = format!("{} {unit}", self.shown).trim().to_owned();
+        Self { shown, ..self }
+    }
+
     /// A figure as people read it, and as it is.
     pub fn figure(shown: impl Into<String>, exact: impl std::fmt::Display) -> Self {
         Self { sort: Sort::Figure, ..Self::both(shown, exact.to_string()) }

@@ -3,9 +3,9 @@
 use havenlink_proto::local::v1::delivery_service_server::DeliveryService;
 use havenlink_proto::local::v1::offer_service_server::OfferService;
 use havenlink_proto::local::v1::{
-    ConfirmOfferRequest, ConfirmOfferResponse, Delivery, DeliveryState, ListDeliveriesRequest, ListDeliveriesResponse,
-    ListOffersRequest, ListOffersResponse, OwnOffer, PartnerOffer, SetOfferRequest, SetOfferResponse,
-    WatchDeliveriesRequest, WatchDeliveriesResponse,
+    ConfirmOfferRequest, ConfirmOfferResponse, Delivery, DeliveryState, FindOffersRequest, FindOffersResponse,
+    ListDeliveriesRequest, ListDeliveriesResponse, ListOffersRequest, ListOffersResponse, OwnOffer, PartnerOffer,
+    SetOfferRequest, SetOfferResponse, WatchDeliveriesRequest, WatchDeliveriesResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -62,6 +62,14 @@ impl DeliveryService for Node {
 
 #[tonic::async_trait]
 impl OfferService for Node {
+    type FindOffersStream = tokio_stream::Iter<std::vec::IntoIter<Result<FindOffersResponse, Status>>>;
+
+    async fn find_offers(&self, request: Request<FindOffersRequest>) -> Answer<Self::FindOffersStream> {
+        let wanted = request.into_inner();
+        self.note(format!("find {:?} within {} ms", wanted.service_kinds, wanted.deadline_ms));
+        let parts = if self.long_names { tables::board() } else { Vec::new() };
+        Ok(Response::new(tokio_stream::iter(parts.into_iter().map(Ok).collect::<Vec<_>>())))
+    }
     async fn set_offer(&self, _: Request<SetOfferRequest>) -> Answer<SetOfferResponse> {
         Err(Status::unimplemented(""))
     }

@@ -7,8 +7,8 @@ use havenlink_proto::admin::v1::*;
 use havenlink_proto::directory::v1::{AuthorityEntry, ContactPoint, Member, MemberState, Name, ParticipantKind};
 use havenlink_proto::local::v1::content::Said;
 use havenlink_proto::local::v1::{
-    Capacity, Content, Delivery, DeliveryState, HeldAnswer, HeldRecord, Light, ListOffersResponse, OwnOffer,
-    PartnerOffer,
+    BoardSource, Capacity, Content, Delivery, DeliveryState, FindOffersResponse, FoundOffer, HeldAnswer, HeldRecord,
+    Light, LightReason, ListOffersResponse, Nearness, OwnOffer, PartnerOffer, Unsaid,
 };
 use havenlink_proto::record::v1::capacity_view::Level;
 use havenlink_proto::record::v1::*;
@@ -155,6 +155,38 @@ pub fn offers() -> ListOffersResponse {
     }
 }
 
+/// What a search finds: a partner's answer, and what another one told last and does not answer for now.
+pub fn board() -> Vec<FindOffersResponse> {
+    let found = |offer: PartnerOffer, source: BoardSource, unsaid: &[Unsaid]| FoundOffer {
+        authority: offer.authority,
+        view: offer.view,
+        light: offer.light,
+        light_reason: if source == BoardSource::Live { LightReason::Capacity } else { LightReason::Silence }.into(),
+        age_ms: offer.age_ms,
+        source: source.into(),
+        nearness: Nearness::SameRegion.into(),
+        unsaid: unsaid.iter().map(|what| i32::from(*what)).collect(),
+    };
+    let [first, second]: [PartnerOffer; 2] = offers().partners.try_into().expect("two partners");
+    let asked = vec![first.authority.clone(), second.authority.clone()];
+    let known = vec![found(first.clone(), BoardSource::LastKnown, &[])];
+    let unsaid = [Unsaid::StaffLanguages, Unsaid::LongestStay];
+    vec![
+        FindOffersResponse { asked, offers: known, ..Default::default() },
+        FindOffersResponse {
+            authority: first.authority.clone(),
+            offers: vec![found(first, BoardSource::Live, &[])],
+            ..Default::default()
+        },
+        FindOffersResponse {
+            authority: second.authority.clone(),
+            offers: vec![found(second, BoardSource::LastKnown, &unsaid)],
+            reason: "PEER_UNREACHABLE".into(),
+            ..Default::default()
+        },
+    ]
+}
+
 pub fn deliveries() -> Vec<Delivery> {
     let delivery = |(n, state): (usize, DeliveryState)| Delivery {
         recipient: CITIES[n].0.into(),
@@ -208,11 +240,12 @@ pub fn invitations() -> Vec<InvitationSummary> {
     states.into_iter().enumerate().map(invitation).collect()
 }
 
-const LISTS: [(&str, &[&str]); 8] = [
+const LISTS: [(&str, &[&str]); 9] = [
     ("member-list", &["member", "list"]),
     ("member-find", &["member", "find", "--network", "Eurocities"]),
     ("alert-list", &["alert", "list", "--role", "operator"]),
     ("offer-list", &["offer", "list", "--role", "operator"]),
+    ("place-find", &["place", "find", "--service", "LEGAL_AID", "--role", "operator"]),
     ("delivery-list", &["delivery", "list"]),
     ("delivery-report", &["delivery", "report", "uk-lviv", "--since", "2025-11-01"]),
     ("doctor", &["doctor"]),

@@ -22,6 +22,7 @@ closed_enum! {
         ErasureAnswered = 25 => "ERASURE_ANSWERED", CheckpointSigned = 26 => "CHECKPOINT_SIGNED",
         HoldTaken = 27 => "HOLD_TAKEN", HoldExtended = 28 => "HOLD_EXTENDED", HoldReleased = 29 => "HOLD_RELEASED",
         HoldArrived = 30 => "HOLD_ARRIVED", HoldExpired = 31 => "HOLD_EXPIRED",
+        CapacityShown = 32 => "CAPACITY_SHOWN",
     }
 }
 

@@ -25,6 +25,8 @@ const STEWARDS: u32 = 10;
 pub struct PartnerBudgets {
     exchange: Budgets,
     control: Budgets,
+    /// Questions for capacity.
+    capacity: Budgets,
     /// Of members, and of stewards.
     statements: [Budgets; 2],
     asked: [Budgets; 2],
@@ -52,6 +54,7 @@ fn stored(config: &Config) -> Rate {
 struct OfBatches {
     exchange: Budgets,
     control: Budgets,
+    capacity: Budgets,
     afterwards: Arc<Afterwards>,
 }
 
@@ -76,6 +79,14 @@ impl BatchBudget for OfBatches {
         told(partner, taken)
     }
 
+    fn take_question(&self, partner: &AuthorityId) -> Result<(), Duration> {
+        self.capacity.check(partner, Cost::rows(1)).map_err(|wait| {
+            let reason = Some(Reason::BudgetExhausted);
+            Entry { reason, ..Entry::about(Event::AskedTooOften, partner) }.count(1);
+            wait.0
+        })
+    }
+
     fn spent(&self, partner: &AuthorityId, spent: Spent) {
         self.afterwards.worked.spend(partner, spent.worked.as_secs_f64());
         self.afterwards.stored.spend(partner, spent.stored as f64);
@@ -94,6 +105,11 @@ fn exchange(config: &Config) -> Allowance {
 /// Control needs no agreement (9.2), so its budget is its own, and small.
 fn control(config: &Config) -> Allowance {
     Allowance { rows: config.budget_control.0, ..exchange(config) }
+}
+
+/// Who looks for places asks now and then; who asks again and again looks for where they are (11.4).
+fn capacity(config: &Config) -> Allowance {
+    Allowance { rows: config.budget_capacity.0, ..exchange(config) }
 }
 
 /// Statements are counted before they are looked at, since one that is refused is numbered, stored and replicated all
@@ -159,6 +175,7 @@ impl PartnerBudgets {
         Self {
             exchange: of(exchange(config)),
             control: of(control(config)),
+            capacity: of(capacity(config)),
             statements: [1, STEWARDS].map(|times| of(statements(config, times))),
             asked: [1, STEWARDS].map(|times| of(questions(config, times))),
             afterwards: Arc::new(Afterwards {
@@ -172,6 +189,7 @@ impl PartnerBudgets {
     pub fn change(&self, config: &Config) {
         self.exchange.change(&exchange(config));
         self.control.change(&control(config));
+        self.capacity.change(&capacity(config));
         self.afterwards.worked.change(worked(config));
         self.afterwards.stored.change(stored(config));
         for (n, times) in [1, STEWARDS].into_iter().enumerate() {
@@ -182,7 +200,7 @@ impl PartnerBudgets {
 
     /// For the guard of the peer port, and for what stores rows.
     pub fn doors(&self, view: ViewSource) -> (Budget, StreamPermits, Arc<dyn BatchBudget>) {
-        let Self { exchange: budgets, control, statements, asked, afterwards } = self.clone();
+        let Self { exchange: budgets, control, capacity, statements, asked, afterwards } = self.clone();
         let (exchange, streams) = (budgets.clone(), budgets.clone());
         let permit = move |peer: &AuthorityId| -> Result<StreamPermit, _> {
             told(peer, streams.stream(peer).map(|permit| Box::new(permit) as StreamPermit))
@@ -197,7 +215,7 @@ impl PartnerBudgets {
             };
             told(peer, from.check(peer, cost))
         };
-        let batches = OfBatches { exchange, control, afterwards };
+        let batches = OfBatches { exchange, control, capacity, afterwards };
         (Arc::new(spend), Arc::new(permit), Arc::new(batches))
     }
 }

@@ -54,7 +54,9 @@ use records::HeardOffers;
 pub use crate::storage::remains::LookedAt;
 pub use crate::storage::rows::{DisclosureRow, DisclosureState};
 pub use agreements::{AgreementSummary, Agreements, Knows, ListedAgreement, PartyAnswer};
-pub use capacity::{AskedHold, Capacity, GivenHold, HeldOffer, HoldChange, OffersStand, PartnerOffer, Which};
+pub use capacity::{
+    AskedHold, BoardPart, Capacity, GivenHold, HeldOffer, HoldChange, OffersStand, PartnerOffer, Which,
+};
 pub use context::{Call, Error, Keys, LinkError, LinkState, Passed, PeerLink, Refusal, Register, SharedView};
 pub use context::{Table, Unreadable, UnreadableRow};
 pub use persons::{AskedToShare, HeldShare, Holder, HolderState, Persons};

@@ -8,6 +8,7 @@ use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use tonic::Status;
 use tonic_types::StatusExt;
 
+use crate::domain::board::{CapacityAnswer, CapacityQuestion};
 use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::limits;
@@ -18,7 +19,7 @@ use crate::domain::time::Millis;
 use crate::exchange::context::{LinkError, PeerLink};
 use crate::transport::PeerChannel;
 use crate::transport::{Lane, Pool, classify};
-use crate::wire::{holds, peer};
+use crate::wire::{board, holds, peer};
 
 /// The line over the pool: mutual TLS to the endpoints that the register lists.
 pub struct PoolLink {
@@ -74,6 +75,20 @@ impl PeerLink for PoolLink {
             let request = holds::call_to_proto(&call);
             let answer = self.client(&host, Lane::Exchange)?.hold(request).await.map_err(|status| failed(&status))?;
             holds::lease_from_proto(&answer.into_inner()).map_err(|error| LinkError::from(error.reason))
+        }
+        .boxed()
+    }
+
+    fn capacity(
+        &self,
+        host: AuthorityId,
+        question: CapacityQuestion,
+    ) -> BoxFuture<'_, Result<CapacityAnswer, LinkError>> {
+        async move {
+            let request = board::question_to_proto(&question);
+            let mut client = self.client(&host, Lane::Exchange)?;
+            let answer = client.list_capacity(request).await.map_err(|status| failed(&status))?;
+            board::answer_from_proto(answer.into_inner()).map_err(|error| LinkError::from(error.reason))
         }
         .boxed()
     }

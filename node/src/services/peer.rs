@@ -1,4 +1,4 @@
-//! City to city (9.3): greet, deliver, the ends of agreements (9.7), what was withdrawn (9.10), and holds (9.11).
+//! City to city (9.3): greet, deliver, the ends of agreements (9.7), what was withdrawn (9.10), holds and capacity (9.11).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::record::StreamClass;
 use crate::exchange::{Agreements, Capacity, Persons, Road, Spent};
-use crate::wire::{holds, peer as wire};
+use crate::wire::{board, holds, peer as wire};
 
 /// What the batches of partners are taken from.
 pub trait BatchBudget: Send + Sync {
@@ -21,6 +21,12 @@ pub trait BatchBudget: Send + Sync {
     /// # Errors
     /// The time to wait.
     fn take(&self, partner: &AuthorityId, class: StreamClass, rows: usize) -> Result<(), Duration>;
+
+    /// Takes a question for capacity from a partner's day.
+    ///
+    /// # Errors
+    /// The time to wait.
+    fn take_question(&self, partner: &AuthorityId) -> Result<(), Duration>;
 
     /// What a batch of the partner came to.
     fn spent(&self, partner: &AuthorityId, spent: Spent);
@@ -32,6 +38,10 @@ pub struct Peer {
     pub persons: Arc<Persons>,
     pub capacity: Arc<Capacity>,
     pub batches: Arc<dyn BatchBudget>,
+}
+
+fn exhausted(wait: Duration) -> Status {
+    errors::status(Reason::BudgetExhausted, errors::RefusalDetails { retry_after: Some(wait), ..Default::default() })
 }
 
 #[tonic::async_trait]
@@ -60,6 +70,18 @@ impl ExchangeService for Peer {
         Ok(Response::new(holds::lease_to_proto(lease)))
     }
 
+    async fn list_capacity(
+        &self,
+        request: Request<peer::ListCapacityRequest>,
+    ) -> Result<Response<peer::ListCapacityResponse>, Status> {
+        let caller = layers::peer(&request)?;
+        let question = board::question_from_proto(request.get_ref()).map_err(|e| errors::field(&e))?;
+        // Whoever it asks for: the connection pays.
+        self.batches.take_question(&caller).map_err(exhausted)?;
+        let answer = self.capacity.capacity_for(&caller, question).await.map_err(|e| errors::exchange(&e))?;
+        Ok(layers::denying(answer.offers.is_empty(), board::answer_to_proto(&answer)))
+    }
+
     async fn list_withdrawals(
         &self,
         request: Request<peer::ListWithdrawalsRequest>,
@@ -77,12 +99,7 @@ impl ExchangeService for Peer {
         let batch = wire::batch_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
         // Of calls that nobody waited for.
         self.batches.spent(&caller, self.road.take_spent(&caller));
-        self.batches.take(&caller, batch.stream.class, batch.items.len()).map_err(|wait| {
-            errors::status(
-                Reason::BudgetExhausted,
-                errors::RefusalDetails { retry_after: Some(wait), ..Default::default() },
-            )
-        })?;
+        self.batches.take(&caller, batch.stream.class, batch.items.len()).map_err(exhausted)?;
         let answer = self.road.receive(&caller, batch).await;
         self.batches.spent(&caller, self.road.take_spent(&caller));
         let answer = answer.map_err(|e| errors::exchange(&e))?;

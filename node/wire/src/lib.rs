@@ -13,6 +13,7 @@ pub mod agreement;
 pub mod audit;
 pub mod beat;
 pub mod before;
+pub mod board;
 pub mod checkpoint;
 pub mod entry;
 pub mod envelope;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
-use havenlink_proto::local::v1::{Capacity, OwnOffer, SetOfferRequest};
+use havenlink_proto::local::v1::{Capacity, OwnOffer, ReceivedGroup, SetOfferRequest};
 use havenlink_proto::record::v1::{CapacityUnit, Eligibility, OfferStatus, Place, ServiceKind};
 
 use super::find;
@@ -96,12 +96,25 @@ struct EligibilityArgs {
 
 /// A group or condition of eligibility, by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Group(usize);
+pub struct Group(usize);
+
+impl Group {
+    /// As it is typed.
+    pub fn name(&self) -> &'static str {
+        GROUPS[self.0]
+    }
+
+    /// Its number among those who can be received; `None` for a condition.
+    pub fn received(&self) -> Option<i32> {
+        let number = i32::try_from(self.0 + 1).ok()?;
+        ReceivedGroup::try_from(number).is_ok().then_some(number)
+    }
+}
 
 pub const GROUPS: [&str; 9] =
     ["women", "men", "families", "trans", "children", "teenage-sons", "unaccompanied-minors", "step-free", "pets"];
 
-fn parse_group(typed: &str) -> Result<Group, String> {
+pub fn parse_group(typed: &str) -> Result<Group, String> {
     GROUPS.iter().position(|g| *g == typed.trim().to_lowercase()).map(Group).ok_or_else(|| {
         let hint = crate::contract_enum::nearest(typed, GROUPS.into_iter())
             .map(|n| format!("nearest: {n}; "))

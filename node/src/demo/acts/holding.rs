@@ -1,8 +1,8 @@
 //! The last bed of an ordinary refuge: found, held by one city, refused to the next, extended, given back.
 
 use havenlink_proto::local::v1::{
-    AskedHold, ExtendHoldRequest, ListHoldsRequest, ListOffersRequest, OwnOffer, ReleaseHoldRequest, SetOfferRequest,
-    TakeHoldRequest,
+    AskedHold, BoardSource, ExtendHoldRequest, FindOffersRequest, FoundOffer, Light, ListHoldsRequest,
+    ListOffersRequest, OwnOffer, ReceivedGroup, ReleaseHoldRequest, SetOfferRequest, TakeHoldRequest,
 };
 use havenlink_proto::record::v1::{HoldState, Place, PlaceScheme};
 
@@ -20,7 +20,16 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
         shown(city, &offer_id).await?;
     }
 
-    let step = stage.step("Kehl finds the last bed of an ordinary refuge in Strasbourg, and holds it");
+    let step =
+        stage.step("Kehl looks for a place for a woman with a child: its partner is asked, and hears nothing of her");
+    let found = find(kehl, &offer_id).await?;
+    let Some(found) = found else { anyhow::bail!("Kehl does not find the bed") };
+    let age = found.age_ms;
+    stage.saw(format!("light {}, told {age} ms ago", found.light().as_str_name().trim_start_matches("LIGHT_")));
+    let live = found.source() == BoardSource::Live && found.light() == Light::Few;
+    stage.check(&step, live, "Strasbourg's own answer, with what is held taken off");
+
+    let step = stage.step("Kehl holds the last bed of that ordinary refuge in Strasbourg");
     let take = || TakeHoldRequest { request_id: request_id(), offer_id: offer_id.clone(), lease_ms: 0 };
     let hold = kehl.holds().await?.take_hold(take()).await?.into_inner().hold.unwrap_or_default();
     stage.saw(format!("Kehl counts on it for {} minutes", (hold.left_ms + MINUTE - 1) / MINUTE));
@@ -46,6 +55,19 @@ pub async fn play(stage: &mut Stage, cities: &mut Cities) -> anyhow::Result<()> 
     let release = ReleaseHoldRequest { request_id: request_id(), hold_id: again.hold_id };
     esch.holds().await?.release_hold(release).await?;
     Ok(())
+}
+
+/// What the board shows of the offer, once each partner has answered.
+async fn find(city: &City, offer_id: &bytes::Bytes) -> anyhow::Result<Option<FoundOffer>> {
+    let receives = vec![ReceivedGroup::Women.into(), ReceivedGroup::Children.into()];
+    let wanted = FindOffersRequest { receives, children_age: Some(3), ..Default::default() };
+    let mut parts = city.offers().await?.find_offers(wanted).await?.into_inner();
+    let mut found = None;
+    while let Some(part) = parts.message().await? {
+        let of_it = |row: &FoundOffer| row.view.as_ref().is_some_and(|view| view.offer_id == *offer_id);
+        found = part.offers.into_iter().find(of_it).or(found);
+    }
+    Ok(found)
 }
 
 fn nuts_3() -> Place {

@@ -1,7 +1,7 @@
 //! Units of partners' offers that are asked for here (9.11): noted before they are asked for, so that an answer that was lost is
 //! found again by the same name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -13,15 +13,13 @@ use crate::domain::ids::{AuthorityId, HoldId, OfferId};
 use crate::domain::limits;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
-use crate::domain::records::Content;
-use crate::domain::records::offer::Offer;
 use crate::domain::time::Millis;
 use crate::exchange::context::{Call, Error};
 use crate::storage::ops::{Delete, Put, Write, Written};
 use crate::storage::rows::AskedHoldRow;
 use crate::wire::records::offer as codec;
 
-use super::{Capacity, may_hold};
+use super::{Capacity, FoundAt, may_see};
 
 const TAKE: &str = "TakeHold";
 
@@ -249,16 +247,27 @@ impl Capacity {
         if let Some(units) = self.held_units(offer).await? {
             return Ok(units.offer.authority);
         }
-        let rows = self.store().partner_offers().await?;
-        let row = rows.into_iter().find(|row| row.id == *offer).ok_or(Reason::NotFound)?;
-        let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Show)?;
-        let view = codec::reload_view(reading)?;
-        if view.protected {
+        let (owner, at) = self.known_at(call, offer).await?;
+        if at.protected {
             return Err(Reason::HoldNotOffered.into());
         }
-        let content: Content = Offer::View(view).into();
-        may_hold(&self.context, (&row.origin, ours), &content).map_err(|reason| Error::about(&row.origin, reason))?;
-        Ok(row.origin)
+        may_see(&self.context, (&owner, ours), at.facet, None).map_err(|reason| Error::about(&owner, reason))?;
+        Ok(owner)
+    }
+
+    /// A partner's offer, as it told of it or as a search found it. One that two partners claim is nobody's.
+    async fn known_at(&self, call: &Call, offer: &OfferId) -> Result<(AuthorityId, FoundAt), Error> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_this = found.into_iter().filter(|((id, _), _)| id == offer).map(|((_, owner), at)| (owner, at));
+        let mut known: BTreeMap<AuthorityId, FoundAt> = of_this.collect();
+        for row in self.store().partner_offers().await?.into_iter().filter(|row| row.id == *offer) {
+            let reading = self.context.may_read(&row.record, call.actor.role, ReadPurpose::Show)?;
+            known.insert(row.origin, FoundAt::of(&codec::reload_view(reading)?));
+        }
+        match (known.pop_first(), known.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err(Reason::NotFound.into()),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The board: what partners show of their capacity, with the light that a coordinator sees now.
+//! What partners told of their capacity last, with the light that a coordinator sees now.
 
 use crate::domain::audit::ActorRole;
 use crate::domain::ids::{AuthorityId, OfferId};
-use crate::domain::light::{self, Clocks, Light};
+use crate::domain::light::{self, Clocks, Light, LightReason};
 use crate::domain::policy::ReadPurpose;
 use crate::domain::records::offer::OfferView;
 use crate::domain::time::Millis;
@@ -21,6 +21,8 @@ pub struct PartnerOffer {
     pub view: Result<OfferView, Unreadable>,
     /// Of one that cannot be read: not reported.
     pub light: Light,
+    /// What made it so.
+    pub because: LightReason,
     /// Age of the statement now; `None`: not known.
     pub age: Option<Millis>,
 }
@@ -45,7 +47,9 @@ impl Capacity {
             .map_err(|error| self.context.unreadable(Table::PartnerOffer, None, row.id, error));
         let answers = self.road.link_state(&row.origin).is_none_or(|state| state.failed.is_none());
         let reachable = answers && active(&self.view(), &row.origin, now.wall).is_ok();
-        let light = view.as_ref().map_or(Light::NotReported, |v| light::light(&v.capacity, age, reachable, now.wall));
-        Some(PartnerOffer { authority: row.origin, id: row.id, view, light, age })
+        let unreadable = (Light::NotReported, LightReason::Age);
+        let (light, because) =
+            view.as_ref().map_or(unreadable, |v| light::explained(&v.capacity, age, reachable, now.wall));
+        Some(PartnerOffer { authority: row.origin, id: row.id, view, light, because, age })
     }
 }

@@ -7,8 +7,7 @@ use crate::domain::holds::{HoldCall, HoldState, HoldWord, Lease, Room, Slots};
 use crate::domain::ids::{AuthorityId, OfferId};
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
-use crate::domain::records::Content;
-use crate::domain::records::offer::{Offer, OwnOffer};
+use crate::domain::records::offer::{OfferFacet, OwnOffer};
 use crate::domain::time::UnixMs;
 use crate::exchange::context::{Error, Passed, Table, active, speaks_for};
 use crate::storage;
@@ -20,7 +19,7 @@ use crate::wire::records::offer as offers;
 
 use super::own::{OfferStanding, TRIES};
 use super::pause::node_call;
-use super::{Capacity, may_hold};
+use super::{Capacity, may_see};
 
 /// An own offer with its slots, as both are stored.
 pub(super) struct HeldUnits {
@@ -66,8 +65,8 @@ impl Capacity {
         let asks = matches!(call.word, HoldWord::Take { .. } | HoldWord::Extend(_));
         let permit = match asks && !own {
             true => {
-                let content: Content = Offer::Own { offer: units.offer.clone(), version: units.row.version }.into();
-                let asked = may_hold(&self.context, (&call.asked, &call.asker), &content);
+                let offer = OfferFacet { service: units.offer.service_kind, level: None };
+                let asked = may_see(&self.context, (&call.asked, &call.asker), offer, None);
                 Some(asked.map_err(|reason| if reason.is_held() { reason } else { Reason::NotFound })?)
             }
             false => None,

@@ -325,7 +325,7 @@ fn seen(capacity: &Figures, now: UnixMs) -> (Light, Option<UnixMs>) {
 }
 
 /// What partners are told: what is held is not free, and what was promised twice is paused (9.11).
-fn told(mut offer: OwnOffer, standing: OfferStanding) -> OwnOffer {
+pub(super) fn told(mut offer: OwnOffer, standing: OfferStanding) -> OwnOffer {
     let too_many = standing.occupied > offer.capacity.free;
     if too_many {
         // Its desk has promised more than it has.

@@ -1,4 +1,4 @@
-//! The line to another authority's node: five calls, and how each line stands.
+//! The line to another authority's node: six calls, and how each line stands.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::domain::board::{CapacityAnswer, CapacityQuestion};
 use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::light::Clocks;
@@ -47,6 +48,12 @@ pub trait PeerLink: Send + Sync + 'static {
     fn ends(&self, host: AuthorityId, question: EndsQuestion) -> BoxFuture<'_, Result<EndsAnswer, LinkError>>;
     /// Asks for a unit of an offer, or says what becomes of one; answered after its owner stored it.
     fn hold(&self, host: AuthorityId, call: HoldCall) -> BoxFuture<'_, Result<Lease, LinkError>>;
+    /// Asks which capacity there is.
+    fn capacity(
+        &self,
+        host: AuthorityId,
+        question: CapacityQuestion,
+    ) -> BoxFuture<'_, Result<CapacityAnswer, LinkError>>;
     /// Asks what was withdrawn of records about persons.
     fn withdrawals(
         &self,

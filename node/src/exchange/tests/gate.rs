@@ -41,6 +41,7 @@ const WATCH: &str = "RecordService/WatchRecords";
 const CONSUME: &str = "InboxService/Consume";
 const SEARCH: &str = "PracticeService/SearchPractices";
 const BOARD: &str = "OfferService/ListOffers";
+const FIND: &str = "OfferService/FindOffers";
 /// Answers with what its caller says in this very call.
 const SAYS_BACK: &str = "OfferService/SetOffer";
 
@@ -174,6 +175,22 @@ async fn answers_of(
                 let board = offers.list_offers(request(role, local::ListOffersRequest::default())).await;
                 said.extend(board.map(|answer| answer.into_inner().encode_to_vec()).unwrap_or_default());
             }
+            FIND => {
+                let (clock, capacity) = (world.clock.clone(), exchange.capacity.clone());
+                let now: crate::services::layers::Now = std::sync::Arc::new(move || clock.now());
+                let offers = Offers { capacity, codes: Codes::new([0; 32]), now };
+                // What is kept here is looked for: a partner that answers shows its offer anew.
+                let others = [STRASBOURG, KEHL].map(id).into_iter().filter(|other| *other != id(name));
+                world.line.down.lock().unwrap().extend(others);
+                let found = offers.find_offers(request(role, local::FindOffersRequest::default())).await;
+                let Ok(found) = found else {
+                    world.line.down.lock().unwrap().clear();
+                    continue;
+                };
+                let parts: Vec<_> = found.into_inner().collect().await;
+                world.line.down.lock().unwrap().clear();
+                said.extend(parts.into_iter().flat_map(|part| part.unwrap().encode_to_vec()));
+            }
             SAYS_BACK => {}
             new => panic!("{new} returns content: walk it here, with a record whose time is over"),
         }
@@ -268,7 +285,7 @@ async fn what_is_past_its_retention_is_found_by_no_method_and_what_is_not_a_role
     let received = [
         sought("an alert", RecordKind::Alert, WORDS.as_bytes(), &[LIST, GET, WATCH, CONSUME]),
         sought("a practice", RecordKind::Practice, practice.as_bytes(), &[LIST, GET, WATCH, CONSUME, SEARCH]),
-        sought("an offer", RecordKind::OfferView, &[5; 16], &[LIST, GET, WATCH, CONSUME, BOARD]),
+        sought("an offer", RecordKind::OfferView, &[5; 16], &[LIST, GET, WATCH, CONSUME, BOARD, FIND]),
     ];
     let answered = [sought("an answer", RecordKind::Answer, answer.as_bytes(), &[LIST, GET, WATCH, CONSUME])];
     let keys = [of(STRASBOURG, alert), of(STRASBOURG, practice), view];

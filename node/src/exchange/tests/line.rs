@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::domain::board::{CapacityAnswer, CapacityQuestion};
 use crate::domain::holds::{HoldCall, Lease};
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::stream::{Batch, BatchAnswer, EndsAnswer, EndsQuestion, GreetAnswer, Greeting};
 use crate::domain::stream::{WithdrawalsAnswer, WithdrawalsQuestion};
 use crate::exchange::*;
-use crate::wire::{holds, peer};
+use crate::wire::{board, holds, peer};
 
 type Tap<T> = Box<dyn Fn(&mut T) + Send + Sync>;
 
@@ -35,6 +36,12 @@ pub struct Line {
     /// Stands in place of every receipt.
     pub receipt: Mutex<Option<Bytes>>,
     pub delivered: Mutex<Vec<Batch>>,
+    /// Questions for capacity, as they travelled.
+    pub capacity_asked: Mutex<Vec<CapacityQuestion>>,
+    /// What owners answer to them.
+    pub capacity: Mutex<Option<Tap<CapacityAnswer>>>,
+    /// Who takes them and does not answer.
+    pub silent: Mutex<HashSet<AuthorityId>>,
 }
 
 /// The nodes know the line, and the line knows the nodes: with this, their stores and folders go with the world.
@@ -115,6 +122,28 @@ impl PeerLink for Link {
                 return Err(Reason::DeadlineExceeded.into());
             }
             Ok(holds::lease_from_proto(&holds::lease_to_proto(lease)).unwrap())
+        }
+        .boxed()
+    }
+
+    fn capacity(
+        &self,
+        host: AuthorityId,
+        question: CapacityQuestion,
+    ) -> BoxFuture<'_, Result<CapacityAnswer, LinkError>> {
+        async move {
+            let node = self.node(&host)?;
+            if self.line.silent.lock().unwrap().contains(&host) {
+                std::future::pending::<()>().await;
+            }
+            self.line.capacity_asked.lock().unwrap().push(question.clone());
+            let question = board::question_from_proto(&board::question_to_proto(&question)).unwrap();
+            let answer = node.capacity.capacity_for(&self.caller, question).await;
+            let mut answer = answer.map_err(|e| LinkError::from(e.reason()))?;
+            if let Some(tap) = self.line.capacity.lock().unwrap().as_ref() {
+                tap(&mut answer);
+            }
+            board::answer_from_proto(board::answer_to_proto(&answer)).map_err(|e| LinkError::from(e.reason))
         }
         .boxed()
     }

@@ -14,6 +14,7 @@ mod damaged_rows;
 mod disk;
 mod explain;
 mod faulty_store;
+mod finding;
 mod furnished;
 mod gate;
 mod golden_store;

@@ -1,7 +1,9 @@
-//! Offers: own ones with their figures, partners' with their light.
+//! Offers: own ones with their figures, partners' with their light, and the board.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt};
 use havenlink_proto::local::v1 as local;
 use havenlink_proto::local::v1::offer_service_server::OfferService;
 use tonic::{Request, Response, Status};
@@ -10,13 +12,13 @@ use crate::domain::ids::OfferId;
 use crate::domain::light::Light;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::ServiceKind;
-use crate::exchange::{Capacity, HeldOffer, PartnerOffer, Which};
+use crate::exchange::{BoardPart, Capacity, HeldOffer, PartnerOffer, Which};
 use crate::services::actor::Codes;
 use crate::services::call::call;
 use crate::services::layers::{self, Now};
 use crate::services::{errors, page};
 use crate::wire::records::offer;
-use crate::wire::{self, fields};
+use crate::wire::{self, board, fields};
 
 /// The Offer service.
 pub struct Offers {
@@ -56,8 +58,26 @@ fn partner(shown: &PartnerOffer) -> local::PartnerOffer {
     }
 }
 
+fn part(part: BoardPart) -> local::FindOffersResponse {
+    local::FindOffersResponse {
+        authority: part.authority.map(|partner| partner.to_string()).unwrap_or_default(),
+        offers: part.found.iter().map(board::found_to_proto).collect(),
+        reason: part.failed.map(|reason| reason.code().to_owned()).unwrap_or_default(),
+        asked: part.asked.iter().map(ToString::to_string).collect(),
+    }
+}
+
 #[tonic::async_trait]
 impl OfferService for Offers {
+    type FindOffersStream = Pin<Box<dyn Stream<Item = Result<local::FindOffersResponse, Status>> + Send>>;
+
+    async fn find_offers(&self, request: Request<local::FindOffersRequest>) -> Answer<Self::FindOffersStream> {
+        let (role, _) = layers::local(&request)?;
+        let (wanted, deadline) = board::wanted_from_proto(request.into_inner()).map_err(|e| errors::field(&e))?;
+        let parts = self.capacity.clone().find(role, wanted, deadline).await.map_err(|e| errors::exchange(&e))?;
+        Ok(Response::new(Box::pin(parts.map(|one| Ok(part(one))))))
+    }
+
     async fn set_offer(&self, request: Request<local::SetOfferRequest>) -> Answer<local::SetOfferResponse> {
         let call = call(&self.codes, &request, &request.get_ref().request_id)?;
         let asked = request.into_inner().offer.ok_or_else(|| errors::field(&wire::Error::missing("offer")))?;

@@ -9,8 +9,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use havenlink_proto::peer::v1::exchange_service_client::ExchangeServiceClient;
 use havenlink_proto::peer::v1::exchange_service_server::{ExchangeService, ExchangeServiceServer};
 use havenlink_proto::peer::v1::{
-    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListEndsRequest,
-    ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
+    DeliverRequest, DeliverResponse, GreetRequest, GreetResponse, HoldRequest, HoldResponse, ListCapacityRequest,
+    ListCapacityResponse, ListEndsRequest, ListEndsResponse, ListWithdrawalsRequest, ListWithdrawalsResponse,
 };
 use imbl::{HashMap, OrdMap};
 use rustls::ClientConfig;
@@ -304,6 +304,10 @@ impl ExchangeService for Fake {
         }
         let name = peer.authority.as_ref().map(ToString::to_string).unwrap_or_else(|| "applicant".into());
         Ok(Response::new(GreetResponse { hello: name.into(), ..Default::default() }))
+    }
+
+    async fn list_capacity(&self, _: Request<ListCapacityRequest>) -> Result<Response<ListCapacityResponse>, Status> {
+        Ok(Response::new(ListCapacityResponse::default()))
     }
 
     async fn list_withdrawals(

@@ -6,6 +6,7 @@ use prost::Message;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
+use crate::domain::board;
 use crate::domain::closed::Closed;
 use crate::domain::person::share;
 use crate::domain::records::Content;
@@ -89,7 +90,7 @@ closed_lists! {
         named::ItemResult, join::ApplicationState, holds::HoldAct,
     }
     local {
-        light::Light, policy::Clause, share::NoticeMode, share::Interpreter, share::ShareSetting, share::AgeAssessment, share::ChildViews, share::DeciderKind, share::Incapacity, share::ShareEventKind,
+        light::Light, light::LightReason, board::ReceivedGroup, board::Unsaid, board::Nearness, board::BoardSource, policy::Clause, share::NoticeMode, share::Interpreter, share::ShareSetting, share::AgeAssessment, share::ChildViews, share::DeciderKind, share::Incapacity, share::ShareEventKind,
     }
     admin {
         agreement::AgreementState, agreement::AgreementDue, join::InvitationState,

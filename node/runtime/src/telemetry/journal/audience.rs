@@ -89,6 +89,9 @@ pub(super) const PERSONS: Audience = Audience::unlogged(&[ActorRole::Coordinator
 /// Places that are held: as `ListHolds` tells it.
 pub(super) const PLACES: Audience = Audience::unlogged(&[ActorRole::Coordinator]);
 
+/// Who looks at this city's places more often than one looks for a place: whose places they are, and who calls that city.
+pub(super) const LOOKED_AT: Audience = Audience::logged(&[ActorRole::Operator, ActorRole::Coordinator]);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +110,7 @@ mod tests {
             assert!(doors, "{}: a role without a door", event.name());
         }
         let numbers = DOORS.iter().map(|role| followed(*role).len()).collect::<Vec<_>>();
-        assert_eq!(numbers, [48, 32, 18, 11, 27, 13, 8], "by role: {DOORS:?}");
+        assert_eq!(numbers, [49, 34, 18, 11, 27, 13, 8], "by role: {DOORS:?}");
         assert!(followed(ActorRole::Peer).is_empty() && followed(ActorRole::Node).is_empty());
     }
 

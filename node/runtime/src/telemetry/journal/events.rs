@@ -102,6 +102,8 @@ events! {
     HoldReleased = 58 => "HOLD_RELEASED" PLACES "a hold was released";
     HoldArrived = 59 => "HOLD_ARRIVED" PLACES "who a place was held for has arrived";
     HoldExpired = 60 => "HOLD_EXPIRED" PLACES "a hold is over";
+    CapacityShown = 62 => "CAPACITY_SHOWN" PLACES "a partner asked what capacity there is, and was shown it";
+    AskedTooOften = 63 => "ASKED_TOO_OFTEN" LOOKED_AT "a partner asked for capacity more often than a desk looks for places";
 }
 
 impl Event {
@@ -143,6 +145,7 @@ impl Event {
             AuditAct::HoldReleased => Self::HoldReleased,
             AuditAct::HoldArrived => Self::HoldArrived,
             AuditAct::HoldExpired => Self::HoldExpired,
+            AuditAct::CapacityShown => Self::CapacityShown,
             // By a command, while no node runs: it says so itself.
             AuditAct::RestoredFromBackup => return None,
             // Once a minute, by the node itself.

@@ -18,6 +18,13 @@ impl ExchangeService for Taker {
         Ok(tonic::Response::new(peer::GreetResponse::default()))
     }
 
+    async fn list_capacity(
+        &self,
+        _: tonic::Request<peer::ListCapacityRequest>,
+    ) -> Result<tonic::Response<peer::ListCapacityResponse>, Status> {
+        Ok(tonic::Response::new(peer::ListCapacityResponse::default()))
+    }
+
     async fn list_withdrawals(
         &self,
         _: tonic::Request<peer::ListWithdrawalsRequest>,
