@@ -5,6 +5,7 @@
 
 mod acknowledged;
 mod alerts;
+mod board;
 mod ceilings;
 mod footprint;
 mod measure;
@@ -40,7 +41,7 @@ struct Arguments {
     /// About a minute in total: one run of a second each.
     #[arg(long)]
     short: bool,
-    /// Only some of: alerts, register, footprint.
+    /// Only some of: alerts, register, footprint, board.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How many alerts are in flight, one loop each.
@@ -96,6 +97,12 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn measure(arguments: &Arguments, plan: &Plan) -> anyhow::Result<Report> {
     let mut report = Report::default();
+    if arguments.asks_for("board") {
+        board::measure(if arguments.short { 3 } else { 20 }, &plan.dir, &mut report).await?;
+    }
+    if !["alerts", "register", "footprint"].iter().any(|part| arguments.asks_for(part)) {
+        return Ok(report);
+    }
     let fresh = if arguments.asks_for("footprint") { Some(footprint::fresh(plan, &mut report).await?) } else { None };
     let mut scene = Scene::open(&plan.dir.join("scene"), &plan.binary).await?;
     if let Some(fresh) = fresh {

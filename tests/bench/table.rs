@@ -107,7 +107,9 @@ impl Report {
         let mut ceilings: Vec<_> = self.rows.iter().filter_map(|r| r.ceiling.as_ref()).map(|c| c.what).collect();
         ceilings.sort_unstable();
         ceilings.dedup();
-        println!("\nratio: ours / the ceiling measured beside it ({})", ceilings.join("; "));
+        if !ceilings.is_empty() {
+            println!("\nratio: ours / the ceiling measured beside it ({})", ceilings.join("; "));
+        }
         self.skipped.iter().for_each(|what| println!("skipped: {what}"));
         match self.missed() {
             0 => println!("all gates met"),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a story's own functions are the story: what is not there fails it")]
 
 mod doctor;
+mod finding;
 mod followed;
 mod freshness;
 mod governing;

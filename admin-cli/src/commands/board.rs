@@ -10,7 +10,7 @@ use havenlink_proto::local::v1::offer_service_client::OfferServiceClient;
 use havenlink_proto::local::v1::{
     BoardSource, FindOffersRequest, FindOffersResponse, FoundOffer, Light, LightReason, Nearness, Unsaid,
 };
-use havenlink_proto::record::v1::{CapacityUnit, Place, ServiceKind};
+use havenlink_proto::record::v1::{CapacityUnit, OfferStatus, Place, ServiceKind};
 use serde_json::json;
 
 use super::ALL;
@@ -167,6 +167,7 @@ fn show(session: &Session, board: &Board) -> Result<(), Failure> {
         "kind",
         "capacity",
         "age_ms",
+        "how",
         "phone",
         "area",
         "because",
@@ -192,25 +193,31 @@ fn show(session: &Session, board: &Board) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the first row that gives something is good for.
+/// What to do about a row: a unit is held by the node, or its desk is called.
+fn how(found: &FoundOffer) -> &'static str {
+    let view = found.view.as_ref();
+    let open = view.and_then(|view| view.capacity.as_ref()).is_some_and(|c| c.status == OfferStatus::Open as i32);
+    let there = [Light::Available as i32, Light::Few as i32].contains(&found.light);
+    if there && open && view.is_some_and(|view| !view.protected) { "hold" } else { "call" }
+}
+
+/// What the first rows that give something are good for.
 fn say_next(session: &Session, board: &Board) {
     let gives = |found: &&FoundOffer| found.light <= Light::CallFirst as i32 && found.source != BoardSource::Own as i32;
-    let Some(first) = board.rows.iter().find(gives) else {
-        if board.rows.is_empty() {
-            session.next(&["havenctl member find --help".into()]);
-        }
-        return;
-    };
-    let view = first.view.clone().unwrap_or_default();
-    if view.protected || first.light == Light::CallFirst as i32 {
-        session.say(&format!("{} is called: {}", first.authority, clean(&view.intake_phone)));
-    } else {
-        session.next(&[format!("havenctl place hold {}", id::show(&view.offer_id))]);
+    let view = |found: &FoundOffer| found.view.clone().unwrap_or_default();
+    if let Some(first) = board.rows.iter().find(gives).filter(|first| how(first) == "call") {
+        session.say(&format!("{} is called: {}", first.authority, clean(&view(first).intake_phone)));
+    }
+    let held = board.rows.iter().filter(gives).find(|found| how(found) == "hold");
+    if let Some(held) = held {
+        session.next(&[format!("havenctl place hold {}", id::show(&view(held).offer_id))]);
+    } else if board.rows.is_empty() {
+        session.next(&["havenctl member find --help".into()]);
     }
 }
 
 /// What people look at first stands first, and nothing stands there that says nothing; programs get all of it.
-fn row(found: &FoundOffer) -> [Cell; 13] {
+fn row(found: &FoundOffer) -> [Cell; 14] {
     let view = found.view.clone().unwrap_or_default();
     let words = |code: String| code.to_lowercase().replace('_', " ");
     let ask = found.unsaid.iter().map(|what| words(name::<Unsaid>(*what)));
@@ -226,6 +233,7 @@ fn row(found: &FoundOffer) -> [Cell; 13] {
         Cell::text(name::<ServiceKind>(view.service_kind)),
         capacity.with(&unit),
         Cell::age((found.age_ms >= 0).then_some(found.age_ms), "unknown"),
+        Cell::text(how(found)),
         Cell::text(&view.intake_phone),
         Cell::both(format!("{area}{far}"), area),
         Cell::both(if usual { String::new() } else { words(because.clone()) }, because),
