@@ -127,9 +127,10 @@ async fn show(session: &Session, typed: &str) -> Result<(), Failure> {
         Shown::Own(own) => {
             let capacity = own.capacity.unwrap_or_default();
             let free = Cell::text(format!(
-                "{} of {} free, {} more in 24 h, {} in 72 h, {}",
+                "{} of {} free, {}{} more in 24 h, {} in 72 h, {}",
                 capacity.free,
                 capacity.baseline,
+                held(&own),
                 capacity.additional_24h,
                 capacity.additional_72h,
                 name::<OfferStatus>(capacity.status)
@@ -227,6 +228,15 @@ async fn list(session: &Session, kind: i32, own_only: bool, limit: &Limit) -> Re
     Ok(ExitCode::from(7))
 }
 
+/// How many of the free ones are held or in use, where any are.
+fn held(own: &OwnOffer) -> String {
+    match own.held {
+        None if own.unreadable.is_empty() => "held: unknown, ".to_owned(),
+        None | Some(0) => String::new(),
+        Some(held) => format!("{held} of them held, "),
+    }
+}
+
 fn own_row(own: &OwnOffer, now: i64) -> [Cell; 10] {
     let capacity = own.capacity.unwrap_or_default();
     let status = name::<OfferStatus>(capacity.status);
@@ -235,7 +245,7 @@ fn own_row(own: &OwnOffer, now: i64) -> [Cell; 10] {
         Cell::text(&own.authority),
         Cell::text(name::<ServiceKind>(own.service_kind)),
         Cell::state(name::<Light>(own.light)),
-        Cell::figure(format!("{} of {} free, {status}", capacity.free, capacity.baseline), capacity.free),
+        Cell::figure(format!("{} of {} free, {}{status}", capacity.free, capacity.baseline, held(own)), capacity.free),
         Cell::text(name::<CapacityUnit>(own.unit)),
         Cell::age((capacity.as_of_ms > 0).then(|| now - capacity.as_of_ms), "never confirmed"),
         Cell::text(show_place(own.area.as_ref())),

@@ -127,6 +127,7 @@ pub fn offers() -> ListOffersResponse {
         capacity: Some(Capacity { free: 2, baseline: 3, status: OfferStatus::Open.into(), ..Default::default() }),
         own_label: label.into(),
         light: Light::Few.into(),
+        held: Some(u32::from(n == 4)),
         ..Default::default()
     };
     let partner = |n: u8, band: CapacityBand, light: Light| PartnerOffer {

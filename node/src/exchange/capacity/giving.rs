@@ -99,7 +99,12 @@ impl Capacity {
                 continue;
             }
             let _giving = self.giving.lock().await;
-            let Some(units) = self.held_units(&row.offer).await? else { continue };
+            let units = match self.held_units(&row.offer).await {
+                Ok(Some(units)) => units,
+                Ok(None) => continue,
+                Err(error) if error.concerns_one_row() => continue,
+                Err(error) => return Err(error),
+            };
             let mut slots = units.slots.clone();
             slots.pass_time(self.now());
             passed.done += u64::from(self.store_units(units, slots, None).await?);

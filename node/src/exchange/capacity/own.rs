@@ -22,6 +22,7 @@ use crate::wire::records::offer as codec;
 use crate::wire::{self, stored};
 
 use super::Capacity;
+use super::showing::{KnownSlots, occupied};
 
 /// An own offer as it stands here.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct HeldOffer {
     pub light: Light,
     /// Since when they show it as not reported.
     pub stale_since: Option<UnixMs>,
+    /// Units of it that are held, or were used since it was stated; `None`: nobody knows, or asked.
+    pub occupied: Option<u32>,
 }
 
 /// How own offers stand.
@@ -109,7 +112,8 @@ impl Capacity {
             published => published?,
         };
         let row = self.store().own_offer(OfferId(record_id.0)).await?;
-        let held = row.and_then(|row| self.held_offer(call.actor.role, row)).ok_or(Reason::NotFound)?;
+        let mut held = row.and_then(|row| self.held_offer(call.actor.role, row)).ok_or(Reason::NotFound)?;
+        Self::count_held(&mut held, &self.slots_of_all().await?);
         Ok((held, recipients))
     }
 
@@ -199,7 +203,12 @@ impl Capacity {
             };
             self.context.own_authority(Some(offer.authority.clone()))?;
             offer.capacity.as_of = now;
-            let standing = OfferStanding { unconfirmed: false, occupied: self.occupied(&row.id, now).await? };
+            let occupied = match self.occupied(&row.id, now).await {
+                Ok(occupied) => occupied,
+                Err(error) if matches!(which, Which::All) && error.concerns_one_row() => continue,
+                Err(error) => return Err(error),
+            };
+            let standing = OfferStanding { unconfirmed: false, occupied };
             statements.push(self.statement(call, offer, row.version, standing)?);
         }
         let count = u32::try_from(statements.len()).unwrap_or(u32::MAX);
@@ -215,7 +224,15 @@ impl Capacity {
     /// # Errors
     /// When the store cannot be read.
     pub async fn own_offers(&self, role: ActorRole) -> Result<Vec<HeldOffer>, Error> {
-        Ok(self.store().own_offers().await?.into_iter().filter_map(|row| self.held_offer(role, row)).collect())
+        let slots = self.slots_of_all().await?;
+        let rows = self.store().own_offers().await?;
+        let mut held: Vec<_> = rows.into_iter().filter_map(|row| self.held_offer(role, row)).collect();
+        held.iter_mut().for_each(|held| Self::count_held(held, &slots));
+        Ok(held)
+    }
+
+    fn count_held(held: &mut HeldOffer, slots: &KnownSlots) {
+        held.occupied = held.offer.as_ref().ok().and_then(|offer| occupied(slots, held.id, offer.capacity.as_of));
     }
 
     /// `None`: this role may not read it.
@@ -233,7 +250,7 @@ impl Capacity {
         let now = self.now();
         let (light, stale_since) =
             offer.as_ref().map_or((Light::NotReported, None), |offer| seen(&offer.capacity, now));
-        Some(HeldOffer { id, offer, version, unconfirmed, light, stale_since })
+        Some(HeldOffer { id, offer, version, unconfirmed, light, stale_since, occupied: None })
     }
 
     /// How own offers stand, for whoever may not read them.

@@ -14,6 +14,7 @@ use crate::domain::limits;
 use crate::domain::policy::ReadPurpose;
 use crate::domain::reason::Reason;
 use crate::domain::records::offer::{OfferFacet, OwnOffer};
+use crate::domain::time::UnixMs;
 use crate::exchange::context::{Error, Table, active, speaks_for};
 use crate::storage::ops::Write;
 use crate::storage::rows::OwnOfferRow;
@@ -28,6 +29,17 @@ pub(super) type ShownLast = BTreeMap<AuthorityId, BTreeMap<Digest, Digest>>;
 
 /// Pages of one partner that are remembered; then it begins anew, and the ledger has some of it twice.
 const PAGES_REMEMBERED: usize = 256;
+
+/// By own offer of which something was ever held: its slots, if they can be read.
+pub(super) type KnownSlots = BTreeMap<OfferId, Option<Slots>>;
+
+/// Units of an own offer that are held, or were used since it was stated. `None`: its slots cannot be read, and nobody knows.
+pub(super) fn occupied(slots: &KnownSlots, offer: OfferId, stated: UnixMs) -> Option<u32> {
+    match slots.get(&offer) {
+        None => Some(0),
+        Some(known) => known.as_ref().map(|slots| slots.occupied(stated)),
+    }
+}
 
 impl Capacity {
     /// What the asker is shown of the offers of the asked; nothing is the answer of whoever is shown nothing.
@@ -66,31 +78,26 @@ impl Capacity {
     pub(super) fn as_told(
         &self,
         row: OwnOfferRow,
-        slots: &BTreeMap<OfferId, Slots>,
+        slots: &KnownSlots,
         (role, purpose): (ActorRole, ReadPurpose),
     ) -> Option<(OwnOffer, u64)> {
         let reading = self.context.may_read(&row.record, role, purpose).ok()?;
         let read = offers::reload_own(reading)
             .inspect_err(|error| _ = self.context.unreadable(Table::OwnOffer, None, row.id, error.clone()));
         let (offer, _) = read.ok()?;
-        let occupied = slots.get(&row.id).map_or(0, |slots| slots.occupied(offer.capacity.as_of));
+        let occupied = occupied(slots, row.id, offer.capacity.as_of)?;
         let standing = OfferStanding { unconfirmed: row.unconfirmed, occupied };
         Some((told(offer, standing), row.version))
     }
 
-    /// Slots of all own offers. One that cannot be read gives no figure: the offer is not shown then.
-    pub(super) async fn slots_of_all(&self) -> Result<BTreeMap<OfferId, Slots>, Error> {
+    /// Slots of all own offers.
+    pub(super) async fn slots_of_all(&self) -> Result<KnownSlots, Error> {
         let rows = self.store().all_offer_slots().await?;
-        rows.iter().map(|row| Ok((row.offer, self.reload(row)?))).collect()
+        Ok(rows.iter().map(|row| (row.offer, self.reload(row).ok())).collect())
     }
 
     /// `None`: it is not the asked one's, not of a kind that is asked for, or no agreement shows it.
-    fn shown_to(
-        &self,
-        question: &CapacityQuestion,
-        row: OwnOfferRow,
-        slots: &BTreeMap<OfferId, Slots>,
-    ) -> Option<ShownOffer> {
+    fn shown_to(&self, question: &CapacityQuestion, row: OwnOfferRow, slots: &KnownSlots) -> Option<ShownOffer> {
         let (offer, version) = self.as_told(row, slots, (ActorRole::Node, ReadPurpose::Prepare))?;
         let wanted = question.services.is_empty() || question.services.contains(&offer.service_kind);
         if !wanted || offer.authority != question.asked {

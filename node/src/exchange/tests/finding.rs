@@ -16,6 +16,8 @@ use crate::domain::reason::Reason;
 use crate::domain::records::offer::{CapacityLevel, DisclosureLevel, OwnOffer, ServiceKind};
 use crate::domain::time::Millis;
 use crate::exchange::*;
+use crate::storage::ops::{Put, Write};
+use crate::storage::rows::SlotsRow;
 use crate::wire::records::offer;
 
 const OFFER: OfferId = OfferId([5; 16]);
@@ -102,6 +104,29 @@ async fn what_is_held_is_not_shown_as_free_before_any_statement_has_come() {
     let own = board(&world, STRASBOURG, Wanted::default()).await;
     let shelter = own.iter().find(|row| row.view.id == OFFER).unwrap();
     assert_eq!((shelter.source, shelter.view.capacity.level), (BoardSource::Own, CapacityLevel::Count(1)));
+    let listed = world.exchange(STRASBOURG).capacity.own_offers(COORDINATOR).await.unwrap();
+    let free = |held: &HeldOffer| (held.offer.as_ref().unwrap().capacity.free, held.occupied);
+    assert_eq!(
+        listed.iter().find(|held| held.id == OFFER).map(free),
+        Some((3, Some(2))),
+        "as stated, and what is held"
+    );
+}
+
+#[tokio::test]
+async fn one_row_that_cannot_be_read_takes_no_other_from_the_board() {
+    let world = stated().await;
+    let damaged = SlotsRow { offer: OFFER, version: 1, body: vec![0xff; 9].into() };
+    world.node(STRASBOURG).store.write(Write::put(Put::Slots(damaged)).into()).await.unwrap();
+    let live = board(&world, KEHL, Wanted::default()).await;
+    let ids = |rows: &[Found]| rows.iter().map(|row| row.view.id).collect::<Vec<_>>();
+    assert_eq!(ids(&live), [REFUGE], "nobody knows what of the other one is free");
+    assert_eq!(ids(&board(&world, STRASBOURG, Wanted::default()).await), [REFUGE]);
+    let own = world.exchange(STRASBOURG).capacity.own_offers(COORDINATOR).await.unwrap();
+    let held: Vec<_> = own.iter().map(|own| (own.id, own.occupied)).collect();
+    assert_eq!(held, [(OFFER, None), (REFUGE, Some(0))]);
+    let confirmed = world.exchange(STRASBOURG).capacity.confirm_offers(&call(), Which::All).await.unwrap();
+    assert_eq!(confirmed, 1, "nor from a confirmation of all");
 }
 
 #[tokio::test]

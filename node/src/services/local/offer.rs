@@ -44,7 +44,7 @@ fn own(held: &HeldOffer) -> local::OwnOffer {
         },
     };
     let stale_since_ms = held.stale_since.map_or(0, |since| since.0);
-    local::OwnOffer { light: held.light.code(), stale_since_ms, ..shown }
+    local::OwnOffer { light: held.light.code(), stale_since_ms, held: held.occupied, ..shown }
 }
 
 fn partner(shown: &PartnerOffer) -> local::PartnerOffer {

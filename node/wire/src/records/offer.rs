@@ -228,6 +228,7 @@ pub fn own_to_proto(offer: &OwnOffer, etag: String) -> local::OwnOffer {
         unreadable: String::new(),
         light: 0,
         stale_since_ms: 0,
+        held: None,
     }
 }
 
