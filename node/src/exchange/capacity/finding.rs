@@ -91,9 +91,9 @@ impl Capacity {
 
     /// Own offers, with what is held taken off.
     async fn own_found(&self, role: ActorRole, wanted: &Wanted) -> Result<Vec<Found>, Error> {
-        let slots = self.slots_of_all().await?;
+        let (rows, slots) = self.own_with_slots().await?;
         let mut found = Vec::new();
-        for row in self.store().own_offers().await? {
+        for row in rows {
             let Some((offer, version)) = self.as_told(row, &slots, (role, ReadPurpose::Show)) else { continue };
             let now = self.context.clocks();
             let (age, view) = (now.wall.since(offer.capacity.as_of), offer.view(DisclosureLevel::Count, version, 0));

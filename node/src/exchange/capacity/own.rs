@@ -224,8 +224,7 @@ impl Capacity {
     /// # Errors
     /// When the store cannot be read.
     pub async fn own_offers(&self, role: ActorRole) -> Result<Vec<HeldOffer>, Error> {
-        let slots = self.slots_of_all().await?;
-        let rows = self.store().own_offers().await?;
+        let (rows, slots) = self.own_with_slots().await?;
         let mut held: Vec<_> = rows.into_iter().filter_map(|row| self.held_offer(role, row)).collect();
         held.iter_mut().for_each(|held| Self::count_held(held, &slots));
         Ok(held)

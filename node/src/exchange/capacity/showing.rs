@@ -57,8 +57,7 @@ impl Capacity {
         if !self.context.keys().serves(&question.asked) {
             return Err(Reason::WrongRecipient.into());
         }
-        let slots = self.slots_of_all().await?;
-        let mut rows = self.store().own_offers().await?;
+        let (mut rows, slots) = self.own_with_slots().await?;
         rows.retain(|row| question.after.is_none_or(|after| row.id > after));
         rows.sort_by_key(|row| row.id);
         let mut answer = CapacityAnswer::default();
@@ -88,6 +87,12 @@ impl Capacity {
         let occupied = occupied(slots, row.id, offer.capacity.as_of)?;
         let standing = OfferStanding { unconfirmed: row.unconfirmed, occupied };
         Some((told(offer, standing), row.version))
+    }
+
+    /// All own offers, and slots that are no older: a unit that was given before this is not counted.
+    pub(super) async fn own_with_slots(&self) -> Result<(Vec<OwnOfferRow>, KnownSlots), Error> {
+        let offers = self.store().own_offers().await?;
+        Ok((offers, self.slots_of_all().await?))
     }
 
     /// Slots of all own offers.
