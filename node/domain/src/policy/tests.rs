@@ -175,7 +175,9 @@ proptest! {
             prop_assert!(one.left_at(&asked.to).is_none_or(|at| asked.now < at));
             prop_assert!(asked.created < grant.valid_until && asked.now < grant.valid_until + limits::AGREEMENT_GRACE);
             let kind = asked.facet.kind();
-            prop_assert!(!asked.facet.concerns_person() && asked.from != asked.to);
+            // What she agreed to opens the first one; what answers it goes back to whom she agreed with.
+            prop_assert!(!asked.facet.concerns_person() || asked.facet.is_answer());
+            prop_assert!(asked.from != asked.to);
             prop_assert_eq!((permit.from(), permit.to(), permit.kind()), (&asked.from, &asked.to, kind));
             if asked.facet.is_answer() {
                 prop_assert_eq!((&grant.from, &grant.to), (&asked.to, &asked.from));
@@ -226,21 +228,23 @@ proptest! {
         prop_assert!(!(party && at <= asked.now) || after.is_err());
     }
 
-    /// What the sender may send, the receiver takes at the same instant, and for five minutes past the end of the grant.
+    /// What the sender may send, the receiver takes at the same instant, and for five minutes past the end of the grant. Each has
+    /// heard a majority of stewards just then.
     #[test]
     fn the_receiver_agrees_with_the_sender_within_the_grace(
         asked in asked(), held in some_agreements(), pick in 0_usize..6, later in 0_i64..30,
     ) {
         let asked = Asked { side: Side::Sender, grant: None, ..fitted(asked, &held, pick) };
         let set = AgreementSet::new(held);
-        let Ok(permit) = asked.ask(&set, &view()) else { return Ok(()) };
+        let fresh = |now: UnixMs| DirectoryView { majority_beat: Some(now), ..view() };
+        let Ok(permit) = asked.ask(&set, &fresh(asked.now)) else { return Ok(()) };
         let now = asked.now + Millis::minutes(later);
         let found = set.grant(&permit.grant().unwrap()).unwrap();
         let receiver = Asked { side: Side::Receiver, grant: permit.grant(), now, ..asked };
         let ends = [found.held.left_at(&receiver.from), found.held.left_at(&receiver.to), found.held.ended_at()];
         let ended = ends.into_iter().flatten().any(|at| at <= now);
         let lapsed = now >= found.grant.valid_until + limits::AGREEMENT_GRACE;
-        let taken = receiver.ask(&set, &view());
+        let taken = receiver.ask(&set, &fresh(now));
         prop_assert_eq!(taken.is_ok(), !ended && !lapsed);
         let grace = if now < found.grant.valid_until { Clause::GrantInForce } else { Clause::GrantWithinGrace };
         let answers = receiver.facet.is_answer();
