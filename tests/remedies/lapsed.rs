@@ -131,11 +131,13 @@ async fn transfer(scene: &Scene, strasbourg: &City, basel: &City) {
     let refused = refused.downcast::<tonic::Status>().unwrap();
     let told = scene.answered(strasbourg, "refer to ch-basel", Err::<(), _>(refused), Reason::TransferLapsed);
     let document = hex(&DOCUMENT);
+    let last_day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(300 * 24);
+    let last_day = last_day.strftime("%Y-%m-%d").to_string();
     let with = [
         ("AUTHORITY", basel.id()),
         ("COUNTRY", "ch"),
         ("BASIS", "ADEQUACY"),
-        ("DATE", "2027-06-30"),
+        ("DATE", &last_day),
         ("SHA-256", &document),
     ];
     let command = "havenctl agreement propose AUTHORITY --transfer COUNTRY=BASIS:DATE:SHA-256";

@@ -23,7 +23,7 @@ async fn an_inspection_is_proposed_and_accepted_and_no_other_role_hears_of_it() 
     let id = printed.split_whitespace().find(|word| word.len() == 64).unwrap().to_owned();
     eventually("Kehl signs", PATIENCE, || async { ctl(kehl, &["agreement", "sign", &id]).await.ok() }).await;
 
-    let propose = "inspection propose --to de-kehl --place LAU:DE_08317057 --sector I56 --from 2026-12-07 --until 2026-12-18 \
+    let propose = "inspection propose --to de-kehl --place LAU:DE_08317057 --sector I56 --from 9d --until 20d \
                    --reason WORKING_CONDITIONS --part LABOUR_INSPECTION,SUPPORT_SERVICE";
     let open = [&words(propose)[..], &["--tlp", "AMBER"]].concat();
     let proposed =

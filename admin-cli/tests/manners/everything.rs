@@ -20,7 +20,7 @@ use tonic::server::{Grpc, UnaryService};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use super::tables::{CITIES, NOON, id};
+use super::tables::{CITIES, id, noon};
 
 /// Every role has its socket there.
 const DOORS: [&str; 7] =
@@ -107,7 +107,7 @@ fn whole(name: &str, row: Row) -> i64 {
     let span = ["left", "age", "retention", "for_ms", "verified", "heard"].iter().any(|word| name.contains(word));
     match name.ends_with("_ms") {
         true if span => 5_400_000,
-        true => NOON,
+        true => noon(),
         false => small(row).into(),
     }
 }
