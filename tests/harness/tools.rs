@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use anyhow::Context;
 use havenlink::demo::city::City;
+use havenlink::domain::reason::Reason;
 use tokio::process::Command;
 
 use crate::federation::built;
@@ -25,6 +26,11 @@ impl Ran {
     pub fn fine(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.out
+    }
+
+    /// Whether it was refused, and for this.
+    pub fn is_refused_for(&self, reason: Reason) -> bool {
+        self.code != 0 && self.err.contains(&format!("[{}]", reason.code()))
     }
 }
 

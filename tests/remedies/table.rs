@@ -121,6 +121,7 @@ const SITUATIONS: &[(&str, &[Reason])] = &[
     ("alone", &[Reason::RegisterNotAhead, Reason::LastSteward]),
     ("founded", &[Reason::RefoundingAlone]),
     ("contested", &[Reason::RegisterContested]),
+    ("unproved", &[Reason::RefoundingUnproved]),
     (
         "partners",
         &[

@@ -142,7 +142,7 @@ pub fn retiming(now_ms: i64, wanted_ms: i64) -> Vec<String> {
 }
 
 /// Where the order of the register begins anew, who signs that, and what becomes of the rest.
-pub fn refounding(plan: &RefoundResponse) -> Vec<String> {
+pub fn refounding(plan: &RefoundResponse, from_beginning: bool) -> Vec<String> {
     let base = match plan.base_founding {
         0 => plan.base_number.to_string(),
         founding => format!("{founding}.{}", plan.base_number),
@@ -163,6 +163,12 @@ pub fn refounding(plan: &RefoundResponse) -> Vec<String> {
         1 => "one change here stands above it: if it was accepted, it is proposed again".to_owned(),
         above => format!("{above} changes here stand above it: what was accepted of them is proposed again"),
     });
+    if from_beginning && plan.above > 0 {
+        lines.push(
+            "whatever was decided above it counts once it is decided again, and is shown here by no sign of life; what it denies it goes on denying"
+                .to_owned(),
+        );
+    }
     lines.push(
         "this node leaves the old order before it signs: no machine that was lost may come back and vote".to_owned(),
     );

@@ -43,6 +43,9 @@ pub enum Verb {
     },
     /// Begins the register's order anew, where no majority of the stewards' machines can form again: each of them signs
     Refound {
+        /// Where no member has the stewards' signs of life any more: from where the order began last
+        #[arg(long)]
+        from_beginning: bool,
         #[arg(long)]
         yes: bool,
     },
@@ -94,7 +97,7 @@ pub async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let request = ReplaceStewardRequest { request_id, authority };
             decision::show(session, &act, call!(session, MemberServiceClient, replace_steward, request)?.decision)
         }
-        Verb::Refound { yes } => refound(session, request_id, yes).await,
+        Verb::Refound { from_beginning, yes } => refound(session, request_id, from_beginning, yes).await,
         Verb::Retime { yes } => retime(session, request_id, yes).await,
     }
 }
@@ -108,13 +111,14 @@ fn sealed(status: &GetStatusResponse, now: i64) -> String {
 }
 
 /// What it would be is shown before anything is signed; nothing else than that is signed then.
-async fn refound(session: &Session, request_id: String, yes: bool) -> Result<(), Failure> {
-    let request = RefoundRequest { request_id: request_id.clone(), plan: true, ..Default::default() };
+async fn refound(session: &Session, request_id: String, from_beginning: bool, yes: bool) -> Result<(), Failure> {
+    let request = RefoundRequest { request_id: request_id.clone(), plan: true, from_beginning, ..Default::default() };
     let plan = call!(session, MemberServiceClient, refound, request)?;
-    let lines = plan::refounding(&plan);
+    let lines = plan::refounding(&plan, from_beginning);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     confirm::severe(session, "begin the register's order anew", &lines, "refound", yes)?;
-    let request = RefoundRequest { request_id, plan: false, founding: plan.founding, base_head: plan.base_head };
+    let request =
+        RefoundRequest { request_id, plan: false, founding: plan.founding, base_head: plan.base_head, from_beginning };
     let done = call!(session, MemberServiceClient, refound, request)?;
     let begun = if done.missing.is_empty() { "begun: the stewards decide again" } else { "signed here" };
     let missing = done.missing.clone();

@@ -17,7 +17,7 @@ use super::gossip;
 use super::handle::{Directory, random};
 use super::own_beats;
 use super::raft;
-use super::refounding::{self, Base, Plan, add_signature};
+use super::refounding::{self, Base, Plan, WithoutProof, add_signature};
 use super::statements::Author;
 use super::steward::is_named;
 use crate::domain::directory::{Position, Steward};
@@ -92,12 +92,13 @@ impl Words {
 }
 
 impl Directory {
-    /// What a founding would be now; the one that waits for this node's signature, if there is one.
+    /// What a founding would be now; the one that waits for this node's signature, if there is one. `without`: what is done where nobody
+    /// has the proof of how far the order had come.
     ///
     /// # Errors
     /// `REFOUNDING_NOT_NEEDED` while the stewards decide, `NOT_A_STEWARD`, `REFOUNDING_ALONE` when too few of them answer,
     /// `REFOUNDING_UNPROVED`, `REGISTER_CONTESTED`.
-    pub async fn refounding_plan(&self) -> Result<RefoundingPlan, Error> {
+    pub async fn refounding_plan(&self, without: WithoutProof) -> Result<RefoundingPlan, Error> {
         let state = self.state();
         if !state.is_steward(self.authority()) {
             return Err(Reason::NotASteward.into());
@@ -111,7 +112,7 @@ impl Directory {
         self.ask_for_foundings().await;
         match self.0.chain.pending_founding().filter(|pending| self.may_sign(&pending.judged)) {
             Some(pending) => Ok(self.shown(What::Sign(pending))),
-            None => Ok(self.shown(What::New(self.new_plan().await?))),
+            None => Ok(self.shown(What::New(self.new_plan(without).await?))),
         }
     }
 
@@ -388,7 +389,7 @@ impl Directory {
         futures_util::future::join_all(asking).await;
     }
 
-    async fn new_plan(&self) -> Result<Plan, Error> {
+    async fn new_plan(&self, without: WithoutProof) -> Result<Plan, Error> {
         own_beats::beat_now(self);
         let (state, chain) = (self.state(), &self.0.chain);
         let mut founders: Vec<Founder> = {
@@ -400,7 +401,7 @@ impl Directory {
         let names = |founders: &[Founder]| -> Vec<AuthorityId> {
             founders.iter().map(|founder| founder.steward.authority.clone()).collect()
         };
-        let base: Base = chain.base(&names(&founders)).await?;
+        let base: Base = chain.base(&names(&founders), without).await?;
         founders.retain(|founder| base.there.is_steward(&founder.steward.authority));
         let few = |set: &RegisterState| {
             founders.iter().filter(|founder| set.is_steward(&founder.steward.authority)).count() < set.majority()

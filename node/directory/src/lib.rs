@@ -66,4 +66,5 @@ pub use raft::RaftStatus;
 #[doc(hidden)]
 pub use raft::durability;
 pub use reach::Reached;
+pub use refounding::WithoutProof;
 pub use state::{Change, RegisterState};

@@ -9,7 +9,6 @@ use crate::domain::ids::{AuthorityId, KeyId, StatementId};
 use crate::domain::reason::Reason;
 use crate::error::Error;
 use crate::state::RegisterState;
-use crate::wire::beat::Beat;
 use crate::wire::keys::Verify;
 use crate::wire::statement;
 use crate::withdrawals::Withdrawals;
@@ -69,13 +68,6 @@ impl Chain {
         self.lock().kept.withdrawn.successor(key)
     }
 
-    /// What a steward said last.
-    pub fn last_said(&self, steward: &AuthorityId) -> Option<Beat> {
-        let core = self.lock();
-        let heard = core.beats.newest().find(|(beat, _)| beat.steward == *steward).map(|(beat, _)| beat.clone());
-        heard.or_else(|| core.kept.beats.get(steward).map(|(beat, _)| beat.clone()))
-    }
-
     /// Forgets what a steward said under a key that proves nothing any more, and a snapshot that nobody else proved.
     fn forget_signs(&self, core: &mut Core, steward: &AuthorityId) -> Result<(), Error> {
         let judge = core.judged_by();
@@ -83,10 +75,9 @@ impl Chain {
         if core.beats.newest().any(|(beat, signed)| beat.steward == *steward && !stands(signed)) {
             core.beats.forget(steward);
         }
-        if core.kept.beats.get(steward).is_some_and(|(_, signed)| !stands(signed)) {
-            core.kept.beats.remove(steward);
-            let row = Write::DropKept(Kept::Beat, steward.as_str().as_bytes().to_vec());
-            self.disk.submit(vec![row], false, None)?;
+        let rows = core.kept.proofs.forget(steward, stands);
+        if !rows.is_empty() {
+            self.disk.submit(rows, false, None)?;
         }
         core.proven = None;
         self.note_proven(core);

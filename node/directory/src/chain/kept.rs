@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::beats;
+use super::proofs::Proofs;
 use crate::disk::{Disk, Kept, Meta, Write};
 use crate::domain::directory::{DirectoryView, Member};
 use crate::domain::ids::{AuthorityId, KeyId, StatementId};
 use crate::domain::reason::Reason;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
-use crate::refounding::{Foundings, Said, SetInForce};
+use crate::refounding::{Foundings, SetInForce};
 use crate::snapshot_handle::SnapshotHandle;
 use crate::state::RegisterState;
 use crate::withdrawals::Withdrawals;
@@ -27,8 +27,8 @@ pub struct KeptState {
     pub denied: BTreeMap<AuthorityId, UnixMs>,
     /// Keys that were withdrawn by whoever holds them, or above a base. They stay withdrawn.
     pub withdrawn: Withdrawals,
-    /// Each steward's newest beat of the line that is followed.
-    pub beats: BTreeMap<AuthorityId, Said>,
+    /// What stewards said of how far the order has come.
+    pub proofs: Proofs,
     /// Sets of stewards that were in force on any line.
     pub sets: Vec<SetInForce>,
     /// The register after the newest founding that was followed.
@@ -61,11 +61,7 @@ impl KeptState {
             let key = id.first_chunk::<16>().ok_or_else(damaged)?;
             kept.withdrawn.insert(KeyId(*key), signed.into());
         }
-        for (_, signed) in disk.kept(Kept::Beat)? {
-            let signed = Bytes::from(signed);
-            let opened = beats::open(&signed)?;
-            kept.beats.insert(opened.beat.steward.clone(), (opened.beat, signed));
-        }
+        kept.proofs = Proofs::open(disk)?;
         for (set, _) in disk.kept(Kept::Stewards)? {
             kept.sets.push(set_of(&set).ok_or_else(damaged)?);
         }

@@ -177,7 +177,7 @@ impl Chain {
         }
         let best = {
             let core = self.lock();
-            if !core.beats.look(&opened, &core.best, now)? {
+            if !core.beats.look(&opened, &core.best, now)? && !self.proves_more(&core, &opened.beat) {
                 return Ok(false);
             }
             core.judged_by()
@@ -187,8 +187,11 @@ impl Chain {
         let mut core = self.lock();
         let best = core.judged_by();
         let new = core.beats.accept(signed, &best, now, &self.verified)?;
-        if new {
+        let proves = self.proves_more(&core, &opened.beat);
+        if new || proves {
             self.keep_beat(&mut core, &opened.beat, signed)?;
+        }
+        if new {
             let (confirmed, _) = core.confirm(now);
             if !confirmed.is_empty() {
                 self.disk.submit(confirmed, true, None)?;
@@ -198,7 +201,7 @@ impl Chain {
             self.publish(&mut core);
             self.heard.send_modify(|count| *count += 1);
         }
-        Ok(new)
+        Ok(new || proves)
     }
 
     /// Compares what stewards said at a number with the head that is here, also where memory does not reach back to.

@@ -13,6 +13,7 @@ mod heard;
 mod kept;
 mod load;
 mod mirrored;
+mod proofs;
 mod refound;
 mod sent;
 

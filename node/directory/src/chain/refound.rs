@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::proofs::Proofs;
 use super::{Chain, Core, Link, applied, kept, load};
 use crate::disk::{Kept, Meta, Slot, Write};
 use crate::domain::directory::Position;
@@ -16,12 +17,11 @@ use crate::domain::reason::Reason;
 use crate::domain::register::Outcome;
 use crate::domain::time::UnixMs;
 use crate::error::Error;
-use crate::refounding::{self, Base, Judged, Known, Next, Readable, Said, SetInForce};
+use crate::refounding::{self, Base, Judged, Known, Next, Readable, Said, SetInForce, WithoutProof};
 use crate::rotations;
 use crate::snapshot;
 use crate::snapshot_handle::SnapshotHandle;
 use crate::state::{Change, RegisterState};
-use crate::wire::beat::Beat;
 
 /// What became of a founding that was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,20 +262,24 @@ impl Chain {
         followed.into_iter().chain(known.map(|(_, _, signed)| signed.clone())).collect()
     }
 
-    /// How far the line here is proved, for these founders.
+    /// How far the line here is proved, for these founders; where nothing above its beginning is, and that is wanted, its beginning.
     ///
     /// # Errors
     /// `REFOUNDING_UNPROVED`.
-    pub async fn base(&self, founders: &[AuthorityId]) -> Result<Base, Error> {
+    pub async fn base(&self, founders: &[AuthorityId], without: WithoutProof) -> Result<Base, Error> {
         self.disk.write(Vec::new()).await?;
         let core = self.lock();
         let newest = core.beats.newest().map(|(beat, bytes)| (beat.clone(), bytes.clone()));
-        let beats: Vec<Said> = newest.chain(core.kept.beats.values().cloned()).collect();
+        let beats: Vec<Said> = newest.chain(core.kept.proofs.all().cloned()).collect();
         let head_at = |number| self.head_in(&core, number);
         let place = |number| Position { founding: core.best.position().founding, number };
         let state_at = |number| self.state_at(&core, place(number));
         let base = refounding::proved(&core.best, &beats, founders, head_at, state_at);
-        base.ok_or_else(|| Reason::RefoundingUnproved.into())
+        match (base, without) {
+            (Some(base), _) => Ok(base),
+            (None, WithoutProof::Refuse) => Err(Reason::RefoundingUnproved.into()),
+            (None, WithoutProof::FromBeginning) => Ok(Base { there: core.beginning()?, proof: Vec::new() }),
+        }
     }
 
     /// Rotations of keys that the register at a base does not have: those that were ordered above it, and withdrawals.
@@ -312,25 +316,6 @@ impl Chain {
             self.publish(&mut core);
         }
         Ok(self.disk.submit(writes, true, None)?)
-    }
-
-    /// Remembers a steward's newest beat for longer than this process lives.
-    pub(super) fn keep_beat(&self, core: &mut Core, beat: &Beat, signed: &Bytes) -> Result<(), Error> {
-        if core.kept.beats.get(&beat.steward).is_some_and(|(known, _)| known.time >= beat.time) {
-            return Ok(());
-        }
-        let signed = Bytes::copy_from_slice(signed);
-        let row = Write::Keep(Kept::Beat, beat.steward.as_str().as_bytes().to_vec(), signed.to_vec());
-        core.kept.beats.insert(beat.steward.clone(), (beat.clone(), signed));
-        Ok(self.disk.submit(vec![row], false, None)?)
-    }
-
-    /// Beats from before this start that nobody has said anew: others may need them as a proof.
-    pub fn kept_beats(&self) -> Vec<Bytes> {
-        let core = self.lock();
-        let heard: Vec<&AuthorityId> = core.beats.newest().map(|(beat, _)| &beat.steward).collect();
-        let kept = core.kept.beats.iter().filter(|(steward, _)| !heard.contains(steward));
-        kept.map(|(_, (_, signed))| signed.clone()).collect()
     }
 
     /// Judges a founding by what is known here, on the register at its base.
@@ -387,7 +372,7 @@ impl Chain {
         state.number() == 0 || self.head_in(core, state.number()).is_none_or(|head| head == state.head())
     }
 
-    fn head_in(&self, core: &Core, number: u64) -> Option<Digest> {
+    pub(super) fn head_in(&self, core: &Core, number: u64) -> Option<Digest> {
         if number == 0 {
             return Some(Digest(core.best.federation().0));
         }
@@ -444,7 +429,7 @@ impl Core {
         self.ahead = super::ahead::Ahead::default();
         self.best = made.state;
         self.kept.founded = Some(handle);
-        self.kept.beats.clear();
+        self.kept.proofs = Proofs::default();
     }
 }
 

@@ -17,6 +17,15 @@ pub struct Base {
     pub proof: Vec<Bytes>,
 }
 
+/// What is done where nothing above the beginning of a line is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutProof {
+    /// Somebody who is not reached may have the proof.
+    Refuse,
+    /// A person has decided that nobody has it any more: the order begins where it began last, and all above it is proposed again.
+    FromBeginning,
+}
+
 impl std::fmt::Debug for Base {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Base({:?}, {} beats)", self.there, self.proof.len())

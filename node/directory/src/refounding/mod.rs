@@ -15,7 +15,7 @@ mod make;
 
 pub use crate::withdrawals::Withdrawals;
 pub use awaited::Awaited;
-pub use base::{Base, Said, proved};
+pub use base::{Base, Said, WithoutProof, proved};
 pub(crate) use judge::replayed;
 pub use judge::{Judged, Known, LIFE, SetInForce, judge, judge_rival};
 pub use known::{Foundings, Next};

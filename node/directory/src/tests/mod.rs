@@ -11,6 +11,7 @@ mod lied_to;
 mod mandates;
 mod overlay;
 mod pinned;
+mod proofs;
 mod properties;
 mod retime;
 mod snapshots;

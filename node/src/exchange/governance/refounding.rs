@@ -1,7 +1,7 @@
 //! Beginning the order anew, and deciding between two lines: asked for by an operator, noted in the ledger (9.15).
 
 use super::{Error, Governance};
-use crate::directory::RefoundingPlan;
+use crate::directory::{RefoundingPlan, WithoutProof};
 use crate::domain::audit::{Actor, AuditAct};
 use crate::domain::ids::{AuthorityId, Digest};
 use crate::domain::reason::Reason;
@@ -11,16 +11,22 @@ impl Governance {
     ///
     /// # Errors
     /// Why there can be none.
-    pub async fn refounding(&self) -> Result<RefoundingPlan, Error> {
-        Ok(self.directory.refounding_plan().await?)
+    pub async fn refounding(&self, without: WithoutProof) -> Result<RefoundingPlan, Error> {
+        Ok(self.directory.refounding_plan(without).await?)
     }
 
     /// Signs the founding that was shown; who has still to sign.
     ///
     /// # Errors
     /// `STALE_VERSION` when another one would be signed than was shown; otherwise as `refounding`.
-    pub async fn refound(&self, founding: u64, base_head: Digest, actor: Actor) -> Result<Vec<AuthorityId>, Error> {
-        let plan = self.refounding().await?;
+    pub async fn refound(
+        &self,
+        founding: u64,
+        base_head: Digest,
+        without: WithoutProof,
+        actor: Actor,
+    ) -> Result<Vec<AuthorityId>, Error> {
+        let plan = self.refounding(without).await?;
         if (plan.founding, plan.base_head) != (founding, base_head) {
             return Err(Reason::StaleVersion.into());
         }

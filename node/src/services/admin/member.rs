@@ -7,9 +7,9 @@ use havenlink_proto::admin::v1::member_service_server::MemberService;
 use havenlink_proto::directory::v1 as directory;
 use tonic::{Request, Response, Status};
 
-use crate::directory::RefoundingPlan;
 use crate::directory::acts::steward_set;
 use crate::directory::state::RegisterState;
+use crate::directory::{RefoundingPlan, WithoutProof};
 use crate::domain::audit::Actor;
 use crate::domain::authority::KeyRecord;
 use crate::domain::ids::{AuthorityId, Digest, InvitationId, StatementId};
@@ -367,11 +367,12 @@ impl MemberService for Members {
     async fn refound(&self, request: Request<admin::RefoundRequest>) -> Answer<admin::RefoundResponse> {
         let actor = self.codes.actor(&request)?;
         let asked = request.into_inner();
-        let plan = self.governance.refounding().await.map_err(|e| errors::governing(&e))?;
+        let without = if asked.from_beginning { WithoutProof::FromBeginning } else { WithoutProof::Refuse };
+        let plan = self.governance.refounding(without).await.map_err(|e| errors::governing(&e))?;
         let mut shown = refounding(&plan);
         if !asked.plan {
             let head = fields::id("base_head", &asked.base_head, Digest::from_slice).map_err(|e| errors::field(&e))?;
-            let missing = self.governance.refound(asked.founding, head, actor).await;
+            let missing = self.governance.refound(asked.founding, head, without, actor).await;
             shown.missing = names(&missing.map_err(|e| errors::governing(&e))?);
         }
         Ok(Response::new(shown))

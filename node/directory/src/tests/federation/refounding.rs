@@ -2,12 +2,14 @@
 
 use super::cities::{Federation, quick, until};
 use crate::dial::Dial;
+use crate::disk::{Disk, Kept, Write};
 use crate::domain::authority::{AuthorityEntry, MemberStatus};
 use crate::domain::directory::Position;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Applied, Outcome, SuspendReason};
 use crate::domain::time::Millis;
+use crate::refounding::WithoutProof;
 use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
 const THREE: &[&str] = &[STRASBOURG, KEHL, ESCH];
@@ -40,7 +42,7 @@ impl Federation {
     }
 
     pub async fn refound(&self, name: &str) -> Result<Vec<AuthorityId>, Reason> {
-        let plan = self.at(name).refounding_plan().await.map_err(|error| error.reason())?;
+        let plan = self.at(name).refounding_plan(WithoutProof::Refuse).await.map_err(|error| error.reason())?;
         self.at(name).refound(plan).await.map_err(|error| error.reason())
     }
 
@@ -59,8 +61,11 @@ async fn a_sole_steward_whose_disk_was_lost_begins_anew_alone() {
     let before = federation.at(KEHL).view();
     federation.lose_disk(STRASBOURG, KEHL).await;
     until("it is told", || federation.at(STRASBOURG).status().refounding.without_majority == [id(STRASBOURG)]).await;
-    assert_eq!(federation.at(KEHL).refounding_plan().await.unwrap_err().reason(), Reason::NotASteward);
-    let plan = federation.at(STRASBOURG).refounding_plan().await.unwrap();
+    assert_eq!(
+        federation.at(KEHL).refounding_plan(WithoutProof::Refuse).await.unwrap_err().reason(),
+        Reason::NotASteward
+    );
+    let plan = federation.at(STRASBOURG).refounding_plan(WithoutProof::Refuse).await.unwrap();
     assert_eq!((plan.founding, plan.base, plan.base_head), (1, before.position(), before.head));
     assert_eq!((plan.stewards.as_slice(), plan.above), (&[id(STRASBOURG)][..], 0));
     assert_eq!(federation.at(STRASBOURG).refound(plan).await.unwrap(), [], "one is a majority of one");
@@ -94,7 +99,10 @@ async fn two_stewards_of_which_one_lost_its_disk_sign_it_both() {
     federation.together().await;
     federation.beaten(GENT, &[STRASBOURG, KEHL]).await;
     federation.stop(KEHL).await;
-    assert_eq!(federation.at(STRASBOURG).refounding_plan().await.unwrap_err().reason(), Reason::RefoundingAlone);
+    assert_eq!(
+        federation.at(STRASBOURG).refounding_plan(WithoutProof::Refuse).await.unwrap_err().reason(),
+        Reason::RefoundingAlone
+    );
     federation.lose_disk(KEHL, STRASBOURG).await;
     until("both know", || {
         let knows = |name: &str| federation.at(name).status().refounding.without_majority == [id(KEHL)];
@@ -252,6 +260,36 @@ async fn who_was_away_follows_a_founding_on_a_base_ahead_of_its_clock_by_itself(
     until("it is fresh", || federation.at(GENT).status().fresh).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_has_a_proof_any_more_a_person_decides_that_it_begins_where_it_began() {
+    let mut federation = Federation::of(&[STRASBOURG], &[KEHL], &quick()).await;
+    change(&federation, KEHL, "before").await;
+    federation.together().await;
+    for name in [STRASBOURG, KEHL] {
+        federation.stop(name).await;
+    }
+    // It has the changes, and lost what the steward said of them.
+    let disk = Disk::open(&federation.city(KEHL).dir.path().join(crate::handle::FILE)).unwrap();
+    disk.write(vec![Write::DropAllKept(Kept::Beat)]).await.unwrap();
+    disk.close().await.unwrap();
+    drop(disk);
+    federation.start(KEHL).await;
+    federation.lose_disk(STRASBOURG, KEHL).await;
+    assert_eq!(federation.refound(STRASBOURG).await.unwrap_err(), Reason::RefoundingUnproved);
+    let here = federation.at(STRASBOURG);
+    let plan = here.refounding_plan(WithoutProof::FromBeginning).await.unwrap();
+    assert_eq!((plan.founding, plan.base), (1, Position::default()));
+    assert_eq!(plan.above, here.view().number);
+    assert_eq!(here.refound(plan).await.unwrap(), []);
+    federation.leader().await;
+    until("what stood above is ordered again", || {
+        federation.running().all(|d| d.view().member(&id(KEHL)).is_some_and(|m| m.entry.networks == ["before"]))
+    })
+    .await;
+    federation.all_stand_on(1).await;
+    assert_eq!(change(&federation, KEHL, "after").await.outcome, Outcome::Accepted);
+}
+
 /// Who signs twice has lost its disk in between: both foundings are complete, and machines of both run.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_lines_under_one_number_stop_and_a_person_decides() {
@@ -262,10 +300,10 @@ async fn two_lines_under_one_number_stop_and_a_person_decides() {
         for name in [STRASBOURG, KEHL] {
             federation.lose_disk(name, GENT).await;
         }
-        federation.at(KEHL).refounding_plan().await.unwrap();
+        federation.at(KEHL).refounding_plan(WithoutProof::Refuse).await.unwrap();
         federation.pipes.cut(&id(GENT));
         assert_eq!(federation.refound(KEHL).await.unwrap(), [id(STRASBOURG)]);
-        let plan = federation.at(STRASBOURG).refounding_plan().await.unwrap();
+        let plan = federation.at(STRASBOURG).refounding_plan(WithoutProof::Refuse).await.unwrap();
         assert_eq!(federation.at(STRASBOURG).refound(plan.clone()).await.unwrap(), []);
         let twice = federation.at(STRASBOURG).refound(plan).await.unwrap_err();
         assert_eq!(twice.reason(), Reason::RefoundingSigned);
@@ -287,7 +325,7 @@ async fn two_lines_under_one_number_stop_and_a_person_decides() {
     let all = [STRASBOURG, KEHL, GENT];
     let contested = |name: &&str| federation.at(name).status().refounding.contested;
     until("they are told of each other", || all.iter().all(|name| contested(name).len() == 2)).await;
-    let refused = federation.at(KEHL).refounding_plan().await.unwrap_err();
+    let refused = federation.at(KEHL).refounding_plan(WithoutProof::Refuse).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::RegisterContested);
     assert!(all.iter().all(|name| !federation.at(name).status().fresh), "content about persons stops");
     assert!(federation.at(KEHL).status().raft.is_none(), "nothing is ordered");

@@ -5,6 +5,7 @@ use super::refounding::change;
 use crate::domain::ids::AuthorityId;
 use crate::domain::reason::Reason;
 use crate::domain::register::{Outcome, SuspendReason};
+use crate::refounding::WithoutProof;
 use crate::samples::new_key;
 use crate::tests::{ESCH, GENT, KEHL, STRASBOURG, id};
 
@@ -136,7 +137,7 @@ async fn who_has_lost_its_vote_and_its_key_says_again_what_proves_the_base() {
     let next = federation.withdraw(STRASBOURG).await;
     let knows = |name: &str| federation.at(name).status().refounding.without_majority == [id(STRASBOURG)];
     until("both know", || knows(KEHL) && knows(STRASBOURG)).await;
-    let plan = federation.at(KEHL).refounding_plan().await.unwrap();
+    let plan = federation.at(KEHL).refounding_plan(WithoutProof::Refuse).await.unwrap();
     assert_eq!(plan.base, before, "nothing that a majority had signed is given up");
     assert_eq!(federation.at(KEHL).refound(plan).await.unwrap(), [id(STRASBOURG)]);
     assert_eq!(federation.refound(STRASBOURG).await.unwrap(), []);
